@@ -1,0 +1,121 @@
+"""MongoDB through Motor: the client, the indexes, and whether the database is there.
+
+The only file that imports Motor, which is past its end of life: its successor, PyMongo's
+asynchronous client, will take its place here.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from aiohttp import web
+from motor.motor_asyncio import (
+    AsyncIOMotorClient,
+    AsyncIOMotorCollection,
+    AsyncIOMotorDatabase,
+)
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+
+from embedded import embedded_uri
+from settings import (
+    MESSAGE_COLLECTION,
+    SESSION_COLLECTION,
+    SETTINGS,
+    USER_COLLECTION,
+    StartError,
+)
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+Client = AsyncIOMotorClient[Document]
+Database = AsyncIOMotorDatabase[Document]
+Collection = AsyncIOMotorCollection[Document]
+
+CLIENT: web.AppKey[Client] = web.AppKey("client", AsyncIOMotorClient)
+DB: web.AppKey[Database] = web.AppKey("db", AsyncIOMotorDatabase)
+READY = web.AppKey("ready", asyncio.Event)
+
+CALL_TIMEOUT = 4  # seconds; a visitor hears "unavailable" within five
+SELECT_TIMEOUT = 2  # seconds to connect, or to find a server
+RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
+
+
+class DatabaseUnavailable(Exception):
+    """The database is away, too slow, or not ready: what was asked may or may not be done."""
+
+
+@asynccontextmanager
+async def deadline() -> AsyncIterator[None]:
+    """Give a database call four seconds, and one exception for whatever else goes wrong.
+
+    Raises DatabaseUnavailable; lets DuplicateKeyError and BulkWriteError through, which
+    tell that the database is there and judged.
+    """
+    try:
+        # Motor's own timeouts count from when one of its threads is free: far too late.
+        async with asyncio.timeout(CALL_TIMEOUT):
+            yield
+    except (DuplicateKeyError, BulkWriteError):
+        raise
+    except (PyMongoError, TimeoutError) as error:
+        raise DatabaseUnavailable(type(error).__name__) from error
+
+
+def connect(uri: str) -> Client:
+    """Return a client, which connects when it is first used. Raises StartError."""
+    try:
+        return AsyncIOMotorClient(
+            uri,
+            appname="chat",
+            tz_aware=True,
+            connectTimeoutMS=SELECT_TIMEOUT * 1000,
+            serverSelectionTimeoutMS=SELECT_TIMEOUT * 1000,
+            timeoutMS=CALL_TIMEOUT * 1000,  # frees the thread that deadline() no longer awaits
+            w="majority",
+            readConcernLevel="majority",  # or a failover could take back what was shown
+        )
+    except (PyMongoError, ValueError) as error:
+        # Not the error's own text: it may quote the address, and the password in it.
+        raise StartError(
+            f"MONGO_HOST is not a MongoDB address ({type(error).__name__}): check it against "
+            "https://www.mongodb.com/docs/manual/reference/connection-string/."
+        ) from None
+
+
+async def database_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Keep the client while the application runs."""
+    settings = app[SETTINGS]
+    app[CLIENT] = client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
+    app[DB] = (
+        client[settings.MONGO_DB_NAME]
+        if settings.MONGO_DB_NAME
+        else client.get_default_database("chat")
+    )
+    app[READY] = asyncio.Event()
+    yield
+    client.close()
+
+
+async def create_indexes(db: Database) -> None:
+    """Make what every query relies on. Raises DatabaseUnavailable."""
+    for collection, field, options in (
+        (MESSAGE_COLLECTION, "seq", {"unique": True}),
+        (MESSAGE_COLLECTION, "key", {"unique": True}),
+        (USER_COLLECTION, "login_key", {"unique": True}),
+        (USER_COLLECTION, "email_key", {"unique": True}),
+        (SESSION_COLLECTION, "expires", {"expireAfterSeconds": 0}),
+    ):
+        async with deadline():
+            await db[collection].create_index(field, **options)
+
+
+async def is_reachable(app: web.Application) -> bool:
+    """Tell whether the database answers and its collections are prepared."""
+    with suppress(DatabaseUnavailable):
+        async with deadline():
+            await app[DB].command("ping")
+            return app[READY].is_set()
+    return False

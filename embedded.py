@@ -1,0 +1,159 @@
+"""The database of whoever has none: MongoDB's protocol over a SQLite file, in a child process.
+
+The child (`python embedded.py SOCKET FOLDER`, below) serves NX-27017 on a Unix socket, so
+nothing is on the network and the chat talks to it as it would to MongoDB.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from aiohttp import web
+
+from settings import SETTINGS, StartError
+
+log = logging.getLogger(__name__)
+
+SOCKET_PATH_LIMIT = 107  # bytes, of Linux's sockaddr_un
+LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to notice
+START_TIMEOUT = 20  # seconds for the child to open its files
+STOP_TIMEOUT = 1  # seconds for it to close them
+RESTART_PAUSE = 0.5  # seconds, so that a child that cannot start does not spin
+
+
+def embedded_uri(data_dir: Path) -> str:
+    """Return the address of the embedded database in a folder."""
+    return "mongodb://" + quote(str(_socket_path(data_dir)), safe="")
+
+
+async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Keep the child running while the application runs, unless MONGO_HOST names a database."""
+    settings = app[SETTINGS]
+    if settings.MONGO_HOST:
+        yield
+        return
+    lock = await _lock(settings.DATA_DIR)
+    try:
+        child = await _start_child(settings.DATA_DIR, lock)
+        watch = asyncio.create_task(_keep_running(child, settings.DATA_DIR, lock))
+        yield
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+    finally:
+        os.close(lock)
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the folder for data, which nobody else may enter. Raises StartError."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"DATA_DIR={data_dir} cannot be made: {error.strerror}.") from None
+
+
+def _socket_path(data_dir: Path) -> Path:
+    return data_dir / "database.sock"
+
+
+async def _lock(data_dir: Path) -> int:
+    """Return an open file whose lock only one chat holds in a folder. Raises StartError."""
+    if len(os.fsencode(_socket_path(data_dir))) > SOCKET_PATH_LIMIT:
+        raise StartError(f"DATA_DIR={data_dir} is too long for a Unix socket: use a shorter path.")
+    make_data_dir(data_dir)
+    lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    give_up = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                os.close(lock)
+                raise StartError(
+                    f"Another chat is running on {data_dir}: "
+                    "stop it, or give this one a DATA_DIR of its own."
+                ) from None
+            await asyncio.sleep(0.1)
+
+
+async def _start_child(data_dir: Path, lock: int) -> asyncio.subprocess.Process:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        __file__,
+        str(_socket_path(data_dir)),
+        str(data_dir),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        pass_fds=[lock],  # the lock lasts until the child has ended too
+    )
+    assert child.stdout is not None
+    try:
+        async with asyncio.timeout(START_TIMEOUT):
+            ready = await child.stdout.readline()
+    except TimeoutError:
+        ready = b""
+    if not ready:
+        with suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+        raise StartError(f"The embedded database in {data_dir} does not start; see above.")
+    return child
+
+
+async def _keep_running(child: asyncio.subprocess.Process, data_dir: Path, lock: int) -> None:
+    """Start the child again whenever it ends; end it when cancelled."""
+    try:
+        while True:
+            status = await child.wait()
+            log.error("embedded database ended with status %s, starting it again", status)
+            await asyncio.sleep(RESTART_PAUSE)
+            with suppress(StartError):
+                child = await _start_child(data_dir, lock)
+    finally:
+        assert child.stdin is not None
+        child.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await child.wait()
+        except TimeoutError:
+            child.kill()  # it hangs, or somebody stopped it; its files bear a kill
+            await child.wait()
+
+
+def serve(socket_path: str, data_dir: str) -> None:
+    """Serve the database until standard input ends: the child, which never outlives its chat."""
+    # Both signals reach the whole terminal; the chat needs its database to say goodbye.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.basicConfig(level=logging.CRITICAL)
+    os.umask(0o077)
+    asyncio.run(_serve(socket_path, data_dir))
+
+
+async def _serve(socket_path: str, data_dir: str) -> None:
+    from nx_27017.handler import NeoSQLiteHandler
+    from nx_27017.server import handle_client
+
+    handler = NeoSQLiteHandler(data_dir=data_dir)
+    server = await asyncio.start_unix_server(
+        lambda reader, writer: handle_client(reader, writer, handler), socket_path
+    )
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+    # Not a full clean-up: it would wait for connections that nobody will use again.
+    handler.close_all()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])

@@ -1,0 +1,91 @@
+"""What the 2016 tutorial left in a database becomes a log and accounts, once, at the start."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateOne
+
+from auth.models import fold
+from auth.passwords import Hasher
+from database import Collection, Database, Document, deadline
+from settings import MESSAGE_COLLECTION, USER_COLLECTION
+
+log = logging.getLogger(__name__)
+
+CHUNK = 500  # updates at a time, each chunk well within the deadline of a call
+
+
+async def take_over(db: Database, hasher: Hasher) -> None:
+    """Number the tutorial's messages and hash its passwords; does nothing where that is done.
+
+    May be interrupted and started again. Raises DatabaseUnavailable.
+    """
+    if await _any_without(db[MESSAGE_COLLECTION], "seq"):
+        await _number_messages(db[MESSAGE_COLLECTION])
+    while users := await _some_without(db[USER_COLLECTION], "login_key"):
+        for user in users:
+            await _secure_user(db[USER_COLLECTION], user, hasher)
+
+
+async def _number_messages(messages: Collection) -> None:
+    """Give each message its place in the order of time as its number.
+
+    The place depends on nothing but the messages, so a second process, or a second
+    attempt, gives the same numbers.
+    """
+    updates: list[UpdateOne] = []
+    cursor = messages.find({}, {"time": 1, "seq": 1}).sort([("time", 1), ("_id", 1)])
+    async with deadline():
+        documents = await cursor.allow_disk_use(True).to_list(None)
+    for seq, document in enumerate(documents, 1):
+        if "seq" not in document:
+            id_ = document["_id"]
+            values = {"seq": seq, "key": f"old:{id_}", "user_id": ""}
+            if not isinstance(document.get("time"), datetime):
+                values["time"] = id_.generation_time
+            updates.append(UpdateOne({"_id": id_, "seq": {"$exists": False}}, {"$set": values}))
+    for start in range(0, len(updates), CHUNK):
+        async with deadline():
+            await messages.bulk_write(updates[start : start + CHUNK], ordered=False)
+    log.info("took over %d messages", len(updates))
+
+
+async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> None:
+    """Give one user its keys, and a hash in place of the password."""
+    id_ = user["_id"]
+    login, email = (str(user.get(name) or id_) for name in ("login", "email"))
+    password = user.get("password")
+    values = {
+        "login": login,
+        "login_key": await _free_key(users, "login_key", login, id_),
+        "email_key": await _free_key(users, "email_key", email, id_),
+        "created": user.get("created") or id_.generation_time,
+        "password": await hasher.hash(password) if isinstance(password, str) else None,
+    }
+    async with deadline():
+        await users.update_one({"_id": id_, "login_key": {"$exists": False}}, {"$set": values})
+
+
+async def _free_key(users: Collection, field: str, text: str, id_: Any) -> str:
+    """Return the key of a login or address, or one that nobody can type if it is taken.
+
+    The tutorial let two people register one login; the first keeps it.
+    """
+    key = fold(text)
+    async with deadline():
+        taken = await users.find_one({field: key, "_id": {"$ne": id_}}, {"_id": 1})
+    if taken:
+        log.warning("user %s: %s is taken by user %s", id_, field, taken["_id"])
+    return f"{key} #{id_}" if taken else key
+
+
+async def _any_without(collection: Collection, field: str) -> bool:
+    return bool(await _some_without(collection, field, 1))
+
+
+async def _some_without(collection: Collection, field: str, limit: int = 100) -> list[Document]:
+    # What is missing sorts before every value, so an index on the field finds it at once.
+    async with deadline():
+        first = await collection.find({}).sort(field, 1).limit(limit).to_list(None)
+    return [document for document in first if field not in document]
