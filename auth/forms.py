@@ -1,0 +1,75 @@
+"""Reading a posted form, and answering one that can't be taken."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import aiohttp_jinja2
+from aiohttp import web
+
+BODY_LIMIT = 32 * 1024  # bytes of a form; also of a WebSocket message
+READ_TIMEOUT = 10  # seconds for a body to arrive
+MAX_FIELDS = 20
+
+
+class FormError(Exception):
+    """What was posted can't be taken; the text says so beside the field."""
+
+    def __init__(
+        self, status: int, text: str, field: str | None = None, retry_after: float = 0
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.field = field
+        self.headers = {"Retry-After": str(int(retry_after) + 1)} if retry_after else {}
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """Return the fields of an urlencoded form. Raises FormError.
+
+    Not `request.post()`: that decodes with any charset a client names, accepts files and
+    repeated fields, and answers some malformed bodies with a 500.
+    """
+    charset = (request.charset or "utf-8").lower()
+    if request.content_type != "application/x-www-form-urlencoded" or charset != "utf-8":
+        raise FormError(415, "Please send a form (application/x-www-form-urlencoded, UTF-8)")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise FormError(415, "Please send the form without Content-Encoding")
+    try:
+        async with asyncio.timeout(READ_TIMEOUT):
+            body = await request.read()
+    except TimeoutError:
+        raise FormError(408, "The form did not arrive in time") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise FormError(413, "The form is too large") from None
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except ValueError:
+        raise FormError(400, "The form can't be read") from None
+    form = dict(pairs)
+    if len(form) < len(pairs):
+        raise FormError(400, "The form has a field twice")
+    return form
+
+
+def wants_json(request: web.Request) -> bool:
+    """Tell whether a script is asking, that would rather read JSON than a page."""
+    accept = request.headers.get("Accept", "")
+    return "application/json" in accept and "text/html" not in accept
+
+
+def error_response(
+    request: web.Request, template: str, context: Mapping[str, Any], error: FormError
+) -> web.Response:
+    """Answer with the form as it was typed and the error in it, or with the error as JSON."""
+    if wants_json(request):
+        return web.json_response({"error": error.text}, status=error.status, headers=error.headers)
+    response = aiohttp_jinja2.render_template(
+        template, request, {**context, "error": error}, status=error.status
+    )
+    response.headers.update(error.headers)
+    return response

@@ -1,0 +1,89 @@
+"""User: an account in the database."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from auth.passwords import Hasher, is_outdated
+from database import Database, Document, deadline
+from settings import USER_COLLECTION
+
+# One alphabet to a login: a Cyrillic "а" among Latin letters would pass for somebody else.
+LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ž0-9_.-]{3,32}")
+CYRILLIC = re.compile(r"[Ѐ-ҁҊ-ӿ0-9_.-]{3,32}")
+EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
+
+
+class UserExists(Exception):
+    """The login or the e-mail address is taken."""
+
+
+class BadLogin(Exception):
+    """A login has 3 to 32 letters of one alphabet, digits, or _ . -"""
+
+
+class BadEmail(Exception):
+    """That is no e-mail address."""
+
+
+def fold(text: str) -> str:
+    """Return what two spellings of one login or address have in common (UTR #36, NFKC_Casefold)."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+class User:
+    """The accounts, as views and sessions see them. Every method may raise DatabaseUnavailable."""
+
+    def __init__(self, db: Database) -> None:
+        self.collection = db[USER_COLLECTION]
+
+    async def find(self, name: str) -> Document | None:
+        """Return the account with this login or e-mail address."""
+        field = "email_key" if "@" in name else "login_key"
+        async with deadline():
+            return await self.collection.find_one({field: fold(name)})
+
+    async def check_user(self, user: Document | None, password: str, hasher: Hasher) -> bool:
+        """Tell whether the password is the user's; takes as long for nobody. Raises Busy."""
+        if not await hasher.matches(password, user["password"] if user else None):
+            return False
+        if user and is_outdated(user["password"]):
+            change = {"$set": {"password": await hasher.hash(password)}}
+            async with deadline():
+                await self.collection.update_one({"_id": user["_id"]}, change)
+        return True
+
+    async def create_user(self, login: str, email: str, password: str, hasher: Hasher) -> Document:
+        """Store a new account and return it. Raises BadLogin, BadEmail, UserExists, Busy."""
+        login = unicodedata.normalize("NFKC", login)
+        if not LATIN.fullmatch(login) and not CYRILLIC.fullmatch(login):
+            raise BadLogin
+        if not EMAIL.fullmatch(email) or len(email) > EMAIL_LENGTH or not email.isprintable():
+            raise BadEmail
+        user: Document = {
+            "login": login,
+            "login_key": fold(login),
+            "email": email,
+            "email_key": fold(email),
+            "password": await hasher.hash(password),
+            "created": datetime.now(UTC),
+        }
+        try:
+            async with deadline():
+                await self.collection.insert_one(user)
+        except DuplicateKeyError:
+            raise UserExists from None
+        return user
+
+    async def get_login(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """Return the logins of those users that exist, by their ids."""
+        ids = [ObjectId(user_id) for user_id in set(user_ids) if ObjectId.is_valid(user_id)]
+        async with deadline():
+            users = await self.collection.find({"_id": {"$in": ids}}, {"login": 1}).to_list(None)
+        return {str(user["_id"]): user["login"] for user in users}

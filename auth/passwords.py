@@ -1,0 +1,111 @@
+"""Passwords: which are good enough, and their Argon2id hashes."""
+
+import asyncio
+import os
+import unicodedata
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from aiohttp import web
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+MIN_LENGTH, MAX_LENGTH = 8, 256  # code points
+
+# OWASP's second choice for Argon2id (Password Storage Cheat Sheet): 19 MiB, 2 passes.
+MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
+PARAMETERS = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
+
+THREADS = 2  # Argon2 leaves the GIL; more threads than cores would only cost memory
+MAX_WAITING = 40  # about a second's work at 40 ms a hash; who comes later is told to come back
+
+COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
+
+T = TypeVar("T")
+
+
+class WeakPassword(Exception):
+    """The password is too short, too long, or among the first that anyone would try."""
+
+
+class Busy(Exception):
+    """More passwords are waiting to be hashed than a second's work."""
+
+
+def check_strength(password: str, *own: str) -> None:
+    """Raise WeakPassword, with a sentence for its owner; `own` are texts it must not equal."""
+    if len(password) < MIN_LENGTH:
+        raise WeakPassword(f"Password must have at least {MIN_LENGTH} characters")
+    if len(password) > MAX_LENGTH:
+        raise WeakPassword(f"Password must have at most {MAX_LENGTH} characters")
+    folded = password.casefold()
+    if folded in COMMON or folded in (text.casefold() for text in own) or len(set(folded)) < 3:
+        raise WeakPassword("This password is too common, please choose another")
+
+
+def is_outdated(phc: str) -> bool:
+    """Tell whether a hash was made with other parameters than today's."""
+    return not phc.startswith(PARAMETERS)
+
+
+class Hasher:
+    """Hashes and checks passwords in two threads, so that the event loop never waits."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
+        self._waiting = 0
+        self._nobody = _derive(os.urandom(16))
+
+    async def hash(self, password: str) -> str:
+        """Return the PHC string of a password. Raises Busy."""
+        return await self._run(lambda: _derive(_bytes(password)))
+
+    async def matches(self, password: str, phc: str | None) -> bool:
+        """Tell whether the password made the hash; having none costs the same. Raises Busy."""
+        # A quick "no" for an unknown login would tell which logins exist.
+        matches = await self._run(lambda: _verify(_bytes(password), phc or self._nobody))
+        return matches and phc is not None
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= MAX_WAITING:
+            raise Busy
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+HASHER = web.AppKey("hasher", Hasher)
+
+
+async def hasher_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Keep the hashing threads while the application runs."""
+    app[HASHER] = hasher = Hasher()
+    yield
+    hasher.close()
+
+
+def _bytes(password: str) -> bytes:
+    # One password typed on two systems may differ in composition (NIST SP 800-63B, 5.1.1.2).
+    return unicodedata.normalize("NFKC", password).encode()
+
+
+def _derive(secret: bytes) -> str:
+    return Argon2id(
+        salt=os.urandom(16), length=32, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB
+    ).derive_phc_encoded(secret)
+
+
+def _verify(secret: bytes, phc: str) -> bool:
+    try:
+        Argon2id.verify_phc_encoded(secret, phc)
+    except InvalidKey:
+        return False
+    return True

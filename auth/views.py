@@ -1,0 +1,158 @@
+"""The account pages: log in, register (`/signin`, as the tutorial has it), sign out."""
+
+from abc import abstractmethod
+from typing import NoReturn
+
+import aiohttp_jinja2
+from aiohttp import web
+
+from auth.forms import FormError, error_response, read_form
+from auth.limits import Limit, client_address
+from auth.models import BadEmail, BadLogin, User, UserExists
+from auth.passwords import HASHER, Busy, WeakPassword, check_strength
+from auth.sessions import IDENTITY, clear_session, set_session
+from database import DB, DatabaseUnavailable
+
+NAME_LENGTH = 254  # characters of a login or e-mail address at the log-in form
+
+FIVE_MINUTES = 300
+
+
+class AttemptLimits:
+    """How often an account and an address may fail, and an address register."""
+
+    def __init__(self, registrations_per_hour: int) -> None:
+        self.by_both = Limit(5, FIVE_MINUTES)
+        self.by_account = Limit(50, FIVE_MINUTES)
+        self.by_address = Limit(20, FIVE_MINUTES)
+        self.registrations = Limit(registrations_per_hour, 3600)
+
+
+LIMITS = web.AppKey("limits", AttemptLimits)
+
+
+def redirect(request: web.Request, route_name: str) -> NoReturn:
+    """Send the browser to a page with GET, whatever it came with."""
+    raise web.HTTPSeeOther(request.app.router[route_name].url_for())
+
+
+class AccountForm(web.View):
+    """A page with a form that ends in being signed in."""
+
+    template: str
+
+    async def get(self) -> web.Response:
+        """Show the form to whoever is not signed in."""
+        if IDENTITY in self.request:
+            redirect(self.request, "main")
+        return aiohttp_jinja2.render_template(self.template, self.request, {"form": {}})
+
+    head = get
+
+    async def post(self) -> web.Response:
+        """Take the form and sign the browser in, or say what is wrong."""
+        form: dict[str, str] = {}
+        try:
+            form = await read_form(self.request)
+            user_id, login = await self.accept(form)
+            await set_session(self.request, user_id, login)
+        except FormError as error:
+            return self.refuse(form, error)
+        except Busy:
+            return self.refuse(form, FormError(503, "Too busy, please try again", retry_after=2))
+        except DatabaseUnavailable:
+            text = "The database is away, please try again"
+            return self.refuse(form, FormError(503, text, retry_after=5))
+        redirect(self.request, "main")
+
+    @abstractmethod
+    async def accept(self, form: dict[str, str]) -> tuple[str, str]:
+        """Return the id and login of whom the form signs in. Raises FormError."""
+
+    def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
+        """Answer with the form and what is wrong with it."""
+        return error_response(self.request, self.template, {"form": form}, error)
+
+
+class Login(AccountForm):
+    """Log in with a login or an e-mail address."""
+
+    template = "auth/login.html"
+
+    async def accept(self, form: dict[str, str]) -> tuple[str, str]:
+        """Check the password, after counting the attempt: guesses in parallel count too."""
+        name, password = form.get("login", "").strip(), form.get("password", "")
+        if not name or not password:
+            raise FormError(400, "Please fill all fields", "password" if name else "login")
+        if len(name) > NAME_LENGTH:
+            raise FormError(400, "That is too long for a login or an address", "login")
+        users = User(self.request.app[DB])
+        user = await users.find(name)
+        attempts = self.attempts(str(user["_id"]) if user else name.casefold())
+        for limit, key in attempts:
+            if wait := limit.take(key):
+                raise FormError(429, "Too many attempts, please wait", "password", wait)
+        failed = False
+        try:
+            failed = not await users.check_user(user, password, self.request.app[HASHER])
+        finally:
+            if not failed:
+                for limit, key in attempts:
+                    limit.give_back(key)
+        if failed or user is None:
+            raise FormError(401, "Wrong login or password", "password")
+        return str(user["_id"]), user["login"]
+
+    def attempts(self, account: str) -> list[tuple[Limit, str]]:
+        """Return what an attempt counts against."""
+        limits, address = self.request.app[LIMITS], client_address(self.request)
+        return [
+            (limits.by_both, f"{account} {address}"),
+            (limits.by_account, account),
+            (limits.by_address, address),
+        ]
+
+
+class SignIn(AccountForm):
+    """Create an account."""
+
+    template = "auth/sign.html"
+
+    async def accept(self, form: dict[str, str]) -> tuple[str, str]:
+        """Check the fields, count the registration, store the account."""
+        for field in ("login", "email", "password", "password2"):
+            if not form.get(field, "").strip():
+                raise FormError(400, "Please fill all fields", field)
+        login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
+        if password != form["password2"]:
+            raise FormError(400, "Passwords must be the same", "password2")
+        registrations, address = (
+            self.request.app[LIMITS].registrations,
+            client_address(self.request),
+        )
+        try:
+            check_strength(password, login, email)
+            if wait := registrations.take(address):
+                raise FormError(429, "Too many new accounts from here, please wait", None, wait)
+            users = User(self.request.app[DB])
+            user = await users.create_user(login, email, password, self.request.app[HASHER])
+        except WeakPassword as error:
+            raise FormError(400, str(error), "password") from None
+        except (BadLogin, BadEmail) as error:
+            registrations.give_back(address)
+            field = "login" if isinstance(error, BadLogin) else "email"
+            raise FormError(400, str(error.__doc__), field) from None
+        except UserExists:
+            raise FormError(409, "User exists", "login") from None
+        return str(user["_id"]), user["login"]
+
+
+class SignOut(web.View):
+    """End the session, and with it the sockets it holds open."""
+
+    async def get(self) -> NoReturn:
+        """Sign out and go to the log-in page."""
+        await clear_session(self.request)
+        redirect(self.request, "login")
+
+    post = get
