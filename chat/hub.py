@@ -1,0 +1,131 @@
+"""The room: every open socket, and the broadcast that waits for none of them.
+
+It knows neither database nor Redis: entries come to it in order, and already stored.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+
+from aiohttp import WSCloseCode, web
+
+from chat import wire
+from chat.entry import Entry
+from chat.member import Member
+from chat.presence import Presence
+
+PING_EVERY = 8  # seconds; also keeps proxies awake (Heroku's router: 55 s)
+PONG_WAIT = 6  # seconds; who is silent is gone after PING_EVERY + PONG_WAIT at the latest
+REPLAY_LIMIT = 192 * 1024  # bytes; with more the page reloads (must be less than UNREAD_LIMIT)
+SIGNED_OUT = 4401  # close code of our own, after HTTP's 401
+
+
+class Hub:
+    """Brings every event to every socket, in one order, each socket's frames joined per tick."""
+
+    def __init__(self) -> None:
+        self.websockets: set[Member] = set()
+        self.presence = Presence(self.broadcast)
+        self._outbox: list[wire.Frames] = []  # told to the room since the last flush
+        self._goodbyes: set[asyncio.Task[None]] = set()
+
+    def join(
+        self, member: Member, last: int, missed: Sequence[Entry] | None, returning: bool
+    ) -> None:
+        """Let a socket in: tell the others, greet it, and replay what it missed.
+
+        Must be called in the same step of the event loop in which `last` and `missed` were
+        read from the journal: then nothing falls between replay and broadcast.
+        """
+        identity = member.identity
+        self.presence.arrive(identity.user_id, identity.login, returning)
+        self._flush()  # to the others: what is in the outbox is before this member's time
+        self.websockets.add(member)
+        replay = b"".join(
+            frames.classic if member.is_classic else frames.chat_v1
+            for frames in map(wire.message, missed or ())
+        )
+        truncated = missed is None or len(replay) > REPLAY_LIMIT
+        online = self.presence.online()
+        member.send(wire.hello(identity.login, last, self.presence.people, online, truncated))
+        if replay and not truncated:
+            member.write(replay)
+
+    def leave(self, member: Member) -> None:
+        """Let a socket go."""
+        if member in self.websockets:
+            self.websockets.remove(member)
+            self.presence.depart(member.identity.user_id)
+
+    def deliver(self, entries: Sequence[Entry]) -> None:
+        """Bring stored messages to the room."""
+        for entry in entries:
+            self.broadcast(wire.message(entry))
+
+    def broadcast(self, frames: wire.Frames) -> None:
+        """Tell everybody at the end of this tick of the event loop."""
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outbox.append(frames)
+
+    def send(self, member: Member, frames: wire.Frames) -> None:
+        """Tell one socket, after everything the room has been told."""
+        self._flush()
+        member.send(frames)
+
+    def sessions(self) -> Iterable[str]:
+        """Return the session of each open socket."""
+        return [member.identity.session_id for member in self.websockets]
+
+    def close_session(self, session_id: str) -> None:
+        """Close the sockets of a session that has ended."""
+        for member in self.websockets:
+            if member.identity.session_id == session_id:
+                goodbye = asyncio.create_task(member.close(SIGNED_OUT, "Signed out"))
+                self._goodbyes.add(goodbye)
+                goodbye.add_done_callback(self._goodbyes.discard)
+
+    async def close_all(self) -> None:
+        """Close every socket because the chat ends; those that do not take it are cut off."""
+        self._flush()
+        self.presence.close()
+        goodbyes = [m.close(WSCloseCode.GOING_AWAY, "Server shutdown") for m in self.websockets]
+        await asyncio.gather(*goodbyes)
+
+    async def watch(self) -> None:
+        """Ping every socket, for ever, and cut off those that do not answer."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1)
+            now = loop.time()
+            for member in list(self.websockets):
+                if member.is_silent and not member.is_busy and now - member.pinged_at > PONG_WAIT:
+                    member.abort()
+                elif now - member.pinged_at >= PING_EVERY:
+                    member.ping(now)
+
+    def _flush(self) -> None:
+        """Write what the room was told, joined: one send() call costs more than all else here."""
+        if not self._outbox:
+            return
+        chat_v1 = b"".join(frames.chat_v1 for frames in self._outbox)
+        classic = b"".join(frames.classic for frames in self._outbox)
+        self._outbox.clear()
+        for member in self.websockets:
+            data = classic if member.is_classic else chat_v1
+            if data:
+                member.write(data)
+
+
+HUB = web.AppKey("hub", Hub)
+
+
+async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Keep the room while the application runs."""
+    app[HUB] = hub = Hub()
+    watch = asyncio.create_task(hub.watch())
+    yield
+    hub.presence.close()
+    watch.cancel()
+    with suppress(asyncio.CancelledError):
+        await watch

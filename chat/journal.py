@@ -1,0 +1,192 @@
+"""The log's one writer: it numbers messages, stores them, and hands on what is stored.
+
+The log is dense: `seq` is 1, 2, 3 … without a hole, because an entry is numbered from the
+last one known and stored by an *ordered* insert under a unique index. Whoever loses a race
+for a number stores nothing after it, reads what the winner stored, and tries again.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from aiohttp import web
+from pymongo.errors import BulkWriteError
+
+from chat.entry import Draft, Entry
+from database import DB, Collection, DatabaseUnavailable, deadline
+from settings import MESSAGE_COLLECTION
+
+log = logging.getLogger(__name__)
+
+MEMORY = 500  # entries kept, so that a page or a replay need not ask the database
+GATHER = 0.002  # seconds a batch may grow; nobody feels it, and it halves the work per message
+BATCH = 200  # entries in one insert
+QUEUE = 1000  # messages that wait; beyond that senders wait, and memory stays flat
+PATIENCE = 4.5  # seconds a sender waits; more than one call of the database
+POLL_EVERY = 2  # seconds between looks for entries of other processes
+RETRY_PAUSE = 0.1  # seconds between attempts that got nowhere
+DRAIN_TIMEOUT = 2  # seconds to store what waits when the chat ends
+
+
+class Unavailable(Exception):
+    """The message is not confirmed; sending it again with the same nonce is harmless."""
+
+
+class Journal:
+    """Appends to the log, and delivers it: in order, each entry once, only what is stored."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.last = 0  # the number of the last entry delivered
+        self.recent: deque[Entry] = deque(maxlen=MEMORY)
+        self.listeners: list[Callable[[Sequence[Entry]], None]] = []
+        self._collection = collection
+        self._by_key: dict[str, Entry] = {}  # of the recent entries
+        self._waiting: dict[str, Draft] = {}
+        self._queue: asyncio.Queue[Draft] = asyncio.Queue(QUEUE)
+        self._closed = False
+
+    async def open(self) -> None:
+        """Read the end of the log into memory. Raises DatabaseUnavailable."""
+        async with deadline():
+            newest = self._collection.find({}).sort("seq", -1).limit(MEMORY)
+            documents = await newest.to_list(None)
+        for document in reversed(documents):
+            self._remember(Entry.from_document(document))
+
+    async def append(self, user: str, user_id: str, msg: str, nonce: str | None) -> Entry:
+        """Store a message, and return its entry once it is stored and delivered.
+
+        A repeat, known by user and nonce, returns the first one's entry. Raises Unavailable
+        when that is not confirmed within PATIENCE seconds.
+        """
+        key = f"{user_id}:{nonce or secrets.token_urlsafe(12)}"
+        if stored := self._by_key.get(key):
+            return stored
+        if self._closed:
+            raise Unavailable
+        draft = self._waiting.get(key)
+        is_new = draft is None
+        if draft is None:
+            draft = self._waiting[key] = Draft(key, user, user_id, msg)
+        draft.waiters += 1
+        try:
+            async with asyncio.timeout(PATIENCE):
+                if is_new:
+                    await self._queue.put(draft)
+                return await asyncio.shield(draft.stored)
+        except TimeoutError:
+            raise Unavailable from None
+        finally:
+            draft.waiters -= 1
+            if not draft.waiters and self._waiting.get(key) is draft:
+                del self._waiting[key]
+
+    def after(self, seq: int) -> list[Entry] | None:
+        """Return the entries after a number, None where memory does not hold them all."""
+        oldest = self.recent[0].seq if self.recent else 1
+        if not oldest - 1 <= seq <= self.last:
+            return None
+        return [entry for entry in self.recent if entry.seq > seq]
+
+    async def run(self) -> None:
+        """Write what waits, for ever, and look for what other processes wrote."""
+        while True:
+            drafts = await self._next_batch()
+            try:
+                if drafts:
+                    await self._store(drafts)
+                else:
+                    await self._catch_up()
+            except DatabaseUnavailable:
+                await asyncio.sleep(RETRY_PAUSE)
+            except Exception:
+                log.exception("the journal failed, and goes on")
+                await asyncio.sleep(RETRY_PAUSE)
+
+    async def drain(self) -> None:
+        """Take no more, and wait until what waits is stored, at most DRAIN_TIMEOUT seconds."""
+        self._closed = True
+        if waiting := [draft.stored for draft in self._waiting.values()]:
+            await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
+
+    async def _next_batch(self) -> list[Draft]:
+        """Return what waits, at least one draft, none after POLL_EVERY seconds."""
+        try:
+            async with asyncio.timeout(POLL_EVERY):
+                drafts = [await self._queue.get()]
+        except TimeoutError:
+            return []
+        await asyncio.sleep(GATHER)
+        while len(drafts) < BATCH and not self._queue.empty():
+            drafts.append(self._queue.get_nowait())
+        return drafts
+
+    async def _store(self, drafts: list[Draft]) -> None:
+        """Write drafts as the next entries, and deliver them, until each is stored or given up."""
+        while drafts := [d for d in drafts if d.waiters and not d.stored.done()]:
+            entries = [draft.numbered(self.last + n) for n, draft in enumerate(drafts, 1)]
+            try:
+                async with deadline():
+                    documents = [entry.document() for entry in entries]
+                    await self._collection.insert_many(documents, ordered=True)
+            except (BulkWriteError, DatabaseUnavailable):
+                # What was stored is not known: an error may hide a success.
+                await self._find_out(drafts[0])
+            else:
+                self._deliver(entries)
+
+    async def _find_out(self, head: Draft) -> None:
+        """Deliver what is stored by now; `head` is the first draft that may not be."""
+        last = self.last
+        try:
+            await self._catch_up()
+            if head.stored.done():
+                return
+            # Not its number was taken, then, but its key: it repeats an entry of long ago.
+            async with deadline():
+                document = await self._collection.find_one({"key": head.key})
+            if document and document["seq"] <= self.last:
+                head.stored.set_result(Entry.from_document(document))
+        except DatabaseUnavailable:
+            pass
+        if self.last == last and not head.stored.done():
+            await asyncio.sleep(RETRY_PAUSE)
+
+    async def _catch_up(self) -> None:
+        """Deliver what is stored after the last entry known. Raises DatabaseUnavailable."""
+        while True:
+            async with deadline():
+                following = self._collection.find({"seq": {"$gt": self.last}})
+                documents = await following.sort("seq", 1).limit(BATCH).to_list(None)
+            if documents:
+                self._deliver([Entry.from_document(document) for document in documents])
+            if len(documents) < BATCH:
+                return
+
+    def _deliver(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._remember(entry)
+        for listener in self.listeners:
+            listener(entries)
+        for entry in entries:
+            draft = self._waiting.get(entry.key)
+            if draft and not draft.stored.done():
+                draft.stored.set_result(entry)
+
+    def _remember(self, entry: Entry) -> None:
+        if len(self.recent) == MEMORY:
+            self._by_key.pop(self.recent[0].key, None)
+        self.recent.append(entry)
+        self._by_key[entry.key] = entry
+        self.last = entry.seq
+
+
+JOURNAL = web.AppKey("journal", Journal)
+
+
+async def journal_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Keep the journal while the application runs; it is opened when the database is ready."""
+    app[JOURNAL] = Journal(app[DB][MESSAGE_COLLECTION])
+    yield
