@@ -1,0 +1,186 @@
+"""What every request passes: error pages, the cross-origin guard, authorize, db_handler."""
+
+import logging
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import aiohttp_jinja2
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from auth.forms import wants_json
+from auth.sessions import IDENTITY, identify
+from auth.views import redirect
+from database import READY, DatabaseUnavailable
+from settings import SETTINGS, Settings
+
+log = logging.getLogger(__name__)
+
+# Known by route name: the tutorial compared the start of the path, and let /loginX through.
+PUBLIC_ROUTES = {"login", "signin", "signout", "static", "healthz"}
+ROUTES_WITHOUT_DATABASE = {"static", "healthz"}
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+TEXTS = {
+    400: "That request makes no sense here.",
+    403: "That came from another site, so it was refused.",
+    404: "There is nothing at this address.",
+    405: "This address does not do that.",
+    500: "Something went wrong here. It has been noted; please try again.",
+    503: "The database is away. Nothing is lost; please try again in a moment.",
+}
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # with no-referrer browsers would post `Origin: null`
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+HSTS = "max-age=31536000"
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the security headers on every response, errors and static files included."""
+    response.headers.update(HEADERS)
+    if request.app[SETTINGS].SECURE_COOKIES:
+        response.headers["Strict-Transport-Security"] = HSTS
+    # Static files have an ETag: a browser asks, and after a deploy gets the new ones.
+    is_static = _route_name(request) == "static"
+    response.headers["Cache-Control"] = "no-cache" if is_static else "no-store"
+    response.headers.popall("Server", None)
+
+
+@web.middleware
+async def error_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with a page, or with JSON for whoever asks for that."""
+    try:
+        return await handler(request)
+    except DatabaseUnavailable:
+        return _error_page(request, 503, TEXTS[503], {"Retry-After": "5"})
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        is_default = error.text == f"{error.status}: {error.reason}"
+        text = TEXTS.get(error.status, error.reason) if is_default else error.text
+        kept = {name: error.headers[name] for name in ("Allow", "Retry-After", "Connection")
+                if name in error.headers}  # fmt: skip
+        return _error_page(request, error.status, text or error.reason, kept)
+    except ConnectionResetError:
+        raise  # the client is gone; aiohttp knows what to do
+    except Exception:
+        log.exception("error in %s %s", request.method, request.path)
+        return _error_page(request, 500, TEXTS[500], {})
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what another site could make a browser send. Raises HTTPForbidden.
+
+    Needs no tokens (https://words.filippo.io/csrf/). What changes something passes when
+    `Sec-Fetch-Site` says `same-origin`, or `none` (typed, bookmarked); without that header
+    when `Origin` is the page's own or a public one, or absent: a browser sends it with
+    every post, so that is a script. A WebSocket goes by `Origin` alone.
+    """
+    settings, name = request.app[SETTINGS], _route_name(request)
+    if name != "healthz":  # a health check may come by any name, and learns nothing
+        _check_host(request, settings)
+        _require_https(request, settings)
+    if name == "chat":
+        _check_origin(request, settings)
+    elif request.method not in SAFE_METHODS or name == "signout":
+        sites = request.headers.getall("Sec-Fetch-Site", [])
+        if not sites:
+            _check_origin(request, settings)
+        elif sites not in (["same-origin"], ["none"]):
+            raise web.HTTPForbidden
+    return await handler(request)
+
+
+@web.middleware
+async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find out who is asking; send whoever is nobody to the log-in page."""
+    name = _route_name(request)
+    if name is None or name in ROUTES_WITHOUT_DATABASE:
+        return await handler(request)
+    if identity := await identify(request):
+        request[IDENTITY] = identity
+    elif name not in PUBLIC_ROUTES:
+        if name == "chat" or wants_json(request):
+            raise web.HTTPUnauthorized(text="Please log in first.")
+        redirect(request, "login")
+    return await handler(request)
+
+
+@web.middleware
+async def db_handler(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let nobody at a database that is not prepared. Raises DatabaseUnavailable."""
+    name = _route_name(request)
+    if name and name not in ROUTES_WITHOUT_DATABASE and not request.app[READY].is_set():
+        raise DatabaseUnavailable
+    return await handler(request)
+
+
+def own_origin(request: web.Request) -> str:
+    """Return the origin of the chat's own pages, as their reader's browser sees it."""
+    scheme = "https" if request.app[SETTINGS].SECURE_COOKIES else request.scheme
+    return f"{scheme}://{request.headers.get(hdrs.HOST, '')}".lower()
+
+
+def _route_name(request: web.Request) -> str | None:
+    """Return the name of the route, None where nothing answers to path and method."""
+    return request.match_info.route.name
+
+
+def _check_host(request: web.Request, settings: Settings) -> None:
+    hosts = request.headers.getall(hdrs.HOST, [])
+    host = hosts[0].lower() if len(hosts) == 1 else ""
+    if settings.PUBLIC_ORIGINS:
+        is_known = host in {urlsplit(origin).netloc for origin in settings.PUBLIC_ORIGINS}
+    else:
+        # DNS rebinding: a foreign name may be made to point to this machine.
+        is_known = not _is_loopback(settings.SITE_HOST) or _is_loopback(
+            urlsplit("//" + host).hostname
+        )
+    if not host or not is_known:
+        raise web.HTTPForbidden(text="This host is not known here.")
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _require_https(request: web.Request, settings: Settings) -> None:
+    proto = request.headers.get("X-Forwarded-Proto", "").split(",")[-1].strip().lower()
+    if settings.TRUSTED_PROXIES and settings.SECURE_COOKIES and proto == "http":
+        raise web.HTTPPermanentRedirect(f"https://{request.host}{request.rel_url}")
+
+
+def _check_origin(request: web.Request, settings: Settings) -> None:
+    origins = [origin.lower() for origin in request.headers.getall(hdrs.ORIGIN, [])]
+    if len(origins) > 1:
+        raise web.HTTPForbidden
+    if origins and origins[0] not in (own_origin(request), *settings.PUBLIC_ORIGINS):
+        raise web.HTTPForbidden
+
+
+def _error_page(
+    request: web.Request, status: int, text: str, headers: dict[str, str]
+) -> web.Response:
+    response: web.Response
+    if wants_json(request):
+        response = web.json_response({"error": text}, status=status)
+    else:
+        context = {"status": status, "text": text}
+        response = aiohttp_jinja2.render_template("error.html", request, context, status=status)
+    response.headers.update(headers)
+    return response

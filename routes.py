@@ -1,0 +1,37 @@
+"""The one table of routes."""
+
+from aiohttp import web
+from aiohttp.abc import AbstractView
+from aiohttp.typedefs import Handler
+
+from auth.views import Login, SignIn, SignOut
+from chat.views import ChatList, WebSocket
+from database import is_reachable
+from settings import ROOT
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """Tell a load balancer whether the chat can serve."""
+    if await is_reachable(request.app):
+        return web.json_response({"status": "ok"})
+    return web.json_response({"status": "the database is away"}, status=503)
+
+
+routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
+    ("GET", "/", ChatList, "main"),
+    ("POST", "/", ChatList, "main"),
+    ("GET", "/ws", WebSocket, "chat"),
+    ("*", "/login", Login, "login"),
+    ("*", "/signin", SignIn, "signin"),
+    ("*", "/signout", SignOut, "signout"),
+    ("GET", "/healthz", healthz, "healthz"),
+]
+
+
+def setup_routes(app: web.Application) -> None:
+    """Add the table and the static files to the application."""
+    for method, path, handler, name in routes:
+        app.router.add_route(method, path, handler, name=name)
+        if method == "GET" and path != "/ws":
+            app.router.add_route("HEAD", path, handler, name=name)
+    app.router.add_static("/static", ROOT / "static", name="static")

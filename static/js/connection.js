@@ -1,0 +1,91 @@
+// The WebSocket: opens it, opens it again, and hands its frames on one after the other.
+
+const FIRST_PAUSE = 500 // ms
+const LONGEST_PAUSE = 30_000 // ms
+const SIGNED_OUT = 4401 // close code
+
+export class Connection {
+  #since
+  #receive
+  #ended
+  #socket = null
+  #greeted = false // by this socket
+  #wasHere = false // by any, so that coming back is no news to the others
+  #attempts = 0
+  #timer = null
+  #work = Promise.resolve()
+
+  constructor({ since, receive, ended }) {
+    this.#since = since
+    this.#receive = receive
+    this.#ended = ended
+    window.addEventListener("online", () => this.#hurry())
+    document.addEventListener("visibilitychange", () => this.#hurry())
+    window.addEventListener("pageshow", () => this.#hurry())
+  }
+
+  open() {
+    clearTimeout(this.#timer)
+    this.#timer = null
+    this.#greeted = false
+    const url = new URL("/ws", location.href)
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:"
+    url.searchParams.set("since", this.#since())
+    if (this.#wasHere) url.searchParams.set("returning", "")
+    const socket = (this.#socket = new WebSocket(url, "chat.v1"))
+    socket.onmessage = (event) => this.#enqueue(socket, JSON.parse(event.data))
+    socket.onclose = (event) => this.#enqueue(socket, null, event)
+  }
+
+  // Says whether the frame went to the socket; whether it arrived, only an answer tells.
+  send(frame) {
+    if (!this.#greeted || this.#socket.readyState !== WebSocket.OPEN) return false
+    this.#socket.send(JSON.stringify(frame))
+    return true
+  }
+
+  // Frames are handled in order, also while one of them waits for history to load.
+  #enqueue(socket, frame, closeEvent) {
+    this.#work = this.#work
+      .then(() => (closeEvent ? this.#closed(closeEvent) : this.#handle(frame)))
+      .catch((error) => {
+        console.error(error)
+        socket.close()
+      })
+  }
+
+  async #handle(frame) {
+    if (frame.type === "hello") {
+      this.#greeted = this.#wasHere = true
+      this.#attempts = 0
+    }
+    await this.#receive(frame)
+  }
+
+  async #closed({ code, wasClean }) {
+    if (code === SIGNED_OUT) return location.assign("/login")
+    if (this.#greeted) {
+      this.#greeted = false
+      this.#ended(wasClean)
+    } else if (await signedOut()) {
+      return location.assign("/login")
+    }
+    // Full jitter: after a restart a whole room would otherwise come back in step.
+    const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#attempts++)
+    this.#timer = setTimeout(() => this.open(), Math.random() * longest)
+  }
+
+  #hurry() {
+    if (this.#timer !== null && document.visibilityState === "visible") this.open()
+  }
+}
+
+// A browser does not tell why an upgrade was refused; a redirect of the page does.
+async function signedOut() {
+  try {
+    const response = await fetch("/", { method: "HEAD", redirect: "manual" })
+    return response.type === "opaqueredirect"
+  } catch {
+    return false
+  }
+}

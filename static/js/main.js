@@ -1,0 +1,62 @@
+// The chat page: connects the log, the socket, the outbox and the composer.
+
+import { Composer } from "./composer.js"
+import { Connection } from "./connection.js"
+import { Log } from "./log.js"
+import { Outbox } from "./outbox.js"
+import { People } from "./people.js"
+
+const log = new Log(document.getElementById("subscribe"))
+const people = new People(document.getElementById("people"))
+const composer = new Composer(document.getElementById("composer"))
+const connection = new Connection({ since: () => log.last, receive, ended })
+const outbox = new Outbox(log.user, (frame) => connection.send(frame))
+
+const handlers = {
+  async hello(frame) {
+    people.reset(frame)
+    if (frame.truncated) await log.reload()
+    log.notice("Connection to server started")
+    outbox.resume()
+  },
+  message(frame) {
+    outbox.acknowledge(frame)
+    log.show(frame)
+  },
+  joined(frame) {
+    people.joined()
+    log.notice(`${frame.user} joined`)
+  },
+  left(frame) {
+    people.left()
+    log.notice(`${frame.user} disconnected`)
+  },
+  people(frame) {
+    people.reset(frame)
+  },
+  error(frame) {
+    if (frame.code === "too_fast" || frame.code === "unavailable") {
+      outbox.retry(frame)
+    } else {
+      composer.giveBack(outbox.withdraw(frame))
+    }
+    composer.complain(frame.text)
+  },
+}
+
+composer.onsend = (text) => {
+  outbox.add(text)
+  log.scrollToEnd()
+}
+
+// A type that a later server may send is none of this page's business.
+async function receive(frame) {
+  if (Object.hasOwn(handlers, frame.type)) await handlers[frame.type](frame)
+}
+
+function ended(clean) {
+  outbox.pause()
+  log.notice(clean ? "Clean connection end" : "Connection broken")
+}
+
+connection.open()
