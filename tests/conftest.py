@@ -1,0 +1,169 @@
+"""A real database for the whole run, a real application for each test, and people who use it."""
+
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from app import create_app
+from database import READY
+from embedded import embedded_uri
+from settings import ROOT, Settings
+
+PASSWORD = "correct horse battery"
+PATIENCE = 10  # seconds until what should have come counts as missing
+
+database_names = (f"test{number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="session")
+def mongo() -> Iterator[str]:
+    """The address of a database server that lasts for the whole run."""
+    with tempfile.TemporaryDirectory(prefix="chat") as folder:
+        address = embedded_uri(Path(folder))
+        server = subprocess.Popen(
+            [sys.executable, ROOT / "embedded.py", f"{folder}/database.sock", folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        yield address
+        server.stdin.close()
+        server.wait()
+        server.stdout.close()
+
+
+@pytest.fixture
+def settings(mongo: str) -> Settings:
+    """Settings with an empty database of their own."""
+    return Settings(
+        MONGO_HOST=mongo,
+        MONGO_DB_NAME=next(database_names),
+        SECRET_KEY=("a key for the tests",),
+        REGISTRATIONS_PER_HOUR=0,
+    )
+
+
+class Socket:
+    """A person's WebSocket of format `chat.v1`."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self.ws = ws
+
+    async def next(self, *types: str) -> dict[str, Any]:
+        """Return the next frame of one of the types (of any, without), passing over others."""
+        while True:
+            frame: dict[str, Any] = await self.ws.receive_json(timeout=PATIENCE)
+            if not types or frame["type"] in types:
+                return frame
+
+    async def say(self, msg: str, nonce: str | None = None) -> None:
+        """Send a message."""
+        frame = {"type": "message", "msg": msg} | ({"nonce": nonce} if nonce else {})
+        await self.ws.send_str(json.dumps(frame))
+
+    async def close_code(self) -> int | None:
+        """Return the code the server closes with, passing over what comes before."""
+        while True:
+            message = await self.ws.receive(timeout=PATIENCE)
+            if message.type in (
+                aiohttp.WSMsgType.CLOSE,
+                aiohttp.WSMsgType.CLOSING,
+                aiohttp.WSMsgType.CLOSED,
+                aiohttp.WSMsgType.ERROR,
+            ):
+                return self.ws.close_code
+
+    async def close(self) -> None:
+        """Close the socket from the person's side."""
+        await self.ws.close()
+
+
+class Person:
+    """Somebody with a browser of their own: cookies, pages, sockets."""
+
+    def __init__(self, client: TestClient[web.Request, web.Application]) -> None:
+        self.client = client
+        self.app = client.server.app  # type: ignore[attr-defined]
+
+    async def get(self, path: str, **options: Any) -> aiohttp.ClientResponse:
+        """Ask for a page, following no redirect."""
+        return await self.client.get(path, **{"allow_redirects": False, **options})
+
+    async def post(self, path: str, form: Any = None, **options: Any) -> aiohttp.ClientResponse:
+        """Post a form, following no redirect."""
+        return await self.client.post(path, data=form, **{"allow_redirects": False, **options})
+
+    async def register(self, login: str, **fields: str) -> aiohttp.ClientResponse:
+        """Create an account, and with it be signed in."""
+        form = {"login": login, "email": f"{login}@example.com", "password": PASSWORD}
+        form["password2"] = fields.get("password", PASSWORD)
+        return await self.post("/signin", {**form, **fields})
+
+    async def log_in(self, login: str, password: str = PASSWORD) -> aiohttp.ClientResponse:
+        """Log in to an account."""
+        return await self.post("/login", {"login": login, "password": password})
+
+    async def connect(self, since: int | None = None, **options: Any) -> Socket:
+        """Open a `chat.v1` socket."""
+        query = "" if since is None else f"?since={since}"
+        ws = await self.client.ws_connect(f"/ws{query}", protocols=["chat.v1"], **options)
+        return Socket(ws)
+
+    async def connect_classic(self, **options: Any) -> aiohttp.ClientWebSocketResponse:
+        """Open a socket of the tutorial's format."""
+        ws: aiohttp.ClientWebSocketResponse = await self.client.ws_connect("/ws", **options)
+        return ws
+
+
+class House:
+    """A running chat, which people visit."""
+
+    def __init__(self, server: TestServer, client: Callable[..., Awaitable[Any]]) -> None:
+        self.server = server
+        self.app = server.app
+        self._client = client
+
+    async def visitor(self, **options: Any) -> Person:
+        """Return somebody who is not signed in."""
+        return Person(await self._client(self.server, **options))
+
+    async def sign_in(self, login: str) -> Person:
+        """Return somebody with a new account, signed in."""
+        person = await self.visitor()
+        response = await person.register(login)
+        assert response.status == 303, await response.text()
+        return person
+
+
+OpenHouse = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture
+def open_house(settings: Settings, aiohttp_server: Any, aiohttp_client: Any) -> OpenHouse:
+    """Start chats with settings of the test's choice."""
+
+    async def start(**changes: Any) -> House:
+        server = await aiohttp_server(create_app(replace(settings, **changes)))
+        await server.app[READY].wait()
+        return House(server, aiohttp_client)
+
+    return start
+
+
+@pytest.fixture
+async def house(open_house: OpenHouse) -> House:
+    """A chat with the default settings, apart from registrations, which are not limited."""
+    return await open_house()
