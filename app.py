@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -159,6 +160,10 @@ def main() -> None:
         )
     except StartError as error:
         sys.exit(str(error))
+    # Everything is closed; but Python would still wait for Motor's threads, and those for a
+    # database that does not answer.
+    logging.shutdown()
+    os._exit(0)
 
 
 if __name__ == "__main__":

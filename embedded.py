@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SOCKET_PATH_LIMIT = 107  # bytes, of Linux's sockaddr_un
 LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to notice
 START_TIMEOUT = 20  # seconds for the child to open its files
-STOP_TIMEOUT = 1  # seconds for it to close them
+STOP_TIMEOUT = 0.5  # seconds for it to close them
 RESTART_PAUSE = 0.5  # seconds, so that a child that cannot start does not spin
 
 

@@ -1,6 +1,30 @@
-"""Talking over `/ws`, in both formats."""
+"""Talking over `/ws`, in both formats, and what happens to those who abuse it."""
 
-from tests.conftest import House
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import WSMsgType
+
+from chat import hub, presence
+from chat.hub import HUB
+from chat.journal import JOURNAL
+from tests.conftest import PATIENCE, House, OpenHouse, Person, Socket
+
+
+async def read_line(ws: aiohttp.ClientWebSocketResponse) -> str:
+    return await ws.receive_str(timeout=PATIENCE)
+
+
+async def talk(person: Person, count: int) -> None:
+    """Say `count` things through a socket of its own, one after the other."""
+    socket = await person.connect()
+    for number in range(count):
+        await socket.say(f"message {number}")
+        await socket.next("message")
+    await socket.close()
 
 
 async def test_a_message_reaches_everybody_its_sender_included(house: House) -> None:
@@ -8,8 +32,7 @@ async def test_a_message_reaches_everybody_its_sender_included(house: House) -> 
     hers, his = await alice.connect(), await bob.connect()
     assert (await hers.next())["type"] == "hello"
     assert await hers.next() == {"type": "joined", "user": "bob"}
-    hello = await his.next()
-    assert hello == {
+    assert await his.next() == {
         "type": "hello",
         "user": "bob",
         "seq": 0,
@@ -22,3 +45,395 @@ async def test_a_message_reaches_everybody_its_sender_included(house: House) -> 
     assert frame == await his.next()
     assert frame.pop("time").endswith("Z")
     assert frame == {"type": "message", "seq": 1, "user": "alice", "msg": "hi", "nonce": "n1"}
+
+
+async def test_the_classic_format_is_the_tutorials(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers = await alice.connect_classic()
+    his = await bob.connect_classic()
+    assert await read_line(hers) == "bob joined"
+    await his.send_str("hello")
+    assert await read_line(hers) == await read_line(his) == "(bob) hello"
+    await his.send_str("two\nlines")
+    assert await read_line(hers) == "(bob) two ⏎ lines"
+    await his.send_str("")
+    await read_line(his)
+    assert await read_line(his) == "error: invalid"
+    await his.send_str("close")
+    assert (await his.receive(timeout=PATIENCE)).type is WSMsgType.CLOSE
+    assert his.close_code == 1000
+    assert await read_line(hers) == "bob disconnected"
+
+
+async def test_both_formats_hear_one_talk(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    page, terminal = await alice.connect(), await bob.connect_classic()
+    await terminal.send_str("from a terminal")
+    frame = await page.next("message")
+    assert (frame["user"], frame["msg"]) == ("bob", "from a terminal")
+    assert frame["nonce"]
+    await page.say("from a page")
+    assert await read_line(terminal) == "(bob) from a terminal"
+    assert await read_line(terminal) == "(alice) from a page"
+
+
+async def test_who_resumes_gets_what_was_missed_and_nothing_twice(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    await talk(alice, 5)
+    socket = await bob.connect(since=2)
+    assert (await socket.next())["seq"] == 5
+    assert [(await socket.next("message"))["seq"] for _ in range(3)] == [3, 4, 5]
+    await socket.say("next")
+    assert (await socket.next())["seq"] == 6
+
+
+@pytest.mark.parametrize(
+    ("since", "truncated"), [(0, False), (3, False), (4, True), (10**14, True)]
+)
+async def test_beyond_the_log_is_truncated(house: House, since: int, truncated: bool) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, 3)
+    socket = await alice.connect(since)
+    assert (await socket.next("hello"))["truncated"] is truncated
+    await socket.say("next")
+    seqs = list(range(since + 1, 5)) if not truncated else [4]
+    assert [(await socket.next())["seq"] for _ in seqs] == seqs
+
+
+async def test_a_replay_that_is_too_large_is_truncated(open_house: OpenHouse) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    for _ in range(30):
+        await socket.say("👍" * 2000)  # 8 kB each
+        await socket.next("message")
+    assert (await (await alice.connect(since=0)).next("hello"))["truncated"] is True
+    assert (await (await alice.connect(since=20)).next("hello"))["truncated"] is False
+
+
+@pytest.mark.parametrize("query", ["since=", "since=-1", "since=1.5", "since=x", "since=1&since=2",
+                                   "since=٣", "since=" + "9" * 400])  # fmt: skip
+async def test_a_since_that_is_no_number_is_refused(house: House, query: str) -> None:
+    alice = await house.sign_in("alice")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await alice.client.ws_connect(f"/ws?{query}")
+    assert caught.value.status == 400
+
+
+async def test_sending_twice_is_answered_with_the_first(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    await hers.say("once", nonce="n1")
+    first = await hers.next("message")
+    await hers.say("once more", nonce="n1")
+    assert await hers.next("message") == first
+    await his.say("mine", nonce="n1")  # a nonce is the user's own
+    assert [(await his.next("message"))["msg"] for _ in range(2)] == ["once", "mine"]
+
+
+async def test_a_repeat_is_known_after_a_restart_and_long_after(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.journal.MEMORY", 3)
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    await socket.say("once", nonce="n1")
+    first = await socket.next("message")
+    await talk(alice, 5)
+    await socket.say("once", nonce="n1")
+    for _ in range(5):
+        await socket.next("message")
+    assert await socket.next("message") == first
+    await house.server.close()
+
+    again = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await again.visitor()
+    await alice.log_in("alice")
+    socket = await alice.connect(since=6)
+    await socket.say("once", nonce="n1")
+    assert await socket.next("message") == first
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ("not json", "invalid"),
+        ('{"type":"message","msg":""}', "invalid"),
+        ('{"type":"message","msg":"\\ud800"}', "invalid"),
+        (json.dumps({"type": "message", "msg": "x" * 2001}), "too_long"),
+    ],
+)
+async def test_bad_input_gets_an_error_and_the_socket_stays_open(
+    house: House, data: str, code: str
+) -> None:
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    await socket.ws.send_str(data)
+    assert (await socket.next("error"))["code"] == code
+    await socket.say("still here")
+    assert (await socket.next("message"))["msg"] == "still here"
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ((b"binary", WSMsgType.BINARY), 1003),
+        ((b"\xff\xfe", WSMsgType.TEXT), 1007),
+        ((b"x" * 40_000, WSMsgType.TEXT), 1009),
+    ],
+)
+async def test_abuse_closes_the_socket(
+    house: House, frame: tuple[bytes, WSMsgType], code: int
+) -> None:
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    await socket.ws.send_frame(*frame)
+    assert await socket.close_code() == code
+
+
+async def test_who_talks_too_fast_is_told_and_then_cut_off(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    socket, his = await alice.connect(), await bob.connect()
+    for number in range(100):
+        await socket.say(f"{number}", nonce=f"n{number}")
+    error = await socket.next("error")
+    assert error["code"] == "too_fast"
+    assert error["nonce"] == "n20"  # four seconds' worth at once, then five a second
+    assert await socket.close_code() == 1008
+    await his.say("peace")
+    frame = await his.next("message")
+    while frame["user"] == "alice":
+        frame = await his.next("message")
+    assert frame["msg"] == "peace"
+
+
+async def test_a_flood_of_pings_is_cut_off(house: House) -> None:
+    alice = await house.sign_in("alice")
+    ws = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
+    for _ in range(60):
+        await ws.ping(b"x")
+    assert await Socket(ws).close_code() == 1008
+
+
+async def test_pings_are_answered_between_messages(house: House) -> None:
+    alice = await house.sign_in("alice")
+    ws = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
+    await ws.ping(b"are you there")
+    assert (await ws.receive(timeout=PATIENCE)).type is WSMsgType.TEXT
+    pong = await ws.receive(timeout=PATIENCE)
+    assert (pong.type, pong.data) == (WSMsgType.PONG, b"are you there")
+
+
+async def test_only_the_signed_in_connect(house: House) -> None:
+    nobody = await house.visitor()
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await nobody.connect()
+    assert caught.value.status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-WebSocket-Protocol": "chat.v9"}, 400),
+        ({"Sec-WebSocket-Version": "1"}, 400),
+    ],
+)
+async def test_an_upgrade_that_is_not_ours_is_refused(
+    house: House, headers: dict[str, str], status: int
+) -> None:
+    alice = await house.sign_in("alice")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await alice.client.ws_connect("/ws", headers=headers)
+    assert caught.value.status == status
+
+
+async def test_ws_without_an_upgrade_is_a_friendly_400(house: House) -> None:
+    response = await (await house.sign_in("alice")).get("/ws")
+    assert response.status == 400
+    assert "WebSocket only" in await response.text()
+
+
+async def test_a_user_has_so_many_sockets_and_no_more(open_house: OpenHouse) -> None:
+    house = await open_house(SOCKETS_PER_USER=2)
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    first = await alice.connect()
+    await alice.connect()
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await alice.connect()
+    assert caught.value.status == 429
+    await bob.connect()
+    await first.close()
+    await until(lambda: house.app[HUB].presence.sockets(identity(house, "alice")) == 1)
+    await alice.connect()
+
+
+def identity(house: House, login: str) -> str:
+    """Return the id of somebody who is in the room."""
+    members = house.app[HUB].websockets
+    return next(m.identity.user_id for m in members if m.identity.login == login)
+
+
+async def until(condition: Any) -> None:
+    """Let the event loop turn until something holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_a_second_tab_and_a_reload_are_silent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "GRACE", 0.3)
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    his = await bob.connect()
+    await his.next("hello")
+    tab = await alice.connect()
+    assert (await his.next())["type"] == "joined"
+    second = await alice.connect()
+    await tab.close()
+    await second.close()
+    reloaded = await alice.connect()
+    await reloaded.say("reloaded")
+    assert (await his.next())["type"] == "message"
+    await reloaded.close()
+    assert await his.next() == {"type": "left", "user": "alice"}
+
+
+async def test_who_returns_after_a_restart_is_no_news_but_counted(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    his = await bob.connect()
+    await his.next("hello")
+    await alice.client.ws_connect("/ws?since=0&returning", protocols=["chat.v1"])
+    assert await his.next() == {"type": "people", "people": 2, "online": ["alice", "bob"]}
+
+
+async def test_a_crowd_that_comes_at_once_is_told_as_one_census(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "NOTICES_PER_SECOND", 3)
+    people = [await house.sign_in(f"person{n}") for n in range(6)]
+    first = await people[0].connect()
+    await first.next("hello")
+    for person in people[1:]:
+        await person.connect()
+    notices = [await first.next(), await first.next(), await first.next()]
+    assert [notice["type"] for notice in notices] == ["joined", "joined", "people"]
+    assert notices[2]["people"] == 6
+
+
+async def test_who_does_not_answer_a_ping_is_cut_off(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "PING_EVERY", 0)
+    monkeypatch.setattr(hub, "PONG_WAIT", 1)
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    silent = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
+    his = await bob.connect()
+    living = asyncio.create_task(his.next("left"))  # reading answers pings
+    await until(lambda: len(house.app[HUB].websockets) == 1)
+    assert (await living)["user"] == "alice"
+    assert (await silent.receive(timeout=PATIENCE)).type is WSMsgType.TEXT
+    await silent.close()
+
+
+async def test_one_socket_that_fails_harms_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    await his.next("hello")
+    member = next(m for m in house.app[HUB].websockets if m.identity.login == "alice")
+    member.abort()
+    await his.say("one")
+    assert (await his.next("message"))["msg"] == "one"
+    assert await hers.close_code() == 1006
+
+
+async def test_signing_out_closes_the_sockets_of_that_session_alone(house: House) -> None:
+    alice = await house.sign_in("alice")
+    elsewhere = await house.visitor()
+    await elsewhere.log_in("alice")
+    here, there = await alice.connect(), await elsewhere.connect()
+    await alice.post("/signout")
+    assert await here.close_code() == 4401
+    await there.say("still in")
+    assert (await there.next("message"))["msg"] == "still in"
+
+
+async def test_the_end_of_the_chat_is_told_to_everybody(house: House) -> None:
+    alice = await house.sign_in("alice")
+    sockets = [await alice.connect() for _ in range(5)]
+    await sockets[0].say("the last word")
+    await sockets[0].next("message")
+    codes = [asyncio.create_task(socket.close_code()) for socket in sockets]
+    await house.server.close()
+    assert await asyncio.gather(*codes) == [1001] * 5
+
+
+async def test_a_page_without_scripts_posts_once_however_often_it_is_clicked(house: House) -> None:
+    alice = await house.sign_in("alice")
+    for _ in range(2):
+        response = await alice.post("/", {"msg": "double click", "nonce": "n1"})
+        assert (response.status, response.headers["Location"]) == (303, "/")
+    assert (await (await alice.get("/")).text()).count("double click") == 1
+    assert house.app[JOURNAL].last == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "text"),
+    [
+        ({"msg": ""}, 400, "Please write something"),
+        ({}, 400, "Please write something"),
+        ({"msg": "x" * 2001}, 400, "at most 2000 characters"),
+        ({"msg": "hi", "nonce": "n" * 65}, 400, "nonce"),
+    ],
+)
+async def test_a_posted_message_that_is_refused_comes_back(
+    house: House, form: dict[str, str], status: int, text: str
+) -> None:
+    alice = await house.sign_in("alice")
+    response = await alice.post("/", form)
+    page = await response.text()
+    assert response.status == status
+    assert text in page
+    assert form.get("msg", "") in page
+
+
+async def test_posting_too_fast_is_a_429(open_house: OpenHouse) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=1)
+    alice = await house.sign_in("alice")
+    statuses = [(await alice.post("/", {"msg": f"{n}"})).status for n in range(5)]
+    assert statuses == [303] * 4 + [429]
+
+
+async def test_history_goes_back_page_by_page(open_house: OpenHouse) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    await talk(alice, 120)
+    pages = [await (await alice.get(path)).text() for path in ("/", "/?before=71", "/?before=21")]
+    assert [page.count('class="message" data-seq') for page in pages] == [50, 50, 20]
+    assert "/?before=71" in pages[0]
+    assert "/?before=21" in pages[1]
+    assert "This is where the talk begins" in pages[2]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("before=1", 200), ("before=0", 200), ("before=999999", 200), ("before=x", 400),
+     ("before=-5", 400), ("before=", 400), ("before=1&before=2", 400), ("before=" + "9" * 99, 400),
+     ("refresh=x", 200)],
+)  # fmt: skip
+async def test_the_page_takes_any_query(house: House, query: str, status: int) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, 1)
+    assert (await alice.get(f"/?{query}")).status == status
+
+
+async def test_messages_are_shown_as_text(house: House) -> None:
+    alice = await house.sign_in("alice")
+    await alice.post("/", {"msg": "<script>alert(1)</script> & 'quotes\""})
+    page = await (await alice.get("/")).text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;quotes&#34;" in page

@@ -1,0 +1,241 @@
+"""A real browser, and people who sit at it."""
+
+import asyncio
+import shutil
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    async_playwright,
+)
+
+from tests.conftest import PASSWORD
+
+PATIENCE = 10_000  # ms until what should have come counts as missing
+
+ARGUMENTS = [
+    "--no-sandbox",  # which refuses to work for root, as in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# A refused script is silent in the page; this makes it as loud as any other error.
+REPORT_VIOLATIONS = """
+addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
+  console.error(`CSP: ${effectiveDirective} ${blockedURI}`))
+"""
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Run the Chromium in PATH, else Playwright's own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=ARGUMENTS
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Visitor:
+    """Somebody with a browser of their own, which notes everything that should not happen."""
+
+    def __init__(self, context: BrowserContext, page: Page, url: str) -> None:
+        self.context = context
+        self.page = page
+        self.url = url
+        self.problems: list[str] = []  # errors in the console, scripts refused, dialogs
+        self.tolerates: tuple[str, ...] = ()  # beginnings of what is to be expected
+        self._watch(page)
+
+    @classmethod
+    async def arrive(cls, browser: Browser, url: str, **options: Any) -> "Visitor":
+        """Open a browser at nothing yet; the options are those of Playwright's contexts."""
+        context = await browser.new_context(**options)
+        context.set_default_timeout(PATIENCE)
+        await context.add_init_script(REPORT_VIOLATIONS)
+        return cls(context, await context.new_page(), url)
+
+    async def tab(self, path: str = "/") -> "Visitor":
+        """Open another tab of the same browser."""
+        other = Visitor(self.context, await self.context.new_page(), self.url)
+        other.problems = self.problems
+        await other.open(path)
+        return other
+
+    async def open(self, path: str = "/") -> None:
+        """Go to a page of the chat."""
+        await self.page.goto(self.url + path)
+
+    async def sign_up(self, login: str) -> None:
+        """Create an account without the page, and be signed in."""
+        form = {"login": login, "email": f"{login}@example.com"}
+        form |= {"password": PASSWORD, "password2": PASSWORD}
+        response = await self.context.request.post(f"{self.url}/signin", form=form)
+        assert response.url == f"{self.url}/", await response.text()
+
+    async def post(self, msg: str) -> None:
+        """Write a message without the page."""
+        response = await self.context.request.post(f"{self.url}/", form={"msg": msg})
+        assert response.ok, await response.text()
+
+    async def fill(self, **fields: str) -> None:
+        """Fill the fields of a form, by their ids."""
+        for name, value in fields.items():
+            await self.page.locator(f"#{name}").fill(value)
+
+    async def submit(self) -> None:
+        """Press the button of the form."""
+        await self.page.locator("#submit").click()
+
+    async def say(self, text: str) -> None:
+        """Write a message and press Enter."""
+        await self.field.fill(text)
+        await self.field.press("Enter")
+
+    @property
+    def field(self) -> Locator:
+        """Where messages are written."""
+        return self.page.locator("#message")
+
+    @property
+    def log(self) -> Locator:
+        """What has been said."""
+        return self.page.locator("#subscribe")
+
+    @property
+    def error(self) -> Locator:
+        """What the page complains about."""
+        return self.page.get_by_role("alert")
+
+    @property
+    def messages(self) -> Locator:
+        """All messages of the log."""
+        return self.log.locator(".message")
+
+    @property
+    def texts(self) -> Locator:
+        """What the messages of the log say."""
+        return self.log.locator(".message__text")
+
+    def notices(self, text: str) -> Locator:
+        """Return the notices with a text."""
+        return self.log.locator(".notice").filter(has_text=text)
+
+    async def is_overflowing(self) -> bool:
+        """Tell whether the page, or the log in it, is wider than its window."""
+        overflowing: bool = await self.page.evaluate(
+            """[document.documentElement, document.body, ...document.querySelectorAll("main, main *")]
+               .some((element) => element.scrollWidth > element.clientWidth && (
+                  element.clientWidth || element.getBoundingClientRect().right > innerWidth)
+                  && getComputedStyle(element).position !== "absolute"
+                  && getComputedStyle(element).display !== "inline")"""
+        )
+        return overflowing
+
+    def _watch(self, page: Page) -> None:
+        page.on("console", self._note_error)
+        page.on("pageerror", lambda error: self._note(f"uncaught: {error}"))
+        page.on("dialog", self._note_dialog)
+
+    def _note_error(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._note(message.text)
+
+    async def _note_dialog(self, dialog: Dialog) -> None:
+        self._note(f"dialog: {dialog.message}")
+        await dialog.dismiss()
+
+    def _note(self, problem: str) -> None:
+        if not problem.startswith(self.tolerates or ("\0",)):
+            self.problems.append(problem)
+
+
+@asynccontextmanager
+async def tls_front(port: int, folder: Path) -> AsyncIterator[str]:
+    """Serve what a local port serves, over TLS, as a proxy in front of it would."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(_self_signed(folder))
+    connections: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        task.add_done_callback(connections.discard)
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_relay(reader, inner_writer))
+                both.create_task(_relay(inner_reader, writer))
+        finally:
+            for end in (writer, inner_writer):
+                end.transport.abort()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+def _self_signed(folder: Path) -> Path:
+    """Write a key and a certificate for this machine that nobody else vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "front.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path

@@ -1,0 +1,146 @@
+"""The real process, `python app.py`: started, killed, restarted, on a folder of its own."""
+
+import asyncio
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from settings import ROOT
+
+PATIENCE = 20  # seconds until a start or an end counts as missing
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Chat:
+    """A chat process; its port, data and environment outlast each run of it."""
+
+    def __init__(self, folder: Path, port: int | None = None, **environment: str | int) -> None:
+        """Set up, but don't start: `environment` overrides, an empty value stands for unset."""
+        self.folder = folder
+        self.port = port or free_port()
+        self.environment = {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "DATA_DIR": str(folder / "data"),
+            "REGISTRATIONS_PER_HOUR": "0",
+            **{name: str(value) for name, value in environment.items()},
+        }
+        self.output = ""  # of every run, both streams; that of the embedded database too
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._announced = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """The address of the pages, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def launch(self) -> None:
+        """Start the process, whether or not it will come up."""
+        self._announced.clear()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(ROOT / "app.py"),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        self._reading = asyncio.create_task(self._read())
+
+    async def start(self) -> None:
+        """Start the process and wait until it serves."""
+        await self.launch()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._announced.wait()
+                await self._healthy()
+        except TimeoutError:
+            raise AssertionError(f"the chat does not serve:\n{self.output}") from None
+
+    async def ended(self) -> int:
+        """Wait until the process has ended, its database too, and return its exit code."""
+        assert self._process is not None
+        assert self._reading is not None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.shield(self._reading)  # both hold the pipe
+                return await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            raise AssertionError(f"the chat does not end:\n{self.output}") from None
+
+    async def terminate(self) -> int:
+        """End the process as a deploy would (SIGTERM), and return its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return await self.ended()
+
+    async def kill(self) -> int:
+        """End the process as the kernel would (SIGKILL), and return its exit code."""
+        assert self._process is not None
+        self._process.kill()
+        return await self.ended()
+
+    async def restart(self) -> None:
+        """End the process as a deploy would, if it runs, and start it again."""
+        await self.stop()
+        await self.start()
+
+    async def stop(self) -> None:
+        """End the process if it runs."""
+        if self._process is not None and self._process.returncode is None:
+            await self.terminate()
+
+    async def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self.output += line.decode()
+            if line.startswith(b"Chat at "):
+                self._announced.set()
+        self._announced.set()  # it never will; whoever waits finds nobody at home
+
+    async def _healthy(self) -> None:
+        assert self._process is not None
+        async with aiohttp.ClientSession() as session:
+            while True:
+                assert self._process.returncode is None, self.output
+                try:
+                    async with session.get(f"{self.url}/healthz") as response:
+                        if response.ok:
+                            return
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running_chat(port: int | None = None, **environment: str | int) -> AsyncIterator[Chat]:
+    """Run a chat on new data, and end it afterwards."""
+    # Short, because the database's socket may have a path of 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="chat", ignore_cleanup_errors=True) as folder:
+        chat = Chat(Path(folder), port, **environment)
+        try:
+            await chat.start()
+            yield chat
+        finally:
+            await chat.stop()

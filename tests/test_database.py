@@ -1,0 +1,229 @@
+"""A database that is away, stops, comes back, or was written by the tutorial."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from app import create_app
+from auth.passwords import PARAMETERS
+from chat.journal import JOURNAL
+from database import READY, connect
+from embedded import embedded_uri
+from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
+from tests.conftest import PASSWORD, House, OpenHouse, Person
+
+REFUSED_WITHIN = 5  # seconds, as promised
+
+
+class DatabaseServer:
+    """A database server of the test's own, to be started, stopped and killed."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.address = embedded_uri(Path(folder))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, ROOT / "embedded.py", f"{self.folder}/database.sock", self.folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+
+@pytest.fixture
+def server() -> Iterator[DatabaseServer]:
+    with tempfile.TemporaryDirectory(prefix="chat") as folder:
+        server = DatabaseServer(folder)
+        yield server
+        server.kill()
+
+
+async def refusal(person: Person, path: str = "/") -> str:
+    """Return the page of a 503 that has to come in time."""
+    async with asyncio.timeout(REFUSED_WITHIN):
+        response = await person.get(path)
+    assert response.status == 503
+    assert "Retry-After" in response.headers
+    assert "Set-Cookie" not in response.headers
+    return await response.text()
+
+
+async def recovery(person: Person) -> None:
+    """Wait until the chat works again, for somebody who is still signed in."""
+    async with asyncio.timeout(20):
+        while (await person.get("/?before=1")).status != 200:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_chat_without_database_says_so_and_works_as_soon_as_there_is_one(
+    server: DatabaseServer, settings: Settings, aiohttp_server: Any, aiohttp_client: Any
+) -> None:
+    app = create_app(replace(settings, MONGO_HOST=server.address))
+    house = House(await aiohttp_server(app), aiohttp_client)
+    visitor = await house.visitor()
+    assert "The database is away" in await refusal(visitor, "/login")
+    async with asyncio.timeout(REFUSED_WITHIN):
+        health = await visitor.get("/healthz")
+    assert (health.status, await health.json()) == (503, {"status": "the database is away"})
+    assert (await visitor.get("/static/css/chat.css")).status == 200
+    server.start()
+    async with asyncio.timeout(20):
+        await app[READY].wait()
+    assert (await visitor.register("alice")).status == 303
+    assert (await visitor.get("/healthz")).status == 200
+
+
+@pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL])
+async def test_a_database_that_goes_is_told_in_time_and_signs_nobody_out(
+    server: DatabaseServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    monkeypatch.setattr("auth.sessions.TRUSTED_FOR", 0.1)
+    server.start()
+    house = await open_house(MONGO_HOST=server.address)
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    await socket.say("before", nonce="n1")
+    await socket.next("message")
+
+    server.send(fault)
+    started = time.monotonic()
+    await socket.say("during", nonce="n2")
+    error = await socket.next("error")
+    assert (error["code"], error["nonce"]) == ("unavailable", "n2")
+    assert time.monotonic() - started < REFUSED_WITHIN
+    await refusal(alice)
+    visitor = await house.visitor()
+    login = await visitor.log_in("alice")
+    assert login.status == 503
+    assert 'value="alice"' in await login.text()
+
+    if fault is signal.SIGSTOP:
+        server.send(signal.SIGCONT)
+    else:
+        server.kill()
+        server.start()
+    await recovery(alice)
+    await socket.say("during", nonce="n2")
+    frame = await socket.next("message")
+    assert (frame["seq"], frame["msg"]) == (2, "during")
+    assert house.app[JOURNAL].last == 2
+    assert (await visitor.log_in("alice")).status == 303
+
+
+async def tutorial_database(settings: Settings) -> Any:
+    """Fill the database as the tutorial did, its races and all."""
+    client = connect(settings.MONGO_HOST)
+    db = client[settings.MONGO_DB_NAME]
+    await db[MESSAGE_COLLECTION].insert_many(
+        [
+            {"user": "bob", "msg": "second", "time": datetime(2016, 3, 1, 12, 0, 2, tzinfo=UTC)},
+            {"user": "alice", "msg": "<b>1st</b>", "time": datetime(2016, 3, 1, 12, tzinfo=UTC)},
+            {"user": "alice", "msg": "third", "time": datetime(2016, 3, 1, 12, 0, 3, tzinfo=UTC)},
+        ]
+    )
+    await db[USER_COLLECTION].insert_many(
+        [
+            {"login": "alice", "email": "alice@example.com", "password": PASSWORD},
+            {"login": "Алёна", "email": "alena@example.com", "password": "short"},
+            {"login": "Alice", "email": "other@example.com", "password": PASSWORD},
+            {"login": "nobody"},
+        ]
+    )
+    return client
+
+
+async def test_what_the_tutorial_wrote_is_taken_over(
+    settings: Settings, open_house: OpenHouse
+) -> None:
+    client = await tutorial_database(settings)
+    db = client[settings.MONGO_DB_NAME]
+    house = await open_house()
+    messages = await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
+    assert [(m["seq"], m["msg"]) for m in messages] == [
+        (1, "<b>1st</b>"),
+        (2, "second"),
+        (3, "third"),
+    ]
+    users = await db[USER_COLLECTION].find({}).to_list(None)
+    assert all(u["password"] is None or u["password"].startswith(PARAMETERS) for u in users)
+    for name, password in (
+        ("ALICE", PASSWORD),
+        ("алёна", "short"),
+        ("other@example.com", PASSWORD),
+    ):
+        person = await house.visitor()
+        assert (await person.log_in(name, password)).status == 303
+    assert (await (await house.visitor()).log_in("nobody", "None")).status == 401
+    page = await (await person.get("/")).text()
+    assert "[12:00:00]" in page
+    assert "&lt;b&gt;1st&lt;/b&gt;" in page
+    socket = await person.connect(since=2)
+    await socket.next("hello")
+    assert (await socket.next("message"))["msg"] == "third"
+    await socket.say("fourth")
+    assert (await socket.next("message"))["seq"] == 4
+    client.close()
+
+
+async def test_taking_over_twice_or_after_an_interruption_changes_nothing(
+    settings: Settings, open_house: OpenHouse
+) -> None:
+    client = await tutorial_database(settings)
+    messages = client[settings.MONGO_DB_NAME][MESSAGE_COLLECTION]
+    # As if a first attempt had been killed after one update.
+    await messages.update_one({"msg": "second"}, {"$set": {"seq": 2, "key": "old", "user_id": ""}})
+    for _ in range(2):
+        house = await open_house()
+        await house.server.close()
+        documents = await messages.find({}).sort("seq", 1).to_list(None)
+        assert [d["seq"] for d in documents] == [1, 2, 3]
+    client.close()
+
+
+def test_an_address_that_is_none_is_refused_without_its_password() -> None:
+    from settings import StartError
+
+    with pytest.raises(StartError) as caught:
+        connect("mongodb://alice:s3cr3t@host:notaport/")
+    assert "MONGO_HOST" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
+async def test_a_cookie_of_a_chat_whose_database_is_away_is_not_touched(
+    server: DatabaseServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auth.sessions.TRUSTED_FOR", 0)
+    server.start()
+    house = await open_house(MONGO_HOST=server.address)
+    alice = await house.sign_in("alice")
+    server.send(signal.SIGSTOP)
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await alice.connect()
+    assert caught.value.status == 503
+    server.send(signal.SIGCONT)
+    await recovery(alice)

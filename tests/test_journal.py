@@ -1,0 +1,209 @@
+"""The journal under faults: whatever the database answers, one dense log, delivered once."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import AutoReconnect
+
+from chat import journal as journal_module
+from chat.entry import Draft, Entry
+from chat.journal import Journal, Unavailable
+from database import Collection, DatabaseUnavailable, connect, create_indexes, deadline
+from settings import MESSAGE_COLLECTION, Settings
+
+
+class Faulty:
+    """A collection whose inserts go wrong as a test wants; everything else is the real one."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self.before: Callable[[], Any] = lambda: None
+        self.after: Callable[[], Any] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._collection, name)
+
+    async def insert_many(self, documents: list[dict[str, Any]], ordered: bool) -> None:
+        self.before()
+        await self._collection.insert_many(documents, ordered=ordered)
+        self.after()
+
+
+class Process:
+    """One process's journal, and what it delivered."""
+
+    def __init__(self, collection: Any) -> None:
+        self.collection = Faulty(collection)
+        self.journal = Journal(self.collection)  # type: ignore[arg-type]
+        self.delivered: list[Entry] = []
+        self.journal.listeners.append(self.deliver)
+
+    def deliver(self, entries: Sequence[Entry]) -> None:
+        self.delivered.extend(entries)
+
+    async def say(self, msg: str, nonce: str | None = None) -> Entry:
+        return await self.journal.append("alice", "u1", msg, nonce)
+
+    def seqs(self) -> list[int]:
+        return [entry.seq for entry in self.delivered]
+
+
+@pytest.fixture
+async def messages(settings: Settings) -> AsyncIterator[AsyncIOMotorCollection[dict[str, Any]]]:
+    client = connect(settings.MONGO_HOST)
+    db = client[settings.MONGO_DB_NAME]
+    await create_indexes(db)
+    yield db[MESSAGE_COLLECTION]
+    client.close()
+
+
+@asynccontextmanager
+async def running(collection: Any) -> AsyncIterator[Process]:
+    process = Process(collection)
+    await process.journal.open()
+    task = asyncio.create_task(process.journal.run())
+    yield process
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def stored(collection: Any) -> list[Entry]:
+    documents = await collection.find({}).sort("seq", 1).to_list(None)
+    return [Entry.from_document(document) for document in documents]
+
+
+def fail(error: Exception, times: int = 1) -> Callable[[], None]:
+    """Return what raises an error, the first few times."""
+    left = iter(range(times))
+
+    def raise_error() -> None:
+        if next(left, None) is not None:
+            raise error
+
+    return raise_error
+
+
+async def test_an_error_that_hides_a_success_stores_and_shows_once(messages: Any) -> None:
+    async with running(messages) as process:
+        process.collection.after = fail(AutoReconnect("the answer got lost"))
+        entries = await asyncio.gather(*(process.say(f"m{n}") for n in range(5)))
+        assert sorted(entry.seq for entry in entries) == [1, 2, 3, 4, 5]
+        assert process.seqs() == [1, 2, 3, 4, 5]
+        assert await stored(messages) == process.delivered
+
+
+async def test_an_error_before_the_write_is_tried_again(messages: Any) -> None:
+    async with running(messages) as process:
+        process.collection.before = fail(AutoReconnect("no answer"), times=3)
+        assert (await process.say("patience")).seq == 1
+        assert process.seqs() == [1]
+
+
+async def test_a_database_that_stays_away_is_unavailable_and_sending_again_is_harmless(
+    messages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "PATIENCE", 0.3)
+    async with running(messages) as process:
+        process.collection.before = fail(AutoReconnect("away"), times=1000)
+        with pytest.raises(Unavailable):
+            await process.say("hello", "n1")
+        process.collection.before = lambda: None
+        monkeypatch.setattr(journal_module, "PATIENCE", 5)
+        entry, same = await asyncio.gather(process.say("hello", "n1"), process.say("hello", "n1"))
+        assert entry == same
+        assert process.delivered == [entry] == await stored(messages)
+
+
+async def test_what_a_write_stored_after_all_is_delivered_without_anybody_asking(
+    messages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "POLL_EVERY", 0.05)
+    async with running(messages) as process:
+        other = Entry(1, "u2:n1", "bob", "u2", "hi", Draft("", "", "", "").time)
+        await messages.insert_one(other.document())
+        while not process.delivered:
+            await asyncio.sleep(0)
+        assert process.delivered == [other]
+
+
+async def test_two_processes_keep_one_log_and_deliver_it_alike(
+    messages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "POLL_EVERY", 0.05)
+    dice = random.Random(1)
+    async with running(messages) as one, running(messages) as two:
+
+        async def talk(name: str) -> None:
+            for number in range(100):
+                process = dice.choice((one, two))
+                entry = await process.say(f"{name}{number}", f"{name}{number}")
+                if dice.random() < 0.1:  # says it again, perhaps to the other
+                    assert await dice.choice((one, two)).say("again", entry.nonce) == entry
+
+        await asyncio.gather(*(talk(name) for name in "abcdef"))
+        while not len(one.delivered) == len(two.delivered) == 600:
+            await asyncio.sleep(0)
+        assert one.delivered == two.delivered == await stored(messages)
+        assert one.seqs() == list(range(1, 601))
+
+
+async def test_each_senders_order_holds(messages: Any) -> None:
+    async with running(messages) as process:
+
+        async def talk(name: str) -> None:
+            for number in range(50):
+                await process.say(f"{name} {number:02}")
+
+        await asyncio.gather(*(talk(name) for name in "abc"))
+        for name in "abc":
+            said = [entry.msg for entry in process.delivered if entry.msg.startswith(name)]
+            assert said == sorted(said)
+            assert len(said) == 50
+
+
+async def test_senders_wait_when_the_queue_is_full_and_nothing_is_dropped(
+    messages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "QUEUE", 3)
+    monkeypatch.setattr(journal_module, "BATCH", 2)
+    async with running(messages) as process:
+        await asyncio.gather(*(process.say(f"m{n}") for n in range(50)))
+        assert process.seqs() == list(range(1, 51))
+
+
+async def test_drain_stores_what_waits_and_takes_no_more(messages: Any) -> None:
+    async with running(messages) as process:
+        waiting = [asyncio.create_task(process.say(f"m{n}")) for n in range(20)]
+        await asyncio.sleep(0)  # they have begun
+        await process.journal.drain()
+        assert [(await task).seq for task in waiting] == list(range(1, 21))
+        with pytest.raises(Unavailable):
+            await process.say("too late")
+
+
+async def test_memory_answers_for_the_end_of_the_log(
+    messages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "MEMORY", 4)
+    async with running(messages) as process:
+        for number in range(1, 7):
+            await process.say(f"m{number}")
+        after = {seq: process.journal.after(seq) for seq in range(8)}
+        assert [None if e is None else [x.seq for x in e] for e in after.values()] == [
+            None, None, [3, 4, 5, 6], [4, 5, 6], [5, 6], [6], [], None
+        ]  # fmt: skip
+    async with running(messages) as again:
+        assert again.journal.last == 6
+        assert (await again.say("next")).seq == 7
+
+
+async def test_a_call_that_takes_too_long_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("database.CALL_TIMEOUT", 0.01)
+    with pytest.raises(DatabaseUnavailable):
+        async with deadline():
+            await asyncio.Event().wait()

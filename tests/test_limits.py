@@ -1,0 +1,197 @@
+"""Limits: how often somebody may do something, and whom an address stands for."""
+
+import time
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth import limits
+from auth.limits import Limit, client_address
+from settings import SETTINGS, Settings
+
+COUNTS = st.integers(1, 60)
+PERIODS = st.sampled_from([1, 10, 300, 3600])
+UPTIMES = st.floats(0, 1e9)  # seconds; thirty years
+
+
+class Clock:
+    """A clock that stands still until it is put forward."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        """Return the time, as time.monotonic does."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that limits go by."""
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+    return clock
+
+
+def uses(limit: Limit, key: str, attempts: int) -> int:
+    """Return how many of so many attempts are allowed."""
+    return sum(limit.take(key) == 0 for _ in range(attempts))
+
+
+def test_limit_allows_its_count_at_once_and_no_more(clock: Clock) -> None:
+    assert uses(Limit(5, 300), "alice", 100) == 5
+
+
+def test_limit_tells_how_long_to_wait(clock: Clock) -> None:
+    limit = Limit(5, 300)
+    uses(limit, "alice", 5)
+    assert limit.take("alice") == pytest.approx(60)
+    clock.now += 59
+    assert limit.take("alice") == pytest.approx(1)
+    clock.now += 1
+    assert limit.take("alice") == 0
+    assert limit.take("alice") == pytest.approx(60)
+
+
+def test_limit_counts_nothing_that_it_refuses(clock: Clock) -> None:
+    limit = Limit(5, 300)
+    uses(limit, "alice", 1000)
+    clock.now += 300
+    assert uses(limit, "alice", 1000) == 5
+
+
+def test_limit_counts_each_key_by_itself(clock: Clock) -> None:
+    limit = Limit(2, 60)
+    assert uses(limit, "alice", 3) == 2
+    assert uses(limit, "bob", 3) == 2
+
+
+def test_limit_of_nothing_is_off(clock: Clock) -> None:
+    assert uses(Limit(0, 3600), "alice", 1000) == 1000
+    assert uses(Limit(0, 1, burst=0), "alice", 1000) == 1000
+
+
+def test_limit_with_a_burst_allows_that_at_once_and_then_its_rate(clock: Clock) -> None:
+    limit = Limit(5, 1, burst=20)
+    assert uses(limit, "alice", 100) == 20
+    clock.now += 1
+    assert uses(limit, "alice", 100) == 5
+
+
+def test_limit_takes_one_use_back(clock: Clock) -> None:
+    limit = Limit(5, 300)
+    uses(limit, "alice", 5)
+    limit.give_back("alice")
+    assert uses(limit, "alice", 5) == 1
+
+
+def test_limit_gives_nobody_more_than_its_count_for_uses_given_back(clock: Clock) -> None:
+    limit = Limit(5, 300)
+    for _ in range(100):
+        limit.take("alice")
+        limit.give_back("alice")
+    limit.give_back("bob")
+    assert uses(limit, "alice", 100) == 5
+    assert uses(limit, "bob", 100) == 5
+
+
+def test_limit_forgets_whose_time_is_up_and_nobody_else(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SWEEP_AT", 100)
+    limit = Limit(1, 60)
+    for number in range(100):
+        limit.take(f"early {number}")
+    clock.now += 59
+    limit.take("late")
+    assert len(limit._empty_at) == 101
+    clock.now += 1
+    limit._sweep_at = 101
+    limit.take("later")
+    assert set(limit._empty_at) == {"late", "later"}
+    assert limit.take("late") > 0
+
+
+@given(count=COUNTS, seconds=PERIODS, start=UPTIMES)
+def test_limit_allows_its_count_at_once_after_any_uptime(
+    count: int, seconds: int, start: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", Clock(start).monotonic)
+        assert uses(Limit(count, seconds), "alice", 2 * count) == count
+
+
+@given(
+    count=COUNTS,
+    seconds=PERIODS,
+    burst=st.one_of(st.none(), st.integers(1, 100)),
+    pauses=st.lists(st.floats(0, 400), max_size=60),
+)
+def test_limit_never_allows_more_than_its_burst_and_its_rate(
+    count: int, seconds: int, burst: int | None, pauses: list[float]
+) -> None:
+    clock, allowed = Clock(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", clock.monotonic)
+        limit = Limit(count, seconds, burst)
+        for pause in pauses:
+            clock.now += pause
+            allowed += limit.take("alice") == 0
+            assert allowed <= (burst or count) + (clock.now - 1000) * count / seconds + 1e-3
+
+
+@given(count=COUNTS, seconds=PERIODS, start=st.floats(0, 1e6), extra=st.integers(1, 5))
+def test_limit_allows_one_more_after_the_wait_it_named(
+    count: int, seconds: int, start: float, extra: int
+) -> None:
+    clock = Clock(start)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", clock.monotonic)
+        limit = Limit(count, seconds)
+        uses(limit, "alice", count)
+        for _ in range(extra):
+            wait = limit.take("alice")
+            assert 0 < wait <= seconds / count + 1e-3
+            clock.now += wait + 1e-6
+            assert limit.take("alice") == 0
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, [], "127.0.0.1"),
+        (0, ["203.0.113.9"], "127.0.0.1"),
+        (1, [], "127.0.0.1"),
+        (1, ["203.0.113.9"], "203.0.113.9"),
+        (1, ["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
+        (1, ["198.51.100.1", "203.0.113.9"], "203.0.113.9"),
+        (1, ["203.0.113.9 "], "203.0.113.9"),
+        (1, [""], "127.0.0.1"),
+        (1, ["203.0.113.9,"], "127.0.0.1"),
+        (1, ["unknown"], "127.0.0.1"),
+        (1, ["203.0.113.9, <script>"], "127.0.0.1"),
+        (1, ["203.0.113.999"], "127.0.0.1"),
+        (2, ["203.0.113.9"], "127.0.0.1"),
+        (2, ["198.51.100.1, 203.0.113.9, 192.0.2.1"], "203.0.113.9"),
+        (2, ["198.51.100.1", "203.0.113.9, 192.0.2.1"], "203.0.113.9"),
+        (2, ["198.51.100.1, 203.0.113.9", "192.0.2.1"], "203.0.113.9"),
+        (1, ["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::/64"),
+        (1, ["2001:db8:1:2::ffff"], "2001:db8:1:2::/64"),
+        (1, ["::ffff:203.0.113.9"], "203.0.113.9"),
+    ],
+)
+async def test_an_address_is_the_one_that_trusted_proxies_vouch_for(
+    aiohttp_client: Any, proxies: int, forwarded: list[str], address: str
+) -> None:
+    async def tell(request: web.Request) -> web.Response:
+        return web.Response(text=client_address(request))
+
+    app = web.Application()
+    app[SETTINGS] = Settings(TRUSTED_PROXIES=proxies)
+    app.router.add_get("/", tell)
+    client = await aiohttp_client(app)
+    response = await client.get("/", headers=[("X-Forwarded-For", hop) for hop in forwarded])
+    assert await response.text() == address

@@ -1,0 +1,255 @@
+"""The real process: how it starts, how it ends, and what outlives a kill."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from settings import ROOT
+from tests.conftest import PASSWORD, Socket
+from tests.process import Chat, free_port, running_chat
+
+ENDS_WITHIN = 5  # seconds, as promised
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="chat", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+class Visitor:
+    """Somebody signed in to a chat process."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+
+    async def connect(self, since: int = 0) -> Socket:
+        return Socket(await self.session.ws_connect(f"/ws?since={since}", protocols=["chat.v1"]))
+
+    async def page(self) -> str:
+        async with self.session.get("/", allow_redirects=False) as response:
+            assert response.status == 200
+            return await response.text()
+
+
+@asynccontextmanager
+async def signed_in(chat: Chat, login: str, path: str = "/signin") -> AsyncIterator[Visitor]:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(chat.url, cookie_jar=jar) as session:
+        form = {"login": login, "email": f"{login}@example.com"}
+        passwords = {"password": PASSWORD, "password2": PASSWORD}
+        async with session.post(path, data=form | passwords, allow_redirects=False) as response:
+            assert response.status == 303, await response.text()
+        yield Visitor(session)
+
+
+def children(pid: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_the_start_says_where_the_chat_is_and_where_its_data() -> None:
+    async with running_chat() as chat:
+        data = chat.folder / "data"
+        assert chat.output.splitlines() == [
+            f"Chat at {chat.url}",
+            f"Database: embedded, keeps its data in {data}",
+        ]
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+        for name in ("secret_key", "chat.db", "database.sock"):
+            assert stat.S_IMODE((data / name).stat().st_mode) & 0o077 == 0, name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_in_time_with_0_and_tells_every_socket(
+    number: signal.Signals,
+) -> None:
+    async with running_chat() as chat, signed_in(chat, "alice") as alice:
+        sockets = [await alice.connect() for _ in range(5)]
+        [child] = children(chat.pid)
+        codes = [asyncio.create_task(socket.close_code()) for socket in sockets]
+        started = time.monotonic()
+        os.kill(chat.pid, number)
+        assert await asyncio.gather(*codes) == [1001] * 5
+        assert await chat.ended() == 0
+        assert time.monotonic() - started < ENDS_WITHIN
+        assert not is_running(child)
+        assert len(chat.output.splitlines()) == 2  # nothing but its greeting
+
+
+async def test_a_reader_who_never_reads_and_a_stopped_database_do_not_hold_up_the_end() -> None:
+    async with running_chat(MESSAGES_PER_SECOND=0) as chat, signed_in(chat, "alice") as alice:
+        await alice.connect()  # reads nothing
+        socket = await alice.connect()
+        for _ in range(100):
+            await socket.say("x" * 2000)
+            await socket.next("message")
+        os.kill(children(chat.pid)[0], signal.SIGSTOP)
+        await socket.say("this one waits")
+        started = time.monotonic()
+        assert await chat.terminate() == 0
+        assert time.monotonic() - started < ENDS_WITHIN
+
+
+async def test_a_kill_takes_the_embedded_database_with_it_and_loses_nothing() -> None:
+    async with running_chat() as chat:
+        async with signed_in(chat, "alice") as alice:
+            socket = await alice.connect()
+            for number in range(10):
+                await socket.say(f"message {number}")
+                await socket.next("message")
+            [child] = children(chat.pid)
+            await chat.kill()
+            assert not is_running(child)
+            await chat.start()
+            page = await alice.page()  # still signed in: the key was kept too
+            assert [f"message {n}" in page for n in range(10)] == [True] * 10
+        async with signed_in(chat, "alice", "/login") as again:
+            socket = await again.connect(since=8)
+            assert (await socket.next("hello"))["seq"] == 10
+            assert (await socket.next("message"))["msg"] == "message 8"
+
+
+async def test_the_embedded_database_is_started_again_when_it_dies() -> None:
+    async with running_chat() as chat, signed_in(chat, "alice") as alice:
+        socket = await alice.connect()
+        await socket.say("before")
+        await socket.next("message")
+        os.kill(children(chat.pid)[0], signal.SIGKILL)
+        await socket.say("after", nonce="n2")
+        frame = await socket.next("message", "error")
+        while frame["type"] == "error":
+            await socket.say("after", nonce="n2")
+            frame = await socket.next("message", "error")
+        assert (frame["seq"], frame["msg"]) == (2, "after")
+        assert "starting it again" in chat.output
+
+
+async def refusal(chat: Chat) -> str:
+    """Launch a chat that can't start, and return what it says: one sentence, no traceback."""
+    await chat.launch()
+    assert await chat.ended() == 1
+    [line] = chat.output.splitlines()
+    return line
+
+
+async def test_a_second_chat_on_the_same_data_is_refused() -> None:
+    async with running_chat() as chat:
+        second = Chat(chat.folder)
+        assert "Another chat is running" in await refusal(second)
+        await chat.kill()
+        await chat.start()
+
+
+async def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
+    async with running_chat() as chat:
+        line = await refusal(Chat(folder, chat.port))
+        assert f"PORT={chat.port}" in line
+        assert "in use" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "abc"), ("PORT", "70000"), ("DEBUG", "maybe"), ("SECRET_KEY", "short"),
+     ("MONGO_HOST", "localhost:27017"), ("PUBLIC_ORIGINS", "chat.example.com"),
+     ("HOST", "no such host"), ("DATA_DIR", "/proc/nowhere"), ("DATA_DIR", "/tmp/" + "x" * 120)],
+)  # fmt: skip
+async def test_a_value_that_does_not_parse_stops_the_start(
+    folder: Path, name: str, value: str
+) -> None:
+    line = await refusal(Chat(folder, **{name: value}))  # type: ignore[arg-type]
+    assert line.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({}, "MONGO_HOST"),
+        ({"SECRET_KEY": "a long random text"}, "MONGO_HOST"),
+        ({"MONGO_HOST": "mongodb://localhost/chat"}, "SECRET_KEY"),
+    ],
+)
+async def test_heroku_needs_what_its_disk_cannot_keep(
+    folder: Path, environment: dict[str, str], missing: str
+) -> None:
+    line = await refusal(Chat(folder, DYNO="web.1", **environment))  # type: ignore[arg-type]
+    assert line.startswith(f"{missing} is not set")
+    assert "heroku config:set" in line
+
+
+async def test_the_procfile_serves_as_on_heroku(mongo: str, folder: Path) -> None:
+    port = free_port()
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PORT": str(port),
+        "DYNO": "web.1",
+        "MONGO_HOST": mongo,
+        "MONGO_DB_NAME": "heroku",
+        "SECRET_KEY": "a long random text",
+        "DATA_DIR": str(folder),
+        "PYTHONUNBUFFERED": "1",
+    }
+    honcho = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "honcho", "-d", str(ROOT), "-e", os.devnull, "start",
+        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    assert honcho.stdout is not None
+    lines = [await honcho.stdout.readline()]
+    while b"Database:" not in lines[-1]:
+        assert lines[-1], b"".join(lines).decode()
+        lines.append(await honcho.stdout.readline())
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=forwarded) as session:
+        form = {"login": "alice", "email": "a@example.com"}
+        passwords = {"password": PASSWORD, "password2": PASSWORD}
+        async with asyncio.timeout(20):
+            while (await session.get("/healthz")).status != 200:
+                await asyncio.sleep(0.05)
+        async with session.post("/signin", data=form | passwords, allow_redirects=False) as done:
+            cookie = done.headers["Set-Cookie"]
+        assert cookie.startswith("__Host-session=")
+        assert "Secure" in cookie
+        plain = {"X-Forwarded-Proto": "http"}
+        async with session.get("/", headers=plain, allow_redirects=False) as response:
+            assert response.status == 308
+            assert response.headers["Location"].startswith("https://")
+    honcho.terminate()
+    output = b"".join(lines) + (await honcho.communicate())[0]
+    assert b"web.1 stopped" in output
+    assert b"Traceback" not in output, output.decode()
+
+
+def test_app_json_names_what_heroku_has_to_ask_for() -> None:
+    app = json.loads((ROOT / "app.json").read_text())
+    assert app["env"]["SECRET_KEY"]["generator"] == "secret"
+    assert app["env"]["MONGO_HOST"]["required"] is True
+    known = {"name", "description", "keywords", "formation", "env"}
+    assert set(app) <= known
+    for variable in app["env"].values():
+        assert set(variable) <= {"description", "value", "required", "generator"}
+
+
+def test_every_setting_is_explained_in_env_example() -> None:
+    example = (ROOT / ".env.example").read_text()
+    explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
+    used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
+    assert sorted(explained) == sorted(used)
+    assert len(used) == 13

@@ -1,0 +1,134 @@
+"""The house keeps its order: who may import whom, and how long a file may be."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from settings import ROOT
+
+LINES = 200  # a longer file is two things
+ELSEWHERE = {"tests", "data", "node_modules", "venv"}
+
+# Imports run down these floors, or stay on one; what is not named stands on the second.
+FLOORS = {
+    "app": 4,
+    "routes": 3,
+    "middlewares": 3,
+    "auth.views": 2,
+    "chat.views": 2,
+    **dict.fromkeys(
+        [
+            "chat.wire",
+            "chat.entry",
+            "auth.passwords",
+            "auth.limits",
+            "auth.forms",
+            "auth.cookies",
+            "database",
+            "embedded",
+            "settings",
+        ],
+        0,
+    ),
+}
+SECOND_FLOOR = 1
+
+
+def source_files() -> Iterator[Path]:
+    """Yield the application's Python files."""
+    for path in sorted(ROOT.rglob("*.py")):
+        folders = path.relative_to(ROOT).parts[:-1]
+        if not any(name.startswith(".") or name in ELSEWHERE for name in folders):
+            yield path
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+TREES = {module_name(path): ast.parse(path.read_text()) for path in source_files()}
+
+
+def imports(module: str) -> set[str]:
+    """Return the modules that a module imports anywhere in its file, as it names them."""
+    names = set()
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} has a relative import"
+            assert node.module is not None
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & TREES.keys()
+            names.update(inner or {node.module})
+    return names
+
+
+def packages(module: str) -> set[str]:
+    """Return the packages that a module imports from."""
+    return {name.partition(".")[0] for name in imports(module)}
+
+
+def test_the_whole_house_is_looked_at() -> None:
+    assert {"app", "settings", "auth.sessions", "chat.hub", "chat.journal"} <= TREES.keys()
+    assert "chat.wire" in imports("chat.views")
+    assert "settings" in imports("database")
+
+
+def test_auth_never_imports_chat() -> None:
+    assert not [m for m in TREES if m.startswith("auth") and "chat" in packages(m)]
+
+
+def test_only_the_database_module_imports_motor() -> None:
+    assert [m for m in TREES if "motor" in packages(m)] == ["database"]
+
+
+@pytest.mark.parametrize("module", ["chat.hub", "chat.member", "chat.presence", "chat.wire"])
+def test_the_room_knows_no_database(module: str) -> None:
+    assert not packages(module) & {"database", "motor", "pymongo", "bson", "redis"}
+    assert not imports(module) & {"chat.journal", "chat.models", "auth.models"}
+
+
+def test_the_journal_knows_no_sockets() -> None:
+    assert not imports("chat.journal") & {"chat.hub", "chat.member", "chat.presence", "chat.wire"}
+    attributes = {
+        node.attr
+        for node in ast.walk(TREES["chat.journal"])
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "web"
+    }
+    assert attributes <= {"AppKey", "Application"}
+    assert "WebSocket" not in ast.dump(TREES["chat.journal"])
+
+
+def test_imports_run_one_way() -> None:
+    def floor(module: str) -> int:
+        return FLOORS.get(module, SECOND_FLOOR)
+
+    assert not [
+        f"{module} imports {name}"
+        for module in TREES
+        for name in imports(module) & TREES.keys()
+        if floor(name) > floor(module)
+    ]
+
+
+def test_imports_go_in_no_circle() -> None:
+    TopologicalSorter({m: imports(m) & TREES.keys() for m in TREES}).prepare()
+
+
+def test_nothing_is_imported_by_a_star() -> None:
+    assert not [
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+    ]
+
+
+def test_no_file_is_longer_than_one_thing() -> None:
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in source_files()}
+    assert not {path: length for path, length in lengths.items() if length > LINES}

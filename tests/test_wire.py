@@ -1,0 +1,135 @@
+"""Reading what clients send, and the bytes of the frames."""
+
+import json
+import unicodedata
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat import wire
+from chat.entry import Entry
+
+NOON = datetime(2026, 11, 21, 12, 0, 0, 123000, UTC)
+
+
+def entry(msg: str, user: str = "alice") -> Entry:
+    return Entry(seq=7, key="u1:n1", user=user, user_id="u1", msg=msg, time=NOON)
+
+
+def payload(frame: bytes) -> str:
+    """Return the text of an unmasked text frame, checking its header."""
+    assert frame[0] == 0x81
+    size, start = frame[1], 2
+    if size == 126:
+        size, start = int.from_bytes(frame[2:4], "big"), 4
+    elif size == 127:
+        size, start = int.from_bytes(frame[2:10], "big"), 10
+    assert len(frame) == start + size
+    return frame[start:].decode()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=3000))
+def test_clean_text_has_no_controls_and_cleaning_again_changes_nothing(text: str) -> None:
+    try:
+        clean = wire.clean(text)
+    except wire.BadFrame:
+        return
+    assert 0 < len(clean) <= wire.MESSAGE_LENGTH
+    assert not any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in clean)
+    assert not any(unicodedata.bidirectional(c) in ("LRE", "RLO", "PDF", "LRI") for c in clean)
+    assert wire.clean(clean) == clean
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("a\r\nb\rc\u0085d\u2028e\u2029f", "a\nb\nc\nd\ne\nf"),
+        ("a\tb", "a\tb"),
+        ("a\x00b\x1bc\x7fd\x9b", "abcd"),
+        ("user\u202etxt.exe", "usertxt.exe"),
+        ("\n\n  indented\n\n", "  indented"),
+        ("x" * 1999 + "\r\n" + "y", None),
+        ("x" * 1998 + "\r\n" + "y", "x" * 1998 + "\ny"),
+        ("👍" * 2000, "👍" * 2000),
+        ("", None),
+        (" \n\t ", None),
+        ("\u202e", None),
+        ("half \ud83d a pair", None),
+    ],
+)
+def test_text_is_stored_as_typed_but_for_what_misleads(typed: str, stored: str | None) -> None:
+    if stored is None:
+        with pytest.raises(wire.BadFrame):
+            wire.clean(typed)
+    else:
+        assert wire.clean(typed) == stored
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "hi",
+        "null",
+        "[]",
+        '"message"',
+        "1e999",
+        "{}",
+        '{"type":"message"}',
+        '{"type":"message","msg":null}',
+        '{"type":"message","msg":1}',
+        '{"type":"message","msg":["hi"]}',
+        '{"type":"message","msg":NaN}',
+        '{"type":"Message","msg":"hi"}',
+        '{"type":["message"],"msg":"hi"}',
+        '{"type":"message","msg":"hi","nonce":1}',
+        '{"type":"message","msg":"hi","nonce":""}',
+        '{"type":"message","msg":"hi","nonce":"a\\u0000"}',
+        '{"type":"message","msg":"hi","nonce":"\\ud800"}',
+        '{"type":"message","msg":"\\ud800"}',
+        '{"type":"message","msg":"hi","nonce":"' + "n" * 65 + '"}',
+        '{"type":"message","msg":"hi"',
+        "[" * 20_000,
+        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        "9" * 10_000,
+    ],
+)
+def test_a_frame_that_is_no_message_is_invalid(data: str) -> None:
+    with pytest.raises(wire.BadFrame) as caught:
+        wire.read_chat_v1(data)
+    assert caught.value.code == "invalid"
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(data: str) -> None:
+    for read in (wire.read_chat_v1, wire.read_classic):
+        try:
+            assert isinstance(read(data), wire.Incoming)
+        except wire.BadFrame as bad:
+            wire.error(bad)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=70_000))
+def test_a_message_arrives_as_it_is_stored(msg: str) -> None:
+    frame = json.loads(payload(wire.message(entry(msg)).chat_v1))
+    assert frame["msg"] == msg
+    assert frame["time"] == "2026-11-21T12:00:00.123Z"
+
+
+@pytest.mark.parametrize("size", [125, 126, 65_535, 65_536])
+def test_the_length_of_a_frame_is_written_as_rfc_6455_has_it(size: int) -> None:
+    line = payload(wire.message(entry("x" * (size - len("(alice) ")))).classic)
+    assert len(line) == size
+
+
+def test_a_classic_line_cannot_forge_another() -> None:
+    line = payload(wire.message(entry("hi\n(bob) I owe alice 100")).classic)
+    assert line == "(alice) hi ⏎ (bob) I owe alice 100"
+
+
+def test_an_error_names_the_nonce_it_is_about() -> None:
+    frames = wire.error(wire.BadFrame("too_fast", "Too fast", "n1"))
+    assert json.loads(payload(frames.chat_v1))["nonce"] == "n1"
+    assert payload(frames.classic) == "error: too fast"
