@@ -40,6 +40,7 @@ READY = web.AppKey("ready", asyncio.Event)
 
 CALL_TIMEOUT = 4  # seconds; a visitor hears "unavailable" within five
 SELECT_TIMEOUT = 2  # seconds to connect, or to find a server
+CLOSE_TIMEOUT = 0.5  # seconds
 RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 
 
@@ -96,7 +97,10 @@ async def database_ctx(app: web.Application) -> AsyncIterator[None]:
     )
     app[READY] = asyncio.Event()
     yield
-    client.close()
+    with suppress(TimeoutError):
+        # It says goodbye to the server, and without a thread all else would wait for the answer.
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await asyncio.to_thread(client.close)
 
 
 async def create_indexes(db: Database) -> None:

@@ -109,7 +109,10 @@ class Journal:
         """Take no more, and wait until what waits is stored, at most DRAIN_TIMEOUT seconds."""
         self._closed = True
         if waiting := [draft.stored for draft in self._waiting.values()]:
-            await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
+            _, late = await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
+            for stored in late:
+                stored.set_exception(Unavailable())
+            await asyncio.sleep(0)  # so that its senders are told before their sockets close
 
     async def _next_batch(self) -> list[Draft]:
         """Return what waits, at least one draft, none after POLL_EVERY seconds."""
