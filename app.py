@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 import aiohttp_jinja2
 import aiohttp_session
@@ -25,6 +25,7 @@ from chat.journal import JOURNAL, journal_ctx
 from chat.views import TALK_LIMITS, TalkLimits
 from database import DB, READY, RETRY_PAUSE, DatabaseUnavailable, create_indexes, database_ctx
 from embedded import embedded_ctx
+from logs import AccessLogger, set_up_logging, without_client_faults
 from middlewares import add_headers, authorize, db_handler, error_pages, guard
 from routes import setup_routes
 from settings import ROOT, SETTINGS, Settings, StartError, load_settings
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> web.Application:
         ],
     )
     app[SETTINGS] = settings
+    logging.getLogger("aiohttp.server").addFilter(without_client_faults)
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR)
     app[TALK_LIMITS] = TalkLimits(settings)
     env = aiohttp_jinja2.setup(
@@ -114,10 +116,10 @@ def bind(settings: Settings) -> socket.socket:
             settings.SITE_HOST, settings.SITE_PORT, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         return socket.create_server(address, family=family, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise StartError(
-            f"HOST={settings.SITE_HOST}, PORT={settings.SITE_PORT} can't be listened on "
-            f"({error.strerror}): choose another, or stop what is using it."
+            f"HOST={settings.SITE_HOST}, PORT={settings.SITE_PORT} can't be listened on: "
+            f"{getattr(error, 'strerror', 'no host name')}. Choose another, or stop what uses it."
         ) from None
 
 
@@ -126,7 +128,9 @@ def announce(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     print(f"Chat at http://{f'[{host}]' if ':' in host else host}:{port}")
     if settings.MONGO_HOST:
-        servers = urlsplit(settings.MONGO_HOST).netloc.rpartition("@")[2]
+        # Cut by hand: a password may hold what a URL parser takes for something else.
+        servers = settings.MONGO_HOST.partition("://")[2].rpartition("@")[2]
+        servers = servers.partition("/")[0].partition("?")[0]
         print(f"Database: MongoDB at {servers}, which keeps the data")
     else:
         print(f"Database: embedded, keeps its data in {settings.DATA_DIR}")
@@ -135,14 +139,11 @@ def announce(settings: Settings, listener: socket.socket) -> None:
 
 def main() -> None:
     """Run the chat until SIGINT or SIGTERM."""
+    for early in (signal.SIGINT, signal.SIGTERM):  # run_app puts its own in their place
+        signal.signal(early, lambda *_: sys.exit(0))
     try:
         settings = load_settings()
-        logging.basicConfig(
-            level=logging.DEBUG if settings.DEBUG else logging.INFO,
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        )
-        for noisy in ("pymongo", "asyncio", "aiohttp_session"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+        set_up_logging(settings.DEBUG)
         listener = bind(settings)
         app = create_app(settings)
 
@@ -154,7 +155,8 @@ def main() -> None:
             app,
             sock=listener,
             print=None,
-            access_log=logging.getLogger("aiohttp.access") if settings.DEBUG else None,
+            access_log=log if settings.DEBUG else None,
+            access_log_class=AccessLogger,
             backlog=BACKLOG,
             shutdown_timeout=SHUTDOWN_TIMEOUT,
         )

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import pymongo
 from aiohttp import web
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
@@ -40,6 +41,7 @@ READY = web.AppKey("ready", asyncio.Event)
 
 CALL_TIMEOUT = 4  # seconds; a visitor hears "unavailable" within five
 SELECT_TIMEOUT = 2  # seconds to connect, or to find a server
+UPKEEP_TIMEOUT = 60  # seconds for what is done once, at the start, over all that is stored
 CLOSE_TIMEOUT = 0.5  # seconds
 RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 
@@ -49,16 +51,17 @@ class DatabaseUnavailable(Exception):
 
 
 @asynccontextmanager
-async def deadline() -> AsyncIterator[None]:
+async def deadline(seconds: float | None = None) -> AsyncIterator[None]:
     """Give a database call four seconds, and one exception for whatever else goes wrong.
 
     Raises DatabaseUnavailable; lets DuplicateKeyError and BulkWriteError through, which
     tell that the database is there and judged.
     """
     try:
-        # Motor's own timeouts count from when one of its threads is free: far too late.
-        async with asyncio.timeout(CALL_TIMEOUT):
-            yield
+        # PyMongo's frees the thread. It counts from when a thread is free: too late for us.
+        with pymongo.timeout(seconds or CALL_TIMEOUT):
+            async with asyncio.timeout(seconds or CALL_TIMEOUT):
+                yield
     except (DuplicateKeyError, BulkWriteError):
         raise
     except (PyMongoError, TimeoutError) as error:
@@ -74,7 +77,6 @@ def connect(uri: str) -> Client:
             tz_aware=True,
             connectTimeoutMS=SELECT_TIMEOUT * 1000,
             serverSelectionTimeoutMS=SELECT_TIMEOUT * 1000,
-            timeoutMS=CALL_TIMEOUT * 1000,  # frees the thread that deadline() no longer awaits
             w="majority",
             readConcernLevel="majority",  # or a failover could take back what was shown
         )
@@ -112,7 +114,7 @@ async def create_indexes(db: Database) -> None:
         (USER_COLLECTION, "email_key", {"unique": True}),
         (SESSION_COLLECTION, "expires", {"expireAfterSeconds": 0}),
     ):
-        async with deadline():
+        async with deadline(UPKEEP_TIMEOUT):
             await db[collection].create_index(field, **options)
 
 

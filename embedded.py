@@ -69,7 +69,10 @@ async def _lock(data_dir: Path) -> int:
     if len(os.fsencode(_socket_path(data_dir))) > SOCKET_PATH_LIMIT:
         raise StartError(f"DATA_DIR={data_dir} is too long for a Unix socket: use a shorter path.")
     make_data_dir(data_dir)
-    lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StartError(f"DATA_DIR={data_dir} can't be written: {error.strerror}.") from None
     give_up = time.monotonic() + LOCK_PATIENCE
     while True:
         try:
@@ -116,7 +119,7 @@ async def _keep_running(child: asyncio.subprocess.Process, data_dir: Path, lock:
             status = await child.wait()
             log.error("embedded database ended with status %s, starting it again", status)
             await asyncio.sleep(RESTART_PAUSE)
-            with suppress(StartError):
+            with suppress(StartError, OSError):
                 child = await _start_child(data_dir, lock)
     finally:
         assert child.stdin is not None
@@ -147,7 +150,8 @@ async def _serve(socket_path: str, data_dir: str) -> None:
     server = await asyncio.start_unix_server(
         lambda reader, writer: handle_client(reader, writer, handler), socket_path
     )
-    print("ready", flush=True)
+    with suppress(BrokenPipeError):  # the chat may have ended meanwhile
+        print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
     # Not a full clean-up: it would wait for connections that nobody will use again.

@@ -24,12 +24,14 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 TEXTS = {
     400: "That request makes no sense here.",
-    403: "That came from another site, so it was refused.",
+    403: "That is not allowed here.",
     404: "There is nothing at this address.",
     405: "This address does not do that.",
     500: "Something went wrong here. It has been noted; please try again.",
     503: "The database is away. Nothing is lost; please try again in a moment.",
 }
+
+FOREIGN = "That came from another site, so it was refused."
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -67,15 +69,19 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        is_default = error.text == f"{error.status}: {error.reason}"
-        text = TEXTS.get(error.status, error.reason) if is_default else error.text
+        # aiohttp's own text, as "404: Not Found", is no sentence.
+        own_text = error.text if error.text != f"{error.status}: {error.reason}" else None
+        text = own_text or TEXTS.get(error.status, error.reason)
         kept = {name: error.headers[name] for name in ("Allow", "Retry-After", "Connection")
                 if name in error.headers}  # fmt: skip
-        return _error_page(request, error.status, text or error.reason, kept)
-    except ConnectionResetError:
-        raise  # the client is gone; aiohttp knows what to do
-    except Exception:
-        log.exception("error in %s %s", request.method, request.path)
+        return _error_page(request, error.status, text, kept)
+    except ConnectionError:
+        raise  # the client is gone: nobody to answer, and nothing to log
+    except Exception as error:
+        if isinstance(error, OSError) and _route_name(request) == "static":
+            return _error_page(request, 404, TEXTS[404], {})  # a name too long for a file
+        # The raw path: a decoded one can hold a newline, and forge a line of the log.
+        log.exception("error in %s %s", request.method, request.rel_url.raw_path)
         return _error_page(request, 500, TEXTS[500], {})
 
 
@@ -99,7 +105,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not sites:
             _check_origin(request, settings)
         elif sites not in (["same-origin"], ["none"]):
-            raise web.HTTPForbidden
+            raise web.HTTPForbidden(text=FOREIGN)
     return await handler(request)
 
 
@@ -145,32 +151,31 @@ def _check_host(request: web.Request, settings: Settings) -> None:
         is_known = host in {urlsplit(origin).netloc for origin in settings.PUBLIC_ORIGINS}
     else:
         # DNS rebinding: a foreign name may be made to point to this machine.
-        is_known = not _is_loopback(settings.SITE_HOST) or _is_loopback(
-            urlsplit("//" + host).hostname
-        )
+        is_known = not _is_loopback(settings.SITE_HOST) or _is_loopback(host)
     if not host or not is_known:
         raise web.HTTPForbidden(text="This host is not known here.")
 
 
-def _is_loopback(host: str | None) -> bool:
+def _is_loopback(host: str) -> bool:
+    """Tell whether a host, with or without port, is this machine and nothing else."""
     try:
-        return host == "localhost" or ip_address(host or "").is_loopback
+        name = host if host.count(":") > 1 and "[" not in host else urlsplit("//" + host).hostname
+        return name == "localhost" or ip_address(name or "").is_loopback
     except ValueError:
         return False
 
 
 def _require_https(request: web.Request, settings: Settings) -> None:
-    proto = request.headers.get("X-Forwarded-Proto", "").split(",")[-1].strip().lower()
+    proto = ",".join(request.headers.getall("X-Forwarded-Proto", [])).split(",")[-1].strip().lower()
     if settings.TRUSTED_PROXIES and settings.SECURE_COOKIES and proto == "http":
         raise web.HTTPPermanentRedirect(f"https://{request.host}{request.rel_url}")
 
 
 def _check_origin(request: web.Request, settings: Settings) -> None:
     origins = [origin.lower() for origin in request.headers.getall(hdrs.ORIGIN, [])]
-    if len(origins) > 1:
-        raise web.HTTPForbidden
-    if origins and origins[0] not in (own_origin(request), *settings.PUBLIC_ORIGINS):
-        raise web.HTTPForbidden
+    own = (own_origin(request), *settings.PUBLIC_ORIGINS)
+    if len(origins) > 1 or (origins and origins[0] not in own):
+        raise web.HTTPForbidden(text=FOREIGN)
 
 
 def _error_page(

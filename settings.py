@@ -9,7 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from envparse import ConfigurationError, Env
+from envparse import Env
 
 ROOT = Path(__file__).resolve().parent
 MESSAGE_COLLECTION = "messages"
@@ -99,9 +99,9 @@ def _read_envfile(path: Path) -> None:
 
 def _read(name: str, default: T, parse: Callable[[str], T], remedy: str, secret: bool = False) -> T:
     try:
-        text: str = Env().str(name, default="")
+        text = os.environ.get(name, "")
         return parse(text) if text.strip() else default
-    except (ValueError, ConfigurationError):
+    except ValueError:
         value = "(not shown)" if secret else repr(os.environ[name])
         raise StartError(f"{name}={value} is not valid: {remedy}.") from None
 
@@ -120,7 +120,8 @@ def _boolean(text: str) -> bool:
 
 def _number(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not low <= int(text) <= high:
+        # int() alone would take 8_080, and digits of other scripts.
+        if not re.fullmatch(r"\s*[0-9]{1,9}\s*", text) or not low <= int(text) <= high:
             raise ValueError(text)
         return int(text)
 
@@ -150,6 +151,10 @@ def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(origin.strip().lower() for origin in text.split(","))
     for origin in origins:
         parts = urlsplit(origin)
+        # As a browser writes it: no path, no user, no default port.
+        is_default_port = parts.port == {"http": 80, "https": 443}.get(parts.scheme, parts.port)
+        if not parts.hostname or "@" in parts.netloc or (is_default_port and parts.port):
+            raise ValueError(origin)
         if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError
+            raise ValueError(origin)
     return origins

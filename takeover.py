@@ -1,14 +1,13 @@
 """What the 2016 tutorial left in a database becomes a log and accounts, once, at the start."""
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from pymongo import UpdateOne
 
 from auth.models import fold
 from auth.passwords import Hasher
-from database import Collection, Database, Document, deadline
+from database import UPKEEP_TIMEOUT, Collection, Database, Document, deadline
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 
 log = logging.getLogger(__name__)
@@ -36,14 +35,12 @@ async def _number_messages(messages: Collection) -> None:
     """
     updates: list[UpdateOne] = []
     cursor = messages.find({}, {"time": 1, "seq": 1}).sort([("time", 1), ("_id", 1)])
-    async with deadline():
+    async with deadline(UPKEEP_TIMEOUT):
         documents = await cursor.allow_disk_use(True).to_list(None)
     for seq, document in enumerate(documents, 1):
         if "seq" not in document:
             id_ = document["_id"]
             values = {"seq": seq, "key": f"old:{id_}", "user_id": ""}
-            if not isinstance(document.get("time"), datetime):
-                values["time"] = id_.generation_time
             updates.append(UpdateOne({"_id": id_, "seq": {"$exists": False}}, {"$set": values}))
     for start in range(0, len(updates), CHUNK):
         async with deadline():
@@ -56,7 +53,7 @@ async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> Non
     id_ = user["_id"]
     login, email = (str(user.get(name) or id_) for name in ("login", "email"))
     password = user.get("password")
-    values = {
+    secured = user | {
         "login": login,
         "login_key": await _free_key(users, "login_key", login, id_),
         "email_key": await _free_key(users, "email_key", email, id_),
@@ -64,7 +61,7 @@ async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> Non
         "password": await hasher.hash(password) if isinstance(password, str) else None,
     }
     async with deadline():
-        await users.update_one({"_id": id_, "login_key": {"$exists": False}}, {"$set": values})
+        await users.replace_one({"_id": id_, "login_key": {"$exists": False}}, secured)
 
 
 async def _free_key(users: Collection, field: str, text: str, id_: Any) -> str:

@@ -46,7 +46,7 @@ class SessionCookie(EncryptedCookieStorage):
             data = json.loads(self._fernets.decrypt(cookie.encode()))
             if isinstance(data, dict) and isinstance(data.get("session"), dict):
                 return Session(None, data={"session": data["session"]}, new=False)
-        except (InvalidToken, ValueError):
+        except (InvalidToken, ValueError, RecursionError):
             pass
         return Session(None, data=None, new=True)
 
@@ -65,7 +65,7 @@ class SessionCookie(EncryptedCookieStorage):
 
 def _fernet_key(text: str) -> bytes:
     # Fernet wants 32 bytes in base64; people set any text.
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode(errors="surrogateescape")).digest())
 
 
 def secret_keys(settings: Settings) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ async def read_form(request: web.Request) -> dict[str, str]:
     charset = (request.charset or "utf-8").lower()
     if request.content_type != "application/x-www-form-urlencoded" or charset != "utf-8":
         raise FormError(415, "Please send a form (application/x-www-form-urlencoded, UTF-8)")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.headers.getall("Content-Encoding", []) not in ([], ["identity"]):
         raise FormError(415, "Please send the form without Content-Encoding")
     try:
         async with asyncio.timeout(READ_TIMEOUT):
@@ -44,6 +44,8 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise FormError(408, "The form did not arrive in time") from None
     except web.HTTPRequestEntityTooLarge:
         raise FormError(413, "The form is too large") from None
+    except web.RequestPayloadError:
+        raise FormError(400, "The form can't be read") from None
     try:
         pairs = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS

@@ -1,48 +1,77 @@
 """How often somebody may do something, and whom an address stands for."""
 
 import time
+from collections import deque
 from ipaddress import IPv6Address, ip_address
 
 from aiohttp import web
 
 from settings import SETTINGS
 
+ROUNDING = 1e-6  # seconds; more than what adding floats loses after years of uptime
 SWEEP_AT = 10_000  # keys; then those whose time is up are forgotten
 
 
 class Limit:
-    """At most `count` times at once and on average per `seconds`, for each key.
+    """At most `count` uses in any `seconds`, for each key. A count of 0 turns the limit off."""
 
-    The generic cell rate algorithm (ITU-T I.371): one number per key, the time at which
-    its bucket is empty again. A count of 0 turns the limit off.
-    """
-
-    def __init__(self, count: int, seconds: float, burst: int | None = None) -> None:
-        self._interval = seconds / count if count else 0.0
-        self._window = self._interval * (burst or count)
-        self._empty_at: dict[str, float] = {}
+    def __init__(self, count: int, seconds: float) -> None:
+        self._count = count
+        self._seconds = seconds
+        self._uses: dict[str, deque[float]] = {}  # the times of each key's, the latest last
         self._sweep_at = SWEEP_AT
 
     def take(self, key: str) -> float:
-        """Count one use; return 0, or the seconds until another is allowed, uncounted."""
+        """Count one use and return 0, or return the seconds until another is allowed."""
+        if not self._count:
+            return 0.0
         now = time.monotonic()
-        empty_at = max(self._empty_at.get(key, now), now) + self._interval
-        wait = empty_at - now - self._window
-        if wait > 1e-9:
-            return wait
-        self._empty_at[key] = empty_at
-        if len(self._empty_at) > self._sweep_at:
+        uses = self._uses.setdefault(key, deque())
+        if len(uses) == self._count:
+            if uses[0] + self._seconds > now:
+                return uses[0] + self._seconds - now
+            uses.popleft()
+        uses.append(now)
+        if len(self._uses) > self._sweep_at:
             self._sweep(now)
         return 0.0
 
     def give_back(self, key: str) -> None:
         """Uncount one use that turned out well."""
-        if key in self._empty_at:
-            self._empty_at[key] -= self._interval
+        if uses := self._uses.get(key):
+            uses.pop()
 
     def _sweep(self, now: float) -> None:
-        self._empty_at = {key: at for key, at in self._empty_at.items() if at > now}
-        self._sweep_at = max(SWEEP_AT, 2 * len(self._empty_at))
+        fresh = now - self._seconds
+        self._uses = {key: uses for key, uses in self._uses.items() if uses and uses[-1] > fresh}
+        self._sweep_at = max(SWEEP_AT, 2 * len(self._uses))
+
+
+class Pace:
+    """At most `per_second` on average, `burst` at once, for each key. A rate of 0 turns it off.
+
+    The generic cell rate algorithm (ITU-T I.371): one number per key, the time at which
+    its bucket is empty again.
+    """
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._interval = 1 / per_second if per_second else 0.0
+        self._depth = self._interval * burst
+        self._empty_at: dict[str, float] = {}
+        self._sweep_at = SWEEP_AT
+
+    def take(self, key: str) -> float:
+        """Count one use and return 0, or return the seconds until another is allowed."""
+        now = time.monotonic()
+        empty_at = max(self._empty_at.get(key, now), now) + self._interval
+        wait = empty_at - now - self._depth
+        if wait > ROUNDING:
+            return wait
+        self._empty_at[key] = empty_at
+        if len(self._empty_at) > self._sweep_at:
+            self._empty_at = {key: at for key, at in self._empty_at.items() if at > now}
+            self._sweep_at = max(SWEEP_AT, 2 * len(self._empty_at))
+        return 0.0
 
 
 def client_address(request: web.Request) -> str:

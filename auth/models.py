@@ -3,13 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from auth.passwords import Hasher, is_outdated
-from database import Database, Document, deadline
+from auth.passwords import Busy, Hasher, is_outdated
+from database import Database, DatabaseUnavailable, Document, deadline
 from settings import USER_COLLECTION
 
 # One alphabet to a login: a Cyrillic "а" among Latin letters would pass for somebody else.
@@ -54,9 +55,10 @@ class User:
         if not await hasher.matches(password, user["password"] if user else None):
             return False
         if user and is_outdated(user["password"]):
-            change = {"$set": {"password": await hasher.hash(password)}}
-            async with deadline():
-                await self.collection.update_one({"_id": user["_id"]}, change)
+            with suppress(Busy, DatabaseUnavailable):  # another log-in will do it
+                change = {"$set": {"password": await hasher.hash(password)}}
+                async with deadline():
+                    await self.collection.update_one({"_id": user["_id"]}, change)
         return True
 
     async def create_user(self, login: str, email: str, password: str, hasher: Hasher) -> Document:

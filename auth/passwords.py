@@ -40,8 +40,8 @@ def check_strength(password: str, *own: str) -> None:
         raise WeakPassword(f"Password must have at least {MIN_LENGTH} characters")
     if len(password) > MAX_LENGTH:
         raise WeakPassword(f"Password must have at most {MAX_LENGTH} characters")
-    folded = password.casefold()
-    if folded in COMMON or folded in (text.casefold() for text in own) or len(set(folded)) < 3:
+    folded = _fold(password)
+    if folded in COMMON or folded in map(_fold, own) or len(set(folded)) < 3:
         raise WeakPassword("This password is too common, please choose another")
 
 
@@ -90,6 +90,10 @@ async def hasher_ctx(app: web.Application) -> AsyncIterator[None]:
     app[HASHER] = hasher = Hasher()
     yield
     hasher.close()
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _bytes(password: str) -> bytes:

@@ -1,12 +1,11 @@
 """Sessions: a document in the database for each browser that is signed in."""
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from aiohttp import web
 from aiohttp_session import get_session, new_session
@@ -16,11 +15,9 @@ from auth.models import User
 from database import DB, Database, DatabaseUnavailable, Document, deadline
 from settings import SESSION_COLLECTION
 
-log = logging.getLogger(__name__)
-
 TRUSTED_FOR = 5  # seconds a document is believed; what ends in another process ends here by then
 REMEMBERED_FOR = 20  # seconds; an end must outlive any look-up (three calls) that began before it
-SEEN_EVERY = timedelta(minutes=10)  # how exact `seen` is; a write for each page would be a waste
+SEEN_EVERY = 600  # seconds; how exact `seen` is, a write for each page would be a waste
 LOOK_UP_AT_ONCE = 1000  # ids in one query
 AGENT_LENGTH = 200  # characters kept of a browser's name
 
@@ -57,7 +54,7 @@ class Sessions:
             "user_id": user_id,
             "login": login,
             "created": now,
-            "seen": now,
+            "seen": int(now.timestamp()),
             "agent": agent[:AGENT_LENGTH],
             "expires": now + LIFETIME,
         }
@@ -143,10 +140,11 @@ class Sessions:
         async with deadline():
             documents = await self.collection.find({"_id": {"$in": ids}}).to_list(None)
         documents = [d for d in documents if d["expires"] > now]
-        stale = [d["_id"] for d in documents if d["seen"] < now - SEEN_EVERY]
+        seen = int(now.timestamp())  # not a date: NX-27017 0.8.1 makes text of dates it updates
+        stale = [d["_id"] for d in documents if d["seen"] < seen - SEEN_EVERY]
         if stale:
             async with deadline():
-                await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": now}})
+                await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
         logins = await User(self._db).get_login(d["user_id"] for d in documents)
         return {
             d["_id"]: Identity(d["user_id"], logins[d["user_id"]], d["_id"])
@@ -173,7 +171,7 @@ async def sessions_ctx(app: web.Application) -> AsyncIterator[None]:
 async def identify(request: web.Request) -> Identity | None:
     """Return whom the request's cookie belongs to, None for anybody. Raises DatabaseUnavailable."""
     session_id = (await get_session(request)).get("id")
-    if not isinstance(session_id, str):
+    if not isinstance(session_id, str) or not session_id.isascii():
         return None
     return await request.app[SESSIONS].identify(session_id)
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from auth.forms import FormError, error_response, read_form
 from auth.limits import Limit, client_address
-from auth.models import BadEmail, BadLogin, User, UserExists
+from auth.models import BadEmail, BadLogin, User, UserExists, fold
 from auth.passwords import HASHER, Busy, WeakPassword, check_strength
 from auth.sessions import IDENTITY, clear_session, set_session
 from database import DB, DatabaseUnavailable
@@ -19,13 +19,36 @@ FIVE_MINUTES = 300
 
 
 class AttemptLimits:
-    """How often an account and an address may fail, and an address register."""
+    """How often an account and an address may fail to log in, and an address register."""
 
     def __init__(self, registrations_per_hour: int) -> None:
-        self.by_both = Limit(5, FIVE_MINUTES)
-        self.by_account = Limit(50, FIVE_MINUTES)
-        self.by_address = Limit(20, FIVE_MINUTES)
+        self._by_both = Limit(5, FIVE_MINUTES)
+        self._by_account = Limit(50, FIVE_MINUTES)
+        self._by_address = Limit(20, FIVE_MINUTES)
         self.registrations = Limit(registrations_per_hour, 3600)
+
+    def take(self, account: str, address: str) -> float:
+        """Count an attempt to log in and return 0, or return the seconds to wait."""
+        counted: list[tuple[Limit, str]] = []
+        for limit, key in self._counters(account, address):
+            if wait := limit.take(key):
+                for earlier, its_key in counted:
+                    earlier.give_back(its_key)
+                return wait
+            counted.append((limit, key))
+        return 0.0
+
+    def give_back(self, account: str, address: str) -> None:
+        """Uncount an attempt that did not fail."""
+        for limit, key in self._counters(account, address):
+            limit.give_back(key)
+
+    def _counters(self, account: str, address: str) -> list[tuple[Limit, str]]:
+        return [
+            (self._by_address, address),
+            (self._by_account, account),
+            (self._by_both, f"{account} {address}"),
+        ]
 
 
 LIMITS = web.AppKey("limits", AttemptLimits)
@@ -86,31 +109,20 @@ class Login(AccountForm):
             raise FormError(400, "Please fill all fields", "password" if name else "login")
         if len(name) > NAME_LENGTH:
             raise FormError(400, "That is too long for a login or an address", "login")
-        users = User(self.request.app[DB])
+        users, limits = User(self.request.app[DB]), self.request.app[LIMITS]
         user = await users.find(name)
-        attempts = self.attempts(str(user["_id"]) if user else name.casefold())
-        for limit, key in attempts:
-            if wait := limit.take(key):
-                raise FormError(429, "Too many attempts, please wait", "password", wait)
-        failed = False
+        counted = str(user["_id"]) if user else fold(name), client_address(self.request)
+        if wait := limits.take(*counted):
+            raise FormError(429, "Too many attempts, please wait", "password", wait)
+        is_right = None
         try:
-            failed = not await users.check_user(user, password, self.request.app[HASHER])
+            is_right = await users.check_user(user, password, self.request.app[HASHER])
         finally:
-            if not failed:
-                for limit, key in attempts:
-                    limit.give_back(key)
-        if failed or user is None:
+            if is_right is not False:  # it is right, or was never checked
+                limits.give_back(*counted)
+        if not is_right or user is None:
             raise FormError(401, "Wrong login or password", "password")
         return str(user["_id"]), user["login"]
-
-    def attempts(self, account: str) -> list[tuple[Limit, str]]:
-        """Return what an attempt counts against."""
-        limits, address = self.request.app[LIMITS], client_address(self.request)
-        return [
-            (limits.by_both, f"{account} {address}"),
-            (limits.by_account, account),
-            (limits.by_address, address),
-        ]
 
 
 class SignIn(AccountForm):
@@ -144,6 +156,9 @@ class SignIn(AccountForm):
             raise FormError(400, str(error.__doc__), field) from None
         except UserExists:
             raise FormError(409, "User exists", "login") from None
+        except (Busy, DatabaseUnavailable):
+            registrations.give_back(address)
+            raise
         return str(user["_id"]), user["login"]
 
 
@@ -155,4 +170,4 @@ class SignOut(web.View):
         await clear_session(self.request)
         redirect(self.request, "login")
 
-    post = get
+    head = post = get

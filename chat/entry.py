@@ -36,13 +36,14 @@ class Entry:
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "Entry":
         """Return the entry that is stored in a document, also in one of the tutorial's."""
+        time = document.get("time")
         return cls(
             seq=document["seq"],
             key=document["key"],
             user=str(document.get("user")),
             user_id=document["user_id"],
             msg=str(document.get("msg")),
-            time=document["time"],
+            time=time if isinstance(time, datetime) else document["_id"].generation_time,
         )
 
 

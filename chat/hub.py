@@ -15,7 +15,7 @@ from chat.member import Member
 from chat.presence import Presence
 
 PING_EVERY = 8  # seconds; also keeps proxies awake (Heroku's router: 55 s)
-PONG_WAIT = 6  # seconds; who is silent is gone after PING_EVERY + PONG_WAIT at the latest
+PONG_WAIT = 6  # seconds; who is silent is gone after PING_EVERY + PONG_WAIT + 1
 REPLAY_LIMIT = 192 * 1024  # bytes; with more the page reloads (must be less than UNREAD_LIMIT)
 SIGNED_OUT = 4401  # close code of our own, after HTTP's 401
 
@@ -28,6 +28,7 @@ class Hub:
         self.presence = Presence(self.broadcast)
         self._outbox: list[wire.Frames] = []  # told to the room since the last flush
         self._goodbyes: set[asyncio.Task[None]] = set()
+        self.is_closing = False  # the chat ends, nobody may come any more
 
     def join(
         self, member: Member, last: int, missed: Sequence[Entry] | None, returning: bool
@@ -87,6 +88,7 @@ class Hub:
 
     async def close_all(self) -> None:
         """Close every socket because the chat ends; those that do not take it are cut off."""
+        self.is_closing = True
         self._flush()
         self.presence.close()
         goodbyes = [m.close(WSCloseCode.GOING_AWAY, "Server shutdown") for m in self.websockets]

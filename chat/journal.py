@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from aiohttp import web
 from pymongo.errors import BulkWriteError
@@ -50,8 +50,7 @@ class Journal:
     async def open(self) -> None:
         """Read the end of the log into memory. Raises DatabaseUnavailable."""
         async with deadline():
-            newest = self._collection.find({}).sort("seq", -1).limit(MEMORY)
-            documents = await newest.to_list(None)
+            documents = await self._collection.find({}).sort("seq", -1).limit(MEMORY).to_list(None)
         for document in reversed(documents):
             self._remember(Entry.from_document(document))
 
@@ -103,15 +102,14 @@ class Journal:
                 await asyncio.sleep(RETRY_PAUSE)
             except Exception:
                 log.exception("the journal failed, and goes on")
-                await asyncio.sleep(RETRY_PAUSE)
+                _give_up(drafts)
 
     async def drain(self) -> None:
         """Take no more, and wait until what waits is stored, at most DRAIN_TIMEOUT seconds."""
         self._closed = True
         if waiting := [draft.stored for draft in self._waiting.values()]:
-            _, late = await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
-            for stored in late:
-                stored.set_exception(Unavailable())
+            await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
+            _give_up(self._waiting.values())
             await asyncio.sleep(0)  # so that its senders are told before their sockets close
 
     async def _next_batch(self) -> list[Draft]:
@@ -150,7 +148,7 @@ class Journal:
             # Not its number was taken, then, but its key: it repeats an entry of long ago.
             async with deadline():
                 document = await self._collection.find_one({"key": head.key})
-            if document and document["seq"] <= self.last:
+            if document and document["seq"] <= self.last and not head.stored.done():
                 head.stored.set_result(Entry.from_document(document))
         except DatabaseUnavailable:
             pass
@@ -184,6 +182,13 @@ class Journal:
         self.recent.append(entry)
         self._by_key[entry.key] = entry
         self.last = entry.seq
+
+
+def _give_up(drafts: Iterable[Draft]) -> None:
+    """Tell those who wait for what is not stored that nobody knows."""
+    for draft in drafts:
+        if draft.waiters and not draft.stored.done():
+            draft.stored.set_exception(Unavailable())
 
 
 JOURNAL = web.AppKey("journal", Journal)

@@ -1,6 +1,5 @@
 """The chat page, and the WebSocket that carries the talk."""
 
-import logging
 import re
 import secrets
 
@@ -8,7 +7,7 @@ import aiohttp_jinja2
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from auth.forms import BODY_LIMIT, FormError, error_response, read_form
-from auth.limits import Limit
+from auth.limits import Limit, Pace
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from auth.views import redirect
 from chat import wire
@@ -19,11 +18,12 @@ from chat.models import Message
 from database import DB
 from settings import SETTINGS, Settings
 
-log = logging.getLogger(__name__)
-
 REFRESH_PAUSES = ("10",)  # seconds; what a page without scripts may be refreshed with
 UNAVAILABLE = "The message could not be saved; sending it again is harmless"
 TOO_FAST = "Too fast, please wait a moment"
+
+
+BURST = 4  # seconds' worth of messages that somebody may send at once
 
 
 class TalkLimits:
@@ -31,8 +31,7 @@ class TalkLimits:
 
     def __init__(self, settings: Settings) -> None:
         rate = settings.MESSAGES_PER_SECOND
-        self.messages = Limit(rate, 1, burst=4 * rate)
-        # Pings count too: a well-behaved client sends one in 20 s.
+        self.messages = Pace(rate, BURST * rate)
         self.refusals = Limit(50, 10)
 
 
@@ -95,7 +94,6 @@ class ChatList(web.View):
             "last": messages[-1].seq if messages else 0,
             "older": messages[0].seq if messages and messages[0].seq > 1 else None,
             "refresh": refresh if refresh in REFRESH_PAUSES and before is None else None,
-            "message_length": wire.MESSAGE_LENGTH,
             "nonce": secrets.token_urlsafe(12),
             "form": {},
         }
@@ -126,14 +124,18 @@ class WebSocket(web.View):
 
     def socket(self, identity: Identity) -> web.WebSocketResponse:
         """Return the response to upgrade with. Raises HTTPBadRequest, HTTPTooManyRequests."""
-        limit = self.request.app[SETTINGS].SOCKETS_PER_USER
-        if limit and self.request.app[HUB].presence.sockets(identity.user_id) >= limit:
+        hub, limit = self.request.app[HUB], self.request.app[SETTINGS].SOCKETS_PER_USER
+        if hub.is_closing:
+            raise web.HTTPServiceUnavailable(text="The chat is being restarted.")
+        if limit and hub.presence.sockets(identity.user_id) >= limit:
             raise web.HTTPTooManyRequests(text="Too many open windows, please close one.")
         protocols = self.request.headers.get("Sec-WebSocket-Protocol")
-        if protocols and wire.CHAT_V1 not in [name.strip() for name in protocols.split(",")]:
+        if protocols is not None and wire.CHAT_V1 not in [
+            name.strip() for name in protocols.split(",")
+        ]:
             raise web.HTTPBadRequest(text=f"The only subprotocol here is {wire.CHAT_V1}.")
         ws = web.WebSocketResponse(
-            protocols=(wire.CHAT_V1,), compress=False, autoping=False, max_msg_size=BODY_LIMIT
+            protocols=(wire.CHAT_V1,), compress=False, autoping=False, max_msg_size=BODY_LIMIT + 1
         )
         if not ws.can_prepare(self.request):
             raise web.HTTPBadRequest(text="This address speaks WebSocket only.")
@@ -143,18 +145,20 @@ class WebSocket(web.View):
         """Take every frame the client sends, until either side closes."""
         refusals = self.request.app[TALK_LIMITS].refusals
         async for frame in member.ws:
-            if frame.type is WSMsgType.PONG:
-                member.is_silent = False
-            elif frame.type is WSMsgType.TEXT:
+            is_message = False
+            if frame.type is WSMsgType.TEXT:
                 if frame.data == "close" and member.is_classic:
                     await member.close(WSCloseCode.OK, "")
-                elif await self.take(member, journal, frame.data):
-                    continue
+                else:
+                    is_message = await self.take(member, journal, frame.data)
+            elif frame.type is WSMsgType.PONG:
+                member.is_silent = False
             elif frame.type is WSMsgType.PING:
                 member.pong(frame.data)
             elif frame.type is WSMsgType.BINARY:
                 await member.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
-            if refusals.take(member.identity.session_id):
+            # Whatever is no message counts, pings too, of which clients send one in 8 to 20 s.
+            if not is_message and refusals.take(member.identity.session_id):
                 await member.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
 
     async def take(self, member: Member, journal: Journal, data: str) -> bool:
@@ -178,7 +182,7 @@ class WebSocket(web.View):
             return False
         finally:
             member.is_busy = False
-        if entry.seq <= delivered:
-            # A repeat: the room has seen it, so only its sender is answered.
+        is_repeat = entry.seq <= delivered
+        if is_repeat:  # the room has seen it, so only its sender is answered
             hub.send(member, wire.message(entry))
         return True

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,7 +49,7 @@ class Frames(NamedTuple):
 def clean(text: str, nonce: str | None = None) -> str:
     """Return a message's text as it may be stored. Raises BadFrame."""
     text = UNWANTED.sub("", NEWLINES.sub("\n", text)).strip("\n")
-    if not text.strip():
+    if not any(map(_is_visible, text)):
         raise BadFrame("invalid", "Please write something", nonce)
     if len(text) > MESSAGE_LENGTH:
         raise BadFrame("too_long", f"A message has at most {MESSAGE_LENGTH} characters", nonce)
@@ -165,6 +166,10 @@ def _text_frame(text: str) -> bytes:
     if size < 65536:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def _is_visible(character: str) -> bool:
+    return not character.isspace() and unicodedata.category(character) != "Cf"
 
 
 def _is_unicode(text: str) -> bool:

@@ -5,11 +5,13 @@ import shutil
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,8 +24,12 @@ from playwright.async_api import (
     Locator,
     Page,
     async_playwright,
+    expect,
 )
 
+from app import SHUTDOWN_TIMEOUT, create_app
+from database import READY
+from settings import Settings
 from tests.conftest import PASSWORD
 
 PATIENCE = 10_000  # ms until what should have come counts as missing
@@ -74,6 +80,7 @@ class Visitor:
         """Open a browser at nothing yet; the options are those of Playwright's contexts."""
         context = await browser.new_context(**options)
         context.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         await context.add_init_script(REPORT_VIOLATIONS)
         return cls(context, await context.new_page(), url)
 
@@ -90,9 +97,15 @@ class Visitor:
 
     async def sign_up(self, login: str) -> None:
         """Create an account without the page, and be signed in."""
-        form = {"login": login, "email": f"{login}@example.com"}
-        form |= {"password": PASSWORD, "password2": PASSWORD}
-        response = await self.context.request.post(f"{self.url}/signin", form=form)
+        response = await self.context.request.post(
+            f"{self.url}/signin",
+            form={
+                "login": login,
+                "email": f"{login}@example.com",
+                "password": PASSWORD,
+                "password2": PASSWORD,
+            },
+        )
         assert response.url == f"{self.url}/", await response.text()
 
     async def post(self, msg: str) -> None:
@@ -127,7 +140,7 @@ class Visitor:
     @property
     def error(self) -> Locator:
         """What the page complains about."""
-        return self.page.get_by_role("alert")
+        return self.page.locator("[role=alert]")
 
     @property
     def messages(self) -> Locator:
@@ -143,16 +156,13 @@ class Visitor:
         """Return the notices with a text."""
         return self.log.locator(".notice").filter(has_text=text)
 
-    async def is_overflowing(self) -> bool:
-        """Tell whether the page, or the log in it, is wider than its window."""
-        overflowing: bool = await self.page.evaluate(
-            """[document.documentElement, document.body, ...document.querySelectorAll("main, main *")]
-               .some((element) => element.scrollWidth > element.clientWidth && (
-                  element.clientWidth || element.getBoundingClientRect().right > innerWidth)
-                  && getComputedStyle(element).position !== "absolute"
-                  && getComputedStyle(element).display !== "inline")"""
+    async def is_too_wide(self) -> bool:
+        """Tell whether the page, or the log in it, would have to be scrolled sideways."""
+        is_too_wide: bool = await self.page.evaluate(
+            """[document.documentElement, ...document.querySelectorAll("#subscribe, .card")]
+               .some(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)"""
         )
-        return overflowing
+        return is_too_wide
 
     def _watch(self, page: Page) -> None:
         page.on("console", self._note_error)
@@ -172,43 +182,70 @@ class Visitor:
             self.problems.append(problem)
 
 
+@dataclass(frozen=True)
+class ChatSite:
+    """A chat that runs in this process."""
+
+    app: web.Application
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address of the pages, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[ChatSite]:
+    """Serve a chat as main() does.
+
+    Not aiohttp's TestServer: that cancels the requests a browser gives up, and the files
+    they are opening then stay open.
+    """
+    app = create_app(settings)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await app[READY].wait()
+        yield ChatSite(app, runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
 @asynccontextmanager
 async def tls_front(port: int, folder: Path) -> AsyncIterator[str]:
     """Serve what a local port serves, over TLS, as a proxy in front of it would."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(_self_signed(folder))
-    connections: set[asyncio.Task[None]] = set()
+    browsers: set[asyncio.StreamWriter] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        connections.add(task)
-        task.add_done_callback(connections.discard)
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        browsers.add(writer)
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_relay(reader, inner_writer))
-                both.create_task(_relay(inner_reader, writer))
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(_relay(reader, inner_writer), _relay(inner_reader, writer))
+        except OSError:
+            pass  # nobody is there
         finally:
-            for end in (writer, inner_writer):
-                end.transport.abort()
+            browsers.remove(writer)
+            writer.transport.abort()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     try:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        for connection in connections:
-            connection.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        for writer in browsers:
+            writer.transport.abort()
 
 
 async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
+    with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-        writer.close()
+    writer.transport.abort()  # either end takes the other with it
 
 
 def _self_signed(folder: Path) -> Path:

@@ -144,6 +144,7 @@ async def tutorial_database(settings: Settings) -> Any:
             {"user": "bob", "msg": "second", "time": datetime(2016, 3, 1, 12, 0, 2, tzinfo=UTC)},
             {"user": "alice", "msg": "<b>1st</b>", "time": datetime(2016, 3, 1, 12, tzinfo=UTC)},
             {"user": "alice", "msg": "third", "time": datetime(2016, 3, 1, 12, 0, 3, tzinfo=UTC)},
+            {"user": "alice", "msg": "of no time"},
         ]
     )
     await db[USER_COLLECTION].insert_many(
@@ -165,9 +166,10 @@ async def test_what_the_tutorial_wrote_is_taken_over(
     house = await open_house()
     messages = await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
     assert [(m["seq"], m["msg"]) for m in messages] == [
-        (1, "<b>1st</b>"),
-        (2, "second"),
-        (3, "third"),
+        (1, "of no time"),
+        (2, "<b>1st</b>"),
+        (3, "second"),
+        (4, "third"),
     ]
     users = await db[USER_COLLECTION].find({}).to_list(None)
     assert all(u["password"] is None or u["password"].startswith(PARAMETERS) for u in users)
@@ -182,11 +184,11 @@ async def test_what_the_tutorial_wrote_is_taken_over(
     page = await (await person.get("/")).text()
     assert "[12:00:00]" in page
     assert "&lt;b&gt;1st&lt;/b&gt;" in page
-    socket = await person.connect(since=2)
+    socket = await person.connect(since=3)
     await socket.next("hello")
     assert (await socket.next("message"))["msg"] == "third"
     await socket.say("fourth")
-    assert (await socket.next("message"))["seq"] == 4
+    assert (await socket.next("message"))["seq"] == 5
     client.close()
 
 
@@ -196,12 +198,12 @@ async def test_taking_over_twice_or_after_an_interruption_changes_nothing(
     client = await tutorial_database(settings)
     messages = client[settings.MONGO_DB_NAME][MESSAGE_COLLECTION]
     # As if a first attempt had been killed after one update.
-    await messages.update_one({"msg": "second"}, {"$set": {"seq": 2, "key": "old", "user_id": ""}})
+    await messages.update_one({"msg": "second"}, {"$set": {"seq": 3, "key": "old", "user_id": ""}})
     for _ in range(2):
         house = await open_house()
         await house.server.close()
         documents = await messages.find({}).sort("seq", 1).to_list(None)
-        assert [d["seq"] for d in documents] == [1, 2, 3]
+        assert [d["seq"] for d in documents] == [1, 2, 3, 4]
     client.close()
 
 

@@ -143,6 +143,68 @@ async def test_the_embedded_database_is_started_again_when_it_dies() -> None:
         assert "starting it again" in chat.output
 
 
+FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
+BAD_REQUESTS = [
+    b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    + FORM
+    + b"Content-Length: 7\r\n\r\nlogin=a&password=TOPSECRET",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: session=" + b"TOPSECRET" * 2000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: session=TOPSECRET\x00\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie : session=TOPSECRET\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: [\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    b"TOPSECRET\r\n\r\n",
+    b"GET /?password=TOPSECRET\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET /static/" + b"a" * 300 + b"%0aforged HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+    + FORM
+    + b"\r\nTOPSECRET\r\n",
+    b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n"
+    + FORM
+    + b"\r\nTOPSECRET",
+    b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 90\r\n"  # and leaves
+    + FORM
+    + b"\r\nlogin=a&password=TOPSECRET",
+]
+
+
+@pytest.mark.parametrize("debug", ["false", "true"])
+async def test_bad_requests_leave_nothing_in_the_log(debug: str) -> None:
+    async with running_chat(DEBUG=debug) as chat, signed_in(chat, "alice") as alice:
+        for request in BAD_REQUESTS:
+            reader, writer = await asyncio.open_connection("127.0.0.1", chat.port)
+            writer.write(request)
+            writer.write_eof()
+            answer = await reader.read()
+            assert b" 500 " not in answer
+            writer.close()
+            await writer.wait_closed()
+        socket = await alice.connect()
+        await socket.say("TOPSECRET")
+        await socket.next("message")
+        await socket.ws.send_bytes(b"TOPSECRET")
+        await socket.close_code()
+        async with alice.session.get("/?before=TOPSECRET"):
+            pass
+        await chat.terminate()
+        assert "TOPSECRET" not in chat.output
+        assert "Traceback" not in chat.output
+        assert "\nforged" not in chat.output
+        assert (len(chat.output.splitlines()) == 2) is (debug == "false"), chat.output
+
+
+async def test_the_address_of_the_database_is_shown_without_its_password(folder: Path) -> None:
+    for password in ("hunter2", "hun#ter", "hun[ter"):
+        chat = Chat(folder, MONGO_HOST=f"mongodb://user:{password}@127.0.0.1:1/chat")
+        await chat.launch()
+        async with asyncio.timeout(10):
+            while "Database:" not in chat.output and "MONGO_HOST" not in chat.output:
+                await asyncio.sleep(0.05)
+        await chat.stop()
+        assert "hun" not in chat.output
+        assert "127.0.0.1:1," in chat.output or "is not a MongoDB address" in chat.output
+
+
 async def refusal(chat: Chat) -> str:
     """Launch a chat that can't start, and return what it says: one sentence, no traceback."""
     await chat.launch()
@@ -170,7 +232,8 @@ async def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
     ("name", "value"),
     [("PORT", "abc"), ("PORT", "70000"), ("DEBUG", "maybe"), ("SECRET_KEY", "short"),
      ("MONGO_HOST", "localhost:27017"), ("PUBLIC_ORIGINS", "chat.example.com"),
-     ("HOST", "no such host"), ("DATA_DIR", "/proc/nowhere"), ("DATA_DIR", "/tmp/" + "x" * 120)],
+     ("HOST", "no such host"), ("HOST", "a..b"),
+     ("DATA_DIR", "/proc/nowhere"), ("DATA_DIR", "/tmp/" + "x" * 120)],
 )  # fmt: skip
 async def test_a_value_that_does_not_parse_stops_the_start(
     folder: Path, name: str, value: str

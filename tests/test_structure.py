@@ -54,7 +54,7 @@ TREES = {module_name(path): ast.parse(path.read_text()) for path in source_files
 
 def imports(module: str) -> set[str]:
     """Return the modules that a module imports anywhere in its file, as it names them."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)

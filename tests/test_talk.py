@@ -192,6 +192,14 @@ async def test_abuse_closes_the_socket(
     assert await socket.close_code() == code
 
 
+async def test_the_largest_frame_that_is_promised_is_taken(house: House) -> None:
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    frame = json.dumps({"type": "message", "msg": "hi", "padding": ""})
+    await socket.ws.send_str(frame[:-2] + "x" * (32 * 1024 - len(frame)) + '"}')
+    assert (await socket.next("message"))["msg"] == "hi"
+
+
 async def test_who_talks_too_fast_is_told_and_then_cut_off(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     socket, his = await alice.connect(), await bob.connect()

@@ -56,6 +56,7 @@ def test_clean_text_has_no_controls_and_cleaning_again_changes_nothing(text: str
         ("", None),
         (" \n\t ", None),
         ("\u202e", None),
+        ("\u200b \ufeff", None),
         ("half \ud83d a pair", None),
     ],
 )

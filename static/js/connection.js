@@ -3,6 +3,8 @@
 const FIRST_PAUSE = 500 // ms
 const LONGEST_PAUSE = 30_000 // ms
 const SIGNED_OUT = 4401 // close code
+const LOOK_EVERY = 10_000 // ms
+const ASLEEP = 90_000 // ms; hidden tabs may be held up for a minute, so longer than that
 
 export class Connection {
   #since
@@ -19,9 +21,10 @@ export class Connection {
     this.#since = since
     this.#receive = receive
     this.#ended = ended
-    window.addEventListener("online", () => this.#hurry())
+    window.addEventListener("online", () => this.#renew())
     document.addEventListener("visibilitychange", () => this.#hurry())
     window.addEventListener("pageshow", () => this.#hurry())
+    this.#noticeSleep()
   }
 
   open() {
@@ -77,6 +80,24 @@ export class Connection {
 
   #hurry() {
     if (this.#timer !== null && document.visibilityState === "visible") this.open()
+  }
+
+  // A socket that slept, or changed networks, may be dead without knowing it.
+  #renew() {
+    if (this.#timer !== null) return this.open()
+    if (!this.#greeted) return
+    const socket = this.#socket
+    socket.onmessage = socket.onclose = null
+    socket.close()
+    this.#enqueue(socket, null, { code: 1006, wasClean: false })
+  }
+
+  #noticeSleep() {
+    let last = Date.now()
+    setInterval(() => {
+      if (Date.now() - last > ASLEEP) this.#renew()
+      last = Date.now()
+    }, LOOK_EVERY)
   }
 }
 

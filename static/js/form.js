@@ -1,16 +1,31 @@
-// Forms of the account pages: says what is missing before the server has to.
+// Forms of the account pages: says what is wrong, beside the field, before the server has to.
 
+// `problem` returns the field that is wrong and a text, or nothing.
 export function check(form, problem) {
-  const error = form.querySelector("[role=alert]")
   form.noValidate = true
   form.addEventListener("submit", (event) => {
-    const text = problem(form)
-    if (!text) return
+    const found = problem(form)
+    if (!found) return
     event.preventDefault()
-    error.textContent = text
+    complain(form, found)
   })
 }
 
-export function isFilled(form) {
-  return [...form.querySelectorAll("[required]")].every((field) => field.value.trim())
+export function emptyField(form) {
+  const field = [...form.querySelectorAll("[required]")].find((field) => !field.value.trim())
+  return field && { field, text: "Please fill all fields" }
+}
+
+// There is one error at a time, so its element moves, also one that the server has put.
+function complain(form, { field, text }) {
+  const error = document.getElementById("error")
+  for (const earlier of form.querySelectorAll("[aria-invalid]")) {
+    earlier.removeAttribute("aria-invalid")
+    earlier.removeAttribute("aria-describedby")
+  }
+  field.after(error)
+  error.textContent = text
+  field.setAttribute("aria-invalid", "true")
+  field.setAttribute("aria-describedby", "error")
+  field.focus()
 }

@@ -12,11 +12,14 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", {
 export class Log {
   #element
   #template = document.getElementById("message-template")
+  #isAtEnd = true // where the reader has left it, not where a growing field pushes it
 
   constructor(element) {
     this.#element = element
     this.#localise()
     this.scrollToEnd()
+    element.addEventListener("scroll", () => this.#look())
+    new ResizeObserver(() => this.#stay()).observe(element)
   }
 
   get user() {
@@ -38,6 +41,7 @@ export class Log {
     clock.textContent = localTime(new Date(time))
     message.querySelector(".message__author").textContent = `(${user})`
     message.querySelector(".message__text").textContent = msg
+    this.#element.querySelector(".log__empty")?.remove()
     this.#append(message)
   }
 
@@ -65,10 +69,17 @@ export class Log {
   }
 
   #append(child) {
-    const { scrollHeight, scrollTop, clientHeight } = this.#element
-    const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END
     this.#element.append(child)
-    if (isAtEnd) this.scrollToEnd()
+    this.#stay()
+  }
+
+  #look() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#element
+    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END
+  }
+
+  #stay() {
+    if (this.#isAtEnd) this.scrollToEnd()
   }
 
   #localise() {

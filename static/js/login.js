@@ -1,3 +1,3 @@
-import { check, isFilled } from "./form.js"
+import { check, emptyField } from "./form.js"
 
-check(document.querySelector("form"), (form) => (isFilled(form) ? "" : "Please fill all fields"))
+check(document.querySelector("form"), emptyField)

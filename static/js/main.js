@@ -20,7 +20,7 @@ const handlers = {
     outbox.resume()
   },
   message(frame) {
-    outbox.acknowledge(frame)
+    if (outbox.acknowledge(frame)) composer.complain("")
     log.show(frame)
   },
   joined(frame) {

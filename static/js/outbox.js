@@ -30,9 +30,10 @@ export class Outbox {
     clearTimeout(this.#timer)
   }
 
-  // Another user may send any nonce, so only one's own message counts.
+  // Says whether the message was waiting here. Another user may send any nonce, so only
+  // one's own message counts.
   acknowledge({ user, nonce }) {
-    if (user === this.#user) this.#finish(nonce)
+    return user === this.#user && this.#finish(nonce) !== undefined
   }
 
   retry({ nonce }) {

@@ -22,6 +22,6 @@ export class People {
 
   #show(count) {
     this.#count = count
-    this.#element.textContent = count === 1 ? "1 person here" : `${count} people here`
+    this.#element.textContent = `${count} here`
   }
 }

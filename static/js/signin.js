@@ -1,7 +1,8 @@
-import { check, isFilled } from "./form.js"
+import { check, emptyField } from "./form.js"
 
-check(document.querySelector("form"), (form) => {
-  if (!isFilled(form)) return "Please fill all fields"
-  const { password, password2 } = form.elements
-  return password.value === password2.value ? "" : "Passwords must be the same"
-})
+check(document.querySelector("form"), (form) => emptyField(form) ?? differentPasswords(form))
+
+function differentPasswords({ elements: { password, password2 } }) {
+  if (password.value === password2.value) return
+  return { field: password2, text: "Passwords must be the same" }
+}

@@ -1,0 +1,35 @@
+"""What the log may hold: never a password, cookie, message or query, nor what a client made up."""
+
+import logging
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http_exceptions import HttpProcessingError
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+# What a client did wrong; aiohttp logs it with a traceback and quotes what it could not read.
+CLIENT_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+
+
+def set_up_logging(debug: bool) -> None:
+    """Log to standard error, from INFO on, in debug mode everything of the chat's own."""
+    logging.basicConfig(level=logging.INFO, format=FORMAT)
+    logging.getLogger("chat").setLevel(logging.DEBUG if debug else logging.INFO)
+    for name in ("pymongo", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def without_client_faults(record: logging.LogRecord) -> bool:
+    """Keep what is the server's fault only: a filter for aiohttp's own logger."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, CLIENT_FAULTS)
+
+
+class AccessLogger(AbstractAccessLogger):
+    """Logs every request without its query, which may hold anything."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Log one request; `time` is in seconds."""
+        path, status = request.rel_url.raw_path, response.status
+        self.logger.debug("%s %s %s %.3f s", request.method, path, status, time)

@@ -1,0 +1,497 @@
+"""What every request passes: the cross-origin guard, hosts, https, headers, error pages."""
+
+import json
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import House, OpenHouse, Person
+from tests.raw import Answer, ask, exchange
+
+PUBLIC = "https://chat.example.com"
+OTHER = "https://talk.example.org:8443"
+
+
+def own_origin(house: House) -> str:
+    """Return the origin of the chat's own pages."""
+    return f"http://{house.server.host}:{house.server.port}"
+
+
+def headers_for(house: House, headers: dict[str, str]) -> dict[str, str]:
+    """Fill in the chat's own origin, and its address."""
+    own = urlsplit(own_origin(house))
+    return {
+        name: value.format(own=own.geturl(), host=own.netloc, port=own.port)
+        for name, value in headers.items()
+    }
+
+
+async def talk_is(person: Person) -> list[str]:
+    """Return the messages on a person's page."""
+    page = await (await person.get("/")).text()
+    return re.findall(r'class="message__text">(.+?)</span>', page)
+
+
+CROSS_SITE = [
+    ({}, True),
+    ({"Sec-Fetch-Site": "same-origin"}, True),
+    ({"Sec-Fetch-Site": "none"}, True),
+    ({"Sec-Fetch-Site": "same-site"}, False),
+    ({"Sec-Fetch-Site": "cross-site"}, False),
+    ({"Sec-Fetch-Site": ""}, False),
+    ({"Sec-Fetch-Site": "Same-Origin"}, False),
+    ({"Sec-Fetch-Site": "same-origin, none"}, False),
+    ({"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, True),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": "{own}"}, False),
+    ({"Origin": "{own}"}, True),
+    ({"Origin": "https://{host}"}, False),
+    ({"Origin": "http://127.0.0.1"}, False),
+    ({"Origin": "http://localhost:{port}"}, False),
+    ({"Origin": "{own}.evil.example"}, False),
+    ({"Origin": "{own}/"}, False),
+    ({"Origin": "https://evil.example"}, False),
+    ({"Origin": "null"}, False),
+    ({"Origin": ""}, False),
+    ({"Origin": "{own} https://evil.example"}, False),
+]
+
+
+@pytest.mark.parametrize(("headers", "passes"), CROSS_SITE)
+async def test_a_post_passes_from_the_own_origin_or_from_a_script(
+    house: House, headers: dict[str, str], passes: bool
+) -> None:
+    alice = await house.sign_in("alice")
+    response = await alice.post("/", {"msg": "hi"}, headers=headers_for(house, headers))
+    assert response.status == (303 if passes else 403)
+    assert await talk_is(alice) == (["hi"] if passes else [])
+
+
+@pytest.mark.parametrize(("headers", "passes"), CROSS_SITE)
+async def test_signing_out_by_get_is_guarded_like_a_post(
+    house: House, headers: dict[str, str], passes: bool
+) -> None:
+    alice = await house.sign_in("alice")
+    response = await alice.get("/signout", headers=headers_for(house, headers))
+    assert response.status == (303 if passes else 403)
+    assert (await alice.get("/")).status == (303 if passes else 200)
+    assert ("Set-Cookie" in response.headers) is passes
+
+
+@pytest.mark.parametrize("path", ["/login", "/signin", "/signout", "/", "/nowhere", "/healthz"])
+async def test_no_unsafe_method_passes_from_another_site(house: House, path: str) -> None:
+    origin = "Origin: https://evil.example"
+    for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
+        answer = await ask(house, origin, "Content-Length: 0", method=method, path=path)
+        assert answer.status == 403, method
+        assert "That came from another site, so it was refused." in answer.body.decode()
+
+
+async def test_a_head_from_another_site_signs_nobody_out(house: House) -> None:
+    alice = await house.sign_in("alice")
+    response = await alice.client.head("/signout", headers={"Sec-Fetch-Site": "cross-site"})
+    assert response.status == 403
+    assert (await alice.get("/")).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}]
+)
+async def test_a_link_from_another_site_opens_a_page(house: House, headers: dict[str, str]) -> None:
+    alice = await house.sign_in("alice")
+    for path in ("/", "/static/css/chat.css", "/healthz"):
+        assert (await alice.get(path, headers=headers)).status == 200
+    assert (await alice.get("/login", headers=headers)).status == 303
+
+
+SOCKET_ORIGINS = [
+    ([], True),
+    (["Origin: {own}"], True),
+    (["Origin: {own}", "Sec-Fetch-Site: cross-site"], True),
+    (["Origin: https://evil.example"], False),
+    (["Origin: https://evil.example", "Sec-Fetch-Site: same-origin"], False),
+    (["Origin: https://{host}"], False),
+    (["Origin: null"], False),
+    (["Origin: "], False),
+    (["Origin: {own}", "Origin: {own}"], False),
+    (["Origin: {own}", "Origin: https://evil.example"], False),
+    (["Origin: https://evil.example", "Origin: {own}"], False),
+]
+
+
+async def upgrade(house: House, *headers: str) -> Answer:
+    """Ask for a socket, as somebody who is signed in."""
+    alice = await house.sign_in("alice")
+    [cookie] = alice.client.session.cookie_jar
+    return await ask(
+        house,
+        *headers,
+        f"Cookie: {cookie.key}={cookie.value}",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        path="/ws",
+        connection="Upgrade",
+    )
+
+
+@pytest.mark.parametrize(("headers", "passes"), SOCKET_ORIGINS)
+async def test_ws_goes_by_origin_alone(house: House, headers: list[str], passes: bool) -> None:
+    filled = headers_for(house, {str(n): header for n, header in enumerate(headers)})
+    answer = await upgrade(house, *filled.values())
+    assert answer.status == (101 if passes else 403)
+
+
+async def test_ws_refuses_a_foreign_origin_before_it_asks_who_that_is(house: House) -> None:
+    visitor = await house.visitor()
+    foreign = {"Origin": "https://evil.example"}
+    assert (await visitor.get("/ws", headers=foreign)).status == 403
+    assert (await visitor.get("/ws")).status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        (["Origin: {own}", "Origin: {own}"], False),
+        (["Origin: {own}", "Origin: https://evil.example"], False),
+        (["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: same-origin"], False),
+        (["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"], False),
+        (["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-origin"], False),
+        (["Sec-Fetch-Site: same-origin"], True),
+    ],
+)
+async def test_repeated_headers_are_refused(house: House, headers: list[str], passes: bool) -> None:
+    filled = headers_for(house, {str(n): header for n, header in enumerate(headers)})
+    answer = await ask(house, *filled.values(), method="GET", path="/signout")
+    assert answer.status == (303 if passes else 403)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "passes"),
+    [
+        ("chat.example.com", PUBLIC, True),
+        ("chat.example.com", "HTTPS://Chat.Example.COM", True),
+        ("chat.example.com", OTHER, True),
+        ("talk.example.org:8443", PUBLIC, True),
+        ("chat.example.com", "http://chat.example.com", True),  # the page's own, as it came
+        ("chat.example.com", "https://chat.example.com:444", False),
+        ("chat.example.com", "https://evil.example", False),
+        ("chat.example.com", "https://talk.example.org", False),
+    ],
+)
+async def test_public_origins_pass(
+    open_house: OpenHouse, host: str, origin: str, passes: bool
+) -> None:
+    house = await open_house(PUBLIC_ORIGINS=(PUBLIC, OTHER))
+    answer = await ask(house, f"Host: {host}", f"Origin: {origin}", path="/signout")
+    assert answer.status == (303 if passes else 403)
+
+
+@pytest.mark.parametrize(("scheme", "passes"), [("https", True), ("http", False)])
+async def test_own_origin_is_https_under_secure_cookies(
+    open_house: OpenHouse, scheme: str, passes: bool
+) -> None:
+    house = await open_house(SECURE_COOKIES=True)
+    origin = f"Origin: {scheme}://{urlsplit(own_origin(house)).netloc}"
+    for path, status in (("/signout", 303), ("/ws", 401)):
+        answer = await ask(house, origin, path=path)
+        assert answer.status == (status if passes else 403)
+
+
+@pytest.mark.parametrize(
+    ("changes", "hosts", "status"),
+    [
+        ({}, ["localhost"], 200),
+        ({}, ["LOCALHOST:8080"], 200),
+        ({}, ["127.0.0.1:1"], 200),
+        ({}, ["127.9.9.9"], 200),
+        ({}, ["[::1]:8080"], 200),
+        ({}, ["evil.example"], 403),
+        ({}, ["evil.example:8080"], 403),
+        ({}, ["localhost.evil.example"], 403),
+        ({}, ["127.0.0.1.evil.example"], 403),
+        ({}, ["192.168.0.7"], 403),
+        ({}, ["[::1"], 403),
+        ({}, ["["], 403),
+        ({}, ["[v1.x]"], 403),
+        ({}, [""], 403),
+        ({"SITE_HOST": "0.0.0.0"}, ["evil.example"], 200),
+        ({"SITE_HOST": "0.0.0.0"}, [""], 403),
+        ({"SITE_HOST": "::1"}, ["evil.example"], 403),
+        ({"SITE_HOST": "localhost"}, ["evil.example"], 403),
+        ({"PUBLIC_ORIGINS": (PUBLIC, OTHER)}, ["chat.example.com"], 200),
+        ({"PUBLIC_ORIGINS": (PUBLIC, OTHER)}, ["Chat.Example.Com"], 200),
+        ({"PUBLIC_ORIGINS": (PUBLIC, OTHER)}, ["talk.example.org:8443"], 200),
+        ({"PUBLIC_ORIGINS": (PUBLIC, OTHER)}, ["talk.example.org"], 403),
+        ({"PUBLIC_ORIGINS": (PUBLIC, OTHER)}, ["localhost"], 403),
+        ({"PUBLIC_ORIGINS": (PUBLIC,), "SITE_HOST": "0.0.0.0"}, ["evil.example"], 403),
+    ],
+)
+async def test_only_known_hosts_are_answered(
+    open_house: OpenHouse, changes: dict[str, object], hosts: list[str], status: int
+) -> None:
+    house = await open_house(**changes)
+    headers = [f"Host: {host}" for host in hosts]
+    for path in ("/login", "/static/css/chat.css"):
+        answer = await ask(house, *headers, path=path)
+        assert answer.status == status
+    assert (await ask(house, *headers, path="/healthz")).status == 200
+
+
+async def test_a_request_with_two_hosts_or_none_is_refused(house: House) -> None:
+    own = urlsplit(own_origin(house)).netloc
+    two = await ask(house, f"Host: {own}", f"Host: {own}")
+    assert two.status in (400, 403)
+    assert (await exchange(house, b"GET /login HTTP/1.0\r\n\r\n")).status in (400, 403)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "secure", "proto", "status"),
+    [
+        (1, True, ["http"], 308),
+        (1, True, ["HTTP"], 308),
+        (1, True, ["https, http"], 308),
+        (1, True, ["https"], 200),
+        (1, True, ["http, https"], 200),
+        (1, True, [], 200),
+        (0, True, ["http"], 200),
+        (1, False, ["http"], 200),
+        (1, True, ["https", "http"], 308),
+    ],
+)
+async def test_plain_http_behind_a_proxy_is_sent_to_https(
+    open_house: OpenHouse, proxies: int, secure: bool, proto: list[str], status: int
+) -> None:
+    house = await open_house(
+        TRUSTED_PROXIES=proxies,
+        SECURE_COOKIES=secure,
+        PUBLIC_ORIGINS=(PUBLIC,),
+    )
+    headers = ["Host: chat.example.com", *(f"X-Forwarded-Proto: {value}" for value in proto)]
+    answer = await ask(house, *headers, path="/login?next=here")
+    assert answer.status == status
+    if status == 308:
+        assert answer.headers["Location"] == "https://chat.example.com/login?next=here"
+    assert (await ask(house, *headers, path="/healthz")).status == 200
+
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+EVERYWHERE = [
+    ("GET", "/", 200),
+    ("GET", "/?before=nonsense", 400),
+    ("GET", "/login", 303),
+    ("HEAD", "/", 200),
+    ("GET", "/nowhere", 404),
+    ("DELETE", "/", 405),
+    ("GET", "/static/js/main.js", 200),
+    ("GET", "/static/css/chat.css", 200),
+    ("GET", "/static/img/favicon.png", 200),
+    ("GET", "/static/nothing.js", 404),
+    ("GET", "/healthz", 200),
+    ("GET", "/ws", 400),
+    ("POST", "/login", 415),
+    ("POST", "/", 415),
+]
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_security_headers_are_on_everything(open_house: OpenHouse, secure: bool) -> None:
+    house = await open_house(SECURE_COOKIES=secure)
+    response = await (await house.visitor()).register("alice")
+    [cookie] = response.cookies.values()
+    alice = await house.visitor(headers={"Cookie": f"{cookie.key}={cookie.value}"})
+    for method, path, status in EVERYWHERE:
+        response = await alice.client.request(method, path, allow_redirects=False)
+        assert response.status == status, (method, path)
+        assert {name: response.headers.get(name) for name in SECURITY} == SECURITY, (method, path)
+        assert_policy_is_strict(response.headers["Content-Security-Policy"])
+        assert ("Strict-Transport-Security" in response.headers) is secure
+        assert "Server" not in response.headers
+        cached = "no-cache" if path.startswith("/static") else "no-store"
+        assert response.headers["Cache-Control"] == cached, (method, path)
+
+
+def assert_policy_is_strict(policy: str) -> None:
+    directives = {words[0]: words[1:] for words in map(str.split, policy.split(";"))}
+    sources = {source for sources in directives.values() for source in sources}
+    assert sources <= {"'none'", "'self'"}
+    assert directives["default-src"] == ["'none'"]
+    assert directives["frame-ancestors"] == ["'none'"]
+    assert directives["base-uri"] == ["'none'"]
+    assert directives["form-action"] == ["'self'"]
+    assert directives["script-src"] == ["'self'"]
+
+
+async def test_hsts_lasts_a_year(open_house: OpenHouse) -> None:
+    house = await open_house(SECURE_COOKIES=True)
+    response = await (await house.visitor()).get("/login")
+    seconds = re.match(r"max-age=(\d+)", response.headers["Strict-Transport-Security"])
+    assert seconds is not None
+    assert int(seconds[1]) >= 365 * 24 * 3600
+
+
+async def test_security_headers_are_on_errors_of_the_chat_itself(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a secret of the inside")
+
+    monkeypatch.setattr("auth.views.aiohttp_jinja2.render_template", fail)
+    visitor = await house.visitor()
+    headers = {"Accept": "application/json"}
+    response = await visitor.get("/login", headers=headers)
+    assert response.status == 500
+    assert await response.json() == {
+        "error": "Something went wrong here. It has been noted; please try again."
+    }
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "a secret of the inside" in caplog.text
+
+
+async def test_no_page_has_script_or_style_of_its_own(house: House) -> None:
+    alice, visitor = await house.sign_in("alice"), await house.visitor()
+    for person, path in ((alice, "/"), (visitor, "/login"), (visitor, "/signin"), (alice, "/x")):
+        page = await (await person.get(path)).text()
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
+        assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+        assert not re.search(r'(src|href|action)="(\w+:|//)', page)
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/js/main.js", "/static/css/chat.css", "/static/img/favicon.png"]
+)
+async def test_a_static_file_is_asked_for_again_and_sent_once(house: House, path: str) -> None:
+    visitor = await house.visitor()
+    first = await visitor.get(path)
+    assert first.status == 200
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = await visitor.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status == 304
+    assert await again.read() == b""
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert again.headers["Cache-Control"] == "no-cache"
+    changed = await visitor.get(path, headers={"If-None-Match": '"of yesterday"'})
+    assert changed.status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/..%2fapp.py",
+        "/static//etc/passwd",
+        "/static/%2fetc/passwd",
+        "/static/js/%00",
+        "/static/" + "x" * 5000,
+    ],
+)
+async def test_nothing_but_static_files_is_static(house: House, path: str) -> None:
+    answer = await ask(house, path=path)
+    assert answer.status in (400, 403, 404)
+    assert b"create_app" not in answer.body
+    assert b"root:" not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/static/", "/static/js"])
+async def test_a_folder_is_not_said_to_come_from_another_site(house: House, path: str) -> None:
+    response = await (await house.visitor()).get(path)
+    assert response.status in (403, 404)
+    assert "another site" not in await response.text()
+
+
+@pytest.mark.parametrize(
+    "path", ["/loginX", "/login/", "/signinX", "/signout2", "/staticX", "/wsX", "/LOGIN", "//login"]
+)
+async def test_a_path_that_only_begins_like_a_known_one_is_not_found(
+    house: House, path: str
+) -> None:
+    answer = await ask(house, path=path)
+    assert answer.status == 404
+    page = answer.body.decode()
+    assert "There is nothing at this address." in page
+    assert 'href="/"' in page
+
+
+async def test_an_unknown_path_is_said_in_json_to_a_script(house: House) -> None:
+    response = await (await house.visitor()).get("/x", headers={"Accept": "application/json"})
+    assert response.status == 404
+    assert await response.json() == {"error": "There is nothing at this address."}
+
+
+async def test_an_unknown_path_comes_back_as_text_only(house: House) -> None:
+    response = await (await house.visitor()).get("/<script>alert(1)</script>")
+    assert response.status == 404
+    assert "alert(1)" not in await response.text()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/", {"GET", "HEAD", "POST"}),
+        ("PUT", "/", {"GET", "HEAD", "POST"}),
+        ("DELETE", "/login", {"GET", "HEAD", "POST"}),
+        ("PROPFIND", "/signin", {"GET", "HEAD", "POST"}),
+        ("PUT", "/signout", {"GET", "HEAD", "POST"}),
+        ("POST", "/ws", {"GET"}),
+        ("POST", "/healthz", {"GET", "HEAD"}),
+        ("POST", "/static/js/main.js", {"GET", "HEAD"}),
+    ],
+)
+async def test_an_unknown_method_gets_a_friendly_page(
+    house: House, method: str, path: str, allowed: set[str]
+) -> None:
+    alice = await house.sign_in("alice")
+    response = await alice.client.request(method, path)
+    assert response.status == 405
+    assert response.content_type == "text/html"
+    assert "This address does not do that." in await response.text()
+    assert set(re.findall(r"[A-Z]+", response.headers["Allow"])) == allowed
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/?before=2", "/login", "/signin", "/healthz", "/static/js/main.js", "/nowhere"]
+)
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_head_answers_like_get_without_a_body(
+    house: House, path: str, signed_in: bool
+) -> None:
+    person = await (house.sign_in("alice") if signed_in else house.visitor())
+    get, head = await person.get(path), await person.client.head(path, allow_redirects=False)
+    assert head.status == get.status
+    assert await head.read() == b""
+    varying = {"Date", "Content-Length"}  # the page has a fresh nonce
+    assert comparable(head.headers, varying) == comparable(get.headers, varying)
+    assert "Content-Length" in head.headers
+
+
+def comparable(headers: Mapping[str, str], varying: set[str]) -> dict[str, str]:
+    """Return the headers but those that differ from one answer to the next."""
+    return {name: value for name, value in headers.items() if name not in varying}
+
+
+async def test_health_is_told_to_anybody_by_any_name(open_house: OpenHouse) -> None:
+    house = await open_house(PUBLIC_ORIGINS=(PUBLIC,), TRUSTED_PROXIES=1, SECURE_COOKIES=True)
+    answer = await ask(house, "Host: 10.0.0.7", "X-Forwarded-Proto: http", path="/healthz")
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"status": "ok"}
+    assert "Set-Cookie" not in answer.headers
+
+
+async def test_health_is_bad_while_the_database_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = await house.visitor()
+    with monkeypatch.context() as away:
+        away.setattr("database.CALL_TIMEOUT", 0)
+        response = await visitor.get("/healthz")
+    assert response.status == 503
+    assert await response.json() == {"status": "the database is away"}
+    assert (await visitor.get("/healthz")).status == 200

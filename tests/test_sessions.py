@@ -1,0 +1,651 @@
+"""Sessions: the cookie, what it is worth, and when it is worth nothing any more."""
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime, timedelta, tzinfo
+from http.cookies import Morsel
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import pytest
+from aiohttp import web
+from cryptography.fernet import Fernet
+from pymongo.errors import PyMongoError
+
+import database
+from auth import cookies, sessions
+from auth.cookies import secret_keys
+from auth.sessions import SESSIONS, Identity
+from database import DB, DatabaseUnavailable, Document
+from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
+from tests.conftest import PASSWORD, PATIENCE, House, OpenHouse, Person
+from tests.raw import ask
+from tests.test_accounts import signed_in_as
+
+FERNET = Fernet(cookies._fernet_key("a key for the tests"))
+
+
+class LateClock:
+    """The time of day and the monotonic clock, some seconds ahead."""
+
+    def __init__(self, ahead: float) -> None:
+        self.ahead = ahead
+
+    def monotonic(self) -> float:
+        """Return what time.monotonic will."""
+        return time.monotonic() + self.ahead
+
+    def time(self) -> float:
+        """Return what time.time will."""
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> LateClock:
+    """The clock that sessions go by; put it ahead and what was looked up is looked up again."""
+    clock = LateClock(0)
+    monkeypatch.setattr(sessions, "time", clock)
+    return clock
+
+
+def cookie_of(response: aiohttp.ClientResponse) -> Morsel[str]:
+    """Return the one cookie that a response sets."""
+    assert len(response.headers.getall("Set-Cookie")) == 1
+    [morsel] = response.cookies.values()
+    return morsel
+
+
+def held_by(person: Person) -> str:
+    """Return the content of a person's session cookie."""
+    [morsel] = person.client.session.cookie_jar
+    assert morsel.key == "session"
+    return morsel.value
+
+
+async def present(house: House, cookie: str, name: str = "session") -> Person:
+    """Return somebody who presents a cookie, however they came by it."""
+    return await house.visitor(headers={"Cookie": f"{name}={cookie}"})
+
+
+async def stored_sessions(house: House) -> list[Document]:
+    """Return every session there is."""
+    found: list[Document] = await house.app[DB][SESSION_COLLECTION].find({}).to_list(None)
+    return found
+
+
+async def change_session(house: House, **fields: Any) -> None:
+    """Change the document of the one session."""
+    [document] = await stored_sessions(house)
+    # Not $set: of a date that is updated, nx-27017 0.8.1 makes text.
+    collection = house.app[DB][SESSION_COLLECTION]
+    await collection.replace_one({"_id": document["_id"]}, document | fields)
+
+
+async def identity_of(house: House) -> Identity:
+    """Return whom the one session belongs to."""
+    [document] = await stored_sessions(house)
+    identity = await house.app[SESSIONS].identify(document["_id"])
+    assert identity is not None
+    return identity
+
+
+async def test_cookie_is_kept_from_scripts_and_other_sites(house: House) -> None:
+    morsel = cookie_of(await (await house.visitor()).register("alice"))
+    assert morsel.key == "session"
+    assert morsel["httponly"] is True
+    assert morsel["samesite"] == "Lax"
+    assert morsel["path"] == "/"
+    assert morsel["domain"] == ""
+    assert morsel["secure"] == ""
+    assert int(morsel["max-age"]) == 14 * 24 * 3600
+
+
+async def test_secure_cookie_is_bound_to_the_host(open_house: OpenHouse) -> None:
+    house = await open_house(SECURE_COOKIES=True)
+    morsel = cookie_of(await (await house.visitor()).register("alice"))
+    assert morsel.key == "__Host-session"
+    assert morsel["secure"] is True
+    assert morsel["httponly"] is True
+    assert morsel["path"] == "/"
+    assert morsel["domain"] == ""
+    assert await signed_in_as(await present(house, morsel.value, "__Host-session")) == "alice"
+    assert await signed_in_as(await present(house, morsel.value, "session")) is None
+
+
+@pytest.mark.parametrize("secure", [True, False])
+async def test_cookie_is_deleted_with_the_flags_it_was_set_with(
+    open_house: OpenHouse, secure: bool
+) -> None:
+    house = await open_house(SECURE_COOKIES=secure)
+    was = cookie_of(await (await house.visitor()).register("alice"))
+    alice = await present(house, was.value, was.key)
+    deleted = cookie_of(await alice.post("/signout"))
+    assert deleted.key == was.key
+    assert deleted.value == ""
+    assert deleted["max-age"] == "0"
+    for flag in ("secure", "httponly", "samesite", "path", "domain"):
+        assert deleted[flag] == was[flag], flag
+
+
+async def test_cookie_is_set_at_login_and_left_alone_after(house: House) -> None:
+    alice = await house.sign_in("alice")
+    for path in ("/", "/login", "/static/css/chat.css", "/nowhere"):
+        assert "Set-Cookie" not in (await alice.get(path)).headers
+
+
+async def test_cookie_tells_nothing_of_what_it_holds(house: House) -> None:
+    alice = await house.sign_in("alice")
+    [document] = await stored_sessions(house)
+    held = FERNET.decrypt(held_by(alice)).decode()
+    assert document["_id"] in held
+    assert document["user_id"] in held
+    assert "last_visit" in held
+    assert PASSWORD not in held
+    assert document["_id"] not in held_by(alice)
+
+
+async def test_session_is_stored_with_what_its_owner_may_want_to_know(house: House) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    alice = await house.visitor(headers={"User-Agent": "Lynx " * 100})
+    await alice.register("alice")
+    [document] = await stored_sessions(house)
+    [user] = await house.app[DB][USER_COLLECTION].find({}).to_list(None)
+    assert document["user_id"] == str(user["_id"])
+    assert document["agent"] == ("Lynx " * 100)[:200]
+    assert before < document["created"] < datetime.now(UTC)
+    assert document["seen"] == int(document["created"].timestamp())
+    assert document["expires"] - document["created"] == timedelta(days=14)
+
+
+RANDOM_COOKIES = [
+    "",
+    "nonsense",
+    "=",
+    "%00",
+    "\x01\x02",
+    "ключ",
+    "\udcff\udcfe\udc80",
+    '"unbalanced',
+    "gAAAAA==",
+    "gAAAAABl" + "A" * 200,
+    "x" * 6000,
+]
+
+
+@pytest.mark.parametrize("cookie", RANDOM_COOKIES, ids=range(len(RANDOM_COOKIES)))
+async def test_a_cookie_of_random_bytes_is_an_anonymous_visitor(house: House, cookie: str) -> None:
+    for path, status in (("/login", 200), ("/", 303), ("/ws", 401), ("/signout", 303)):
+        answer = await ask(house, f"Cookie: session={cookie}", path=path)
+        # What is no header at all is the parser's to refuse.
+        assert answer.status in ((status, 400) if "\x01" in cookie else (status,))
+
+
+NONSENSE = [
+    b"",
+    b"\xff\xfe",
+    b"null",
+    b"1",
+    b'"text"',
+    b"[]",
+    b"[[]]",
+    b"{}",
+    b'{"session": null}',
+    b'{"session": []}',
+    b'{"session": "alice"}',
+    b'{"session": {}}',
+    b'{"session": {"user": "alice"}}',
+    b'{"session": {"id": null}}',
+    b'{"session": {"id": 1}}',
+    b'{"session": {"id": true}}',
+    b'{"session": {"id": ["a"]}}',
+    b'{"session": {"id": {"$ne": null}}}',
+    b'{"session": {"id": ""}}',
+    b'{"session": {"id": "nonsense"}}',
+    b'{"session": {"id": "$ne"}}',
+    b'{"session": {"id": "\\u0000"}}',
+    b'{"session": {"id": "\\ud800"}}',
+    b'{"session": {"id": "%s"}}' % (b"x" * 5000),
+    b'{"session": {"id": NaN}, "created": NaN}',
+    b'{"session": {"id": "x"}, "created": "yesterday"}',
+    b'{"session": {"id": "x"}, "created": 1e999}',
+    b"[" * 3000,
+    b'{"session": {"id":' * 200,
+    b"1" * 4400,
+]
+
+
+@pytest.mark.parametrize("content", NONSENSE, ids=range(len(NONSENSE)))
+async def test_a_cookie_of_encrypted_nonsense_is_an_anonymous_visitor(
+    house: House, content: bytes
+) -> None:
+    person = await present(house, FERNET.encrypt(content).decode())
+    assert await signed_in_as(person) is None
+    assert (await person.get("/login")).status == 200
+    assert (await person.get("/ws")).status == 401
+    assert (await person.post("/signout")).status == 303
+
+
+async def test_a_cookie_of_another_key_is_worth_nothing(house: House) -> None:
+    alice = await house.sign_in("alice")
+    forger = Fernet(cookies._fernet_key("a key of a forger"))
+    forged = forger.encrypt(FERNET.decrypt(held_by(alice))).decode()
+    assert await signed_in_as(await present(house, forged)) is None
+
+
+async def test_a_cookie_of_a_clock_that_is_ahead_is_taken(house: House) -> None:
+    alice = await house.sign_in("alice")
+    content = FERNET.decrypt(held_by(alice))
+    for hours in (-24 * 20, 2):
+        cookie = FERNET.encrypt_at_time(content, int(time.time()) + hours * 3600).decode()
+        assert await signed_in_as(await present(house, cookie)) == "alice"
+
+
+async def test_keys_rotate_the_first_writes_and_all_read(open_house: OpenHouse) -> None:
+    old = await open_house(SECRET_KEY=("the old key",))
+    both = await open_house(SECRET_KEY=("the new key", "the old key"))
+    new = await open_house(SECRET_KEY=("the new key",))
+    earlier = held_by(await old.sign_in("alice"))
+    assert await signed_in_as(await present(both, earlier)) == "alice"
+    assert await signed_in_as(await present(new, earlier)) is None
+    since = held_by(await both.sign_in("bob"))
+    assert await signed_in_as(await present(new, since)) == "bob"
+    assert await signed_in_as(await present(old, since)) is None
+
+
+def test_a_key_is_made_once_and_kept_from_everybody_else(tmp_path: Path) -> None:
+    settings = Settings(DATA_DIR=tmp_path / "data")
+    [key] = secret_keys(settings)
+    assert len(key) > 40
+    assert secret_keys(settings) == (key,)
+    [file] = (tmp_path / "data").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert secret_keys(Settings(DATA_DIR=tmp_path / "other")) != (key,)
+
+
+def test_a_key_of_any_bytes_of_the_environment_is_taken() -> None:
+    key = os.fsdecode(b"\xff\xfe are no text")
+    assert cookies.SessionCookie([key], secure=True).cookie_name == "__Host-session"
+
+
+def test_a_key_that_cannot_be_kept_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "data" / "secret_key").mkdir(parents=True)
+    with pytest.raises(StartError, match="SECRET_KEY is not set"):
+        secret_keys(Settings(DATA_DIR=tmp_path / "data"))
+
+
+async def test_the_cookie_of_an_ended_session_is_worth_nothing(house: House) -> None:
+    alice = await house.sign_in("alice")
+    copy = await present(house, held_by(alice))
+    assert await signed_in_as(copy) == "alice"
+    await alice.post("/signout")
+    assert await signed_in_as(copy) is None
+    assert (await copy.get("/ws")).status == 401
+    assert (await copy.post("/", {"msg": "hi"})).headers["Location"] == "/login"
+    assert await stored_sessions(house) == []
+
+
+async def test_signing_out_of_one_browser_leaves_the_others(house: House) -> None:
+    at_home, at_work = await house.sign_in("alice"), await house.visitor()
+    await at_work.log_in("alice")
+    await at_home.post("/signout")
+    assert await signed_in_as(at_home) is None
+    assert await signed_in_as(at_work) == "alice"
+
+
+async def test_what_ends_in_another_process_ends_here_within_five_seconds(
+    open_house: OpenHouse, later: LateClock
+) -> None:
+    here, there = await open_house(), await open_house()
+    alice = await here.sign_in("alice")
+    cookie = held_by(alice)
+    assert await signed_in_as(await present(there, cookie)) == "alice"
+    await alice.post("/signout")
+    later.ahead = 5
+    assert await signed_in_as(await present(there, cookie)) is None
+
+
+async def test_a_document_is_believed_for_five_seconds(
+    house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetches = count_fetches(house, monkeypatch)
+    alice = await house.sign_in("alice")
+    for _ in range(3):
+        await signed_in_as(alice)
+    assert len(fetches) == 1
+    later.ahead = 4.5
+    await signed_in_as(alice)
+    assert len(fetches) == 1
+    later.ahead = 6
+    await signed_in_as(alice)
+    assert len(fetches) == 2
+
+
+@pytest.mark.parametrize(("days", "login"), [(13, "alice"), (14, None), (300, None)])
+async def test_a_session_lasts_until_its_document_says(
+    house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch, days: int, login: str | None
+) -> None:
+    alice = await house.sign_in("alice")
+
+    class LateDatetime(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=days)
+
+    # The database's own clock is on time: its TTL index comes up to a minute late anyway.
+    monkeypatch.setattr(sessions, "datetime", LateDatetime)
+    later.ahead = 6
+    assert await signed_in_as(alice) == login
+    assert len(await stored_sessions(house)) == 1
+
+
+@pytest.mark.parametrize(("ahead", "login"), [(-1, None), (60, "alice")])
+async def test_a_session_can_be_cut_short_in_the_database(
+    house: House, later: LateClock, ahead: int, login: str | None
+) -> None:
+    alice = await house.sign_in("alice")
+    await change_session(house, expires=datetime.now(UTC) + timedelta(seconds=ahead))
+    later.ahead = 6
+    assert await signed_in_as(alice) == login
+
+
+async def test_the_session_of_a_deleted_user_is_worth_nothing(
+    house: House, later: LateClock
+) -> None:
+    alice = await house.sign_in("alice")
+    await house.app[DB][USER_COLLECTION].delete_one({"login": "alice"})
+    later.ahead = 6
+    assert await signed_in_as(alice) is None
+    assert (await alice.get("/ws")).status == 401
+    assert (await alice.post("/signout")).status == 303
+
+
+@pytest.mark.parametrize("user_id", ["", "nonsense", "0" * 24, "ff" * 12])
+async def test_the_session_of_nobody_is_worth_nothing(
+    house: House, later: LateClock, user_id: str
+) -> None:
+    alice = await house.sign_in("alice")
+    await change_session(house, user_id=user_id)
+    later.ahead = 6
+    assert await signed_in_as(alice) is None
+
+
+@pytest.mark.parametrize(("minutes", "is_written"), [(5, False), (11, True), (600, True)])
+async def test_seen_is_written_every_ten_minutes(
+    house: House, later: LateClock, minutes: int, is_written: bool
+) -> None:
+    alice = await house.sign_in("alice")
+    seen = int(time.time()) - 60 * minutes
+    await change_session(house, seen=seen)
+    for _ in range(3):
+        later.ahead += 6
+        assert await signed_in_as(alice) == "alice"
+    [document] = await stored_sessions(house)
+    assert (document["seen"] - seen > 60) is is_written
+
+
+async def test_has_ended_is_true_only_of_what_is_known_to_have_ended(house: House) -> None:
+    await house.sign_in("alice")
+    known = house.app[SESSIONS]
+    identity = await identity_of(house)
+    assert not known.has_ended(identity.session_id)
+    assert not known.has_ended("never heard of")
+    await known.end(identity.session_id)
+    assert known.has_ended(identity.session_id)
+    assert await known.identify("never existed") is None
+    assert known.has_ended("never existed")
+
+
+async def test_listeners_hear_of_the_end_at_once(house: House) -> None:
+    alice = await house.sign_in("alice")
+    identity = await identity_of(house)
+    ended: list[str] = []
+    house.app[SESSIONS].listeners.append(ended.append)
+    await alice.post("/signout")
+    assert ended == [identity.session_id]
+
+
+async def test_a_look_up_under_way_does_not_bring_an_ended_session_back(
+    house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.sign_in("alice")
+    known, identity = house.app[SESSIONS], await identity_of(house)
+    fetch, fetched, has_ended = known._fetch, asyncio.Event(), asyncio.Event()
+
+    async def slowly(ids: list[str]) -> dict[str, Identity]:
+        found = await fetch(ids)
+        assert identity.session_id in found
+        fetched.set()
+        await has_ended.wait()
+        return found
+
+    monkeypatch.setattr(known, "_fetch", slowly)
+    later.ahead = 6
+    look_up = asyncio.create_task(known.identify(identity.session_id))
+    await fetched.wait()
+    await known.end(identity.session_id)
+    has_ended.set()
+    assert await look_up is None
+    assert known.has_ended(identity.session_id)
+
+
+def count_fetches(house: House, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return a list that grows by the ids of each look-up."""
+    fetch, fetches = house.app[SESSIONS]._fetch, []
+
+    async def counted(ids: list[str]) -> dict[str, Identity]:
+        fetches.append(ids)
+        return await fetch(ids)
+
+    monkeypatch.setattr(house.app[SESSIONS], "_fetch", counted)
+    return fetches
+
+
+async def test_sessions_asked_for_at_once_are_looked_up_together(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = house.app[SESSIONS]
+    created = [await known.create("0" * 24, "alice", "") for _ in range(20)]
+    await house.sign_in("alice")
+    [user] = await house.app[DB][USER_COLLECTION].find({}).to_list(None)
+    await known.collection.update_many({}, {"$set": {"user_id": str(user["_id"])}})
+    fetches = count_fetches(house, monkeypatch)
+    ids = [identity.session_id for identity in created]
+    async with asyncio.timeout(PATIENCE):
+        found = await asyncio.gather(*(known.identify(id_) for id_ in [*ids, *ids, "nobody's"]))
+    assert [identity and identity.session_id for identity in found] == [*ids, *ids, None]
+    assert fetches == [[*ids, "nobody's"]]
+
+
+async def test_very_many_sessions_are_looked_up_in_parts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "LOOK_UP_AT_ONCE", 10)
+    fetches = count_fetches(house, monkeypatch)
+    ids = [f"session {number}" for number in range(25)]
+    found = await asyncio.gather(*(house.app[SESSIONS].identify(id_) for id_ in ids))
+    assert found == [None] * 25
+    assert [len(fetch) for fetch in fetches] == [10, 10, 5]
+
+
+async def test_a_failing_look_up_fails_for_all_who_wait_and_is_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = house.app[SESSIONS]
+
+    async def fail(ids: list[str]) -> dict[str, Identity]:
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(known, "_fetch", fail)
+        look_ups = [known.identify(id_) for id_ in ("a", "b", "a")]
+        found = await asyncio.gather(*look_ups, return_exceptions=True)
+    assert [type(each) for each in found] == [DatabaseUnavailable] * 3
+    assert not known.has_ended("a")
+    assert await known.identify("a") is None
+
+
+async def test_memory_of_sessions_is_forgotten(house: House, later: LateClock) -> None:
+    known = house.app[SESSIONS]
+    for number in range(50):
+        await known.identify(f"session {number}")
+    later.ahead = 60
+    await known.identify("the last")
+    assert list(known._known) == ["the last"]
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/signin", "/signout", "/ws"])
+async def test_a_database_that_is_away_signs_nobody_out(
+    house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    alice = await house.sign_in("alice")
+    later.ahead = 6
+    with monkeypatch.context() as away:
+        away.setattr(database, "CALL_TIMEOUT", 0)
+        response = await alice.get(path)
+        assert response.status == 503
+        assert "Set-Cookie" not in response.headers
+        assert int(response.headers["Retry-After"]) > 0
+        assert "The database is away" in await response.text()
+        assert (await alice.get("/static/css/chat.css")).status == 200
+        assert (await alice.get("/healthz")).status == 503
+    assert await signed_in_as(alice) == "alice"
+
+
+async def test_a_sign_out_that_cannot_be_stored_leaves_the_cookie(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    assert await signed_in_as(alice) == "alice"
+
+    async def fail(*_: object) -> None:
+        raise PyMongoError
+
+    with monkeypatch.context() as away:
+        away.setattr(house.app[SESSIONS], "collection", Fault(fail))
+        response = await alice.post("/signout")
+        assert response.status == 503
+        assert "Set-Cookie" not in response.headers
+    assert await signed_in_as(alice) == "alice"
+    assert (await alice.post("/signout")).status == 303
+    assert await signed_in_as(alice) is None
+
+
+class Fault:
+    """A collection that deletes nothing."""
+
+    def __init__(self, fail: Any) -> None:
+        self.delete_one = fail
+
+
+@pytest.mark.parametrize("login", ["alice", "bob"])
+async def test_a_login_replaces_the_session_the_browser_had(house: House, login: str) -> None:
+    await house.sign_in("bob")
+    browser = await house.sign_in("alice")
+    before = held_by(browser)
+    assert (await browser.log_in(login)).status == 303
+    assert await signed_in_as(browser) == login
+    assert held_by(browser) != before
+    assert await signed_in_as(await present(house, before)) is None
+    assert len(await stored_sessions(house)) == 2
+
+
+async def test_a_registration_replaces_the_session_the_browser_had(house: House) -> None:
+    browser = await house.sign_in("alice")
+    before = held_by(browser)
+    assert (await browser.register("bob")).status == 303
+    assert await signed_in_as(browser) == "bob"
+    assert await signed_in_as(await present(house, before)) is None
+
+
+async def test_a_failed_login_leaves_the_session_the_browser_had(house: House) -> None:
+    browser = await house.sign_in("alice")
+    assert (await browser.log_in("alice", "not the password")).status == 401
+    assert await signed_in_as(browser) == "alice"
+
+
+async def test_signing_out_closes_the_sockets_of_that_session_only(house: House) -> None:
+    alice, elsewhere = await house.sign_in("alice"), await house.visitor()
+    await elsewhere.log_in("alice")
+    first, second, third = [await alice.connect(), await alice.connect(), await elsewhere.connect()]
+    await third.next("hello")
+    async with asyncio.timeout(1):
+        await alice.post("/signout")
+        assert await first.close_code() == 4401
+        assert await second.close_code() == 4401
+    await third.say("still here")
+    assert (await third.next("message"))["msg"] == "still here"
+
+
+async def test_logging_in_again_closes_the_sockets_of_the_session_before(house: House) -> None:
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    await alice.log_in("alice")
+    assert await socket.close_code() == 4401
+
+
+async def test_a_classic_socket_is_closed_at_sign_out_too(house: House) -> None:
+    alice = await house.sign_in("alice")
+    ws = await alice.connect_classic()
+    await alice.post("/signout")
+    message = await ws.receive(timeout=PATIENCE)
+    assert message.type is aiohttp.WSMsgType.CLOSE
+    assert ws.close_code == 4401
+
+
+async def test_a_session_that_ends_elsewhere_closes_its_sockets(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "TRUSTED_FOR", 1.02)  # looks every 20 ms
+    here, there = await open_house(), await open_house()
+    alice = await here.sign_in("alice")
+    elsewhere = await present(there, held_by(alice))
+    socket = await elsewhere.connect()
+    await socket.next("hello")
+    await alice.post("/signout")
+    assert await socket.close_code() == 4401
+
+
+async def test_a_database_that_is_away_closes_no_socket(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "TRUSTED_FOR", 1.02)
+    house = await open_house()
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    await socket.next("hello")
+    has_failed = asyncio.Event()
+    fetch = house.app[SESSIONS]._fetch
+
+    async def fail_twice(ids: list[str]) -> dict[str, Identity]:
+        fails.append(ids)
+        if len(fails) > 2:
+            has_failed.set()
+            return await fetch(ids)
+        raise DatabaseUnavailable
+
+    fails: list[list[str]] = []
+    monkeypatch.setattr(house.app[SESSIONS], "_fetch", fail_twice)
+    async with asyncio.timeout(PATIENCE):
+        await has_failed.wait()
+    await socket.say("still here")
+    assert (await socket.next("message"))["msg"] == "still here"
+
+
+async def test_a_session_that_ends_during_the_upgrade_gets_no_socket(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    identity = await identity_of(house)
+    prepare = web.WebSocketResponse.prepare
+
+    async def prepare_late(ws: web.WebSocketResponse, request: web.BaseRequest) -> Any:
+        await house.app[SESSIONS].end(identity.session_id)
+        return await prepare(ws, request)
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", prepare_late)
+    socket = await alice.connect()
+    async with asyncio.timeout(2):  # the watch over all sessions would find it only after four
+        assert await socket.close_code() == 4401
