@@ -7,7 +7,7 @@ from pymongo import UpdateOne
 
 from auth.models import fold
 from auth.passwords import Hasher
-from database import UPKEEP_TIMEOUT, Collection, Database, Document, deadline
+from database import Collection, Database, Document, deadline, upkeep
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ async def _number_messages(messages: Collection) -> None:
     """
     updates: list[UpdateOne] = []
     cursor = messages.find({}, {"time": 1, "seq": 1}).sort([("time", 1), ("_id", 1)])
-    async with deadline(UPKEEP_TIMEOUT):
+    async with upkeep():
         documents = await cursor.allow_disk_use(True).to_list(None)
     for seq, document in enumerate(documents, 1):
         if "seq" not in document:

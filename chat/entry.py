@@ -1,13 +1,11 @@
 """Entry: one message with its place in the log. Draft: one that has none yet."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A message as it is stored: `seq` is its place, `key` makes sending it twice harmless."""
 
     seq: int
@@ -24,14 +22,7 @@ class Entry:
 
     def document(self) -> dict[str, Any]:
         """Return what is stored of it."""
-        return {
-            "seq": self.seq,
-            "key": self.key,
-            "user": self.user,
-            "user_id": self.user_id,
-            "msg": self.msg,
-            "time": self.time,
-        }
+        return self._asdict()
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "Entry":
@@ -47,16 +38,31 @@ class Entry:
         )
 
 
+class Unavailable(Exception):
+    """The message is not confirmed; sending it again with the same nonce is harmless."""
+
+
 class Draft:
     """A message that waits to be stored."""
 
     def __init__(self, key: str, user: str, user_id: str, msg: str) -> None:
+        loop = asyncio.get_running_loop()
         self.key, self.user, self.user_id, self.msg = key, user, user_id, msg
-        now = datetime.now(UTC)
-        self.time = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as MongoDB keeps it
-        self.stored: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
-        self.waiters = 0
+        self.since = loop.time()
+        self.stored: asyncio.Future[Entry] = loop.create_future()
 
-    def numbered(self, seq: int) -> Entry:
+    def numbered(self, seq: int, time: datetime) -> Entry:
         """Return the entry it becomes at a place of the log."""
-        return Entry(seq, self.key, self.user, self.user_id, self.msg, self.time)
+        return Entry(seq, self.key, self.user, self.user_id, self.msg, time)
+
+    def give_up(self) -> None:
+        """Tell who waits for it that nobody knows, unless it is stored."""
+        if not self.stored.done():
+            self.stored.set_exception(Unavailable())
+            self.stored.exception()  # a sender who has left is nothing for the log
+
+
+def now() -> datetime:
+    """Return the time in whole milliseconds, which is how exact MongoDB keeps it."""
+    exact = datetime.now(UTC)
+    return exact.replace(microsecond=exact.microsecond // 1000 * 1000)

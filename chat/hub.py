@@ -27,6 +27,7 @@ class Hub:
         self.websockets: set[Member] = set()
         self.presence = Presence(self.broadcast)
         self._outbox: list[wire.Frames] = []  # told to the room since the last flush
+        self._rest_until = 0.0  # the loop's time before which no broadcast is flushed
         self._goodbyes: set[asyncio.Task[None]] = set()
         self.is_closing = False  # the chat ends, nobody may come any more
 
@@ -64,9 +65,9 @@ class Hub:
             self.broadcast(wire.message(entry))
 
     def broadcast(self, frames: wire.Frames) -> None:
-        """Tell everybody at the end of this tick of the event loop."""
+        """Tell everybody at the end of this tick of the event loop, or soon after under load."""
         if not self._outbox:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_at(self._rest_until, self._flush)
         self._outbox.append(frames)
 
     def send(self, member: Member, frames: wire.Frames) -> None:
@@ -110,6 +111,8 @@ class Hub:
         """Write what the room was told, joined: one send() call costs more than all else here."""
         if not self._outbox:
             return
+        clock = asyncio.get_running_loop().time
+        started = clock()
         chat_v1 = b"".join(frames.chat_v1 for frames in self._outbox)
         classic = b"".join(frames.classic for frames in self._outbox)
         self._outbox.clear()
@@ -117,6 +120,8 @@ class Hub:
             data = classic if member.is_classic else chat_v1
             if data:
                 member.write(data)
+        # Rest as long as it took: half the time is left for reading, and more joins a flush.
+        self._rest_until = clock() + (clock() - started)
 
 
 HUB = web.AppKey("hub", Hub)

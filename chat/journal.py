@@ -9,13 +9,12 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from aiohttp import web
-from pymongo.errors import BulkWriteError
 
-from chat.entry import Draft, Entry
-from database import DB, Collection, DatabaseUnavailable, deadline
+from chat.entry import Draft, Entry, Unavailable, now
+from database import DB, Collection, Conflict, DatabaseUnavailable, deadline, insert_in_order
 from settings import MESSAGE_COLLECTION
 
 log = logging.getLogger(__name__)
@@ -23,15 +22,12 @@ log = logging.getLogger(__name__)
 MEMORY = 500  # entries kept, so that a page or a replay need not ask the database
 GATHER = 0.002  # seconds a batch may grow; nobody feels it, and it halves the work per message
 BATCH = 200  # entries in one insert
-QUEUE = 1000  # messages that wait; beyond that senders wait, and memory stays flat
-PATIENCE = 4.5  # seconds a sender waits; more than one call of the database
+PLACES = 2000  # messages that may wait; beyond that senders wait, and memory stays flat
+PATIENCE = 4.4  # seconds a message waits; more than one call of the database
+LOOK_EVERY = 0.2  # seconds between looks for those that have waited so long
 POLL_EVERY = 2  # seconds between looks for entries of other processes
 RETRY_PAUSE = 0.1  # seconds between attempts that got nowhere
 DRAIN_TIMEOUT = 2  # seconds to store what waits when the chat ends
-
-
-class Unavailable(Exception):
-    """The message is not confirmed; sending it again with the same nonce is harmless."""
 
 
 class Journal:
@@ -43,8 +39,9 @@ class Journal:
         self.listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._collection = collection
         self._by_key: dict[str, Entry] = {}  # of the recent entries
-        self._waiting: dict[str, Draft] = {}
-        self._queue: asyncio.Queue[Draft] = asyncio.Queue(QUEUE)
+        self._waiting: dict[str, Draft] = {}  # by key, in the order they came
+        self._places = asyncio.Semaphore(PLACES)
+        self._work = asyncio.Event()  # something waits, or it is time to look
         self._closed = False
 
     async def open(self) -> None:
@@ -61,26 +58,19 @@ class Journal:
         when that is not confirmed within PATIENCE seconds.
         """
         key = f"{user_id}:{nonce or secrets.token_urlsafe(12)}"
-        if stored := self._by_key.get(key):
-            return stored
-        if self._closed:
-            raise Unavailable
-        draft = self._waiting.get(key)
-        is_new = draft is None
-        if draft is None:
-            draft = self._waiting[key] = Draft(key, user, user_id, msg)
-        draft.waiters += 1
-        try:
-            async with asyncio.timeout(PATIENCE):
-                if is_new:
-                    await self._queue.put(draft)
+        async with self._places:
+            if stored := self._by_key.get(key):
+                return stored
+            if draft := self._waiting.get(key):
                 return await asyncio.shield(draft.stored)
-        except TimeoutError:
-            raise Unavailable from None
-        finally:
-            draft.waiters -= 1
-            if not draft.waiters and self._waiting.get(key) is draft:
-                del self._waiting[key]
+            if self._closed:
+                raise Unavailable
+            draft = self._waiting[key] = Draft(key, user, user_id, msg)
+            self._work.set()
+            try:
+                return await draft.stored
+            finally:
+                self._waiting.pop(key, None)
 
     def after(self, seq: int) -> list[Entry] | None:
         """Return the entries after a number, None where memory does not hold them all."""
@@ -91,8 +81,39 @@ class Journal:
 
     async def run(self) -> None:
         """Write what waits, for ever, and look for what other processes wrote."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write())
+            tasks.create_task(self._keep_time())
+
+    async def drain(self) -> None:
+        """Take no more, and wait until what waits is stored, at most DRAIN_TIMEOUT seconds."""
+        self._closed = True
+        if waiting := [draft.stored for draft in self._waiting.values()]:
+            await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
+            for draft in self._waiting.values():
+                draft.give_up()
+            await asyncio.sleep(0)  # so that its senders are told before their sockets close
+
+    async def _keep_time(self) -> None:
+        # One clock for all: a timeout for each message would cost as much as its append().
+        clock = asyncio.get_running_loop().time
+        last_poll = clock()
         while True:
-            drafts = await self._next_batch()
+            await asyncio.sleep(min(LOOK_EVERY, POLL_EVERY))
+            for draft in self._waiting.values():
+                if draft.since + PATIENCE < clock():
+                    draft.give_up()
+            if last_poll + POLL_EVERY <= clock():
+                last_poll = clock()
+                self._work.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await asyncio.sleep(GATHER)
+            waiting = [draft for draft in self._waiting.values() if not draft.stored.done()]
+            drafts = waiting[:BATCH]
             try:
                 if drafts:
                     await self._store(drafts)
@@ -102,37 +123,21 @@ class Journal:
                 await asyncio.sleep(RETRY_PAUSE)
             except Exception:
                 log.exception("the journal failed, and goes on")
-                _give_up(drafts)
-
-    async def drain(self) -> None:
-        """Take no more, and wait until what waits is stored, at most DRAIN_TIMEOUT seconds."""
-        self._closed = True
-        if waiting := [draft.stored for draft in self._waiting.values()]:
-            await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
-            _give_up(self._waiting.values())
-            await asyncio.sleep(0)  # so that its senders are told before their sockets close
-
-    async def _next_batch(self) -> list[Draft]:
-        """Return what waits, at least one draft, none after POLL_EVERY seconds."""
-        try:
-            async with asyncio.timeout(POLL_EVERY):
-                drafts = [await self._queue.get()]
-        except TimeoutError:
-            return []
-        await asyncio.sleep(GATHER)
-        while len(drafts) < BATCH and not self._queue.empty():
-            drafts.append(self._queue.get_nowait())
-        return drafts
+                for draft in drafts:
+                    draft.give_up()
+            if self._waiting:
+                self._work.set()
 
     async def _store(self, drafts: list[Draft]) -> None:
         """Write drafts as the next entries, and deliver them, until each is stored or given up."""
-        while drafts := [d for d in drafts if d.waiters and not d.stored.done()]:
-            entries = [draft.numbered(self.last + n) for n, draft in enumerate(drafts, 1)]
+        while drafts := [draft for draft in drafts if not draft.stored.done()]:
+            time = now()
+            entries = [draft.numbered(self.last + n, time) for n, draft in enumerate(drafts, 1)]
             try:
                 async with deadline():
                     documents = [entry.document() for entry in entries]
-                    await self._collection.insert_many(documents, ordered=True)
-            except (BulkWriteError, DatabaseUnavailable):
+                    await insert_in_order(self._collection, documents)
+            except (Conflict, DatabaseUnavailable):
                 # What was stored is not known: an error may hide a success.
                 await self._find_out(drafts[0])
             else:
@@ -172,7 +177,7 @@ class Journal:
         for listener in self.listeners:
             listener(entries)
         for entry in entries:
-            draft = self._waiting.get(entry.key)
+            draft = self._waiting.pop(entry.key, None)
             if draft and not draft.stored.done():
                 draft.stored.set_result(entry)
 
@@ -182,13 +187,6 @@ class Journal:
         self.recent.append(entry)
         self._by_key[entry.key] = entry
         self.last = entry.seq
-
-
-def _give_up(drafts: Iterable[Draft]) -> None:
-    """Tell those who wait for what is not stored that nobody knows."""
-    for draft in drafts:
-        if draft.waiters and not draft.stored.done():
-            draft.stored.set_exception(Unavailable())
 
 
 JOURNAL = web.AppKey("journal", Journal)

@@ -21,6 +21,17 @@ PING_FRAME = wire.control_frame(PING, b"")
 class Member:
     """One socket in the room: written to by anybody, read by its view alone."""
 
+    __slots__ = (
+        "_socket",
+        "_transport",
+        "identity",
+        "is_busy",
+        "is_classic",
+        "is_silent",
+        "pinged_at",
+        "ws",
+    )
+
     def __init__(self, ws: web.WebSocketResponse, request: web.Request, identity: Identity) -> None:
         transport = request.transport
         if transport is None or transport.is_closing():

@@ -13,7 +13,7 @@ class Message:
     """Saves and reads messages."""
 
     def __init__(self, db: Database, journal: Journal) -> None:
-        self.collection = db[MESSAGE_COLLECTION]
+        self._db = db
         self._journal = journal
 
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
@@ -30,6 +30,11 @@ class Message:
         if len(recent) == PAGE_LENGTH or (recent and recent[0].seq == 1) or end <= 1:
             return recent
         async with deadline():
-            page = self.collection.find({"seq": {"$lt": end}}).sort("seq", -1).limit(PAGE_LENGTH)
+            page = (
+                self._db[MESSAGE_COLLECTION]
+                .find({"seq": {"$lt": end}})
+                .sort("seq", -1)
+                .limit(PAGE_LENGTH)
+            )
             documents = await page.to_list(None)
         return [Entry.from_document(document) for document in reversed(documents)]

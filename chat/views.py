@@ -11,8 +11,9 @@ from auth.limits import Limit, Pace
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from auth.views import redirect
 from chat import wire
+from chat.entry import Unavailable
 from chat.hub import HUB, SIGNED_OUT
-from chat.journal import JOURNAL, Journal, Unavailable
+from chat.journal import JOURNAL, Journal
 from chat.member import Member
 from chat.models import Message
 from database import DB

@@ -4,7 +4,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,7 +17,17 @@ NONCE_LENGTH = 64  # characters
 # Unicode's bidirectional controls can make a message read as another's (Trojan Source, 2021).
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{BIDI_CONTROLS}]")
+SURROGATES = re.compile("[\ud800-\udfff]")
 NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+# Made once: json.loads() and json.dumps() would make them anew for each frame.
+decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class BadFrame(Exception):
@@ -31,8 +40,7 @@ class BadFrame(Exception):
         self.nonce = nonce
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A message from a client, checked."""
 
     msg: str
@@ -66,7 +74,7 @@ def read_classic(data: str) -> Incoming:
 def read_chat_v1(data: str) -> Incoming:
     """Read a JSON text frame of `chat.v1`. Raises BadFrame."""
     try:
-        frame = json.loads(data, parse_constant=_refuse_constant)
+        frame = decode(data)
     except (ValueError, RecursionError):
         raise BadFrame("invalid", "The frame is not JSON") from None
     if not isinstance(frame, dict):
@@ -144,7 +152,7 @@ def error(bad: BadFrame) -> Frames:
 
 def iso_time(entry: Entry) -> str:
     """Return an entry's time as in 2026-11-21T10:00:00.123Z."""
-    return entry.time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{entry.time.microsecond // 1000:03d}Z"
+    return entry.time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def control_frame(opcode: int, payload: bytes) -> bytes:
@@ -153,7 +161,7 @@ def control_frame(opcode: int, payload: bytes) -> bytes:
 
 
 def _frames(event: dict[str, Any], line: str = "") -> Frames:
-    text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    text = encode(event)
     return Frames(_text_frame(text), _text_frame(line) if line else b"")
 
 
@@ -174,8 +182,4 @@ def _is_visible(character: str) -> bool:
 
 def _is_unicode(text: str) -> bool:
     # JSON can escape half a surrogate pair, which no database and no browser takes.
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are not JSON
+    return SURROGATES.search(text) is None

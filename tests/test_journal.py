@@ -11,8 +11,8 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
-from chat.entry import Draft, Entry
-from chat.journal import Journal, Unavailable
+from chat.entry import Entry, Unavailable, now
+from chat.journal import Journal
 from database import Collection, DatabaseUnavailable, connect, create_indexes, deadline
 from settings import MESSAGE_COLLECTION, Settings
 
@@ -22,16 +22,18 @@ class Faulty:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self.database = self
         self.before: Callable[[], Any] = lambda: None
         self.after: Callable[[], Any] = lambda: None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._collection, name)
 
-    async def insert_many(self, documents: list[dict[str, Any]], ordered: bool) -> None:
+    async def command(self, *words: str, **options: Any) -> Any:
         self.before()
-        await self._collection.insert_many(documents, ordered=ordered)
+        reply = await self._collection.database.command(*words, **options)
         self.after()
+        return reply
 
 
 class Process:
@@ -124,7 +126,7 @@ async def test_what_a_write_stored_after_all_is_delivered_without_anybody_asking
 ) -> None:
     monkeypatch.setattr(journal_module, "POLL_EVERY", 0.05)
     async with running(messages) as process:
-        other = Entry(1, "u2:n1", "bob", "u2", "hi", Draft("", "", "", "").time)
+        other = Entry(1, "u2:n1", "bob", "u2", "hi", now())
         await messages.insert_one(other.document())
         while not process.delivered:
             await asyncio.sleep(0)
@@ -169,7 +171,7 @@ async def test_each_senders_order_holds(messages: Any) -> None:
 async def test_senders_wait_when_the_queue_is_full_and_nothing_is_dropped(
     messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "QUEUE", 3)
+    monkeypatch.setattr(journal_module, "PLACES", 3)
     monkeypatch.setattr(journal_module, "BATCH", 2)
     async with running(messages) as process:
         await asyncio.gather(*(process.say(f"m{n}") for n in range(50)))
