@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,6 +43,14 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+# What Chromium itself writes into the console about a server that is away or says no.
+CONNECTION_LOST = (
+    "WebSocket connection to",
+    "Failed to load resource: net::",
+    "Failed to load resource: the server responded with a status of 503",  # it is starting
+)
+REFUSED = ("Failed to load resource: the server responded with a status of 4",)
 
 # A refused script is silent in the page; this makes it as loud as any other error.
 REPORT_VIOLATIONS = """
@@ -152,6 +160,11 @@ class Visitor:
         """What the messages of the log say."""
         return self.log.locator(".message__text")
 
+    @property
+    def pending(self) -> Locator:
+        """What is written and not yet acknowledged."""
+        return self.log.locator(".pending")
+
     def notices(self, text: str) -> Locator:
         """Return the notices with a text."""
         return self.log.locator(".notice").filter(has_text=text)
@@ -180,6 +193,30 @@ class Visitor:
     def _note(self, problem: str) -> None:
         if not problem.startswith(self.tolerates or ("\0",)):
             self.problems.append(problem)
+
+
+Visit = Callable[..., Awaitable[Visitor]]
+
+
+@asynccontextmanager
+async def visiting(browser: Browser) -> AsyncIterator[Visit]:
+    """Let people come, signed in where a login is given; nothing may go wrong in their pages."""
+    visitors: list[Visitor] = []
+
+    async def come(url: str, login: str = "", **options: Any) -> Visitor:
+        visitor = await Visitor.arrive(browser, url, **options)
+        visitors.append(visitor)
+        if login:
+            await visitor.sign_up(login)
+        await visitor.open()
+        if login and options.get("java_script_enabled", True):
+            await expect(visitor.notices("Connection to server started")).to_have_count(1)
+        return visitor
+
+    yield come
+    for visitor in visitors:
+        await visitor.context.close()
+    assert [visitor.problems for visitor in visitors] == [[] for _ in visitors]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ export class Composer {
     this.#error.textContent = text
   }
 
-  // Puts a refused text back, unless something else has been typed meanwhile.
-  giveBack(text) {
-    if (text && !this.#field.value) this.#field.value = text
+  focus() {
+    this.#field.focus()
   }
 
   #submit(event) {

@@ -1,7 +1,7 @@
 // The WebSocket: opens it, opens it again, and hands its frames on one after the other.
 
-const FIRST_PAUSE = 500 // ms
-const LONGEST_PAUSE = 30_000 // ms
+import { Backoff } from "./backoff.js"
+
 const SIGNED_OUT = 4401 // close code
 const LOOK_EVERY = 10_000 // ms
 const ASLEEP = 90_000 // ms; hidden tabs may be held up for a minute, so longer than that
@@ -13,7 +13,7 @@ export class Connection {
   #socket = null
   #greeted = false // by this socket
   #wasHere = false // by any, so that coming back is no news to the others
-  #attempts = 0
+  #backoff = new Backoff()
   #timer = null
   #work = Promise.resolve()
 
@@ -60,7 +60,7 @@ export class Connection {
   async #handle(frame) {
     if (frame.type === "hello") {
       this.#greeted = this.#wasHere = true
-      this.#attempts = 0
+      this.#backoff.reset()
     }
     await this.#receive(frame)
   }
@@ -73,9 +73,7 @@ export class Connection {
     } else if (await signedOut()) {
       return location.assign("/login")
     }
-    // Full jitter: after a restart a whole room would otherwise come back in step.
-    const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#attempts++)
-    this.#timer = setTimeout(() => this.open(), Math.random() * longest)
+    this.#timer = setTimeout(() => this.open(), this.#backoff.next())
   }
 
   #hurry() {

@@ -11,15 +11,19 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", {
 
 export class Log {
   #element
+  #pending // what is not in the log yet stands at its end
   #template = document.getElementById("message-template")
   #isAtEnd = true // where the reader has left it, not where a growing field pushes it
 
   constructor(element) {
     this.#element = element
+    this.#pending = element.querySelector(".log__pending")
     this.#localise()
     this.scrollToEnd()
     element.addEventListener("scroll", () => this.#look())
-    new ResizeObserver(() => this.#stay()).observe(element)
+    const observer = new ResizeObserver(() => this.#stay())
+    observer.observe(element)
+    observer.observe(this.#pending)
   }
 
   get user() {
@@ -58,18 +62,21 @@ export class Log {
     if (!response.ok || response.redirected) throw new Error("the history cannot be loaded")
     const page = new DOMParser().parseFromString(await response.text(), "text/html")
     const fresh = page.getElementById(this.#element.id)
-    this.#element.replaceChildren(...fresh.children)
+    fresh.querySelector(".log__pending").remove()
+    while (this.#pending.previousSibling) this.#pending.previousSibling.remove()
+    this.#pending.before(...fresh.children)
     this.#element.dataset.last = fresh.dataset.last
     this.#localise()
     this.scrollToEnd()
   }
 
   scrollToEnd() {
+    this.#isAtEnd = true
     this.#element.scrollTop = this.#element.scrollHeight
   }
 
   #append(child) {
-    this.#element.append(child)
+    this.#pending.before(child)
     this.#stay()
   }
 

@@ -4,16 +4,20 @@ import { Composer } from "./composer.js"
 import { Connection } from "./connection.js"
 import { Log } from "./log.js"
 import { Outbox } from "./outbox.js"
+import { Pending } from "./pending.js"
 import { People } from "./people.js"
 
 const log = new Log(document.getElementById("subscribe"))
 const people = new People(document.getElementById("people"))
 const composer = new Composer(document.getElementById("composer"))
 const connection = new Connection({ since: () => log.last, receive, ended })
-const outbox = new Outbox(log.user, (frame) => connection.send(frame))
+const list = new Pending(document.getElementById("pending"))
+const outbox = new Outbox({ user: log.user, list, send: (frame) => connection.send(frame) })
 
 const handlers = {
   async hello(frame) {
+    // Somebody else has signed in, in another tab: what waits here is not theirs to send.
+    if (frame.user !== log.user) return location.assign("/")
     people.reset(frame)
     if (frame.truncated) await log.reload()
     log.notice("Connection to server started")
@@ -37,8 +41,8 @@ const handlers = {
   error(frame) {
     if (frame.code === "too_fast" || frame.code === "unavailable") {
       outbox.retry(frame)
-    } else {
-      composer.giveBack(outbox.withdraw(frame))
+    } else if (outbox.refuse(frame)) {
+      return // its line says why
     }
     composer.complain(frame.text)
   },
@@ -48,6 +52,8 @@ composer.onsend = (text) => {
   outbox.add(text)
   log.scrollToEnd()
 }
+
+list.onleave = () => composer.focus()
 
 // A type that a later server may send is none of this page's business.
 async function receive(frame) {

@@ -1,0 +1,559 @@
+"""What is typed is sent: through outages, closed tabs, refusals, and browsers that keep nothing."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, WebSocketRoute, expect
+
+from auth.sessions import Identity
+from chat import wire
+from chat.entry import Entry, Unavailable
+from chat.hub import HUB
+from chat.models import Message
+from settings import Settings
+from tests.browser import (
+    CONNECTION_LOST,
+    ChatSite,
+    Visit,
+    Visitor,
+    chromium,
+    serving,
+    visiting,
+)
+from tests.conftest import PASSWORD, PATIENCE
+from tests.process import running_chat
+
+# One browser serves them all, so they share its event loop.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+A_WHILE = 30_000  # ms; a page may pause for several seconds before it comes back
+A_DAY = 24 * 60 * 60 * 1000  # ms
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, launched once."""
+    async with chromium() as launched:
+        yield launched
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
+    """A chat where people may talk as fast as a test can."""
+    async with serving(replace(settings, MESSAGES_PER_SECOND=0)) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(browser: Browser) -> AsyncIterator[Visit]:
+    """Let people come; nothing may go wrong in their pages."""
+    async with visiting(browser) as come:
+        yield come
+
+
+SaveFirst = Callable[[Identity, str, str | None], Any]
+
+
+@pytest.fixture
+def before_saving(monkeypatch: pytest.MonkeyPatch) -> Callable[[SaveFirst], None]:
+    """Let something happen before each message is saved."""
+    save = Message.save
+
+    def do(first: SaveFirst) -> None:
+        async def save_later(
+            self: Message, user: Identity, msg: str, nonce: str | None = None
+        ) -> Entry:
+            await first(user, msg, nonce)
+            return await save(self, user, msg, nonce)
+
+        monkeypatch.setattr(Message, "save", save_later)
+
+    return do
+
+
+async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
+    """Take the network from a browser, with all its tabs."""
+    await tabs[0].context.set_offline(True)
+    for member in list(chat.app[HUB].websockets):
+        member.abort()  # being offline does not close a socket that is open
+    for tab in tabs:
+        tab.tolerates = CONNECTION_LOST
+        await expect(tab.notices("Connection broken")).to_have_count(1)
+
+
+async def keep(visitor: Visitor, key: str, value: object) -> None:
+    """Put something into the browser's storage, as text or as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    await visitor.page.evaluate("([key, text]) => localStorage.setItem(key, text)", [key, text])
+
+
+def now() -> int:
+    """Return the time in ms."""
+    return time.time_ns() // 1_000_000
+
+
+# Outages
+
+
+async def test_what_is_typed_during_an_outage_outlives_the_tab_and_arrives_once(
+    visit: Visit,
+) -> None:
+    async with running_chat() as process:
+        alice, bob = await visit(process.url, "alice"), await visit(process.url, "bob")
+        alice.tolerates = bob.tolerates = CONNECTION_LOST
+        await alice.say("before")
+        await expect(bob.texts).to_have_text(["before"])
+        await process.kill()
+        await expect(alice.notices("Connection broken")).to_have_count(1)
+        for text in ("during, one", "during, two"):
+            await alice.say(text)
+        await expect(alice.pending).to_have_text(
+            [f"during, {number} sending… Retry Discard" for number in ("one", "two")]
+        )
+        await expect(alice.page.get_by_role("button", name="Retry")).to_have_count(0)
+        await alice.page.close()
+
+        await process.start()
+        alice = await alice.tab()
+        await expect(alice.texts).to_have_text(["before", "during, one", "during, two"])
+        await expect(alice.pending).to_have_count(0)
+        await expect(bob.texts).to_have_text(
+            ["before", "during, one", "during, two"], timeout=A_WHILE
+        )
+        assert await alice.page.evaluate("localStorage.length") == 0
+        await alice.page.reload()
+        await alice.say("the end")
+        for visitor in (alice, bob):
+            await expect(visitor.texts).to_have_text(
+                ["before", "during, one", "during, two", "the end"]
+            )
+
+
+async def test_a_message_that_was_stored_right_before_a_kill_arrives_once(visit: Visit) -> None:
+    is_deaf = True
+
+    def hear_no_message(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def pass_on(data: str | bytes) -> None:
+            if not is_deaf or json.loads(data)["type"] != "message":
+                route.send(data)
+
+        server.on_message(pass_on)
+
+    async with running_chat() as process:
+        alice, bob = await visit(process.url), await visit(process.url, "bob")
+        await alice.context.route_web_socket("**/ws?*", hear_no_message)
+        await alice.sign_up("alice")
+        await alice.open()
+        alice.tolerates = bob.tolerates = CONNECTION_LOST
+        await expect(alice.notices("Connection to server started")).to_have_count(1)
+        await alice.say("is it stored?")
+        await expect(bob.texts).to_have_text(["is it stored?"])
+        await expect(alice.pending).to_contain_text("sending…")
+        await process.kill()
+        await alice.page.close()
+
+        await process.start()
+        is_deaf = False
+        alice = await alice.tab()
+        await expect(alice.texts).to_have_text(["is it stored?"])  # the page's own history
+        await expect(alice.pending).to_have_count(0)
+        await alice.say("it is")
+        await expect(alice.texts).to_have_text(["is it stored?", "it is"])
+        await expect(bob.texts).to_have_text(["is it stored?", "it is"], timeout=A_WHILE)
+
+
+async def test_two_people_talk_through_five_kills_on_the_same_pages(visit: Visit) -> None:
+    async with running_chat() as process:
+        people = {name: await visit(process.url, name) for name in ("alice", "bob")}
+        said: dict[str, list[str]] = {name: [] for name in people}
+        for person in people.values():
+            person.tolerates = CONNECTION_LOST
+            await person.page.evaluate("window.isTheSamePage = true")
+
+        async def say(what: str) -> None:
+            for name, person in people.items():
+                said[name].append(f"{name} {what}")
+                await person.say(f"{name} {what}")
+
+        for number in range(1, 6):
+            await say(f"before kill {number}")
+            await say(f"in the moment of kill {number}")
+            await process.kill()
+            for person in people.values():
+                await expect(person.notices("Connection broken")).to_have_count(number)
+            await say(f"after kill {number}")
+            for person in people.values():
+                await expect(person.pending.last).to_contain_text("sending…")
+            await process.start()
+            for person in people.values():
+                await expect(person.notices("Connection to server started")).to_have_count(
+                    number + 1, timeout=A_WHILE
+                )
+
+        shown = {}
+        for name, person in people.items():
+            await expect(person.texts).to_have_count(30)
+            await expect(person.pending).to_have_count(0)
+            assert await person.page.evaluate("window.isTheSamePage")
+            shown[name] = await person.texts.all_inner_texts()
+        assert shown["alice"] == shown["bob"]
+        for name, texts in said.items():
+            assert [text for text in shown["alice"] if text.startswith(name)] == texts
+        # What was never acknowledged twice is also not stored twice.
+        await people["bob"].page.reload()
+        assert await people["bob"].texts.all_inner_texts() == shown["alice"]
+
+
+async def test_what_could_not_be_saved_is_tried_again_in_its_order(
+    chat: ChatSite, visit: Visit, before_saving: Callable[[SaveFirst], None]
+) -> None:
+    sent: list[str | bytes] = []
+    tried: list[str] = []
+    both_are_written = asyncio.Event()
+
+    def note_frame(frame: str | bytes) -> None:
+        sent.append(frame)
+
+    async def fail_twice(user: Identity, msg: str, nonce: str | None) -> None:
+        tried.append(msg)
+        await both_are_written.wait()
+        if len(tried) <= 2:
+            raise Unavailable
+
+    before_saving(fail_twice)
+    alice = await visit(chat.url)
+    alice.page.on("websocket", lambda socket: socket.on("framesent", note_frame))
+    await alice.sign_up("alice")
+    await alice.open()
+    await alice.say("one")
+    await alice.say("two")
+    await expect(alice.pending).to_have_count(2)
+    assert len(sent) == 1  # the second waits for the first
+    both_are_written.set()
+    await expect(alice.texts).to_have_text(["one", "two"])
+    await expect(alice.error).to_have_text("")
+    assert tried == ["one", "one", "one", "two"]
+
+
+async def test_pauses_grow_and_are_spread_over_their_whole_length(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url)
+    longest, shortest, after_a_reset = await alice.page.evaluate(
+        """async () => {
+          const { Backoff } = await import("/static/js/backoff.js")
+          const eight = (backoff) => Array.from({ length: 8 }, () => backoff.next())
+          const backoff = new Backoff()
+          Math.random = () => 1
+          const longest = eight(backoff)
+          backoff.reset()
+          const afterReset = backoff.next()
+          Math.random = () => 0
+          return [longest, eight(backoff), afterReset]
+        }"""
+    )
+    assert longest == [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
+    assert shortest == [0] * 8
+    assert after_a_reset == 500
+
+
+# What is refused
+
+
+async def test_a_refused_message_can_be_retried_and_does_not_block_the_next(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.say("x" * 2001)
+    await alice.say("y" * 2000)
+    await expect(alice.texts).to_have_text(["y" * 2000])
+    mark = alice.pending.get_by_role("status")
+    await expect(mark).to_have_text("not sent: A message has at most 2000 characters")
+    await expect(alice.pending.locator(".pending__text")).to_have_text("x" * 2001)
+
+    await alice.page.reload()
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await expect(mark).to_have_text("not sent: A message has at most 2000 characters")
+    await alice.field.focus()
+    await alice.page.keyboard.press("Shift+Tab")
+    await alice.page.keyboard.press("Shift+Tab")
+    await expect(alice.page.get_by_role("button", name="Retry")).to_be_focused()
+    await alice.page.keyboard.press("Enter")  # in vain
+    await expect(alice.field).to_be_focused()
+    await expect(mark).to_have_text("not sent: A message has at most 2000 characters")
+
+    monkeypatch.setattr(wire, "MESSAGE_LENGTH", 3000)
+    await alice.page.get_by_role("button", name="Retry").press("Enter")
+    await expect(alice.texts).to_have_text(["y" * 2000, "x" * 2001])
+    await expect(alice.pending).to_have_count(0)
+
+
+async def test_a_refused_message_can_be_discarded(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.say("x" * 2001)
+    await expect(alice.pending).to_contain_text("not sent")
+    await alice.page.keyboard.press("Shift+Tab")
+    await expect(alice.page.get_by_role("button", name="Discard")).to_be_focused()
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.pending).to_have_count(0)
+    await expect(alice.field).to_be_focused()
+    await alice.page.reload()
+    await alice.say("nothing before this")
+    await expect(alice.texts).to_have_text(["nothing before this"])
+    await expect(alice.pending).to_have_count(0)
+
+
+async def test_a_message_larger_than_a_frame_may_be_does_not_cost_the_connection(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.say("x" * 40_000)
+    await expect(alice.pending.get_by_role("status")).to_have_text(
+        "not sent: The message is too long"
+    )
+    await alice.say("the next")
+    await expect(alice.texts).to_have_text(["the next"])
+    await expect(alice.notices("Connection")).to_have_count(1)
+
+
+async def test_what_has_waited_for_more_than_a_day_is_its_authors_to_decide(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await keep(alice, "outbox:alice:old", {"msg": "old news", "at": now() - A_DAY - 1})
+    await keep(alice, "outbox:alice:young", {"msg": "news", "at": now() - A_DAY + 60_000})
+    await alice.page.reload()
+    await expect(alice.texts).to_have_text(["news"])
+    await expect(alice.pending.get_by_role("status")).to_have_text(["not sent"])
+    await alice.page.get_by_role("button", name="Retry").click()
+    await expect(alice.texts).to_have_text(["news", "old news"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_buttons_are_thumb_sized_on_a_small_screen(
+    chat: ChatSite, visit: Visit, scheme: str
+) -> None:
+    alice = await visit(
+        chat.url, "alice", viewport={"width": 320, "height": 480}, color_scheme=scheme
+    )
+    await alice.say("W" * 2001)
+    await alice.say("x" * 2001)
+    for name in ("Retry", "Discard"):
+        button = alice.page.get_by_role("button", name=name).last
+        await expect(button).to_be_in_viewport(ratio=1)
+        box = await button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert box["width"] >= 44
+    assert not await alice.is_too_wide()
+
+
+# Whose message it is
+
+
+async def test_anothers_message_with_the_same_nonce_acknowledges_nothing(
+    chat: ChatSite, visit: Visit, before_saving: Callable[[SaveFirst], None]
+) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    nonces: asyncio.Queue[str | None] = asyncio.Queue()
+    may_go_on = asyncio.Event()
+
+    async def hold_alice(user: Identity, msg: str, nonce: str | None) -> None:
+        if user.login == "alice":
+            nonces.put_nowait(nonce)
+            await may_go_on.wait()
+
+    before_saving(hold_alice)
+    await alice.say("mine")
+    nonce = await asyncio.wait_for(nonces.get(), PATIENCE)
+    assert nonce is not None
+    response = await bob.context.request.post(
+        f"{chat.url}/", form={"msg": "not hers", "nonce": nonce}
+    )
+    assert response.ok
+    await expect(alice.texts).to_have_text(["not hers"])
+    await expect(alice.pending).to_contain_text("mine sending…")
+    may_go_on.set()
+    await expect(alice.texts).to_have_text(["not hers", "mine"])
+    await expect(alice.pending).to_have_count(0)
+
+
+async def test_what_alice_left_unsent_waits_for_her_and_is_never_sent_as_bob(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await go_offline(chat, alice)
+    await alice.say("from Alice")
+    await expect(alice.pending).to_contain_text("sending…")
+    await alice.page.close()
+    await alice.context.set_offline(False)
+    await alice.context.request.post(f"{chat.url}/signout")
+
+    await alice.sign_up("bob")
+    bob = await alice.tab()
+    await bob.say("from Bob")
+    await expect(bob.texts).to_have_text(["from Bob"])
+    await expect(bob.pending).to_have_count(0)
+    await bob.page.get_by_role("button", name="Sign out").click()
+    await bob.fill(login="alice", password=PASSWORD)
+    await bob.submit()
+    await expect(bob.texts).to_have_text(["from Bob", "from Alice"])
+    await expect(bob.log.locator(".message__author")).to_have_text(["(bob)", "(alice)"])
+
+
+async def test_a_page_of_alice_that_comes_back_as_bob_sends_nothing_of_hers(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await go_offline(chat, alice)
+    await alice.say("from Alice")
+    await expect(alice.pending).to_contain_text("sending…")
+    await alice.sign_up("bob")  # as in another tab
+    await alice.context.set_offline(False)
+    await expect(alice.page.locator(".bar__user")).to_have_text("bob")
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.say("from Bob")
+    await expect(alice.texts).to_have_text(["from Bob"])
+    await expect(alice.pending).to_have_count(0)
+    assert await alice.page.evaluate("localStorage.length") == 1  # hers
+
+
+# What the browser keeps
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') }",
+        "Storage.prototype.removeItem = () => { throw new DOMException('read-only') }",
+        """Object.defineProperty(window, "localStorage", {
+             get() { throw new DOMException("forbidden", "SecurityError") } })""",
+        "Object.defineProperty(window, 'localStorage', { value: null })",
+    ],
+    ids=["full", "read-only", "forbidden", "missing"],
+)
+async def test_a_browser_that_keeps_nothing_still_sends_everything_once(
+    chat: ChatSite, visit: Visit, before_saving: Callable[[SaveFirst], None], fault: str
+) -> None:
+    saved: list[str] = []
+
+    async def note(user: Identity, msg: str, nonce: str | None) -> None:
+        saved.append(msg)
+
+    before_saving(note)
+    alice = await visit(chat.url)
+    await alice.sign_up("alice")
+    await alice.page.add_init_script(fault)
+    await alice.open()
+    await alice.say("online")
+    await expect(alice.texts).to_have_text(["online"])
+    await go_offline(chat, alice)
+    await alice.say("x" * 2001)
+    await alice.say("offline")
+    await expect(alice.pending).to_have_count(2)
+    await alice.context.set_offline(False)
+    await expect(alice.texts).to_have_text(["online", "offline"])
+    await expect(alice.pending).to_contain_text("not sent")
+    await alice.page.get_by_role("button", name="Discard").click()
+    await expect(alice.pending).to_have_count(0)
+    await alice.say("the end")
+    await expect(alice.texts).to_have_text(["online", "offline", "the end"])
+    assert saved == ["online", "offline", "the end"]
+
+
+async def test_what_others_have_put_into_the_storage_is_ignored(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    sound = {"msg": "sound", "at": now() - 60_000}
+    wrong_types = ({**sound, "msg": 1}, {**sound, "at": "1"}, {**sound, "problem": {}})
+    for number, value in enumerate(
+        ("", "{", "null", "[]", "1", {}, {"msg": "no time"}, {"at": 1}, *wrong_types)
+    ):
+        await keep(alice, f"outbox:alice:bad{number}", value)
+    for key in ("outbox:alice", "outbox:alice:", "outbox:alice:a:b", "outbox:alice:Ä", "alice"):
+        await keep(alice, key, sound)
+    await keep(alice, f"outbox:alice:{'n' * 65}", sound)
+    await keep(alice, "outbox:alice:huge", {"msg": "a huge time", "at": 1e308})
+    await keep(alice, "outbox:alice:sound", sound)
+    await alice.page.reload()
+    await alice.say("mine")
+    await expect(alice.texts).to_have_text(["sound", "a huge time", "mine"])
+    await expect(alice.pending).to_have_count(0)
+
+
+# Several tabs
+
+
+async def test_two_tabs_neither_lose_nor_double(chat: ChatSite, visit: Visit) -> None:
+    bob = await visit(chat.url, "bob")
+    alice = await visit(chat.url, "alice")
+    second = await alice.tab()
+    await expect(second.notices("Connection to server started")).to_have_count(1)
+    await go_offline(chat, alice, second)
+    said = [f"line {number}" for number in range(10)]
+    for number, text in enumerate(said):
+        await (alice, second)[number % 2].say(text)
+    for tab in (alice, second):
+        await expect(tab.pending.locator(".pending__text")).to_have_text(said)
+    await alice.context.set_offline(False)
+    for reader in (alice, second, bob):
+        await expect(reader.texts).to_have_text(said)
+    for tab in (alice, second):
+        await expect(tab.pending).to_have_count(0)
+    await second.say("the end")
+    for reader in (alice, second, bob):
+        await expect(reader.texts).to_have_text([*said, "the end"])
+
+
+async def test_a_message_is_sent_by_the_tab_in_which_it_was_written(
+    chat: ChatSite, visit: Visit, before_saving: Callable[[SaveFirst], None]
+) -> None:
+    saved: list[str] = []
+
+    async def note(user: Identity, msg: str, nonce: str | None) -> None:
+        saved.append(msg)
+
+    before_saving(note)
+    alice = await visit(chat.url, "alice")
+    second = await alice.tab()
+    await expect(second.notices("Connection to server started")).to_have_count(1)
+    said = [f"line {number}" for number in range(5)]
+    for text in said:
+        await alice.say(text)
+        await expect(second.texts.last).to_have_text(text)
+    assert saved == said
+
+
+async def test_what_a_tab_cannot_send_another_sends_for_it(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    second = await alice.tab()
+    # Its connection seems to be open, and nothing comes of it.
+    await alice.page.route_web_socket("**/ws?*", lambda route: None)
+    await alice.page.reload()
+    await alice.say("help")
+    await expect(second.pending).to_contain_text("help sending…")
+    await expect(second.texts).to_have_text(["help"])
+    for tab in (alice, second):
+        await expect(tab.pending).to_have_count(0)
+
+
+async def test_discarding_in_one_tab_discards_in_the_other(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    second = await alice.tab()
+    await alice.say("x" * 2001)
+    await expect(second.pending).to_contain_text("not sent")
+    retry = second.page.get_by_role("button", name="Retry")
+    await retry.focus()
+    await alice.page.get_by_role("button", name="Discard").click()
+    for tab in (alice, second):
+        await expect(tab.pending).to_have_count(0)
+        await expect(tab.field).to_be_focused()
