@@ -1,13 +1,17 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run test lint browser screenshots clean
+.PHONY: run test soak lint browser screenshots bench clean
 
 run: .venv/run
 	$(BIN)/python app.py
 
 test: .venv/dev browser
 	$(BIN)/pytest $(TESTS)
+
+# A hundred kills under load, where `make test` has ten: takes about five minutes.
+soak: .venv/dev
+	CHAOS_ROUNDS=100 $(BIN)/pytest tests/test_history.py
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -26,6 +30,9 @@ browser: .venv/dev
 screenshots: .venv/dev browser
 	$(BIN)/python -m tests.screenshots
 
+bench: .venv/bench
+	$(BIN)/python -m tests.bench
+
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -36,4 +43,8 @@ clean:
 
 .venv/dev: .venv/run requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/bench: .venv/dev requirements-bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@

@@ -1,0 +1,436 @@
+"""Many sockets, and such that never read or just vanish: nobody waits, nothing is left over."""
+
+import array
+import asyncio
+import fcntl
+import gc
+import itertools
+import json
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import struct
+import termios
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from chat.hub import HUB, SIGNED_OUT
+from tests.conftest import OpenHouse
+from tests.history import signed_in
+from tests.process import running_chat
+
+PATIENCE = 30  # seconds until what should have come counts as missing
+ENDS_WITHIN = 5  # seconds, as promised
+CUT_OFF_WITHIN = 20  # seconds, as promised
+OVERFLOWS_WITHIN = 10  # seconds; before silence could tell (PING_EVERY + PONG_WAIT)
+CYCLES = 10_000
+AT_ONCE = 100  # sockets that connect together; the listener of a test has room for 128
+PER_SESSION = 20  # sockets; their pongs count as frames, of which a session has 50 in 10 s
+SMALL = 4096  # bytes of a receive buffer, so that a reader who never reads is soon behind
+NO_LIMITS: dict[str, Any] = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
+
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+
+
+@pytest.fixture(autouse=True)
+def many_files() -> Iterator[None]:
+    """Let this process, and those that it starts, have as many files as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class RawSocket(asyncio.Protocol):
+    """A WebSocket taken apart by hand: it accepts nothing but whole, valid, expected frames."""
+
+    def __init__(self) -> None:
+        self.received = 0  # bytes
+        self.seqs: list[int] = []  # of the messages
+        self.pings = 0
+        self.pongs: list[bytes] = []
+        self.close_code: int | None = None
+        self.close_pause = 0.0  # seconds until it answers a close frame
+        self.fault: AssertionError | None = None
+        self.ended = asyncio.Event()
+        self.upgraded = asyncio.Event()
+        self.transport: asyncio.Transport
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.received += len(data)
+        self._buffer += data
+        try:
+            if not self.upgraded.is_set():
+                self._read_head()
+            if self.upgraded.is_set():
+                self._read_frames()
+        except AssertionError as fault:
+            self.fault = self.fault or fault
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._buffer and self.fault is None:
+            self.fault = AssertionError(f"ends within a frame: {self._buffer!r}")
+        self.upgraded.set()
+        self.ended.set()
+
+    @property
+    def port(self) -> int:
+        """Its own port, by which the kernel's tables name it."""
+        port: int = self.transport.get_extra_info("sockname")[1]
+        return port
+
+    @property
+    def unread(self) -> int:
+        """How many bytes wait in its receive buffer."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.FIONREAD, count)
+        return count[0]
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the connection was reset, which also one who never reads can ask for."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+
+    def send(self, opcode: int, payload: bytes = b"") -> None:
+        """Send a frame."""
+        self.transport.write(frame(opcode, payload))
+
+    def say(self, msg: str) -> None:
+        """Send a message."""
+        self.send(TEXT, json.dumps({"type": "message", "msg": msg}).encode())
+
+    async def end(self) -> None:
+        """Wait until the connection has ended; complain about what came before."""
+        async with asyncio.timeout(PATIENCE):
+            await self.ended.wait()
+        if self.fault:
+            raise self.fault
+
+    def _read_head(self) -> None:
+        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        if found:
+            assert head.startswith(b"HTTP/1.1 101 "), head
+            self._buffer = rest
+            self.upgraded.set()
+
+    def _read_frames(self) -> None:
+        position = 0
+        while len(self._buffer) >= position + 2:
+            first, size = self._buffer[position : position + 2]
+            start = position + 2
+            # One whole frame of a known kind, no extensions, not masked (RFC 6455, 5.1 and 5.2).
+            assert first in (0x80 | TEXT, 0x80 | CLOSE, 0x80 | PING, 0x80 | PONG), hex(first)
+            assert size <= (127 if first == 0x80 | TEXT else 125), size
+            if size > 125:
+                width = 2 if size == 126 else 8
+                size = int.from_bytes(self._buffer[start : start + width], "big")
+                start += width
+            if len(self._buffer) < start + size:
+                break
+            self._take(first & 0x0F, self._buffer[start : start + size])
+            position = start + size
+        self._buffer = self._buffer[position:]
+
+    def _take(self, opcode: int, payload: bytes) -> None:
+        assert self.close_code is None, f"comes after the close frame: {opcode} {payload!r}"
+        if opcode == TEXT:
+            event = json.loads(payload)
+            if event["type"] == "message":
+                self.seqs.append(event["seq"])
+        elif opcode == PING:
+            self.pings += 1
+            self.send(PONG, payload)
+        elif opcode == PONG:
+            self.pongs.append(payload)
+        else:
+            self.close_code = int.from_bytes(payload[:2], "big")
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.close_pause, self.send, CLOSE, payload[:2])
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """Return a client's frame, masked with a key of zeros."""
+    size = len(payload)
+    length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes((0x80 | opcode,)) + length + bytes(4) + payload
+
+
+class Crowd:
+    """Opens many raw sockets at one address, few for each session."""
+
+    def __init__(self, door: str, browsers: list[aiohttp.ClientSession]) -> None:
+        self.browsers = browsers
+        self._door = URL(door)
+        cookies = [browser.cookie_jar.filter_cookies(self._door) for browser in browsers]
+        self._requests = itertools.cycle(
+            "GET /ws?since=0 HTTP/1.1\r\n"
+            f"Host: {self._door.host}:{self._door.port}\r\n"
+            f"Cookie: {cookie.output(header='', sep=';').strip()}\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+            "Sec-WebSocket-Protocol: chat.v1\r\n\r\n".encode()
+            for cookie in cookies
+        )
+
+    @property
+    def request(self) -> bytes:
+        """The next session's request for an upgrade."""
+        return next(self._requests)
+
+    async def dial(self, receive_buffer: int | None = None) -> socket.socket:
+        """Return a connected socket that has not sent anything."""
+        sock = socket.socket()
+        sock.setblocking(False)
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await asyncio.get_running_loop().sock_connect(sock, (self._door.host, self._door.port))
+        return sock
+
+    async def readers(self, count: int) -> list[RawSocket]:
+        """Return open sockets that read everything."""
+        sockets: list[RawSocket] = []
+        while len(sockets) < count:
+            wanted = min(AT_ONCE, count - len(sockets))
+            sockets += await asyncio.gather(*(self._open(None) for _ in range(wanted)))
+        return sockets
+
+    async def deaf(self, count: int) -> list[RawSocket]:
+        """Return open sockets that never read."""
+        sockets = await asyncio.gather(*(self._open(SMALL) for _ in range(count)))
+        for deaf in sockets:
+            deaf.transport.pause_reading()
+        return sockets
+
+    async def _open(self, receive_buffer: int | None) -> RawSocket:
+        sock = await self.dial(receive_buffer)
+        _, reader = await asyncio.get_running_loop().create_connection(RawSocket, sock=sock)
+        reader.transport.write(self.request)
+        async with asyncio.timeout(PATIENCE):
+            await reader.upgraded.wait()
+        if reader.fault:
+            raise reader.fault
+        return reader
+
+
+@asynccontextmanager
+async def crowd_at(door: str, sockets: int) -> AsyncIterator[Crowd]:
+    """Sign as many people in as so many sockets need."""
+    async with AsyncExitStack() as stack:
+        logins = [f"user{number}" for number in range(-(-sockets // PER_SESSION))]
+        people = [stack.enter_async_context(signed_in(door, login)) for login in logins]
+        yield Crowd(door, [await person for person in people])
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Wait for what tells no event."""
+    async with asyncio.timeout(PATIENCE):
+        while not is_so():
+            await asyncio.sleep(0.02)
+
+
+def open_files(pid: int) -> int:
+    """Count the files and sockets that a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def send_queues(port: int) -> dict[int, int]:
+    """Return how many bytes the kernel keeps for each peer of a server, by the peer's port."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {
+        int(peer.partition(":")[2], 16): int(queues.partition(":")[0], 16)
+        for _, own, peer, _, queues, *_ in rows
+        if int(own.partition(":")[2], 16) == port
+    }
+
+
+async def test_a_thousand_sockets_of_which_ten_never_read_end_in_time_and_hear_goodbye() -> None:
+    async with running_chat(**NO_LIMITS) as chat, crowd_at(chat.url, 1000) as crowd:
+        readers, deaf = await crowd.readers(990), await crowd.deaf(10)
+
+        def least_unsent() -> int:
+            """What of the room's bytes even the kernel does not take for those who never read."""
+            queues = send_queues(chat.port)
+            told = min(reader.received for reader in readers)
+            return min(told - d.received - d.unread - queues.get(d.port, 0) for d in deaf)
+
+        talker = readers[0]
+        for seq in itertools.count(1):
+            talker.say("x" * 2000)
+            await until(lambda: min(len(reader.seqs) for reader in readers) == seq)  # noqa: B023
+            if least_unsent() > 64 * 1024:
+                break
+        assert not any(d.is_cut_off for d in deaf)
+        started = time.monotonic()
+        os.kill(chat.pid, signal.SIGTERM)
+        for reader in readers:
+            await reader.end()
+        assert await chat.ended() == 0
+        assert time.monotonic() - started < ENDS_WITHIN
+        assert {reader.close_code for reader in readers} == {1001}
+        assert all(reader.seqs == list(range(1, seq + 1)) for reader in readers)
+        for d in deaf:
+            d.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("pace", "size", "within"),
+    [(4, 60, CUT_OFF_WITHIN), (100, 2000, OVERFLOWS_WITHIN)],
+    ids=["for their silence", "for what they leave unread"],
+)
+async def test_a_hundred_who_never_read_are_cut_off_and_cost_the_others_nothing(
+    pace: int, size: int, within: float
+) -> None:
+    async with running_chat(**NO_LIMITS) as chat, crowd_at(chat.url, 200) as crowd:
+        readers = await crowd.readers(100)
+        files = open_files(chat.pid)
+        deaf, started = await crowd.deaf(100), time.monotonic()
+        said = 0
+        while not all(d.is_cut_off for d in deaf):
+            assert time.monotonic() - started < within
+            readers[0].say("x" * size)
+            said += 1
+            await asyncio.sleep(1 / pace)  # the talk's pace
+        await until(lambda: min(len(reader.seqs) for reader in readers) == said)
+        assert all(reader.seqs == list(range(1, said + 1)) for reader in readers)
+        assert not any(reader.fault or reader.ended.is_set() for reader in readers)
+        assert not send_queues(chat.port).keys() & {d.port for d in deaf}
+        await until(lambda: open_files(chat.pid) < files + 10)  # some may lead to the database
+        for raw in readers + deaf:
+            raw.transport.abort()
+
+
+async def vanish(crowd: Crowd, way: int) -> None:
+    """Connect, and be gone: before, within or after the upgrade, rudely or half politely."""
+    loop = asyncio.get_running_loop()
+    sock = await crowd.dial()
+    request = crowd.request
+    said = frame(TEXT, b'{"type":"message","msg":"hi"}')
+    try:
+        if way == 0:
+            return
+        if way == 1:
+            await loop.sock_sendall(sock, request[: len(request) // 2])
+            return
+        await loop.sock_sendall(sock, request)
+        if way == 2:
+            return
+        assert (await loop.sock_recv(sock, 4096)).startswith(b"HTTP/1.1 101 ")
+        if way == 4:
+            await loop.sock_sendall(sock, said + said[:-5])
+    finally:
+        if way != 5:  # a reset, not an end
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+
+def resident() -> int:
+    """Return the resident memory of this process, in bytes."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+async def test_ten_thousand_who_connect_and_vanish_leave_nothing_behind(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.presence.GRACE", 0.5)
+    house = await open_house(**NO_LIMITS)
+    hub = house.app[HUB]
+
+    def left_over() -> dict[str, int]:
+        """Count what a socket takes."""
+        return {"files": open_files(os.getpid()), "tasks": len(asyncio.all_tasks())}
+
+    async with crowd_at(f"http://{house.server.host}:{house.server.port}", 60) as crowd:
+        before = left_over()
+
+        async def pass_by(cycles: int) -> None:
+            for _ in range(cycles // AT_ONCE):
+                await asyncio.gather(*(vanish(crowd, way % 6) for way in range(AT_ONCE)))
+            with suppress(TimeoutError):  # what it waits for is asserted below
+                await until(lambda: left_over()["tasks"] <= before["tasks"] and nobody_is_here())
+
+        def nobody_is_here() -> bool:
+            return not hub.websockets and not hub.presence.people
+
+        await pass_by(1000)  # until every cache is warm
+        memory = resident()
+        await pass_by(CYCLES)
+        after = left_over()
+        assert nobody_is_here()
+        assert after["tasks"] <= before["tasks"]
+        assert after["files"] <= before["files"] + 10  # connections to the database
+        assert resident() - memory < 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize("code", [1000, SIGNED_OUT])
+async def test_control_frames_between_joined_writes_stay_whole_and_nothing_follows_a_close(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr("chat.hub.PING_EVERY", 1)
+    house, dice = await open_house(**NO_LIMITS), random.Random(9)
+    door = f"http://{house.server.host}:{house.server.port}"
+    async with crowd_at(door, 3 * PER_SESSION) as crowd:
+        everybody = await crowd.readers(30)
+        talkers, readers = everybody[::3], everybody[1::3] + everybody[2::3]  # by session
+        sent: dict[RawSocket, list[bytes]] = {reader: [] for reader in readers}
+
+        async def talk(talker: RawSocket) -> None:
+            while True:  # of all sizes: a frame's length is written in two ways
+                talker.say("y" * dice.choice((1, 20, 130, 2000)))
+                await asyncio.sleep(dice.expovariate(30))
+
+        tasks = [asyncio.create_task(talk(talker)) for talker in talkers]
+        for reader, _ in itertools.product(readers, range(3)):
+            sent[reader].append(dice.randbytes(dice.randint(0, 125)))
+            reader.send(PING, sent[reader][-1])
+            await asyncio.sleep(dice.expovariate(30))
+        await until(lambda: all(reader.pings > 1 for reader in readers))
+        for reader in readers:
+            reader.close_pause = 0.3  # in which the talk goes on
+        if code == SIGNED_OUT:
+            for browser in crowd.browsers[1:]:
+                await browser.post(f"{door}/signout", allow_redirects=False)
+        else:
+            for reader in readers:
+                reader.send(CLOSE, code.to_bytes(2, "big"))
+        for reader in readers:
+            await reader.end()  # complains of what follows a close, or is cut short
+            assert reader.close_code == code
+            assert reader.pongs == sent[reader]
+            assert reader.seqs == list(range(1, len(reader.seqs) + 1))
+        for task in tasks:
+            task.cancel()
+        assert not any(talker.fault or talker.ended.is_set() for talker in talkers)
+        for raw in everybody:
+            raw.transport.abort()
+
+
+async def test_answers_to_the_chats_own_pings_are_no_flood_however_many_sockets_a_session_has(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.hub.PING_EVERY", 1)
+    house = await open_house(**NO_LIMITS)
+    async with crowd_at(f"http://{house.server.host}:{house.server.port}", 1) as crowd:
+        readers = await crowd.readers(60)
+        await until(lambda: all(r.pings > 1 or r.ended.is_set() for r in readers))
+        assert [reader.close_code for reader in readers] == [None] * len(readers)
+        for reader in readers:
+            reader.transport.abort()

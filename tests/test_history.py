@@ -1,0 +1,410 @@
+"""Promises 1 to 3 and 6 under faults: what is acknowledged is stored, and shown, once, in order."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.entry import Entry
+from database import Database, connect
+from embedded import embedded_uri
+from settings import Settings
+from tests.history import Client, History, Shown, check, come_to_rest, judge, talking, visited
+from tests.process import Chat, running_chat
+from tests.test_process import children
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "10"))  # `make soak` asks for 100
+PACE = 300  # messages per second, of all clients together
+SENDERS = 10
+READERS = 2  # who never say a word
+CUTS = 30  # in each direction
+CUT_ODDS = {"up": 1 / 40, "down": 1 / 400}  # of each piece that passes; about ten a second
+NO_LIMITS: dict[str, Any] = {
+    "MESSAGES_PER_SECOND": 0,
+    "SOCKETS_PER_USER": 0,
+    "REGISTRATIONS_PER_HOUR": 0,
+}
+
+
+@asynccontextmanager
+async def database_of(chat: Chat) -> AsyncIterator[Database]:
+    """Open the embedded database of a chat, beside the chat itself."""
+    client = connect(embedded_uri(Path(chat.environment["DATA_DIR"])))
+    yield client.get_default_database("chat")
+    client.close()
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database of some settings."""
+    client = connect(settings.MONGO_HOST)
+    yield client[settings.MONGO_DB_NAME]
+    client.close()
+
+
+class Scissors:
+    """A TCP proxy that cuts connections anywhere, also in the middle of a frame, either way."""
+
+    def __init__(self, port: int, dice: random.Random) -> None:
+        """Set up, but don't listen: `port` is the chat's."""
+        self.are_out = False
+        self.cuts = {"up": 0, "down": 0}
+        self._port, self._dice = port, dice
+        self._server: asyncio.Server | None = None
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """The address of the chat behind the proxy."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aenter__(self) -> "Scissors":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        chat_reader, chat_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        ends = (writer.transport, chat_writer.transport)
+        for pump in (
+            self._pump("up", reader, chat_writer, ends),
+            self._pump("down", chat_reader, writer, ends),
+        ):
+            task = asyncio.create_task(pump)
+            self._pumps.add(task)
+            task.add_done_callback(self._pumps.discard)
+
+    async def _pump(
+        self,
+        way: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        ends: tuple[asyncio.WriteTransport, asyncio.WriteTransport],
+    ) -> None:
+        """Carry bytes one way until either side ends, or the scissors do."""
+        try:
+            while data := await reader.read(65536):
+                if self.are_out and self._dice.random() < CUT_ODDS[way]:
+                    self.cuts[way] += 1
+                    writer.write(data[: self._dice.randrange(len(data))])
+                    break
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            is_hard = self._dice.random() < 0.5
+            for transport in ends:
+                cut(transport, is_hard)
+
+
+def cut(transport: asyncio.WriteTransport, is_hard: bool) -> None:
+    """Drop a connection; hard means with what the kernel has not delivered yet."""
+    if is_hard and not transport.is_closing():
+        linger = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
+
+
+@asynccontextmanager
+async def judged(clients: list[Client], database: Database) -> AsyncIterator[None]:
+    """Do something to clients, let all come to rest, and judge what they lived."""
+    yield
+    await come_to_rest(clients, database)
+    await check(clients, database)
+
+
+def database_process(chat: Chat) -> int:
+    """Return the id of the embedded database's process."""
+    [child] = children(chat.pid)
+    return child
+
+
+async def a_while(dice: random.Random, shortest: float, longest: float) -> None:
+    """Let the talk go on for a random time: when a fault comes is part of the fault."""
+    await asyncio.sleep(dice.uniform(shortest, longest))
+
+
+async def test_a_killed_chat_loses_doubles_and_reorders_nothing() -> None:
+    dice = random.Random(1)
+    async with (
+        running_chat(**NO_LIMITS) as chat,
+        database_of(chat) as database,
+        visited([chat.url], SENDERS + READERS, dice) as clients,
+    ):
+        async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
+            for _ in range(ROUNDS):
+                await a_while(dice, 0.3, 1.2)
+                await chat.kill()
+                await chat.start()
+        assert all(client.visits > ROUNDS for client in clients)
+        # Kills hit messages that were under way.
+        assert sum(client.resent for client in clients) >= ROUNDS
+
+
+async def test_a_killed_database_process_loses_doubles_and_reorders_nothing() -> None:
+    dice = random.Random(2)
+    async with (
+        running_chat(**NO_LIMITS) as chat,
+        database_of(chat) as database,
+        visited([chat.url], SENDERS + READERS, dice) as clients,
+    ):
+        async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
+            for kills in range(1, 4):
+                await a_while(dice, 0.3, 1)
+                os.kill(database_process(chat), signal.SIGKILL)
+                async with asyncio.timeout(20):
+                    while chat.output.count("starting it again") < kills:
+                        await asyncio.sleep(0.02)
+                    while not children(chat.pid):
+                        await asyncio.sleep(0.02)
+        assert {client.visits for client in clients} == {1}  # nobody was even cut off
+
+
+async def test_a_database_that_stands_still_loses_doubles_and_reorders_nothing() -> None:
+    dice = random.Random(3)
+    async with (
+        running_chat(**NO_LIMITS) as chat,
+        database_of(chat) as database,
+        visited([chat.url], SENDERS + READERS, dice) as clients,
+    ):
+        async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
+            for longer_than_the_deadline in (5, 5.5):  # seconds; PATIENCE's 4.5 s end in one
+                await a_while(dice, 0.3, 1)
+                os.kill(database_process(chat), signal.SIGSTOP)
+                await asyncio.sleep(longer_than_the_deadline)
+                os.kill(database_process(chat), signal.SIGCONT)
+        # Everybody was told, and sent again what the stopped writes stored after all.
+        assert all(client.refusals for client in clients[:SENDERS])
+
+
+async def test_sockets_cut_anywhere_lose_double_and_reorder_nothing() -> None:
+    dice = random.Random(4)
+    async with (
+        running_chat(**NO_LIMITS) as chat,
+        database_of(chat) as database,
+        Scissors(chat.port, dice) as scissors,
+        visited([scissors.url], SENDERS + READERS, dice) as clients,
+    ):
+        async with judged(clients, database):
+            async with talking(clients[:SENDERS], PACE, dice):
+                scissors.are_out = True
+                while min(scissors.cuts.values()) < CUTS:
+                    await a_while(dice, 0.1, 0.2)
+            scissors.are_out = False
+        assert sum(client.visits for client in clients) > CUTS
+        assert sum(client.resent for client in clients) > 0
+
+
+async def test_who_missed_more_than_memory_holds_finds_all_of_it_on_the_pages() -> None:
+    dice = random.Random(5)
+    async with (
+        running_chat(**NO_LIMITS) as chat,
+        database_of(chat) as database,
+        visited([chat.url], SENDERS + READERS, dice) as clients,
+    ):
+        wanderer = clients[-1]
+        async with judged(clients, database), talking(clients[:SENDERS], 2 * PACE, dice):
+            for visits in range(1, 4):
+                await wanderer.visited(visits)
+                missed = wanderer.last + 700
+                await wanderer.leave()
+                await clients[0].shown(missed)
+                wanderer.is_away = False  # and comes back while the others go on
+        assert wanderer.reloads == 3
+
+
+async def test_messages_sent_up_to_three_times_are_stored_and_shown_once() -> None:
+    dice = random.Random(6)
+    async with (
+        running_chat(**NO_LIMITS) as chat,
+        database_of(chat) as database,
+        visited([chat.url], SENDERS + READERS, dice, copies=3) as clients,
+    ):
+        async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
+            await clients[0].shown(700)
+            # What memory does not hold any more is looked up, and answered as the first time.
+            for client in clients[:SENDERS]:
+                client.repeat(next(iter(client.history.said)))
+        histories = [client.history for client in clients[:SENDERS]]
+        answers = sum(len(history.acknowledged) for history in histories)
+        assert answers > 1.5 * sum(len(history.said) for history in histories)
+
+
+async def test_two_hundred_sockets_live_through_restarts_in_mid_talk() -> None:
+    dice = random.Random(7)
+    async with (
+        running_chat(**NO_LIMITS) as chat,
+        database_of(chat) as database,
+        visited([chat.url], 200, dice) as clients,
+    ):
+        async with judged(clients, database), talking(clients[:60], 60, dice):
+            for restarts in range(1, 4):
+                for client in clients:
+                    await client.visited(restarts)
+                await a_while(dice, 0.2, 0.5)
+                assert await chat.terminate() == 0
+                await chat.start()
+        assert {tuple(client.close_codes) for client in clients} == {(1001, 1001, 1001)}
+
+
+async def test_two_chats_on_one_database_keep_one_log_while_one_is_replaced(
+    settings: Settings,
+) -> None:
+    dice = random.Random(8)
+    shared: dict[str, Any] = {
+        "MONGO_HOST": settings.MONGO_HOST,
+        "MONGO_DB_NAME": settings.MONGO_DB_NAME,
+        "SECRET_KEY": settings.SECRET_KEY[0],
+        **NO_LIMITS,
+    }
+    async with (
+        running_chat(**shared) as stays,
+        running_chat(**shared) as goes,
+        running_chat(**shared) as comes,
+        opened(settings) as database,
+    ):
+        await comes.stop()
+        doors = [stays.url, goes.url]
+        async with visited(doors, SENDERS + 14, dice) as clients:
+            async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
+                await a_while(dice, 2, 3)
+                await comes.start()
+                doors.append(comes.url)
+                await a_while(dice, 2, 3)  # old and new overlap
+                doors.remove(goes.url)
+                assert await goes.terminate() == 0
+                await a_while(dice, 2, 3)
+            assert {1001} == {code for client in clients for code in client.close_codes}
+            used = {door for client in clients for door in client.doors_used}
+            assert used == {stays.url, goes.url, comes.url}
+
+
+def untouched() -> tuple[list[History], list[Entry]]:
+    """Return what two clients lived, each of whom said two messages, and the log of it."""
+    time = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    authors = [("alice", "a-1"), ("bob", "b-1"), ("alice", "a-2"), ("bob", "b-2")]
+    log = [
+        Entry(seq, f"id of {user}:{nonce}", user, f"id of {user}", f"text of {nonce}", time)
+        for seq, (user, nonce) in enumerate(authors, 1)
+    ]
+    histories = []
+    for user in ("alice", "bob"):
+        own = [entry for entry in log if entry.user == user]
+        history = History(user, user, {entry.nonce: entry.msg for entry in own})
+        history.acknowledged = [(entry.nonce, entry.seq) for entry in own]
+        history.screen = [Shown(entry.seq, entry.user, entry.msg) for entry in log]
+        histories.append(history)
+    return histories, log
+
+
+def changed(entry: Entry, **fields: object) -> Entry:
+    """Return an entry with other fields."""
+    return Entry.from_document({**entry.document(), **fields})
+
+
+def test_the_judge_lets_a_flawless_history_pass() -> None:
+    judge(*untouched())
+
+
+def lose_stored(histories: list[History], log: list[Entry]) -> None:
+    log.pop()
+    for history in histories:
+        history.screen.pop()
+
+
+def lose_shown(histories: list[History], log: list[Entry]) -> None:
+    del histories[0].screen[1]
+
+
+def double_stored(histories: list[History], log: list[Entry]) -> None:
+    log.append(changed(log[0], seq=5))
+
+
+def double_stored_under_another_key(histories: list[History], log: list[Entry]) -> None:
+    log.append(changed(log[0], seq=5, key="another id of alice:a-1"))
+
+
+def double_shown(histories: list[History], log: list[Entry]) -> None:
+    histories[0].screen.append(histories[0].screen[-1])
+
+
+def reorder_shown(histories: list[History], log: list[Entry]) -> None:
+    screen = histories[1].screen
+    screen[0], screen[1] = screen[1], screen[0]
+
+
+def reorder_said(histories: list[History], log: list[Entry]) -> None:
+    histories[0].said = dict(reversed(histories[0].said.items()))
+
+
+def invent_stored(histories: list[History], log: list[Entry]) -> None:
+    log.append(changed(log[0], seq=5, key="id of alice:a-3"))
+
+
+def invent_shown(histories: list[History], log: list[Entry]) -> None:
+    histories[0].screen.append(Shown(5, "bob", "not said"))
+
+
+def show_under_a_false_name(histories: list[History], log: list[Entry]) -> None:
+    histories[0].screen[0] = histories[0].screen[0]._replace(user="bob")
+
+
+def change_stored(histories: list[History], log: list[Entry]) -> None:
+    log[0] = changed(log[0], msg="something else")
+
+
+def leave_a_hole(histories: list[History], log: list[Entry]) -> None:
+    log[-1] = changed(log[-1], seq=5)
+
+
+def give_a_number_twice(histories: list[History], log: list[Entry]) -> None:
+    log[1] = changed(log[1], seq=1)
+
+
+def acknowledge_another_number(histories: list[History], log: list[Entry]) -> None:
+    histories[0].acknowledged.append(("a-1", 2))
+
+
+@pytest.mark.parametrize(
+    ("doctor", "complaint"),
+    [
+        (lose_stored, "is lost"),
+        (lose_shown, "missing on the screen of alice"),
+        (double_stored, "stored more than once"),
+        (double_stored_under_another_key, "stored more than once"),
+        (double_shown, "shown more than once"),
+        (reorder_shown, "out of order on the screen of bob"),
+        (reorder_said, "what alice said is stored out of order"),
+        (invent_stored, "nobody said"),
+        (invent_shown, "not stored, but on the screen"),
+        (show_under_a_false_name, "not stored, but on the screen"),
+        (change_stored, "was said, stored is"),
+        (leave_a_hole, "has 5 where 4 belongs"),
+        (give_a_number_twice, "has 1 where 2 belongs"),
+        (acknowledge_another_number, "was acknowledged as 2, and is 1"),
+    ],
+)
+def test_the_judge_finds_what_went_wrong(
+    doctor: Callable[[list[History], list[Entry]], None], complaint: str
+) -> None:
+    histories, log = untouched()
+    doctor(histories, log)
+    with pytest.raises(AssertionError, match=complaint):
+        judge(histories, log)
