@@ -50,6 +50,8 @@ HSTS = "max-age=31536000"
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put the security headers on every response, errors and static files included."""
+    if isinstance(response, web.WebSocketResponse):
+        return  # no page, and each open socket would keep them
     response.headers.update(HEADERS)
     if request.app[SETTINGS].SECURE_COOKIES:
         response.headers["Strict-Transport-Security"] = HSTS

@@ -146,20 +146,21 @@ class WebSocket(web.View):
         """Take every frame the client sends, until either side closes."""
         refusals = self.request.app[TALK_LIMITS].refusals
         async for frame in member.ws:
-            is_message = False
+            is_welcome = False
             if frame.type is WSMsgType.TEXT:
                 if frame.data == "close" and member.is_classic:
                     await member.close(WSCloseCode.OK, "")
                 else:
-                    is_message = await self.take(member, journal, frame.data)
+                    is_welcome = await self.take(member, journal, frame.data)
             elif frame.type is WSMsgType.PONG:
+                is_welcome = member.is_silent  # nobody asked for more than one
                 member.is_silent = False
             elif frame.type is WSMsgType.PING:
                 member.pong(frame.data)
             elif frame.type is WSMsgType.BINARY:
                 await member.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
-            # Whatever is no message counts, pings too, of which clients send one in 8 to 20 s.
-            if not is_message and refusals.take(member.identity.session_id):
+            # Pings count too: a client has no need of more than one in some seconds.
+            if not is_welcome and refusals.take(member.identity.session_id):
                 await member.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
 
     async def take(self, member: Member, journal: Journal, data: str) -> bool:

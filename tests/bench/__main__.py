@@ -1,0 +1,144 @@
+"""`make bench`: the chat beside the tutorial's way and two peers, on the machine it is run on."""
+
+import asyncio
+import os
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from settings import ROOT
+from tests.bench import load, work
+from tests.bench.figure import draw
+from tests.bench.servers import LOAD_CORE, Server, chat, peer
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+SECONDS = 4
+PEERS = ("naive", "websockets", "tornado")
+FAN_OUT = {"fan-out, 200 readers, 8 talkers": (200, 8, 4.0),
+           "fan-out, 1,000 readers, 8 talkers": (1000, 8, 6.0),
+           "busy room, 200 people who all talk": (200, 200, 18.0)}  # fmt: skip
+CURVE = (100, 200, 500, 1000)  # readers in the figure
+
+Values = dict[tuple[str, str], list[load.Result]]
+
+
+def spread(values: list[float], unit: str = "", scale: float = 1) -> str:
+    """Return median and range."""
+    low, middle, high = (f"{f(values) / scale:,.3g}" for f in (min, median, max))
+    return f"{middle}{unit} ({low} to {high})"
+
+
+async def fan_out(server: Server, values: Values) -> None:
+    """Measure one round of every kind of talk on one server."""
+    for name, (readers, talkers, _) in FAN_OUT.items():
+        values[name, server.name].append(await work.fan_out(server, readers, talkers, SECONDS))
+    for readers in CURVE:
+        values[f"{readers}", server.name].append(await work.recital(server, readers, SECONDS))
+
+
+async def run() -> tuple[Values, dict[str, list[float]]]:
+    """Alternate the servers over the rounds, then do what concerns the chat alone."""
+    values: Values = defaultdict(list)
+    own: dict[str, list[float]] = defaultdict(list)
+    for number in range(ROUNDS):
+        print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
+        async with chat() as server:
+            await fan_out(server, values)
+        for name in PEERS:
+            async with peer(name) as server:
+                await fan_out(server, values)
+        for measure in work.OWN:
+            async with chat() as server:
+                for name, value in (await measure(server)).items():
+                    own[name].append(value)
+    return values, own
+
+
+def report(values: Values, own: dict[str, list[float]]) -> str:
+    """Return the page for docs/benchmark.md."""
+    model = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+         if line.startswith("model name")), platform.machine(),
+    )  # fmt: skip
+    lines = [
+        "# Benchmark",
+        "",
+        f"Made by `make bench`: {ROUNDS} rounds, the servers one after the other in each, "
+        f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}. The server has "
+        "one core, the load and the embedded database the other. Figures are the median (lowest to "
+        "highest). *Naive* is the tutorial's way as bare as can be: it awaits each reader in turn, "
+        "checks nobody and stores nothing, while the chat looks up sessions, checks, limits, "
+        "numbers and stores every message before it shows it.",
+        "",
+        "## Deliveries per second of the server's processor",
+        "",
+        "| work | chat | naive | chat / naive | wanted | websockets | tornado |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, (_, _, wanted) in FAN_OUT.items():
+        rates = {
+            server: [r.per_cpu_second for r in values[name, server]] for server in ("chat", *PEERS)
+        }
+        ratios = [a / b for a, b in zip(rates["chat"], rates["naive"], strict=True)]
+        cells = {server: spread(rate, "k", 1000) for server, rate in rates.items()}
+        lines.append(
+            f"| {name} | {cells['chat']} | {cells['naive']} | **{spread(ratios, ' ×')}** "
+            f"| {wanted:g} × | {cells['websockets']} | {cells['tornado']} |"
+        )
+    lines += ["", "What the others used meanwhile, in shares of a core:", ""]
+    lines += ["| work | chat | its database | the load |", "|---|---|---|---|"]
+    for name in FAN_OUT:
+        lines.append(f"| {name} | {shares(values[name, 'chat'])} |")
+    lines += [
+        "",
+        "## The chat alone",
+        "",
+        "| work | measured | wanted |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {spread(own[name], unit)} | {wanted} |"
+            for name, (unit, wanted) in work.WANTED.items()
+        ),
+        "",
+        "![Deliveries per second of processor time, and the delay, against readers](benchmark.png)",
+        "",
+        "Left: deliveries per second of the server's processor. Right: the delay that one delivery "
+        "in a hundred exceeds, from the sender's write to each reader. Both at 100 messages a "
+        "second.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def shares(results: list[load.Result]) -> str:
+    """Return how busy server, database and load were."""
+    of: tuple[Callable[[load.Result], float], ...] = (
+        lambda r: r.server_cpu, lambda r: r.database_cpu, lambda r: r.load_cpu,
+    )  # fmt: skip
+    return " | ".join(f"{median(cpu(r) / r.seconds for r in results):.2f}" for cpu in of)
+
+
+def main() -> None:
+    """Measure, write docs/benchmark.md and its figure, print the table."""
+    if (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {LOAD_CORE})
+    work.raise_file_limit()
+    values, own = asyncio.run(run())
+    page = report(values, own)
+    (ROOT / "docs" / "benchmark.md").write_text(page)
+    curve = {
+        name: [
+            (readers, median(r.per_cpu_second for r in values[f"{readers}", name]),
+             median(r.p99 for r in values[f"{readers}", name]))
+            for readers in CURVE
+        ]
+        for name in ("chat", *PEERS)
+    }  # fmt: skip
+    draw(curve, ROOT / "docs" / "benchmark.png")
+    print(page)
+
+
+main()

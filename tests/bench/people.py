@@ -1,0 +1,35 @@
+"""A thousand people with accounts and sessions, without a thousand passwords to hash."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+from bson import ObjectId
+
+from auth.cookies import LIFETIME, SessionCookie
+from database import connect
+from embedded import embedded_uri
+from settings import SESSION_COLLECTION, USER_COLLECTION
+from tests.bench.servers import SECRET_KEY, Server
+
+
+async def sign_in_many(server: Server, count: int) -> list[str]:
+    """Store so many accounts and sessions, and return their cookies."""
+    storage = SessionCookie([SECRET_KEY], secure=False)
+    client = connect(embedded_uri(server.data))
+    now = datetime.now(UTC)
+    users, sessions, cookies = [], [], []
+    for number in range(count):
+        id_, login, session = ObjectId(), f"guest{number}", f"session{number}"
+        users.append({"_id": id_, "login": login, "login_key": login, "email_key": f"{number}@x"})
+        sessions.append(
+            {"_id": session, "user_id": str(id_), "login": login, "created": now,
+             "seen": int(time.time()), "agent": "", "expires": now + LIFETIME}
+        )  # fmt: skip
+        data = {"created": int(time.time()), "session": {"user": str(id_), "id": session}}
+        cookies.append(storage._fernets.encrypt(json.dumps(data).encode()).decode())
+    for collection, documents in ((USER_COLLECTION, users), (SESSION_COLLECTION, sessions)):
+        for start in range(0, count, 200):
+            await client["chat"][collection].insert_many(documents[start : start + 200])
+    client.close()
+    return cookies

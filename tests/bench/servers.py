@@ -1,0 +1,167 @@
+"""The servers that are compared, each a process of its own on a core of its own."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+
+from settings import ROOT
+from tests.conftest import PASSWORD
+from tests.process import free_port
+
+SERVER_CORE, LOAD_CORE = 0, 1
+SECRET_KEY = "a key for the benchmark"
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, name: str, pid: int, port: int, headers: str = "") -> None:
+        self.name = name
+        self.pid = pid
+        self.port = port
+        self.headers = headers  # of its own, for the upgrade
+        self.cookies = [""]
+        self.database: int | None = None  # the embedded database's process
+        self.data = Path()  # the embedded database's folder
+
+    def database_cpu(self) -> float:
+        """Return the processor time of the database, in seconds."""
+        return cpu_seconds(self.database) if self.database else 0.0
+
+    def memory(self) -> int:
+        """Return the resident memory, in bytes."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def unsent(self) -> int:
+        """Return the bytes that the kernel holds for readers of this server."""
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        mine = (line.split() for line in lines)
+        port = f":{self.port:04X}"
+        return sum(int(f[4].partition(":")[0], 16) for f in mine if f[1].endswith(port))
+
+    def descriptors(self) -> int:
+        """Return how many files and sockets are open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def embedded(self) -> int:
+        """Return the process of the embedded database."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return int(children.split()[0])
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time a process has used, its threads included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process and all its threads on one core, where there is another for the rest."""
+    if (os.cpu_count() or 1) > 1:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
+
+
+@asynccontextmanager
+async def running(
+    name: str, *command: str, port: int, environment: dict[str, str] | None = None
+) -> AsyncIterator[Server]:
+    """Run a server until it is done with."""
+    taskset = ["taskset", "-c", str(SERVER_CORE)] if shutil.which("taskset") else []
+    process = await asyncio.create_subprocess_exec(
+        *taskset,
+        sys.executable,
+        *command,
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await answers(port)
+        yield Server(name, process.pid, port)
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def answers(port: int) -> None:
+    """Wait until something listens on the port."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
+
+@asynccontextmanager
+async def chat() -> AsyncIterator[Server]:
+    """Run the chat as a user would, its limits off, with somebody signed in."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="chat", ignore_cleanup_errors=True) as folder:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PORT": str(port),
+            "DATA_DIR": folder,
+            "MESSAGES_PER_SECOND": "0",
+            "SOCKETS_PER_USER": "0",
+            "REGISTRATIONS_PER_HOUR": "0",
+            "SECRET_KEY": SECRET_KEY,
+        }
+        async with running(
+            "chat", str(ROOT / "app.py"), port=port, environment=environment
+        ) as server:
+            await healthy(server)
+            server.database = server.embedded()
+            pin(server.database, LOAD_CORE)
+            server.headers = "Sec-WebSocket-Protocol: chat.v1\r\n"
+            server.data = Path(folder)
+            server.cookies = [await sign_in(server, "alice")]
+            yield server
+
+
+async def healthy(server: Server) -> None:
+    """Wait until the chat has its database."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"http://127.0.0.1:{server.port}/healthz") as response:
+                if response.ok:
+                    return
+            await asyncio.sleep(0.05)
+
+
+async def sign_in(server: Server, login: str) -> str:
+    """Register somebody and return the cookie."""
+    form = {"login": login, "email": f"{login}@example.com"}
+    passwords = {"password": PASSWORD, "password2": PASSWORD}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"http://127.0.0.1:{server.port}/signin", data=form | passwords, allow_redirects=False
+        ) as response,
+    ):
+        return response.cookies["session"].value
+
+
+@asynccontextmanager
+async def peer(name: str) -> AsyncIterator[Server]:
+    """Run one of the servers beside this file."""
+    port = free_port()
+    async with running(
+        name, str(Path(__file__).parent / f"{name}_peer.py"), str(port), port=port
+    ) as it:
+        yield it
