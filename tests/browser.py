@@ -216,7 +216,8 @@ async def visiting(browser: Browser) -> AsyncIterator[Visit]:
     yield come
     for visitor in visitors:
         await visitor.context.close()
-    assert [visitor.problems for visitor in visitors] == [[] for _ in visitors]
+    problems = [visitor.problems for visitor in visitors]
+    assert not any(problems), problems
 
 
 @dataclass(frozen=True)
