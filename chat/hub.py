@@ -17,6 +17,7 @@ from chat.presence import Presence
 PING_EVERY = 8  # seconds; also keeps proxies awake (Heroku's router: 55 s)
 PONG_WAIT = 6  # seconds; who is silent is gone after PING_EVERY + PONG_WAIT + 1
 REPLAY_LIMIT = 192 * 1024  # bytes; with more the page reloads (must be less than UNREAD_LIMIT)
+REST = 0.25  # of the time a flush took, before the next: the busier, the more joins one write
 SIGNED_OUT = 4401  # close code of our own, after HTTP's 401
 
 
@@ -120,8 +121,7 @@ class Hub:
             data = classic if member.is_classic else chat_v1
             if data:
                 member.write(data)
-        # Rest as long as it took: half the time is left for reading, and more joins a flush.
-        self._rest_until = clock() + (clock() - started)
+        self._rest_until = clock() + REST * (clock() - started)
 
 
 HUB = web.AppKey("hub", Hub)

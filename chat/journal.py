@@ -27,7 +27,7 @@ PATIENCE = 4.4  # seconds a message waits; more than one call of the database
 LOOK_EVERY = 0.2  # seconds between looks for those that have waited so long
 POLL_EVERY = 2  # seconds between looks for entries of other processes
 RETRY_PAUSE = 0.1  # seconds between attempts that got nowhere
-DRAIN_TIMEOUT = 2  # seconds to store what waits when the chat ends
+DRAIN_TIMEOUT = 1.5  # seconds to store what waits when the chat ends
 
 
 class Journal:

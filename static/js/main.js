@@ -19,7 +19,11 @@ const handlers = {
     // Somebody else has signed in, in another tab: what waits here is not theirs to send.
     if (frame.user !== log.user) return location.assign("/")
     people.reset(frame)
-    if (frame.truncated) await log.reload()
+    if (frame.truncated) {
+      await log.reload()
+      // Another process may have answered, one that lags: then resume once more, from there.
+      if (log.last < frame.seq) throw new Error("the history is not up to date")
+    }
     log.notice("Connection to server started")
     outbox.resume()
   },

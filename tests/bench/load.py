@@ -198,9 +198,10 @@ def watched(people: list[Person], delays: list[float]) -> Iterator[None]:
         person.on_data = lambda data: None
 
 
-async def recite(person: Person, per_second: int, seconds: float) -> None:
-    """Say so many things per second, at even distances."""
+async def recite(people: list[Person], per_second: int, seconds: float) -> None:
+    """Say so many things per second, at even distances, one person after the other."""
     started = time.monotonic()
     for number in range(int(per_second * seconds)):
-        person.say(timestamp() + PADDING, b"r%d-%d" % (id(person), number))
+        said = timestamp()
+        people[number % len(people)].say(said + PADDING, said)
         await asyncio.sleep(max(0, started + (number + 1) / per_second - time.monotonic()))
