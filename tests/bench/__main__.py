@@ -15,7 +15,7 @@ from tests.bench.figure import draw
 from tests.bench.servers import LOAD_CORE, Server, chat, peer
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-SECONDS = 3
+SECONDS = 2
 PEERS = ("naive", "websockets", "tornado")
 FAN_OUT = {"fan-out, 200 readers, 8 talkers": (200, 8, 4.0),
            "fan-out, 1,000 readers, 8 talkers": (1000, 8, 6.0),

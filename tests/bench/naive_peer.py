@@ -1,6 +1,7 @@
 """The tutorial's way, as bare as can be: await each reader in turn, store nothing."""
 
 import sys
+from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
@@ -14,8 +15,10 @@ async def chat(request: web.Request) -> web.WebSocketResponse:
     websockets.append(ws)
     async for message in ws:
         if message.type is WSMsgType.TEXT:
-            for other in websockets:
-                await other.send_str(message.data)
+            # Bare, but not so bare that somebody who has just left ends the talk of the others.
+            with suppress(ConnectionError):
+                for other in websockets:
+                    await other.send_str(message.data)
     websockets.remove(ws)
     return ws
 
