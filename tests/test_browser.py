@@ -604,6 +604,8 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
         [cookie] = await bob.context.cookies()
         assert cookie["name"] == "__Host-session"
         assert cookie["secure"]
+        # Enter sends once the script is there, which over TLS takes its time.
+        await expect(bob.notices("Connection to server started")).to_have_count(1)
         await bob.say("hello over TLS")
         await alice.say("hello Bob")
         for visitor in (alice, bob):
