@@ -66,7 +66,7 @@ def report(values: Values, own: dict[str, list[float]]) -> str:
     lines = [
         "# Benchmark",
         "",
-        f"Made by `make bench`: {ROUNDS} rounds, the servers one after the other in each, "
+        f"Made by `make bench`: {ROUNDS} round(s), the servers one after the other in each, "
         f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}. The server has "
         "one core, the load and the embedded database the other. Figures are the median (lowest to "
         "highest). *Naive* is the tutorial's way as bare as can be: it awaits each reader in turn, "

@@ -69,7 +69,8 @@ class Talker:
 
     def __init__(self, person: Person, number: int) -> None:
         self.person = person
-        self.prefix = b"%d-" % number
+        # Never used before, or the chat would take the message for a repeat.
+        self.prefix = b"%d-%d-" % (time.monotonic_ns(), number)
         self.said = 0
         self.nonce = b""
         self.is_talking = True
