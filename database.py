@@ -5,7 +5,6 @@ asynchronous client, will take its place here.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -27,8 +26,6 @@ from settings import (
     USER_COLLECTION,
     StartError,
 )
-
-log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
