@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp_jinja2
 import aiohttp_session
@@ -109,6 +109,38 @@ async def say_goodbye(app: web.Application) -> None:
     await app[HUB].close_all()
 
 
+@asynccontextmanager
+async def serving(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve, and say goodbye to everybody at the end. Raises StartError."""
+    access_log = log if app[SETTINGS].DEBUG else None
+    runner = web.AppRunner(
+        app,
+        access_log=access_log,
+        access_log_class=AccessLogger,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+    )
+    try:
+        await runner.setup()
+        site = web.SockSite(runner, listener, backlog=BACKLOG)
+        await site.start()
+        yield
+        await site.stop()
+        # cleanup() would do it too, but no longer read what the sockets answer.
+        await app.shutdown()
+    finally:
+        await runner.cleanup()
+
+
+async def serve(app: web.Application, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM. Raises StartError."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(app, listener):
+        announce(app[SETTINGS], listener)
+        await stop.wait()
+
+
 def bind(settings: Settings) -> socket.socket:
     """Return the socket to listen on. Raises StartError."""
     try:
@@ -139,27 +171,12 @@ def announce(settings: Settings, listener: socket.socket) -> None:
 
 def main() -> None:
     """Run the chat until SIGINT or SIGTERM."""
-    for early in (signal.SIGINT, signal.SIGTERM):  # run_app puts its own in their place
+    for early in (signal.SIGINT, signal.SIGTERM):  # serve() puts its own in their place
         signal.signal(early, lambda *_: sys.exit(0))
     try:
         settings = load_settings()
         set_up_logging(settings.DEBUG)
-        listener = bind(settings)
-        app = create_app(settings)
-
-        async def on_startup(_: web.Application) -> None:
-            announce(settings, listener)
-
-        app.on_startup.append(on_startup)
-        web.run_app(
-            app,
-            sock=listener,
-            print=None,
-            access_log=log if settings.DEBUG else None,
-            access_log_class=AccessLogger,
-            backlog=BACKLOG,
-            shutdown_timeout=SHUTDOWN_TIMEOUT,
-        )
+        asyncio.run(serve(create_app(settings), bind(settings)))
     except StartError as error:
         sys.exit(str(error))
     # Everything is closed; but Python would still wait for Motor's threads, and those for a

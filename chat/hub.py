@@ -29,7 +29,7 @@ class Hub:
         self.presence = Presence(self.broadcast)
         self._outbox: list[wire.Frames] = []  # told to the room since the last flush
         self._rest_until = 0.0  # the loop's time before which no broadcast is flushed
-        self._goodbyes: set[asyncio.Task[None]] = set()
+        self._emptied = asyncio.Event()
         self.is_closing = False  # the chat ends, nobody may come any more
 
     def join(
@@ -59,6 +59,8 @@ class Hub:
         if member in self.websockets:
             self.websockets.remove(member)
             self.presence.depart(member.identity.user_id)
+            if self.is_closing and not self.websockets:
+                self._emptied.set()
 
     def deliver(self, entries: Sequence[Entry]) -> None:
         """Bring stored messages to the room."""
@@ -84,17 +86,17 @@ class Hub:
         """Close the sockets of a session that has ended."""
         for member in self.websockets:
             if member.identity.session_id == session_id:
-                goodbye = asyncio.create_task(member.close(SIGNED_OUT, "Signed out"))
-                self._goodbyes.add(goodbye)
-                goodbye.add_done_callback(self._goodbyes.discard)
+                member.close(SIGNED_OUT, "Signed out")
 
     async def close_all(self) -> None:
-        """Close every socket because the chat ends; those that do not take it are cut off."""
+        """Close every socket because the chat ends, and wait until the last one has gone."""
         self.is_closing = True
         self._flush()
         self.presence.close()
-        goodbyes = [m.close(WSCloseCode.GOING_AWAY, "Server shutdown") for m in self.websockets]
-        await asyncio.gather(*goodbyes)
+        for member in self.websockets:
+            member.close(WSCloseCode.GOING_AWAY, "Server shutdown")
+        if self.websockets:
+            await self._emptied.wait()
 
     async def watch(self) -> None:
         """Ping every socket, for ever, and cut off those that do not answer."""

@@ -12,9 +12,9 @@ from chat import wire
 
 UNREAD_LIMIT = 256 * 1024  # bytes in the transport's buffer; who leaves more unread is cut off
 SEND_BUFFER = 64 * 1024  # bytes the kernel takes first; its default of up to 4 MB would hide that
-CLOSE_WAIT = 2  # seconds for the peer to take a close frame
+CLOSE_WAIT = 2  # seconds for the peer to answer a close frame
 
-PING, PONG = 9, 10
+CLOSE, PING, PONG = 8, 9, 10
 PING_FRAME = wire.control_frame(PING, b"")
 
 
@@ -22,11 +22,13 @@ class Member:
     """One socket in the room: written to by anybody, read by its view alone."""
 
     __slots__ = (
+        "_cut",
         "_socket",
         "_transport",
         "identity",
         "is_busy",
         "is_classic",
+        "is_closed",
         "is_silent",
         "pinged_at",
         "ws",
@@ -39,9 +41,11 @@ class Member:
         self.ws = ws
         self.identity = identity
         self.is_classic = ws.ws_protocol != wire.CHAT_V1
+        self.is_closed = False  # a goodbye was said
         self.is_busy = False  # its view waits for the journal and can't see a pong
         self.pinged_at = asyncio.get_running_loop().time()
         self.is_silent = False  # the last ping is not answered
+        self._cut: asyncio.TimerHandle | None = None  # the abort that follows the goodbye
         self._transport: asyncio.Transport = transport
         self._socket: socket.socket = transport.get_extra_info("socket")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -49,7 +53,7 @@ class Member:
     def write(self, data: bytes) -> None:
         """Hand whole frames to the transport; cut the socket off if it reads too slowly."""
         # After a close frame nothing may follow (RFC 6455, 5.5.1): the peer would see 1006.
-        if self.ws.closed or self._transport.is_closing():
+        if self.is_closed or self.ws.closed or self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > UNREAD_LIMIT:
             self.abort()
@@ -70,21 +74,22 @@ class Member:
         """Answer the peer's own ping."""
         self.write(wire.control_frame(PONG, payload))
 
-    async def close(self, code: int, reason: str) -> None:
-        """Say goodbye, and cut the socket off if the peer does not take it."""
-        try:
-            async with asyncio.timeout(CLOSE_WAIT):
-                await self.ws.close(code=code, message=reason.encode())
-        except Exception:
-            self.abort()
+    def close(self, code: int, reason: str = "") -> None:
+        """Say goodbye once; the view reads on until the peer answers, or is cut off."""
+        # Not by ws.close(): called beside the view, it does not wait for the answer, and to a
+        # browser that had no time for it the end is not a clean one.
+        if not self.is_closed:
+            self.write(wire.control_frame(CLOSE, code.to_bytes(2, "big") + reason.encode()))
+            self.is_closed = True
+            self._cut = asyncio.get_running_loop().call_later(CLOSE_WAIT, self.abort)
 
-    async def finish(self) -> None:
+    def finish(self) -> None:
         """Let go of the connection at the end of its view, however that came about."""
-        if not self.ws.closed:
-            await self.close(WSCloseCode.INTERNAL_ERROR, "")
-        # What is written may stand before a reader who never reads; nobody may wait for that.
-        if self._transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(CLOSE_WAIT, self.abort)
+        code = self.ws.close_code  # the peer's; 0 where it gave none
+        self.close(WSCloseCode.INTERNAL_ERROR if code is None else code or WSCloseCode.OK)
+        self._transport.close()
+        if self._cut and not self._transport.get_write_buffer_size():
+            self._cut.cancel()
 
     def abort(self) -> None:
         """Drop the connection and everything unread, in the kernel too."""

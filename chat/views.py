@@ -116,11 +116,11 @@ class WebSocket(web.View):
         try:
             # It may have ended while the upgrade was under way.
             if request.app[SESSIONS].has_ended(identity.session_id):
-                await member.close(SIGNED_OUT, "Signed out")
+                member.close(SIGNED_OUT, "Signed out")
             await self.read(member, journal)
         finally:
             hub.leave(member)
-            await member.finish()
+            member.finish()
         return ws
 
     def socket(self, identity: Identity) -> web.WebSocketResponse:
@@ -136,7 +136,11 @@ class WebSocket(web.View):
         ]:
             raise web.HTTPBadRequest(text=f"The only subprotocol here is {wire.CHAT_V1}.")
         ws = web.WebSocketResponse(
-            protocols=(wire.CHAT_V1,), compress=False, autoping=False, max_msg_size=BODY_LIMIT + 1
+            protocols=(wire.CHAT_V1,),
+            compress=False,
+            autoping=False,
+            autoclose=False,
+            max_msg_size=BODY_LIMIT + 1,
         )
         if not ws.can_prepare(self.request):
             raise web.HTTPBadRequest(text="This address speaks WebSocket only.")
@@ -146,10 +150,12 @@ class WebSocket(web.View):
         """Take every frame the client sends, until either side closes."""
         refusals = self.request.app[TALK_LIMITS].refusals
         async for frame in member.ws:
+            if member.is_closed:
+                continue
             is_welcome = False
             if frame.type is WSMsgType.TEXT:
                 if frame.data == "close" and member.is_classic:
-                    await member.close(WSCloseCode.OK, "")
+                    member.close(WSCloseCode.OK)
                 else:
                     is_welcome = await self.take(member, journal, frame.data)
             elif frame.type is WSMsgType.PONG:
@@ -158,10 +164,10 @@ class WebSocket(web.View):
             elif frame.type is WSMsgType.PING:
                 member.pong(frame.data)
             elif frame.type is WSMsgType.BINARY:
-                await member.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
+                member.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
             # Pings count too: a client has no need of more than one in some seconds.
             if not is_welcome and refusals.take(member.identity.session_id):
-                await member.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
+                member.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
 
     async def take(self, member: Member, journal: Journal, data: str) -> bool:
         """Save one message and tell whether that went well; answer what can't be taken."""

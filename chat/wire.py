@@ -156,7 +156,7 @@ def iso_time(entry: Entry) -> str:
 
 
 def control_frame(opcode: int, payload: bytes) -> bytes:
-    """Return a ping (9) or pong (10) frame; its payload has at most 125 bytes (RFC 6455, 5.5)."""
+    """Return a close, ping or pong frame; its payload has at most 125 bytes (RFC 6455, 5.5)."""
     return bytes((0x80 | opcode, len(payload))) + payload
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -27,7 +28,8 @@ from playwright.async_api import (
     expect,
 )
 
-from app import SHUTDOWN_TIMEOUT, create_app
+from app import create_app
+from app import serving as app_serving
 from database import READY
 from settings import Settings
 from tests.conftest import PASSWORD
@@ -240,15 +242,10 @@ async def serving(settings: Settings) -> AsyncIterator[ChatSite]:
     Not aiohttp's TestServer: that cancels the requests a browser gives up, and the files
     they are opening then stay open.
     """
-    app = create_app(settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+    app, listener = create_app(settings), socket.create_server(("127.0.0.1", 0))
+    async with app_serving(app, listener):
         await app[READY].wait()
-        yield ChatSite(app, runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+        yield ChatSite(app, listener.getsockname()[1])
 
 
 @asynccontextmanager

@@ -5,13 +5,14 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -135,10 +136,12 @@ class House:
         self.server = server
         self.app = server.app
         self._client = client
+        self._visitors: list[TestClient[web.Request, web.Application]] = []
 
     async def visitor(self, **options: Any) -> Person:
         """Return somebody who is not signed in."""
-        return Person(await self._client(self.server, **options))
+        self._visitors.append(await self._client(self.server, **options))
+        return Person(self._visitors[-1])
 
     async def sign_in(self, login: str) -> Person:
         """Return somebody with a new account, signed in."""
@@ -147,20 +150,31 @@ class House:
         assert response.status == 303, await response.text()
         return person
 
+    async def close(self) -> None:
+        """Let everybody go; a chat that ends waits for those who stay."""
+        for visitor in self._visitors:
+            await visitor.session.close()
+
 
 OpenHouse = Callable[..., Awaitable[House]]
 
 
-@pytest.fixture
-def open_house(settings: Settings, aiohttp_server: Any, aiohttp_client: Any) -> OpenHouse:
+@pytest_asyncio.fixture
+async def open_house(
+    settings: Settings, aiohttp_server: Any, aiohttp_client: Any
+) -> AsyncIterator[OpenHouse]:
     """Start chats with settings of the test's choice."""
+    houses: list[House] = []
 
     async def start(**changes: Any) -> House:
         server = await aiohttp_server(create_app(replace(settings, **changes)))
         await server.app[READY].wait()
-        return House(server, aiohttp_client)
+        houses.append(House(server, aiohttp_client))
+        return houses[-1]
 
-    return start
+    yield start
+    for house in houses:
+        await house.close()
 
 
 @pytest.fixture

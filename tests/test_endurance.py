@@ -61,6 +61,7 @@ class RawSocket(asyncio.Protocol):
         self.pongs: list[bytes] = []
         self.close_code: int | None = None
         self.close_pause = 0.0  # seconds until it answers a close frame
+        self.has_closed = False  # sent a close frame
         self.fault: AssertionError | None = None
         self.ended = asyncio.Event()
         self.upgraded = asyncio.Event()
@@ -85,6 +86,9 @@ class RawSocket(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._buffer and self.fault is None:
             self.fault = AssertionError(f"ends within a frame: {self._buffer!r}")
+        # To a browser such an end is not clean, whatever code came first.
+        if self.close_code is not None and not self.has_closed and self.fault is None:
+            self.fault = AssertionError("ends before the close frame could be answered")
         self.upgraded.set()
         self.ended.set()
 
@@ -110,6 +114,7 @@ class RawSocket(asyncio.Protocol):
 
     def send(self, opcode: int, payload: bytes = b"") -> None:
         """Send a frame."""
+        self.has_closed |= opcode == CLOSE
         self.transport.write(frame(opcode, payload))
 
     def say(self, msg: str) -> None:
