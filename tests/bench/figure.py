@@ -18,10 +18,10 @@ def draw(curve: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
         speed.plot(readers, [r / 1e6 for r in rates], marker="o", label=name, color=COLOURS[name])
         delay.plot(readers, delays, marker="o", label=name, color=COLOURS[name])
     speed.set_title("million deliveries per processor second")
-    delay.set_title("99 of 100 deliveries within, ms")
+    delay.set_title("99 of 100 deliveries within, ms, at 100 messages/s")
     delay.set_yscale("log")
     for axes in (speed, delay):
-        axes.set_xlabel("readers, at 100 messages a second")
+        axes.set_xlabel("readers")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     speed.set_ylim(bottom=0)
