@@ -21,8 +21,9 @@ from auth.sessions import SESSIONS, sessions_ctx
 from auth.views import LIMITS, AttemptLimits
 from chat import wire
 from chat.hub import HUB, hub_ctx
+from chat.inbox import inbox_ctx
 from chat.journal import JOURNAL, journal_ctx
-from chat.views import TALK_LIMITS, TalkLimits
+from chat.unread import read_marks_ctx
 from database import DB, READY, RETRY_PAUSE, DatabaseUnavailable, create_indexes, database_ctx
 from embedded import embedded_ctx
 from logs import AccessLogger, set_up_logging, without_client_faults
@@ -53,7 +54,6 @@ def create_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR)
-    app[TALK_LIMITS] = TalkLimits(settings)
     env = aiohttp_jinja2.setup(
         app,
         loader=jinja2.FileSystemLoader(ROOT / "templates"),
@@ -66,7 +66,17 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(say_goodbye)
     app.cleanup_ctx.extend(
-        [embedded_ctx, database_ctx, hasher_ctx, sessions_ctx, hub_ctx, journal_ctx, serve_ctx]
+        [
+            embedded_ctx,
+            database_ctx,
+            hasher_ctx,
+            sessions_ctx,
+            hub_ctx,
+            journal_ctx,
+            read_marks_ctx,
+            inbox_ctx,
+            serve_ctx,
+        ]
     )
     return app
 

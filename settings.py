@@ -40,6 +40,7 @@ class Settings:
     MESSAGES_PER_SECOND: int = 5  # this and the next two: 0 turns the limit off
     SOCKETS_PER_USER: int = 10
     REGISTRATIONS_PER_HOUR: int = 10
+    MODERATORS: tuple[str, ...] = ()  # logins
 
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -69,6 +70,7 @@ def load_settings() -> Settings:
         MESSAGES_PER_SECOND=_limit("MESSAGES_PER_SECOND", 5),
         SOCKETS_PER_USER=_limit("SOCKETS_PER_USER", 10),
         REGISTRATIONS_PER_HOUR=_limit("REGISTRATIONS_PER_HOUR", 10),
+        MODERATORS=_read("MODERATORS", (), _logins, "list logins, as in alice, bob"),
     )
     if on_heroku:
         _require_what_outlives_a_dyno(settings)
@@ -133,6 +135,13 @@ def _keys(text: str) -> tuple[str, ...]:
     if any(len(key) < 8 for key in keys):
         raise ValueError
     return keys
+
+
+def _logins(text: str) -> tuple[str, ...]:
+    logins = tuple(login.strip() for login in text.split(","))
+    if not all(logins) or any(re.search(r"[\s@]", login) for login in logins):
+        raise ValueError
+    return logins
 
 
 def _mongo_uri(text: str) -> str:

@@ -83,9 +83,14 @@ class User:
             raise UserExists from None
         return user
 
-    async def get_login(self, user_ids: Iterable[str]) -> dict[str, str]:
-        """Return the logins of those users that exist, by their ids."""
+    async def get_login(self, user_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Return login and read mark of those users that exist and are not banned, by their ids."""
         ids = [ObjectId(user_id) for user_id in set(user_ids) if ObjectId.is_valid(user_id)]
+        fields = {"login": 1, "read": 1, "banned": 1}
         async with deadline():
-            users = await self.collection.find({"_id": {"$in": ids}}, {"login": 1}).to_list(None)
-        return {str(user["_id"]): user["login"] for user in users}
+            users = await self.collection.find({"_id": {"$in": ids}}, fields).to_list(None)
+        return {
+            str(user["_id"]): (user["login"], user.get("read", 0))
+            for user in users
+            if not user.get("banned")
+        }

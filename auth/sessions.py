@@ -27,8 +27,9 @@ class Identity:
     """Whom a request or a socket belongs to."""
 
     user_id: str
-    login: str
     session_id: str
+    login: str
+    read: int = 0  # up to which number of the log, some seconds ago
 
 
 IDENTITY = web.RequestKey("identity", Identity)
@@ -48,7 +49,7 @@ class Sessions:
     async def create(self, user_id: str, login: str, agent: str) -> Identity:
         """Store a new session. Raises DatabaseUnavailable."""
         now = datetime.now(UTC)
-        identity = Identity(user_id, login, secrets.token_urlsafe(24))
+        identity = Identity(user_id, secrets.token_urlsafe(24), login)
         document: Document = {
             "_id": identity.session_id,
             "user_id": user_id,
@@ -145,12 +146,9 @@ class Sessions:
         if stale:
             async with deadline():
                 await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
-        logins = await User(self._db).get_login(d["user_id"] for d in documents)
-        return {
-            d["_id"]: Identity(d["user_id"], logins[d["user_id"]], d["_id"])
-            for d in documents
-            if d["user_id"] in logins
-        }
+        users = await User(self._db).get_login(d["user_id"] for d in documents)
+        whose = ((d["_id"], d["user_id"]) for d in documents if d["user_id"] in users)
+        return {id_: Identity(user_id, id_, *users[user_id]) for id_, user_id in whose}
 
 
 def _fail(future: asyncio.Future[Identity | None], error: Exception) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, web
 
 from chat import wire
-from chat.entry import Entry
+from chat.entry import Change, Entry
 from chat.member import Member
 from chat.presence import Presence
 
@@ -33,7 +33,7 @@ class Hub:
         self.is_closing = False  # the chat ends, nobody may come any more
 
     def join(
-        self, member: Member, last: int, missed: Sequence[Entry] | None, returning: bool
+        self, member: Member, last: int, missed: Sequence[Entry | Change] | None, returning: bool
     ) -> None:
         """Let a socket in: tell the others, greet it, and replay what it missed.
 
@@ -46,7 +46,7 @@ class Hub:
         self.websockets.add(member)
         replay = b"".join(
             frames.classic if member.is_classic else frames.chat_v1
-            for frames in map(wire.message, missed or ())
+            for frames in map(wire.entry, missed or ())
         )
         truncated = missed is None or len(replay) > REPLAY_LIMIT
         online = self.presence.online()
@@ -62,10 +62,10 @@ class Hub:
             if self.is_closing and not self.websockets:
                 self._emptied.set()
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
-        """Bring stored messages to the room."""
+    def deliver(self, entries: Sequence[Entry | Change]) -> None:
+        """Bring stored entries to the room."""
         for entry in entries:
-            self.broadcast(wire.message(entry))
+            self.broadcast(wire.entry(entry))
 
     def broadcast(self, frames: wire.Frames) -> None:
         """Tell everybody at the end of this tick of the event loop, or soon after under load."""

@@ -1,4 +1,4 @@
-"""The log's one writer: it numbers messages, stores them, and hands on what is stored.
+"""The log's one writer: it numbers entries, stores them, and hands on what is stored.
 
 The log is dense: `seq` is 1, 2, 3 … without a hole, because an entry is numbered from the
 last one known and stored by an *ordered* insert under a unique index. Whoever loses a race
@@ -8,18 +8,25 @@ for a number stores nothing after it, reads what the winner stored, and tries ag
 import asyncio
 import logging
 import secrets
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from aiohttp import web
 
-from chat.entry import Draft, Entry, Unavailable, now
-from database import DB, Collection, Conflict, DatabaseUnavailable, deadline, insert_in_order
+from chat.entry import Change, Draft, Entry, Unavailable, entry_key, now
+from chat.memory import LENGTH, Memory
+from database import (
+    DB,
+    Collection,
+    Conflict,
+    DatabaseUnavailable,
+    Document,
+    deadline,
+    insert_in_order,
+)
 from settings import MESSAGE_COLLECTION
 
 log = logging.getLogger(__name__)
 
-MEMORY = 500  # entries kept, so that a page or a replay need not ask the database
 GATHER = 0.002  # seconds a batch may grow; nobody feels it, and it halves the work per message
 BATCH = 200  # entries in one insert
 PLACES = 2000  # messages that may wait; beyond that senders wait, and memory stays flat
@@ -34,11 +41,9 @@ class Journal:
     """Appends to the log, and delivers it: in order, each entry once, only what is stored."""
 
     def __init__(self, collection: Collection) -> None:
-        self.last = 0  # the number of the last entry delivered
-        self.recent: deque[Entry] = deque(maxlen=MEMORY)
-        self.listeners: list[Callable[[Sequence[Entry]], None]] = []
+        self.memory = Memory()  # what is delivered
+        self.listeners: list[Callable[[Sequence[Entry | Change]], None]] = []
         self._collection = collection
-        self._by_key: dict[str, Entry] = {}  # of the recent entries
         self._waiting: dict[str, Draft] = {}  # by key, in the order they came
         self._places = asyncio.Semaphore(PLACES)
         self._work = asyncio.Event()  # something waits, or it is time to look
@@ -47,37 +52,32 @@ class Journal:
     async def open(self) -> None:
         """Read the end of the log into memory. Raises DatabaseUnavailable."""
         async with deadline():
-            documents = await self._collection.find({}).sort("seq", -1).limit(MEMORY).to_list(None)
+            documents = await self._collection.find({}).sort("seq", -1).limit(LENGTH).to_list(None)
         for document in reversed(documents):
-            self._remember(Entry.from_document(document))
+            self.memory.add(await self._entry(document))
 
-    async def append(self, user: str, user_id: str, msg: str, nonce: str | None) -> Entry:
-        """Store a message, and return its entry once it is stored and delivered.
+    async def append(
+        self, user: str, user_id: str, msg: str, nonce: str | None, of: int = 0
+    ) -> Entry | Change:
+        """Store a message, or the change `of` one; return its entry once it is delivered.
 
         A repeat, known by user and nonce, returns the first one's entry. Raises Unavailable
         when that is not confirmed within PATIENCE seconds.
         """
-        key = f"{user_id}:{nonce or secrets.token_urlsafe(12)}"
+        key = entry_key(user_id, nonce or secrets.token_urlsafe(12))
         async with self._places:
-            if stored := self._by_key.get(key):
+            if stored := self.memory.find(key):
                 return stored
             if draft := self._waiting.get(key):
                 return await asyncio.shield(draft.stored)
             if self._closed:
                 raise Unavailable
-            draft = self._waiting[key] = Draft(key, user, user_id, msg)
+            draft = self._waiting[key] = Draft(key, user, user_id, msg, of)
             self._work.set()
             try:
                 return await draft.stored
             finally:
                 self._waiting.pop(key, None)
-
-    def after(self, seq: int) -> list[Entry] | None:
-        """Return the entries after a number, None where memory does not hold them all."""
-        oldest = self.recent[0].seq if self.recent else 1
-        if not oldest - 1 <= seq <= self.last:
-            return None
-        return [entry for entry in self.recent if entry.seq > seq]
 
     async def run(self) -> None:
         """Write what waits, for ever, and look for what other processes wrote."""
@@ -132,20 +132,21 @@ class Journal:
         """Write drafts as the next entries, and deliver them, until each is stored or given up."""
         while drafts := [draft for draft in drafts if not draft.stored.done()]:
             time = now()
-            entries = [draft.numbered(self.last + n, time) for n, draft in enumerate(drafts, 1)]
+            documents = [
+                draft.document(self.memory.last + n, time) for n, draft in enumerate(drafts, 1)
+            ]
             try:
                 async with deadline():
-                    documents = [entry.document() for entry in entries]
                     await insert_in_order(self._collection, documents)
             except (Conflict, DatabaseUnavailable):
                 # What was stored is not known: an error may hide a success.
                 await self._find_out(drafts[0])
             else:
-                self._deliver(entries)
+                await self._deliver(documents)
 
     async def _find_out(self, head: Draft) -> None:
         """Deliver what is stored by now; `head` is the first draft that may not be."""
-        last = self.last
+        last = self.memory.last
         try:
             await self._catch_up()
             if head.stored.done():
@@ -153,27 +154,29 @@ class Journal:
             # Not its number was taken, then, but its key: it repeats an entry of long ago.
             async with deadline():
                 document = await self._collection.find_one({"key": head.key})
-            if document and document["seq"] <= self.last and not head.stored.done():
-                head.stored.set_result(Entry.from_document(document))
+            if document and document["seq"] <= self.memory.last and not head.stored.done():
+                head.stored.set_result(await self._entry(document))
         except DatabaseUnavailable:
             pass
-        if self.last == last and not head.stored.done():
+        if self.memory.last == last and not head.stored.done():
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _catch_up(self) -> None:
         """Deliver what is stored after the last entry known. Raises DatabaseUnavailable."""
         while True:
             async with deadline():
-                following = self._collection.find({"seq": {"$gt": self.last}})
+                following = self._collection.find({"seq": {"$gt": self.memory.last}})
                 documents = await following.sort("seq", 1).limit(BATCH).to_list(None)
             if documents:
-                self._deliver([Entry.from_document(document) for document in documents])
+                await self._deliver(documents)
             if len(documents) < BATCH:
                 return
 
-    def _deliver(self, entries: Sequence[Entry]) -> None:
+    async def _deliver(self, documents: Sequence[Document]) -> None:
+        """Hand on what is stored, all or nothing of it. Raises DatabaseUnavailable."""
+        entries = [await self._entry(document) for document in documents]
         for entry in entries:
-            self._remember(entry)
+            self.memory.add(entry)
         for listener in self.listeners:
             listener(entries)
         for entry in entries:
@@ -181,12 +184,11 @@ class Journal:
             if draft and not draft.stored.done():
                 draft.stored.set_result(entry)
 
-    def _remember(self, entry: Entry) -> None:
-        if len(self.recent) == MEMORY:
-            self._by_key.pop(self.recent[0].key, None)
-        self.recent.append(entry)
-        self._by_key[entry.key] = entry
-        self.last = entry.seq
+    async def _entry(self, document: Document) -> Entry | Change:
+        if "of" not in document:
+            return Entry.from_document(document)
+        async with deadline():
+            return Change.of(await self._collection.find_one({"seq": document["of"]}), document)
 
 
 JOURNAL = web.AppKey("journal", Journal)

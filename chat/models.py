@@ -1,40 +1,98 @@
 """Message: the talk, as views see it."""
 
+from datetime import timedelta
+
 from auth.sessions import Identity
-from chat.entry import Entry
+from chat.entry import DELETED, EDITED, Change, Entry, entry_key, now
 from chat.journal import Journal
 from database import Database, deadline
 from settings import MESSAGE_COLLECTION
 
 PAGE_LENGTH = 50  # messages
+CHANGEABLE_FOR = timedelta(minutes=15)
+
+
+class Unchangeable(Exception):
+    """The message is gone, somebody else's, or too old to be changed."""
 
 
 class Message:
-    """Saves and reads messages."""
+    """Saves, changes and reads messages."""
 
     def __init__(self, db: Database, journal: Journal) -> None:
-        self._db = db
+        self._collection = db[MESSAGE_COLLECTION]
         self._journal = journal
 
-    async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
+    async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry | Change:
         """Store a message and show it to everybody; return its entry. Raises Unavailable."""
         return await self._journal.append(user.login, user.user_id, msg, nonce)
+
+    async def edit(
+        self, user: Identity, of: int, msg: str, nonce: str | None = None
+    ) -> Entry | Change:
+        """Give a message another text. Raises Unchangeable, Unavailable, DatabaseUnavailable."""
+        if repeated := self._repeated(user, nonce):
+            return repeated
+        if not is_changeable(await self.get(of), user):
+            raise Unchangeable
+        return await self._change(user, of, nonce, msg, EDITED)
+
+    async def delete(
+        self, user: Identity, of: int, nonce: str | None = None, is_moderator: bool = False
+    ) -> Entry | Change:
+        """Take a message's text away. Raises Unchangeable, Unavailable, DatabaseUnavailable."""
+        if repeated := self._repeated(user, nonce):
+            return repeated
+        message = await self.get(of)
+        if not message or not (is_moderator or is_changeable(message, user)):
+            raise Unchangeable
+        return await self._change(user, of, nonce, "", DELETED)
+
+    async def get(self, seq: int) -> Entry | None:
+        """Return a message, None where there is none. Raises DatabaseUnavailable."""
+        async with deadline():
+            document = await self._collection.find_one({"seq": seq})
+        return Entry.from_document(document) if document and "of" not in document else None
 
     async def get_messages(self, before: int | None = None) -> list[Entry]:
         """Return a page of messages, oldest first: the newest, or those before a number.
 
         Raises DatabaseUnavailable where memory does not hold the page.
         """
-        end = self._journal.last + 1 if before is None else before
-        recent = [entry for entry in self._journal.recent if entry.seq < end][-PAGE_LENGTH:]
-        if len(recent) == PAGE_LENGTH or (recent and recent[0].seq == 1) or end <= 1:
-            return recent
+        recent = self._journal.memory.entries
+        end = self._journal.memory.last + 1 if before is None else before
+        page = [entry for entry in recent if entry.seq < end and isinstance(entry, Entry)]
+        if len(page) >= PAGE_LENGTH or end <= 1 or (recent and recent[0].seq == 1):
+            return page[-PAGE_LENGTH:]
+        page = []
+        while end > 1 and len(page) < PAGE_LENGTH:
+            async with deadline():
+                entries = self._collection.find({"seq": {"$lt": end}}).sort("seq", -1)
+                documents = await entries.limit(PAGE_LENGTH).to_list(None)
+            page += [Entry.from_document(d) for d in documents if "of" not in d]
+            end = documents[-1]["seq"] if documents else 0
+        return page[:PAGE_LENGTH][::-1]
+
+    def _repeated(self, user: Identity, nonce: str | None) -> Entry | Change | None:
+        return self._journal.memory.find(entry_key(user.user_id, nonce)) if nonce else None
+
+    async def _change(
+        self, user: Identity, of: int, nonce: str | None, msg: str, state: str
+    ) -> Entry | Change:
+        # First the message, then the log: whoever hears of the change reads it changed, and a
+        # second attempt after a failure in between does no harm.
+        update = {"$set": {"msg": msg, "state": state}}
         async with deadline():
-            page = (
-                self._db[MESSAGE_COLLECTION]
-                .find({"seq": {"$lt": end}})
-                .sort("seq", -1)
-                .limit(PAGE_LENGTH)
-            )
-            documents = await page.to_list(None)
-        return [Entry.from_document(document) for document in reversed(documents)]
+            # A text that comes late must not bring a deleted message back.
+            await self._collection.update_one({"seq": of, "state": {"$ne": DELETED}}, update)
+        return await self._journal.append(user.login, user.user_id, "", nonce, of)
+
+
+def is_changeable(message: Entry | None, user: Identity) -> bool:
+    """Tell whether this is the user's own message, and not for too long."""
+    return (
+        message is not None
+        and message.user_id == user.user_id
+        and message.state != DELETED
+        and message.time > now() - CHANGEABLE_FOR
+    )

@@ -2,41 +2,28 @@
 
 import re
 import secrets
+from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from auth.forms import BODY_LIMIT, FormError, error_response, read_form
-from auth.limits import Limit, Pace
+from auth.moderators import is_moderator
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from auth.views import redirect
 from chat import wire
-from chat.entry import Unavailable
+from chat.entry import Unavailable, now
 from chat.hub import HUB, SIGNED_OUT
-from chat.journal import JOURNAL, Journal
+from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE
+from chat.incoming import BadFrame, clean, read_nonce
+from chat.journal import JOURNAL
 from chat.member import Member
-from chat.models import Message
+from chat.models import CHANGEABLE_FOR, Message
+from chat.unread import READ_MARKS
 from database import DB
-from settings import SETTINGS, Settings
+from settings import SETTINGS
 
 REFRESH_PAUSES = ("10",)  # seconds; what a page without scripts may be refreshed with
-UNAVAILABLE = "The message could not be saved; sending it again is harmless"
-TOO_FAST = "Too fast, please wait a moment"
-
-
-BURST = 4  # seconds' worth of messages that somebody may send at once
-
-
-class TalkLimits:
-    """How fast somebody may talk, and how often a session may send what is refused."""
-
-    def __init__(self, settings: Settings) -> None:
-        rate = settings.MESSAGES_PER_SECOND
-        self.messages = Pace(rate, BURST * rate)
-        self.refusals = Limit(50, 10)
-
-
-TALK_LIMITS = web.AppKey("talk_limits", TalkLimits)
 
 
 def read_seq(request: web.Request, name: str) -> int | None:
@@ -55,6 +42,10 @@ class ChatList(web.View):
     async def get(self) -> web.Response:
         """Show the newest messages, or those before a number."""
         context = await self.context(read_seq(self.request, "before"))
+        # A script that fetches the page in a hidden tab has not shown it to anybody.
+        is_seen = self.request.headers.get("Sec-Fetch-Dest", "document") == "document"
+        if is_seen and not context["is_history"] and self.request.method == "GET":
+            self.request.app[READ_MARKS].mark(context["user"].user_id, context["last"])
         return aiohttp_jinja2.render_template("chat/index.html", self.request, context)
 
     head = get
@@ -74,25 +65,29 @@ class ChatList(web.View):
         """Save the message of a form. Raises FormError."""
         user = self.request[IDENTITY]
         try:
-            msg, nonce = wire.clean(form.get("msg", "")), wire.read_nonce(form.get("nonce") or None)
-            if wait := self.request.app[TALK_LIMITS].messages.take(user.user_id):
+            msg, nonce = clean(form.get("msg", "")), read_nonce(form.get("nonce") or None)
+            if wait := self.request.app[INBOX].messages.take(user.user_id):
                 raise FormError(429, TOO_FAST, "msg", wait)
             await Message(self.request.app[DB], self.request.app[JOURNAL]).save(user, msg, nonce)
-        except wire.BadFrame as bad:
+        except BadFrame as bad:
             raise FormError(400, bad.text, "msg") from None
         except Unavailable:
             raise FormError(503, UNAVAILABLE, "msg", retry_after=5) from None
 
-    async def context(self, before: int | None = None) -> dict[str, object]:
+    async def context(self, before: int | None = None) -> dict[str, Any]:
         """Return what the page shows."""
-        journal = self.request.app[JOURNAL]
-        messages = await Message(self.request.app[DB], journal).get_messages(before)
+        app, user = self.request.app, self.request[IDENTITY]
+        last = app[JOURNAL].memory.last
+        messages = await Message(app[DB], app[JOURNAL]).get_messages(before)
         refresh = self.request.query.get("refresh")
         return {
             "messages": messages,
-            "user": self.request[IDENTITY],
+            "user": user,
+            "is_moderator": is_moderator(app, user.login),
+            "changeable_since": now() - CHANGEABLE_FOR,
             "is_history": before is not None,
-            "last": messages[-1].seq if messages else 0,
+            "last": max(last, messages[-1].seq) if messages else last,
+            "read": max(user.read, app[READ_MARKS].get(user.user_id)),
             "older": messages[0].seq if messages and messages[0].seq > 1 else None,
             "refresh": refresh if refresh in REFRESH_PAUSES and before is None else None,
             "nonce": secrets.token_urlsafe(12),
@@ -105,19 +100,20 @@ class WebSocket(web.View):
 
     async def get(self) -> web.WebSocketResponse:
         """Let the socket join, read it until it ends, and let it go."""
-        request, hub, journal = self.request, self.request.app[HUB], self.request.app[JOURNAL]
+        request, hub = self.request, self.request.app[HUB]
+        memory = request.app[JOURNAL].memory
         identity = request[IDENTITY]
         since = read_seq(request, "since")
         ws = self.socket(identity)
         await ws.prepare(request)
         member = Member(ws, request, identity)
-        missed = [] if since is None else journal.after(since)
-        hub.join(member, journal.last, missed, returning="returning" in request.query)
+        missed = [] if since is None else memory.after(since)
+        hub.join(member, memory.last, missed, returning="returning" in request.query)
         try:
             # It may have ended while the upgrade was under way.
             if request.app[SESSIONS].has_ended(identity.session_id):
                 member.close(SIGNED_OUT, "Signed out")
-            await self.read(member, journal)
+            await self.read(member)
         finally:
             hub.leave(member)
             member.finish()
@@ -146,9 +142,9 @@ class WebSocket(web.View):
             raise web.HTTPBadRequest(text="This address speaks WebSocket only.")
         return ws
 
-    async def read(self, member: Member, journal: Journal) -> None:
+    async def read(self, member: Member) -> None:
         """Take every frame the client sends, until either side closes."""
-        refusals = self.request.app[TALK_LIMITS].refusals
+        inbox = self.request.app[INBOX]
         async for frame in member.ws:
             if member.is_closed:
                 continue
@@ -157,7 +153,7 @@ class WebSocket(web.View):
                 if frame.data == "close" and member.is_classic:
                     member.close(WSCloseCode.OK)
                 else:
-                    is_welcome = await self.take(member, journal, frame.data)
+                    is_welcome = await inbox.take(member, frame.data)
             elif frame.type is WSMsgType.PONG:
                 is_welcome = member.is_silent  # nobody asked for more than one
                 member.is_silent = False
@@ -166,31 +162,5 @@ class WebSocket(web.View):
             elif frame.type is WSMsgType.BINARY:
                 member.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
             # Pings count too: a client has no need of more than one in some seconds.
-            if not is_welcome and refusals.take(member.identity.session_id):
+            if not is_welcome and inbox.refusals.take(member.identity.session_id):
                 member.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
-
-    async def take(self, member: Member, journal: Journal, data: str) -> bool:
-        """Save one message and tell whether that went well; answer what can't be taken."""
-        hub, user = self.request.app[HUB], member.identity
-        nonce = None
-        try:
-            read = wire.read_classic if member.is_classic else wire.read_chat_v1
-            incoming = read(data)
-            nonce = incoming.nonce
-            if self.request.app[TALK_LIMITS].messages.take(user.user_id):
-                raise wire.BadFrame("too_fast", TOO_FAST, nonce)
-            delivered = journal.last
-            member.is_busy = True
-            entry = await Message(self.request.app[DB], journal).save(user, incoming.msg, nonce)
-        except wire.BadFrame as bad:
-            hub.send(member, wire.error(bad))
-            return False
-        except Unavailable:
-            hub.send(member, wire.error(wire.BadFrame("unavailable", UNAVAILABLE, nonce)))
-            return False
-        finally:
-            member.is_busy = False
-        is_repeat = entry.seq <= delivered
-        if is_repeat:  # the room has seen it, so only its sender is answered
-            hub.send(member, wire.message(entry))
-        return True

@@ -13,10 +13,12 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from chat import wire
-from chat.entry import Entry
+from chat.entry import Change, Entry
 from chat.hub import HUB
-from chat.journal import JOURNAL, MEMORY
+from chat.incoming import BadFrame
+from chat.journal import JOURNAL
 from chat.member import Member
+from chat.memory import LENGTH
 from chat.models import Message
 from database import DB
 from settings import MESSAGE_COLLECTION, Settings
@@ -553,7 +555,7 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
         if member.identity.login == "alice":
             member.abort()  # being offline does not close a socket that is open
     await expect(alice.notices("Connection broken")).to_have_count(1)
-    missed = [f"missed {number}" for number in range(MEMORY + 100)]
+    missed = [f"missed {number}" for number in range(LENGTH + 100)]
     journal = chat.app[JOURNAL]
     await asyncio.gather(*(journal.append("bob", "", text, None) for text in missed))
     await alice.say("written offline")
@@ -682,7 +684,7 @@ async def test_a_double_click_without_scripts_posts_once(
     both_are_there = asyncio.Event()
     save = Message.save
 
-    async def save_slowly(*args: Any) -> Entry:
+    async def save_slowly(*args: Any) -> Entry | Change:
         posts.put_nowait(None)
         await both_are_there.wait()
         return await save(*args)
@@ -771,7 +773,7 @@ async def test_hostile_names_are_shown_as_they_were_written(chat: ChatSite, visi
     for name in names:
         chat.app[HUB].broadcast(wire.joined(name))
         chat.app[HUB].broadcast(wire.left(name))
-        chat.app[HUB].broadcast(wire.error(wire.BadFrame("invalid", name)))
+        chat.app[HUB].broadcast(wire.error(BadFrame("invalid", name)))
     await expect(alice.notices("")).to_have_count(1 + 2 * len(names))
     notices = await alice.notices("").all_text_contents()
     assert [notice[11:] for notice in notices[1:]] == [

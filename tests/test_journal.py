@@ -11,7 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
-from chat.entry import Entry, Unavailable, now
+from chat.entry import Change, Entry, Unavailable, now
 from chat.journal import Journal
 from database import Collection, DatabaseUnavailable, connect, create_indexes, deadline
 from settings import MESSAGE_COLLECTION, Settings
@@ -42,14 +42,17 @@ class Process:
     def __init__(self, collection: Any) -> None:
         self.collection = Faulty(collection)
         self.journal = Journal(self.collection)  # type: ignore[arg-type]
-        self.delivered: list[Entry] = []
+        self.delivered: list[Entry | Change] = []
         self.journal.listeners.append(self.deliver)
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, entries: Sequence[Entry | Change]) -> None:
         self.delivered.extend(entries)
 
-    async def say(self, msg: str, nonce: str | None = None) -> Entry:
+    async def say(self, msg: str, nonce: str | None = None) -> Entry | Change:
         return await self.journal.append("alice", "u1", msg, nonce)
+
+    def texts(self) -> list[str]:
+        return [entry.msg for entry in self.delivered if isinstance(entry, Entry)]
 
     def seqs(self) -> list[int]:
         return [entry.seq for entry in self.delivered]
@@ -127,7 +130,7 @@ async def test_what_a_write_stored_after_all_is_delivered_without_anybody_asking
     monkeypatch.setattr(journal_module, "POLL_EVERY", 0.05)
     async with running(messages) as process:
         other = Entry(1, "u2:n1", "bob", "u2", "hi", now())
-        await messages.insert_one(other.document())
+        await messages.insert_one(other._asdict())
         while not process.delivered:
             await asyncio.sleep(0)
         assert process.delivered == [other]
@@ -163,7 +166,7 @@ async def test_each_senders_order_holds(messages: Any) -> None:
 
         await asyncio.gather(*(talk(name) for name in "abc"))
         for name in "abc":
-            said = [entry.msg for entry in process.delivered if entry.msg.startswith(name)]
+            said = [text for text in process.texts() if text.startswith(name)]
             assert said == sorted(said)
             assert len(said) == 50
 
@@ -191,16 +194,16 @@ async def test_drain_stores_what_waits_and_takes_no_more(messages: Any) -> None:
 async def test_memory_answers_for_the_end_of_the_log(
     messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "MEMORY", 4)
+    monkeypatch.setattr("chat.memory.LENGTH", 4)
     async with running(messages) as process:
         for number in range(1, 7):
             await process.say(f"m{number}")
-        after = {seq: process.journal.after(seq) for seq in range(8)}
+        after = {seq: process.journal.memory.after(seq) for seq in range(8)}
         assert [None if e is None else [x.seq for x in e] for e in after.values()] == [
             None, None, [3, 4, 5, 6], [4, 5, 6], [5, 6], [6], [], None
         ]  # fmt: skip
     async with running(messages) as again:
-        assert again.journal.last == 6
+        assert again.journal.memory.last == 6
         assert (await again.say("next")).seq == 7
 
 

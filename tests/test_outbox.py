@@ -13,7 +13,7 @@ from playwright.async_api import Browser, WebSocketRoute, expect
 
 from auth.sessions import Identity
 from chat import wire
-from chat.entry import Entry, Unavailable
+from chat.entry import Change, Entry, Unavailable
 from chat.hub import HUB
 from chat.models import Message
 from settings import Settings
@@ -68,7 +68,7 @@ def before_saving(monkeypatch: pytest.MonkeyPatch) -> Callable[[SaveFirst], None
     def do(first: SaveFirst) -> None:
         async def save_later(
             self: Message, user: Identity, msg: str, nonce: str | None = None
-        ) -> Entry:
+        ) -> Entry | Change:
             await first(user, msg, nonce)
             return await save(self, user, msg, nonce)
 

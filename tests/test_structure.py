@@ -23,6 +23,8 @@ FLOORS = {
         [
             "chat.wire",
             "chat.entry",
+            "chat.incoming",
+            "chat.memory",
             "auth.passwords",
             "auth.limits",
             "auth.forms",
@@ -85,7 +87,9 @@ def test_only_the_database_module_imports_motor() -> None:
     assert [m for m in TREES if "motor" in packages(m)] == ["database"]
 
 
-@pytest.mark.parametrize("module", ["chat.hub", "chat.member", "chat.presence", "chat.wire"])
+@pytest.mark.parametrize(
+    "module", ["chat.hub", "chat.member", "chat.memory", "chat.presence", "chat.wire"]
+)
 def test_the_room_knows_no_database(module: str) -> None:
     assert not packages(module) & {"database", "motor", "pymongo", "bson", "redis"}
     assert not imports(module) & {"chat.journal", "chat.models", "auth.models"}

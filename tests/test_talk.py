@@ -134,7 +134,7 @@ async def test_sending_twice_is_answered_with_the_first(house: House) -> None:
 async def test_a_repeat_is_known_after_a_restart_and_long_after(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.journal.MEMORY", 3)
+    monkeypatch.setattr("chat.memory.LENGTH", 3)
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
@@ -387,7 +387,7 @@ async def test_a_page_without_scripts_posts_once_however_often_it_is_clicked(hou
         response = await alice.post("/", {"msg": "double click", "nonce": "n1"})
         assert (response.status, response.headers["Location"]) == (303, "/")
     assert (await (await alice.get("/")).text()).count("double click") == 1
-    assert house.app[JOURNAL].last == 1
+    assert house.app[JOURNAL].memory.last == 1
 
 
 @pytest.mark.parametrize(
