@@ -90,7 +90,7 @@ async def test_a_chat_without_database_says_so_and_works_as_soon_as_there_is_one
     async with asyncio.timeout(REFUSED_WITHIN):
         health = await visitor.get("/healthz")
     assert (health.status, await health.json()) == (503, {"status": "the database is away"})
-    assert (await visitor.get("/static/css/chat.css")).status == 200
+    assert (await visitor.get("/static/css/base.css")).status == 200
     server.start()
     async with asyncio.timeout(20):
         await app[READY].wait()

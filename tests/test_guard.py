@@ -100,7 +100,7 @@ async def test_a_head_from_another_site_signs_nobody_out(house: House) -> None:
 )
 async def test_a_link_from_another_site_opens_a_page(house: House, headers: dict[str, str]) -> None:
     alice = await house.sign_in("alice")
-    for path in ("/", "/static/css/chat.css", "/healthz"):
+    for path in ("/", "/static/css/base.css", "/healthz"):
         assert (await alice.get(path, headers=headers)).status == 200
     assert (await alice.get("/login", headers=headers)).status == 303
 
@@ -233,7 +233,7 @@ async def test_only_known_hosts_are_answered(
 ) -> None:
     house = await open_house(**changes)
     headers = [f"Host: {host}" for host in hosts]
-    for path in ("/login", "/static/css/chat.css"):
+    for path in ("/login", "/static/css/base.css"):
         answer = await ask(house, *headers, path=path)
         assert answer.status == status
     assert (await ask(house, *headers, path="/healthz")).status == 200
@@ -291,7 +291,7 @@ EVERYWHERE = [
     ("GET", "/nowhere", 404),
     ("DELETE", "/", 405),
     ("GET", "/static/js/main.js", 200),
-    ("GET", "/static/css/chat.css", 200),
+    ("GET", "/static/css/base.css", 200),
     ("GET", "/static/img/favicon.png", 200),
     ("GET", "/static/nothing.js", 404),
     ("GET", "/healthz", 200),
@@ -365,7 +365,7 @@ async def test_no_page_has_script_or_style_of_its_own(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/js/main.js", "/static/css/chat.css", "/static/img/favicon.png"]
+    "path", ["/static/js/main.js", "/static/css/base.css", "/static/img/favicon.png"]
 )
 async def test_a_static_file_is_asked_for_again_and_sent_once(house: House, path: str) -> None:
     visitor = await house.visitor()

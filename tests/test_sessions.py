@@ -131,7 +131,7 @@ async def test_cookie_is_deleted_with_the_flags_it_was_set_with(
 
 async def test_cookie_is_set_at_login_and_left_alone_after(house: House) -> None:
     alice = await house.sign_in("alice")
-    for path in ("/", "/login", "/static/css/chat.css", "/nowhere"):
+    for path in ("/", "/login", "/static/css/base.css", "/nowhere"):
         assert "Set-Cookie" not in (await alice.get(path)).headers
 
 
@@ -509,7 +509,7 @@ async def test_a_database_that_is_away_signs_nobody_out(
         assert "Set-Cookie" not in response.headers
         assert int(response.headers["Retry-After"]) > 0
         assert "The database is away" in await response.text()
-        assert (await alice.get("/static/css/chat.css")).status == 200
+        assert (await alice.get("/static/css/base.css")).status == 200
         assert (await alice.get("/healthz")).status == 503
     assert await signed_in_as(alice) == "alice"
 

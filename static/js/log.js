@@ -40,6 +40,7 @@ export class Log {
     this.#element.dataset.last = seq
     const message = this.#template.content.firstElementChild.cloneNode(true)
     message.dataset.seq = seq
+    message.dataset.user = user
     const clock = message.querySelector(".message__time")
     clock.dateTime = time
     clock.textContent = localTime(new Date(time))
