@@ -1,0 +1,323 @@
+"""Editing, deleting, typing notices and read marks, as sockets see them."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chat.journal import JOURNAL
+from chat.unread import READ_MARKS
+from database import DB, DatabaseUnavailable
+from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from tests.conftest import House, OpenHouse, Person, Socket
+
+
+async def send(socket: Socket, **frame: Any) -> None:
+    await socket.ws.send_str(json.dumps(frame))
+
+
+async def said(socket: Socket, msg: str) -> int:
+    """Say something and return its number."""
+    await socket.say(msg)
+    seq: int = (await socket.next("message"))["seq"]
+    return seq
+
+
+async def stored(house: House, seq: int) -> dict[str, Any] | None:
+    """Return what the database holds."""
+    return await house.app[DB][MESSAGE_COLLECTION].find_one({"seq": seq})
+
+
+@pytest.mark.parametrize(
+    ("frame", "state", "msg"),
+    [({"type": "edit", "msg": "hello"}, "edited", "hello"), ({"type": "delete"}, "deleted", "")],
+)
+async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
+    house: House, frame: dict[str, Any], state: str, msg: str
+) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    seq = await said(hers, "helo, my secret")
+    await send(hers, **frame, of=seq, nonce="c1")
+    change = await his.next("change")
+    assert change == await hers.next("change")
+    assert change == {
+        "type": "change", "seq": 2, "of": seq, "user": "alice", "state": state, "msg": msg,
+        "nonce": "c1",
+    }  # fmt: skip
+    late = await bob.connect(since=0)
+    assert (await late.next("hello"))["seq"] == 2
+    message = await late.next("message")
+    assert (message["msg"], message["state"]) == (msg, state)
+    assert (await late.next("change")) == change
+    documents = await house.app[DB][MESSAGE_COLLECTION].find({}).to_list(None)
+    assert "secret" not in str(documents)
+    assert documents[0]["time"].tzinfo  # which an update must not spoil
+    page = await (await bob.get("/")).text()
+    assert "secret" not in page
+    assert f"message--{state}" in page
+    assert 'data-last="2"' in page
+
+
+async def test_who_resumes_sees_only_how_a_message_reads_now(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers = await alice.connect()
+    seq = await said(hers, "first")
+    for msg in ("second, a secret", "third"):
+        await send(hers, type="edit", of=seq, msg=msg)
+        await hers.next("change")
+    his = await bob.connect(since=1)
+    assert [(await his.next("change"))["msg"] for _ in range(2)] == ["third", "third"]
+
+
+async def test_a_change_survives_a_restart_and_reaches_another_process(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.journal.POLL_EVERY", 0.05)
+    one, other = await open_house(), await open_house()
+    alice, bob = await one.sign_in("alice"), await one.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    seq = await said(hers, "helo")
+    elsewhere = await other.visitor()
+    await elsewhere.log_in("bob")
+    there = await elsewhere.connect(since=0)
+    assert (await there.next("message"))["msg"] == "helo"
+    await send(hers, type="edit", of=seq, msg="hello")
+    assert await there.next("change") == await his.next("change")
+    third = await open_house()
+    late = await third.visitor()
+    await late.log_in("bob")
+    resumed = await late.connect(since=0)
+    assert (await resumed.next("message"))["msg"] == "hello"
+    assert (await resumed.next("change"))["msg"] == "hello"
+
+
+async def test_a_change_sent_twice_is_one(house: House) -> None:
+    alice = await house.sign_in("alice")
+    hers = await alice.connect()
+    seq = await said(hers, "helo")
+    for frame in ({"type": "edit", "msg": "hello"}, {"type": "delete"}):
+        changes = []
+        for _ in range(2):
+            await send(hers, **frame, of=seq, nonce=frame["type"])
+            changes.append(await hers.next("change"))
+        assert changes[0] == changes[1]
+    assert house.app[JOURNAL].memory.last == 3
+
+
+@pytest.mark.parametrize("kind", ["edit", "delete"])
+@pytest.mark.parametrize("case", ["another's", "too old", "gone", "not there", "itself a change"])
+async def test_what_may_not_be_changed_is_left_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch, kind: str, case: str
+) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    seq = await said(hers, "hello")
+    who = his if case == "another's" else hers
+    if case == "too old":
+        monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
+    elif case == "gone":
+        await send(hers, type="delete", of=seq)
+        await hers.next("change")
+    elif case == "not there":
+        seq = 999
+    elif case == "itself a change":
+        await send(hers, type="edit", of=seq, msg="hello")
+        seq = (await hers.next("change"))["seq"]
+    before = await stored(house, seq)
+    await send(who, type=kind, of=seq, msg="something else", nonce="n9")
+    error = await who.next("error", "change")
+    assert (error["type"], error.get("code"), error["nonce"]) == ("error", "forbidden", "n9")
+    assert await stored(house, seq) == before
+
+
+async def test_an_edit_that_comes_after_the_deletion_does_not_bring_the_message_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    one, two = await alice.connect(), await alice.connect()
+    seq = await said(one, "hello")
+    await two.next("message")
+    await asyncio.gather(
+        send(one, type="delete", of=seq, nonce="d"), send(two, type="edit", of=seq, msg="again")
+    )
+    assert (await one.next("change"))["seq"] == 2
+    await asyncio.sleep(0)
+    await two.next("error", "change")
+    document = await stored(house, seq)
+    assert document is not None
+    if document["state"] == "deleted":
+        assert document["msg"] == ""
+
+
+async def test_a_moderator_deletes_but_does_not_edit(open_house: OpenHouse) -> None:
+    house = await open_house(MODERATORS=("Ålice",))
+    alice, bob = await house.sign_in("ålice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    seq = await said(his, "spam")
+    await send(hers, type="edit", of=seq, msg="ham", nonce="n1")
+    assert (await hers.next("error"))["code"] == "forbidden"
+    await send(hers, type="delete", of=seq, nonce="n2")
+    change = await his.next("change")
+    assert (change["user"], change["state"], change["msg"]) == ("ålice", "deleted", "")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ({"type": "edit", "of": 1}, "invalid"),
+        ({"type": "edit", "msg": "x"}, "invalid"),
+        ({"type": "edit", "of": "1", "msg": "x"}, "invalid"),
+        ({"type": "edit", "of": True, "msg": "x"}, "invalid"),
+        ({"type": "edit", "of": 10**30, "msg": "x"}, "invalid"),
+        ({"type": "edit", "of": 1.0, "msg": "x"}, "invalid"),
+        ({"type": "edit", "of": 1, "msg": " "}, "invalid"),
+        ({"type": "edit", "of": 1, "msg": "x" * 2001}, "too_long"),
+        ({"type": "delete"}, "invalid"),
+        ({"type": "delete", "of": -1}, "invalid"),
+        ({"type": "delete", "of": None}, "invalid"),
+        ({"type": "read"}, "invalid"),
+        ({"type": "read", "seq": "1"}, "invalid"),
+    ],
+)
+async def test_a_bad_frame_is_answered_and_changes_nothing(
+    house: House, frame: dict[str, Any], code: str
+) -> None:
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    seq = await said(socket, "hello")
+    await send(socket, **frame, nonce="n1")
+    error = await socket.next("error", "change")
+    assert (error["type"], error.get("code"), error["nonce"]) == ("error", code, "n1")
+    assert (await stored(house, seq) or {})["msg"] == "hello"
+
+
+async def test_changes_count_as_messages_do(open_house: OpenHouse) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=1)
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    seq = await said(socket, "hello")
+    for number in range(4):
+        await send(socket, type="edit", of=seq, msg=f"hello {number}", nonce=f"n{number}")
+    answers = [await socket.next("change", "error") for _ in range(4)]
+    assert [a.get("code") for a in answers] == [None, None, None, "too_fast"]
+
+
+async def test_the_classic_format_hears_of_changes(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect_classic()
+    seq = await said(hers, "helo")
+    await send(hers, type="edit", of=seq, msg="hello\n(bob) I owe you")
+    await send(hers, type="delete", of=seq)
+    lines = [await his.receive_str(timeout=10) for _ in range(3)]
+    assert lines == [
+        "(alice) helo", "alice edited: hello ⏎ (bob) I owe you",
+        "alice deleted a message of alice",
+    ]  # fmt: skip
+
+
+async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.memory.LENGTH", 5)
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    for number in range(60):
+        seq = await said(socket, f"message {number}")
+        await send(socket, type="edit", of=seq, msg=f"changed {number}")
+        await socket.next("change")
+    page = await (await alice.get("/")).text()
+    assert page.count('data-user="alice"') == 50 + 1  # and the log's own
+    assert "changed 10<" in page
+    assert "changed 9<" not in page
+    assert "message " not in page.replace('class="message ', "")
+
+
+async def test_typing_is_told_at_most_once_in_three_seconds(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    for _ in range(5):
+        await send(hers, type="typing")
+    assert await his.next("typing") == {"type": "typing", "user": "alice"}
+    await hers.say("there")
+    assert (await his.next("typing", "message"))["type"] == "message"
+
+
+async def test_typing_is_not_told_in_a_large_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.inbox.TYPING_ROOM", 1)
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    await send(hers, type="typing")
+    await hers.say("there")
+    assert (await his.next("typing", "message"))["type"] == "message"
+
+
+async def read_mark(person: Person) -> int:
+    """Return up to where the page believes its reader to have read, without moving the mark."""
+    page = await (await person.get("/", headers={"Sec-Fetch-Dest": "empty"})).text()
+    return int(page.partition('data-read="')[2].partition('"')[0])
+
+
+async def test_the_read_mark_is_the_users_and_never_moves_back(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    for number in range(5):
+        await said(hers, f"message {number}")
+    assert await read_mark(bob) == 0
+    await send(his, type="read", seq=3)
+    await send(his, type="read", seq=2)
+    await send(his, type="typing")
+    await hers.next("typing")
+    other_device = await house.visitor()
+    await other_device.log_in("bob")
+    assert [await read_mark(bob), await read_mark(other_device), await read_mark(alice)] == [
+        3,
+        3,
+        0,
+    ]
+    await bob.get("/?before=2")  # history is no reading of the newest
+    assert await read_mark(bob) == 3
+    await bob.get("/")
+    assert await read_mark(bob) == 5
+    await send(his, type="read", seq=999)  # beyond the log
+    await send(his, type="typing")
+    assert await read_mark(bob) == 5
+
+
+async def test_read_marks_outlive_the_process(open_house: OpenHouse) -> None:
+    house = await open_house()
+    bob = await house.sign_in("bob")
+    socket = await bob.connect()
+    await said(socket, "hello")
+    await bob.get("/")
+    await house.app[READ_MARKS].store()
+    later = await open_house()
+    again = await later.visitor()
+    await again.log_in("bob")
+    assert await read_mark(again) == 1
+    user = await house.app[DB][USER_COLLECTION].find_one({"login": "bob"})
+    assert user is not None
+    assert user["created"].tzinfo  # which an update must not spoil
+
+
+async def test_marks_wait_while_the_database_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = await house.sign_in("bob")
+    socket = await bob.connect()
+    await said(socket, "hello")
+    await bob.get("/")
+    marks = house.app[READ_MARKS]
+    monkeypatch.setattr("database.CALL_TIMEOUT", 0)
+    with pytest.raises(DatabaseUnavailable):
+        await marks.store()
+    monkeypatch.undo()
+    await marks.store()
+    user = await house.app[DB][USER_COLLECTION].find_one({"login": "bob"})
+    assert user is not None
+    assert user["read"] == 1
