@@ -272,12 +272,19 @@ class HistoryPage(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.lines: list[Shown] = []
         self.older: str | None = None  # the path of the page before it
-        self._seq: int | None = None
+        self._messages: dict[int, dict[str, str]] = {}  # by number, the texts of their parts
         self._texts: dict[str, str] = {}
         self._part = ""
         self.feed(html)
+
+    @property
+    def lines(self) -> list[Shown]:
+        """The messages."""
+        return [
+            Shown(seq, texts["message__author"].strip("()"), texts["message__text"])
+            for seq, texts in self._messages.items()
+        ]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Notice where a message begins, each of its parts, and the link to what is older."""
@@ -285,19 +292,17 @@ class HistoryPage(HTMLParser):
         self._part = attributes.get("class") or ""
         if attributes.get("id") == "older":
             self.older = attributes["href"]
-        elif tag == "p":
+        elif seq := attributes.get("data-seq"):
+            self._texts = self._messages[int(seq)] = {}
+        elif tag == "template":
             self._texts = {}
-            self._seq = int(attributes["data-seq"] or 0) if "data-seq" in attributes else None
 
     def handle_data(self, data: str) -> None:
         """Take the text of a part."""
         self._texts[self._part] = self._texts.get(self._part, "") + data
 
     def handle_endtag(self, tag: str) -> None:
-        """Keep a message that is complete."""
-        if tag == "p" and self._seq is not None:
-            author = self._texts["message__author"].removeprefix("(").removesuffix(")")
-            self.lines.append(Shown(self._seq, author, self._texts["message__text"]))
+        """Leave the part."""
         self._part = ""
 
 
