@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run test soak lint browser screenshots bench clean
+.PHONY: run test soak lint browser screenshots lighthouse bench clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -29,6 +29,9 @@ browser: .venv/dev
 
 screenshots: .venv/dev browser
 	$(BIN)/python -m tests.screenshots
+
+lighthouse: .venv/dev browser
+	$(BIN)/python -m tests.lighthouse
 
 bench: .venv/bench
 	$(BIN)/python -m tests.bench
