@@ -32,7 +32,7 @@ from app import create_app
 from app import serving as app_serving
 from database import READY
 from settings import Settings
-from tests.conftest import PASSWORD
+from tests import PASSWORD
 
 PATIENCE = 10_000  # ms until what should have come counts as missing
 

@@ -15,13 +15,15 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from playwright.async_api import Browser
 
 from app import create_app
 from database import READY
 from embedded import embedded_uri
 from settings import ROOT, Settings
+from tests import PASSWORD
+from tests.browser import ChatSite, Visit, chromium, serving, visiting
 
-PASSWORD = "correct horse battery"
 PATIENCE = 10  # seconds until what should have come counts as missing
 
 database_names = (f"test{number}" for number in itertools.count())
@@ -181,3 +183,27 @@ async def open_house(
 async def house(open_house: OpenHouse) -> House:
     """A chat with the default settings, apart from registrations, which are not limited."""
     return await open_house()
+
+
+# One browser serves all tests that need one, so they share its event loop.
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, launched once."""
+    async with chromium() as launched:
+        yield launched
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
+    """A chat where people may talk as fast as a test can."""
+    async with serving(replace(settings, MESSAGES_PER_SECOND=0)) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(browser: Browser) -> AsyncIterator[Visit]:
+    """Let people come; nothing may go wrong in their pages."""
+    async with visiting(browser) as come:
+        yield come

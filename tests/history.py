@@ -18,7 +18,7 @@ import aiohttp
 from chat.entry import Entry
 from database import Database
 from settings import MESSAGE_COLLECTION
-from tests.conftest import PASSWORD
+from tests import PASSWORD
 
 LONGEST_PAUSE = 0.3  # seconds until a client comes back; the page waits longer and longer
 RETRY_PAUSE = 0.2  # seconds until it sends again what could not be saved; the page's is 2 s

@@ -12,7 +12,8 @@ import database
 from auth import limits, passwords
 from database import DB
 from settings import USER_COLLECTION
-from tests.conftest import PASSWORD, House, OpenHouse, Person
+from tests import PASSWORD
+from tests.conftest import House, OpenHouse, Person
 from tests.raw import FormPage
 from tests.test_limits import Clock
 

@@ -2,14 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from chat import wire
@@ -22,46 +20,23 @@ from chat.memory import LENGTH
 from chat.models import Message
 from database import DB
 from settings import MESSAGE_COLLECTION, Settings
+from tests import PASSWORD
 from tests.browser import (
     CONNECTION_LOST,
     REFUSED,
     ChatSite,
     Visit,
     Visitor,
-    chromium,
     serving,
     tls_front,
-    visiting,
 )
-from tests.conftest import PASSWORD, PATIENCE
+from tests.conftest import PATIENCE
 from tests.hostile import HOSTILE
 from tests.process import running_chat
 
-# One browser serves them all, so they share its event loop.
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 GRACE = 0.2  # seconds, in place of five
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, launched once."""
-    async with chromium() as launched:
-        yield launched
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
-    """A chat where people may talk as fast as a test can."""
-    async with serving(replace(settings, MESSAGES_PER_SECOND=0)) as server:
-        yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def visit(browser: Browser) -> AsyncIterator[Visit]:
-    """Let people come; nothing may go wrong in their pages."""
-    async with visiting(browser) as come:
-        yield come
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from chat.journal import JOURNAL
 from database import READY, connect
 from embedded import embedded_uri
 from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
-from tests.conftest import PASSWORD, House, OpenHouse, Person
+from tests import PASSWORD
+from tests.conftest import House, OpenHouse, Person
 
 REFUSED_WITHIN = 5  # seconds, as promised
 

@@ -3,58 +3,31 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, WebSocketRoute, expect
+from playwright.async_api import WebSocketRoute, expect
 
 from auth.sessions import Identity
 from chat import incoming
 from chat.entry import Change, Entry, Unavailable
 from chat.hub import HUB
 from chat.models import Message
-from settings import Settings
+from tests import PASSWORD
 from tests.browser import (
     CONNECTION_LOST,
     ChatSite,
     Visit,
     Visitor,
-    chromium,
-    serving,
-    visiting,
 )
-from tests.conftest import PASSWORD, PATIENCE
+from tests.conftest import PATIENCE
 from tests.process import running_chat
 
-# One browser serves them all, so they share its event loop.
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 A_WHILE = 30_000  # ms; a page may pause for several seconds before it comes back
 A_DAY = 24 * 60 * 60 * 1000  # ms
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, launched once."""
-    async with chromium() as launched:
-        yield launched
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
-    """A chat where people may talk as fast as a test can."""
-    async with serving(replace(settings, MESSAGES_PER_SECOND=0)) as server:
-        yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def visit(browser: Browser) -> AsyncIterator[Visit]:
-    """Let people come; nothing may go wrong in their pages."""
-    async with visiting(browser) as come:
-        yield come
 
 
 SaveFirst = Callable[[Identity, str, str | None], Any]

@@ -17,7 +17,8 @@ import aiohttp
 import pytest
 
 from settings import ROOT
-from tests.conftest import PASSWORD, Socket
+from tests import PASSWORD
+from tests.conftest import Socket
 from tests.process import Chat, free_port, running_chat
 
 ENDS_WITHIN = 5  # seconds, as promised

@@ -20,7 +20,8 @@ from auth.cookies import secret_keys
 from auth.sessions import SESSIONS, Identity
 from database import DB, DatabaseUnavailable, Document
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
-from tests.conftest import PASSWORD, PATIENCE, House, OpenHouse, Person
+from tests import PASSWORD
+from tests.conftest import PATIENCE, House, OpenHouse, Person
 from tests.raw import ask
 from tests.test_accounts import signed_in_as
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from settings import ROOT
-from tests.conftest import PASSWORD
+from tests import PASSWORD
 from tests.process import free_port
 
 SERVER_CORE, LOAD_CORE = 0, 1
