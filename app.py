@@ -14,12 +14,14 @@ import aiohttp_session
 import jinja2
 from aiohttp import web
 
+from auth.account import LEAVING
+from auth.attempts import LIMITS, AttemptLimits
 from auth.cookies import SessionCookie, secret_keys
 from auth.forms import BODY_LIMIT
 from auth.passwords import HASHER, hasher_ctx
 from auth.sessions import SESSIONS, sessions_ctx
-from auth.views import LIMITS, AttemptLimits
 from chat import wire
+from chat.authors import disown
 from chat.hub import HUB, hub_ctx
 from chat.inbox import inbox_ctx
 from chat.journal import JOURNAL, journal_ctx
@@ -41,15 +43,10 @@ SHUTDOWN_TIMEOUT = 1  # seconds for requests under way, after every socket has b
 def create_app(settings: Settings) -> web.Application:
     """Return the application; what it holds open, it opens when it is started."""
     storage = SessionCookie(secret_keys(settings), secure=settings.SECURE_COOKIES)
+    session = aiohttp_session.session_middleware(storage)
     app = web.Application(
         client_max_size=BODY_LIMIT,
-        middlewares=[
-            error_pages,
-            guard,
-            aiohttp_session.session_middleware(storage),
-            authorize,
-            db_handler,
-        ],
+        middlewares=[error_pages, guard, session, authorize, db_handler],
     )
     app[SETTINGS] = settings
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)
@@ -85,6 +82,7 @@ async def serve_ctx(app: web.Application) -> AsyncIterator[None]:
     """Connect the parts, and keep their work going while the application runs."""
     app[JOURNAL].listeners.append(app[HUB].deliver)
     app[SESSIONS].listeners.append(app[HUB].close_session)
+    app[LEAVING] = (disown,)
     tasks = [
         asyncio.create_task(open_journal(app)),
         asyncio.create_task(app[SESSIONS].watch(app[HUB].sessions)),

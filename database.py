@@ -138,8 +138,10 @@ async def create_indexes(db: Database) -> None:
     for collection, field, options in (
         (MESSAGE_COLLECTION, "seq", {"unique": True}),
         (MESSAGE_COLLECTION, "key", {"unique": True}),
+        (MESSAGE_COLLECTION, "user_id", {}),
         (USER_COLLECTION, "login_key", {"unique": True}),
         (USER_COLLECTION, "email_key", {"unique": True}),
+        (SESSION_COLLECTION, "user_id", {}),
         (SESSION_COLLECTION, "expires", {"expireAfterSeconds": 0}),
     ):
         async with upkeep():

@@ -4,7 +4,16 @@ from aiohttp import web
 from aiohttp.abc import AbstractView
 from aiohttp.typedefs import Handler
 
+from auth.account import (
+    Account,
+    ChangePassword,
+    DeleteAccount,
+    EndSession,
+    SignOutEverywhere,
+)
+from auth.ban import Ban
 from auth.views import Login, SignIn, SignOut
+from chat.authors import OwnMessages
 from chat.views import ChatList, WebSocket
 from database import is_reachable
 from settings import ROOT
@@ -24,6 +33,13 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("*", "/login", Login, "login"),
     ("*", "/signin", SignIn, "signin"),
     ("*", "/signout", SignOut, "signout"),
+    ("GET", "/account", Account, "account"),
+    ("POST", "/account/password", ChangePassword, "change_password"),
+    ("POST", "/account/session", EndSession, "end_session"),
+    ("POST", "/account/signout", SignOutEverywhere, "signout_everywhere"),
+    ("POST", "/account/delete", DeleteAccount, "delete_account"),
+    ("GET", "/account/messages.jsonl", OwnMessages, "own_messages"),
+    ("POST", "/ban", Ban, "ban"),
     ("GET", "/healthz", healthz, "healthz"),
 ]
 

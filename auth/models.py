@@ -50,16 +50,40 @@ class User:
         async with deadline():
             return await self.collection.find_one({field: fold(name)})
 
+    async def get(self, user_id: str) -> Document | None:
+        """Return the account with this id."""
+        async with deadline():
+            return await self.collection.find_one({"_id": ObjectId(user_id)})
+
     async def check_user(self, user: Document | None, password: str, hasher: Hasher) -> bool:
         """Tell whether the password is the user's; takes as long for nobody. Raises Busy."""
         if not await hasher.matches(password, user["password"] if user else None):
             return False
         if user and is_outdated(user["password"]):
             with suppress(Busy, DatabaseUnavailable):  # another log-in will do it
-                change = {"$set": {"password": await hasher.hash(password)}}
-                async with deadline():
-                    await self.collection.update_one({"_id": user["_id"]}, change)
+                await self.change_password(user, password, hasher)
         return True
+
+    async def change_password(self, user: Document, password: str, hasher: Hasher) -> None:
+        """Give an account another password. Raises Busy."""
+        phc = await hasher.hash(password)
+        await self._set(user, password=phc)
+        user["password"] = phc
+
+    async def is_current(self, user: Document) -> bool:
+        """Tell whether the account is still there, with the password that was read."""
+        async with deadline():
+            stored = await self.collection.find_one({"_id": user["_id"]}, {"password": 1})
+        return stored is not None and stored["password"] == user["password"]
+
+    async def ban(self, user: Document) -> None:
+        """Keep an account from being used, until somebody unsets `banned`."""
+        await self._set(user, banned=True)
+
+    async def delete(self, user: Document) -> None:
+        """Remove an account; its login is free for somebody else."""
+        async with deadline():
+            await self.collection.delete_one({"_id": user["_id"]})
 
     async def create_user(self, login: str, email: str, password: str, hasher: Hasher) -> Document:
         """Store a new account and return it. Raises BadLogin, BadEmail, UserExists, Busy."""
@@ -94,3 +118,7 @@ class User:
             for user in users
             if not user.get("banned")
         }
+
+    async def _set(self, user: Document, **fields: str | bool) -> None:
+        async with deadline():
+            await self.collection.update_one({"_id": user["_id"]}, {"$set": fields})

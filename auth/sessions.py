@@ -80,11 +80,12 @@ class Sessions:
         known = self._known.get(session_id)
         return known is not None and known[1] is None
 
-    async def end(self, session_id: str) -> None:
-        """Delete a session, and so make its cookie worth nothing. Raises DatabaseUnavailable."""
+    async def end(self, *session_ids: str) -> None:
+        """Delete sessions, and so make their cookies worth nothing. Raises DatabaseUnavailable."""
         async with deadline():
-            await self.collection.delete_one({"_id": session_id})
-        self._forget(session_id)
+            await self.collection.delete_many({"_id": {"$in": session_ids}})
+        for session_id in session_ids:
+            self._forget(session_id)
 
     async def watch(self, live: Callable[[], Iterable[str]]) -> None:
         """Find out, for ever, which of the live sessions have ended elsewhere or run out."""
@@ -183,6 +184,7 @@ async def set_session(request: web.Request, user_id: str, login: str) -> None:
     identity = await request.app[SESSIONS].create(user_id, login, agent)
     if IDENTITY in request:
         await request.app[SESSIONS].end(request[IDENTITY].session_id)
+    request[IDENTITY] = identity
     session = await new_session(request)
     session["user"] = user_id
     session["id"] = identity.session_id

@@ -6,52 +6,16 @@ from typing import NoReturn
 import aiohttp_jinja2
 from aiohttp import web
 
+from auth.attempts import LIMITS, is_proven
 from auth.forms import FormError, error_response, read_form
-from auth.limits import Limit, client_address
-from auth.models import BadEmail, BadLogin, User, UserExists, fold
+from auth.limits import client_address
+from auth.models import BadEmail, BadLogin, User, UserExists
 from auth.passwords import HASHER, Busy, WeakPassword, check_strength
 from auth.sessions import IDENTITY, clear_session, set_session
-from database import DB, DatabaseUnavailable
+from database import DB, DatabaseUnavailable, Document
 
 NAME_LENGTH = 254  # characters of a login or e-mail address at the log-in form
-
-FIVE_MINUTES = 300
-
-
-class AttemptLimits:
-    """How often an account and an address may fail to log in, and an address register."""
-
-    def __init__(self, registrations_per_hour: int) -> None:
-        self._by_both = Limit(5, FIVE_MINUTES)
-        self._by_account = Limit(50, FIVE_MINUTES)
-        self._by_address = Limit(20, FIVE_MINUTES)
-        self.registrations = Limit(registrations_per_hour, 3600)
-
-    def take(self, account: str, address: str) -> float:
-        """Count an attempt to log in and return 0, or return the seconds to wait."""
-        counted: list[tuple[Limit, str]] = []
-        for limit, key in self._counters(account, address):
-            if wait := limit.take(key):
-                for earlier, its_key in counted:
-                    earlier.give_back(its_key)
-                return wait
-            counted.append((limit, key))
-        return 0.0
-
-    def give_back(self, account: str, address: str) -> None:
-        """Uncount an attempt that did not fail."""
-        for limit, key in self._counters(account, address):
-            limit.give_back(key)
-
-    def _counters(self, account: str, address: str) -> list[tuple[Limit, str]]:
-        return [
-            (self._by_address, address),
-            (self._by_account, account),
-            (self._by_both, f"{account} {address}"),
-        ]
-
-
-LIMITS = web.AppKey("limits", AttemptLimits)
+WRONG = "Wrong login or password"
 
 
 def redirect(request: web.Request, route_name: str) -> NoReturn:
@@ -77,8 +41,13 @@ class AccountForm(web.View):
         form: dict[str, str] = {}
         try:
             form = await read_form(self.request)
-            user_id, login = await self.accept(form)
-            await set_session(self.request, user_id, login)
+            user = await self.accept(form)
+            await set_session(self.request, str(user["_id"]), user["login"])
+            # Whoever changes a stolen password ends the sessions there are: not one that is
+            # begun meanwhile, with the old one.
+            if not await User(self.request.app[DB]).is_current(user):
+                await clear_session(self.request)
+                raise FormError(401, WRONG, "password")
         except FormError as error:
             return self.refuse(form, error)
         except Busy:
@@ -89,8 +58,8 @@ class AccountForm(web.View):
         redirect(self.request, "main")
 
     @abstractmethod
-    async def accept(self, form: dict[str, str]) -> tuple[str, str]:
-        """Return the id and login of whom the form signs in. Raises FormError."""
+    async def accept(self, form: dict[str, str]) -> Document:
+        """Return the account that the form signs in to. Raises FormError."""
 
     def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
         """Answer with the form and what is wrong with it."""
@@ -102,27 +71,19 @@ class Login(AccountForm):
 
     template = "auth/login.html"
 
-    async def accept(self, form: dict[str, str]) -> tuple[str, str]:
-        """Check the password, after counting the attempt: guesses in parallel count too."""
+    async def accept(self, form: dict[str, str]) -> Document:
+        """Check the password, and only then tell that an account is banned."""
         name, password = form.get("login", "").strip(), form.get("password", "")
         if not name or not password:
             raise FormError(400, "Please fill all fields", "password" if name else "login")
         if len(name) > NAME_LENGTH:
             raise FormError(400, "That is too long for a login or an address", "login")
-        users, limits = User(self.request.app[DB]), self.request.app[LIMITS]
-        user = await users.find(name)
-        counted = str(user["_id"]) if user else fold(name), client_address(self.request)
-        if wait := limits.take(*counted):
-            raise FormError(429, "Too many attempts, please wait", "password", wait)
-        is_right = None
-        try:
-            is_right = await users.check_user(user, password, self.request.app[HASHER])
-        finally:
-            if is_right is not False:  # it is right, or was never checked
-                limits.give_back(*counted)
-        if not is_right or user is None:
-            raise FormError(401, "Wrong login or password", "password")
-        return str(user["_id"]), user["login"]
+        user = await User(self.request.app[DB]).find(name)
+        if not await is_proven(self.request, user, name, password, "password") or user is None:
+            raise FormError(401, WRONG, "password")
+        if user.get("banned"):
+            raise FormError(403, "This account has been banned", "login")
+        return user
 
 
 class SignIn(AccountForm):
@@ -130,7 +91,7 @@ class SignIn(AccountForm):
 
     template = "auth/sign.html"
 
-    async def accept(self, form: dict[str, str]) -> tuple[str, str]:
+    async def accept(self, form: dict[str, str]) -> Document:
         """Check the fields, count the registration, store the account."""
         for field in ("login", "email", "password", "password2"):
             if not form.get(field, "").strip():
@@ -147,7 +108,7 @@ class SignIn(AccountForm):
             if wait := registrations.take(address):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
             users = User(self.request.app[DB])
-            user = await users.create_user(login, email, password, self.request.app[HASHER])
+            return await users.create_user(login, email, password, self.request.app[HASHER])
         except WeakPassword as error:
             raise FormError(400, str(error), "password") from None
         except (BadLogin, BadEmail) as error:
@@ -159,7 +120,6 @@ class SignIn(AccountForm):
         except (Busy, DatabaseUnavailable):
             registrations.give_back(address)
             raise
-        return str(user["_id"]), user["login"]
 
 
 class SignOut(web.View):

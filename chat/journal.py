@@ -44,7 +44,7 @@ class Journal:
         self.memory = Memory()  # what is delivered
         self.listeners: list[Callable[[Sequence[Entry | Change]], None]] = []
         self._collection = collection
-        self._waiting: dict[str, Draft] = {}  # by key, in the order they came
+        self.waiting: dict[str, Draft] = {}  # by key, in the order they came
         self._places = asyncio.Semaphore(PLACES)
         self._work = asyncio.Event()  # something waits, or it is time to look
         self._closed = False
@@ -68,16 +68,16 @@ class Journal:
         async with self._places:
             if stored := self.memory.find(key):
                 return stored
-            if draft := self._waiting.get(key):
+            if draft := self.waiting.get(key):
                 return await asyncio.shield(draft.stored)
             if self._closed:
                 raise Unavailable
-            draft = self._waiting[key] = Draft(key, user, user_id, msg, of)
+            draft = self.waiting[key] = Draft(key, user, user_id, msg, of)
             self._work.set()
             try:
                 return await draft.stored
             finally:
-                self._waiting.pop(key, None)
+                self.waiting.pop(key, None)
 
     async def run(self) -> None:
         """Write what waits, for ever, and look for what other processes wrote."""
@@ -88,9 +88,9 @@ class Journal:
     async def drain(self) -> None:
         """Take no more, and wait until what waits is stored, at most DRAIN_TIMEOUT seconds."""
         self._closed = True
-        if waiting := [draft.stored for draft in self._waiting.values()]:
+        if waiting := [draft.stored for draft in self.waiting.values()]:
             await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
-            for draft in self._waiting.values():
+            for draft in self.waiting.values():
                 draft.give_up()
             await asyncio.sleep(0)  # so that its senders are told before their sockets close
 
@@ -100,7 +100,7 @@ class Journal:
         last_poll = clock()
         while True:
             await asyncio.sleep(min(LOOK_EVERY, POLL_EVERY))
-            for draft in self._waiting.values():
+            for draft in self.waiting.values():
                 if draft.since + PATIENCE < clock():
                     draft.give_up()
             if last_poll + POLL_EVERY <= clock():
@@ -112,7 +112,7 @@ class Journal:
             await self._work.wait()
             self._work.clear()
             await asyncio.sleep(GATHER)
-            waiting = [draft for draft in self._waiting.values() if not draft.stored.done()]
+            waiting = [draft for draft in self.waiting.values() if not draft.stored.done()]
             drafts = waiting[:BATCH]
             try:
                 if drafts:
@@ -125,7 +125,7 @@ class Journal:
                 log.exception("the journal failed, and goes on")
                 for draft in drafts:
                     draft.give_up()
-            if self._waiting:
+            if self.waiting:
                 self._work.set()
 
     async def _store(self, drafts: list[Draft]) -> None:
@@ -180,7 +180,7 @@ class Journal:
         for listener in self.listeners:
             listener(entries)
         for entry in entries:
-            draft = self._waiting.pop(entry.key, None)
+            draft = self.waiting.pop(entry.key, None)
             if draft and not draft.stored.done():
                 draft.stored.set_result(entry)
 

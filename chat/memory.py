@@ -36,6 +36,18 @@ class Memory:
             return None
         return [entry for entry in self.entries if entry.seq > seq]
 
+    def rename(self, user_id: str, user: str) -> None:
+        """Give another name to the author of whatever somebody wrote or changed."""
+        for index, entry in enumerate(self.entries):
+            if isinstance(entry, Change):
+                if entry.message.user_id == user_id:
+                    entry = entry._replace(message=entry.message._replace(user=user))
+                if entry.key.startswith(f"{user_id}:"):
+                    entry = entry._replace(user=user)
+            elif entry.user_id == user_id:
+                entry = entry._replace(user=user)
+            self.entries[index] = self._by_key[entry.key] = entry
+
     def _revise(self, message: Entry) -> None:
         """Forget how a message read before: nobody who resumes may see that."""
         for index, entry in enumerate(self.entries):

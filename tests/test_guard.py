@@ -79,7 +79,23 @@ async def test_signing_out_by_get_is_guarded_like_a_post(
     assert ("Set-Cookie" in response.headers) is passes
 
 
-@pytest.mark.parametrize("path", ["/login", "/signin", "/signout", "/", "/nowhere", "/healthz"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/login",
+        "/signin",
+        "/signout",
+        "/",
+        "/account",
+        "/account/password",
+        "/account/session",
+        "/account/signout",
+        "/account/delete",
+        "/ban",
+        "/nowhere",
+        "/healthz",
+    ],
+)
 async def test_no_unsafe_method_passes_from_another_site(house: House, path: str) -> None:
     origin = "Origin: https://evil.example"
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
@@ -298,6 +314,10 @@ EVERYWHERE = [
     ("GET", "/ws", 400),
     ("POST", "/login", 415),
     ("POST", "/", 415),
+    ("GET", "/account", 200),
+    ("GET", "/account/messages.jsonl", 200),
+    ("POST", "/account/password", 415),
+    ("POST", "/ban", 415),
 ]
 
 
@@ -441,6 +461,8 @@ async def test_an_unknown_path_comes_back_as_text_only(house: House) -> None:
         ("PROPFIND", "/signin", {"GET", "HEAD", "POST"}),
         ("PUT", "/signout", {"GET", "HEAD", "POST"}),
         ("POST", "/ws", {"GET"}),
+        ("GET", "/account/password", {"POST"}),
+        ("GET", "/ban", {"POST"}),
         ("POST", "/healthz", {"GET", "HEAD"}),
         ("POST", "/static/js/main.js", {"GET", "HEAD"}),
     ],

@@ -538,7 +538,7 @@ class Fault:
     """A collection that deletes nothing."""
 
     def __init__(self, fail: Any) -> None:
-        self.delete_one = fail
+        self.delete_many = fail
 
 
 @pytest.mark.parametrize("login", ["alice", "bob"])

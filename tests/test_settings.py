@@ -67,6 +67,9 @@ def test_without_any_variable_the_chat_runs_on_this_machine_only(tmp_path: Path)
         ("MESSAGES_PER_SECOND", "0", "MESSAGES_PER_SECOND", 0),
         ("SOCKETS_PER_USER", "3", "SOCKETS_PER_USER", 3),
         ("REGISTRATIONS_PER_HOUR", "1000", "REGISTRATIONS_PER_HOUR", 1000),
+        ("MODERATORS", "alice", "MODERATORS", ("alice",)),
+        ("MODERATORS", " alice,Боб ", "MODERATORS", ("alice", "Боб")),
+        ("MODERATORS", " ", "MODERATORS", ()),
     ],
 )
 def test_a_good_value_is_taken(
@@ -117,6 +120,9 @@ def test_a_relative_folder_for_data_lies_beside_the_chat(
         ("MESSAGES_PER_SECOND", "-5", "whole number"),
         ("SOCKETS_PER_USER", "1.5", "whole number"),
         ("REGISTRATIONS_PER_HOUR", "∞", "whole number"),
+        ("MODERATORS", "alice,", "list logins"),
+        ("MODERATORS", "alice bob", "list logins"),
+        ("MODERATORS", "alice@example.com", "list logins"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_its_name_and_a_remedy(

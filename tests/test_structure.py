@@ -17,6 +17,8 @@ FLOORS = {
     "app": 4,
     "routes": 3,
     "middlewares": 3,
+    "auth.account": 2,
+    "auth.ban": 2,
     "auth.views": 2,
     "chat.views": 2,
     **dict.fromkeys(

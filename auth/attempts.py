@@ -1,0 +1,67 @@
+"""Proving a password, and how often somebody may fail to."""
+
+from aiohttp import web
+
+from auth.forms import FormError
+from auth.limits import Limit, client_address
+from auth.models import User, fold
+from auth.passwords import HASHER
+from database import DB, Document
+
+FIVE_MINUTES = 300
+
+
+class AttemptLimits:
+    """How often an account and an address may fail to log in, and an address register."""
+
+    def __init__(self, registrations_per_hour: int) -> None:
+        self._by_both = Limit(5, FIVE_MINUTES)
+        self._by_account = Limit(50, FIVE_MINUTES)
+        self._by_address = Limit(20, FIVE_MINUTES)
+        self.registrations = Limit(registrations_per_hour, 3600)
+
+    def take(self, account: str, address: str) -> float:
+        """Count an attempt to log in and return 0, or return the seconds to wait."""
+        counted: list[tuple[Limit, str]] = []
+        for limit, key in self._counters(account, address):
+            if wait := limit.take(key):
+                for earlier, its_key in counted:
+                    earlier.give_back(its_key)
+                return wait
+            counted.append((limit, key))
+        return 0.0
+
+    def give_back(self, account: str, address: str) -> None:
+        """Uncount an attempt that did not fail."""
+        for limit, key in self._counters(account, address):
+            limit.give_back(key)
+
+    def _counters(self, account: str, address: str) -> list[tuple[Limit, str]]:
+        return [
+            (self._by_address, address),
+            (self._by_account, account),
+            (self._by_both, f"{account} {address}"),
+        ]
+
+
+LIMITS = web.AppKey("limits", AttemptLimits)
+
+
+async def is_proven(
+    request: web.Request, user: Document | None, name: str, password: str, field: str
+) -> bool:
+    """Tell whether the password is the user's, after counting the attempt.
+
+    Guesses in parallel count too. Raises FormError beside the field, Busy.
+    """
+    limits = request.app[LIMITS]
+    counted = str(user["_id"]) if user else fold(name), client_address(request)
+    if wait := limits.take(*counted):
+        raise FormError(429, "Too many attempts, please wait", field, wait)
+    is_right = None
+    try:
+        is_right = await User(request.app[DB]).check_user(user, password, request.app[HASHER])
+    finally:
+        if is_right is not False:  # it is right, or was never checked
+            limits.give_back(*counted)
+    return is_right

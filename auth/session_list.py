@@ -1,0 +1,116 @@
+"""The sessions of one user: where somebody is signed in, to look at and to end."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from auth.sessions import LOOK_UP_AT_ONCE, Identity, Sessions
+from database import Document, deadline
+
+SHOWN = 100  # sessions, the newest: as many as anybody will look through
+DONE_FOR = 30  # seconds that the page says what was done
+AGENT_CUT = 60  # characters shown of a browser that is not known
+
+# The first that fits: most browsers also name those they descend from.
+BROWSERS = {
+    "Edg": "Edge",
+    "OPR/": "Opera",
+    "SamsungBrowser/": "Samsung Internet",
+    "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
+    "Chrome/": "Chrome",
+    "CriOS/": "Chrome",
+    "Safari/": "Safari",
+}
+SYSTEMS = {
+    "Windows": "Windows",
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Mac OS X": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A session as its owner sees it."""
+
+    session_id: str
+    began: datetime
+    seen: datetime
+    browser: str
+    is_this: bool  # the one that is asking
+
+    @property
+    def mark(self) -> str:
+        """A name for the session that may stand in a page: the id itself is a secret."""
+        return sha256(self.session_id.encode()).hexdigest()[:16]
+
+
+class SessionList:
+    """The sessions of whom an identity belongs to. Every method may raise DatabaseUnavailable."""
+
+    def __init__(self, sessions: Sessions, identity: Identity) -> None:
+        self._sessions = sessions
+        self._identity = identity
+
+    async def read(self) -> tuple[list[ListedSession], str]:
+        """Return those that last, the newest first, and what was just done in this one."""
+        now = datetime.now(UTC)
+        async with deadline():
+            own = self._sessions.collection.find({"user_id": self._identity.user_id})
+            documents = await own.sort("created", -1).limit(SHOWN).to_list(None)
+        done = ""
+        for document in documents:
+            if self._is_this(document) and document.get("done_at", 0) > time.time() - DONE_FOR:
+                done = document["done"]
+        return [self._listed(document) for document in documents if document["expires"] > now], done
+
+    async def note(self, done: str) -> None:
+        """Note what was done, where no link can claim it: with the session."""
+        this = {"_id": self._identity.session_id}
+        async with deadline():
+            await self._sessions.collection.update_one(
+                this, {"$set": {"done": done, "done_at": int(time.time())}}
+            )
+
+    async def end_others(self) -> None:
+        """End all but the one that is asking."""
+        await end_sessions(self._sessions, self._identity.user_id, [self._identity.session_id])
+
+    def _is_this(self, document: Document) -> bool:
+        return bool(document["_id"] == self._identity.session_id)
+
+    def _listed(self, document: Document) -> ListedSession:
+        return ListedSession(
+            session_id=document["_id"],
+            began=document["created"],
+            seen=datetime.fromtimestamp(document["seen"], UTC),
+            browser=describe(document["agent"]),
+            is_this=self._is_this(document),
+        )
+
+
+async def end_sessions(sessions: Sessions, user_id: str, keep: Sequence[str] = ()) -> None:
+    """End every session of a user but those to keep. Raises DatabaseUnavailable."""
+    while True:
+        async with deadline():
+            own = sessions.collection.find({"user_id": user_id}, {"_id": 1})
+            documents = await own.limit(LOOK_UP_AT_ONCE).to_list(None)
+        ids = [document["_id"] for document in documents if document["_id"] not in keep]
+        if not ids:
+            return
+        await sessions.end(*ids)
+
+
+def describe(agent: str) -> str:
+    """Return a User-Agent in words, as in "Firefox on Linux", or cut."""
+    browser = next((name for part, name in BROWSERS.items() if part in agent), None)
+    system = next((name for part, name in SYSTEMS.items() if part in agent), None)
+    if browser and system:
+        return f"{browser} on {system}"
+    return agent[:AGENT_CUT] or "A browser without a name"
