@@ -180,7 +180,8 @@ async def set_session(request: web.Request, user_id: str, login: str) -> None:
 
     Raises DatabaseUnavailable.
     """
-    agent = request.headers.get("User-Agent", "")
+    # Headers may hold any bytes, a document none that are no UTF-8.
+    agent = request.headers.get("User-Agent", "").encode(errors="replace").decode()
     identity = await request.app[SESSIONS].create(user_id, login, agent)
     if IDENTITY in request:
         await request.app[SESSIONS].end(request[IDENTITY].session_id)

@@ -479,7 +479,17 @@ async def test_an_unknown_method_gets_a_friendly_page(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/?before=2", "/login", "/signin", "/healthz", "/static/js/main.js", "/nowhere"]
+    "path",
+    [
+        "/",
+        "/?before=2",
+        "/login",
+        "/signin",
+        "/account",
+        "/healthz",
+        "/static/js/main.js",
+        "/nowhere",
+    ],
 )
 @pytest.mark.parametrize("signed_in", [True, False])
 async def test_head_answers_like_get_without_a_body(

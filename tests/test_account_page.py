@@ -1,0 +1,115 @@
+"""The account's page in Chromium: by keyboard alone, on a phone, and without scripts."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from settings import Settings
+from tests.browser import REFUSED, ChatSite, Visit, Visitor, chromium, serving, visiting
+from tests.conftest import PASSWORD
+
+# One browser serves them all, so they share its event loop.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NEW = "a new password"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, launched once."""
+    async with chromium() as launched:
+        yield launched
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
+    """A chat."""
+    async with serving(settings) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(browser: Browser) -> AsyncIterator[Visit]:
+    """Let people come; nothing may go wrong in their pages."""
+    async with visiting(browser) as come:
+        yield come
+
+
+async def log_in(visitor: Visitor, login: str) -> None:
+    """Log in to an account that is there, and open its page."""
+    form = {"login": login, "password": PASSWORD}
+    response = await visitor.context.request.post(f"{visitor.url}/login", form=form)
+    assert response.ok
+    await visitor.open("/account")
+
+
+async def test_the_password_is_changed_by_keyboard_alone(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    keyboard, page = alice.page.keyboard, alice.page
+    account = page.get_by_role("link", name="Account of alice")
+    await expect(account).to_have_text("alice")
+    for _ in range(10):
+        await keyboard.press("Shift+Tab")
+        if await account.evaluate("link => link === document.activeElement"):
+            break
+    await keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Account of alice")).to_be_visible()
+    for _ in range(10):
+        await keyboard.press("Tab")
+        if await page.locator("#old").evaluate("field => field === document.activeElement"):
+            break
+    for text in (PASSWORD, NEW, "something else"):
+        await keyboard.type(text)
+        await keyboard.press("Tab")
+    alice.tolerates = REFUSED
+    await keyboard.press("Enter")
+    await expect(page.locator("#password2")).to_be_focused()
+    await expect(alice.error).to_have_text("Passwords must be the same")
+    await page.locator("#old").focus()
+    for text in (PASSWORD, NEW, NEW):
+        await keyboard.type(text)
+        await keyboard.press("Tab")
+    await keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("Your password is changed")
+
+
+@pytest.mark.parametrize("options", [{}, {"java_script_enabled": False}], ids=["live", "plain"])
+async def test_a_session_is_ended_from_a_narrow_phone(
+    chat: ChatSite, visit: Visit, options: dict[str, bool]
+) -> None:
+    at_home = await visit(chat.url, "alice")
+    phone = await visit(
+        chat.url, viewport={"width": 320, "height": 640}, user_agent="M" * 200, **options
+    )
+    await log_in(phone, "alice")
+    sessions = phone.page.get_by_role("region", name="Where you are signed in")
+    await expect(sessions.get_by_role("listitem")).to_have_count(2)
+    assert not await phone.is_too_wide()
+    for button in await phone.page.get_by_role("button").all():
+        box = await button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+    await sessions.get_by_role("button", description="Chrome on Linux").click()
+    await expect(phone.page.get_by_role("status")).to_have_text("The session has ended.")
+    await expect(sessions.get_by_role("listitem")).to_have_count(1)
+    await expect(at_home.page).to_have_url(f"{chat.url}/login")
+
+
+async def test_an_account_is_deleted_without_scripts(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    bob = await visit(chat.url, "bob")
+    await alice.post("I will be gone")
+    await expect(bob.messages).to_contain_text("alice")
+    await alice.open("/account")
+    alice.tolerates = REFUSED
+    for password, error in (("not the password", "Wrong password"), (PASSWORD, "")):
+        await alice.fill(confirm=password)
+        await alice.page.get_by_role("button", name="Delete account").click()
+        if error:
+            await expect(alice.error).to_have_text(error)
+            await expect(alice.page.locator("#confirm")).to_have_accessible_description(error)
+    await expect(alice.page).to_have_url(f"{chat.url}/login")
+    await bob.page.reload()
+    await expect(bob.messages).to_contain_text("deleted user")
