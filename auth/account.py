@@ -59,8 +59,8 @@ class Account(AccountPage):
     head = get
 
 
-class AccountForm(AccountPage):
-    """A form of the page."""
+class AccountAction(AccountPage):
+    """What one of the page's forms does."""
 
     async def post(self) -> web.Response:
         """Do what the form is for, or say in the page what is wrong."""
@@ -90,7 +90,7 @@ class AccountForm(AccountPage):
         return user
 
 
-class ChangePassword(AccountForm):
+class ChangePassword(AccountAction):
     """Change the password, and end all other sessions: a thief's may be among them."""
 
     async def act(self, form: dict[str, str]) -> str:
@@ -112,7 +112,7 @@ class ChangePassword(AccountForm):
         return "account"
 
 
-class EndSession(AccountForm):
+class EndSession(AccountAction):
     """End one session."""
 
     async def act(self, form: dict[str, str]) -> str:
@@ -129,7 +129,7 @@ class EndSession(AccountForm):
         return "account"
 
 
-class SignOutEverywhere(AccountForm):
+class SignOutEverywhere(AccountAction):
     """End every session."""
 
     async def act(self, form: dict[str, str]) -> str:
@@ -139,7 +139,7 @@ class SignOutEverywhere(AccountForm):
         return "login"
 
 
-class DeleteAccount(AccountForm):
+class DeleteAccount(AccountAction):
     """Delete the account; what it said stays, without its name."""
 
     async def act(self, form: dict[str, str]) -> str:

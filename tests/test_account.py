@@ -235,7 +235,7 @@ APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
             "Safari on macOS",
         ),
         (
-            f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) {APPLE} CriOS/140.0 Safari/604",
+            f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) {APPLE} CriOS/140 Safari/604",
             "Chrome on iPhone",
         ),
         ("curl/8.5.0", "curl/8.5.0"),

@@ -39,8 +39,9 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
 
 async def log_in(visitor: Visitor, login: str) -> None:
     """Log in to an account that is there, and open its page."""
-    form = {"login": login, "password": PASSWORD}
-    response = await visitor.context.request.post(f"{visitor.url}/login", form=form)
+    response = await visitor.context.request.post(
+        f"{visitor.url}/login", form={"login": login, "password": PASSWORD}
+    )
     assert response.ok
     await visitor.open("/account")
 
