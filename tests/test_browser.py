@@ -690,6 +690,26 @@ async def test_a_refused_message_without_scripts_is_kept_in_the_field(
     await expect(alice.field).to_have_value("x" * 2001)
 
 
+async def test_a_message_is_edited_and_deleted_without_scripts(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    await alice.post("helo")
+    await alice.open()
+    await alice.page.get_by_role("link", name="Change").click()
+    await expect(alice.page.get_by_label("Text")).to_have_value("helo")
+    await alice.page.get_by_label("Text").fill("hello")
+    await alice.page.get_by_role("button", name="Save").click()
+    await expect(alice.page).to_have_url(f"{alice.url}/")
+    await expect(alice.texts).to_have_text(["hello"])
+    await expect(alice.log.locator(".message__state")).to_have_text("edited")
+    await alice.page.get_by_role("link", name="Change").click()
+    await alice.page.get_by_role("button", name="Delete").click()
+    await expect(alice.texts).to_have_text([""])
+    await expect(alice.log.locator(".message__state")).to_have_text("deleted")
+    await expect(alice.page.get_by_role("link", name="Change")).to_have_count(0)
+
+
 # What must never happen
 
 

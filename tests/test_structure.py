@@ -21,6 +21,7 @@ FLOORS = {
     "auth.ban": 2,
     "auth.views": 2,
     "chat.views": 2,
+    "chat.correction": 2,
     **dict.fromkeys(
         [
             "chat.wire",

@@ -1,0 +1,262 @@
+"""Correcting a message by its page: for its author a while, for moderators always."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chat.entry import Unavailable
+from chat.journal import JOURNAL
+from chat.models import Message
+from database import DatabaseUnavailable
+from tests.conftest import House, OpenHouse, Person
+from tests.hostile import HOSTILE
+from tests.raw import FormPage
+
+TOO_LATE = "This message can&#39;t be changed any more"
+
+
+@pytest.fixture
+async def moderated(open_house: OpenHouse) -> House:
+    """A chat with a moderator."""
+    return await open_house(MODERATORS=("Mona",), MESSAGES_PER_SECOND=0)
+
+
+async def page_of(person: Person, path: str, status: int = 200) -> str:
+    """Return a page."""
+    response = await person.get(path)
+    assert response.status == status
+    return await response.text()
+
+
+async def say(person: Person, *texts: str) -> None:
+    """Post messages."""
+    for text in texts:
+        assert (await person.post("/", {"msg": text})).status == 303
+
+
+async def edit(person: Person, seq: int, msg: str, **fields: str) -> Any:
+    """Give a message another text."""
+    return await person.post(f"/message/{seq}", {"action": "edit", "msg": msg, **fields})
+
+
+async def delete(person: Person, seq: int, **fields: str) -> Any:
+    """Take a message's text away."""
+    return await person.post(f"/message/{seq}", {"action": "delete", **fields})
+
+
+async def test_the_author_edits_a_message_and_everybody_reads_it_changed(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    await say(alice, "helo")
+    socket = await bob.connect()
+    assert 'href="/message/1"' in await page_of(alice, "/")
+    assert ">\nhelo</textarea>" in await page_of(alice, "/message/1")
+    response = await edit(alice, 1, "hello\r\nyou")
+    assert (response.status, response.headers["Location"]) == (303, "/")
+    frame = await socket.next("change")
+    assert (frame["of"], frame["state"], frame["msg"]) == (1, "edited", "hello\nyou")
+    page = await page_of(bob, "/")
+    assert "hello\nyou" in page
+    assert "helo" not in page
+    assert '<span class="message__state">edited</span>' in page
+
+
+async def test_the_author_deletes_a_message_and_can_do_no_more_with_it(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    await say(alice, "a secret")
+    assert (await delete(alice, 1)).status == 303
+    for person in (alice, bob):
+        page = await page_of(person, "/")
+        assert "a secret" not in page
+        assert '<span class="message__state">deleted</span>' in page
+        assert "/message/1" not in page
+        assert "a secret" not in await page_of(person, "/message/1", 403)
+    assert (await edit(alice, 1, "back again")).status == 403
+    assert "back again" not in await page_of(bob, "/")
+
+
+async def test_others_may_change_nothing(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    await say(alice, "mine")
+    assert "/message/1" not in await page_of(bob, "/")
+    assert "Only who wrote a message can change it." in await page_of(bob, "/message/1", 403)
+    for response in (await edit(bob, 1, "stolen"), await delete(bob, 1)):
+        page = await FormPage.read(response)
+        assert response.status == 403
+        assert page.error == "This message can't be changed any more"
+    assert "mine" in await page_of(bob, "/")
+    assert house.app[JOURNAL].memory.last == 1
+
+
+async def test_after_a_while_the_author_may_not_either_and_loses_nothing_typed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    await say(alice, "of long ago")
+    for module in ("models", "views"):
+        monkeypatch.setattr(f"chat.{module}.CHANGEABLE_FOR", timedelta(0))
+    assert "/message/1" not in await page_of(alice, "/")
+    assert TOO_LATE in await page_of(alice, "/message/1", 403)
+    response = await edit(alice, 1, "what I wanted to say")
+    page = await response.text()
+    assert response.status == 403
+    assert TOO_LATE in page
+    assert "what I wanted to say</textarea>" in page
+    assert (await delete(alice, 1)).status == 403
+    assert "of long ago" in await page_of(alice, "/")
+
+
+async def test_a_moderator_deletes_and_bans_but_does_not_edit(
+    moderated: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
+    await say(bob, "<b>rubbish</b>")
+    monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
+    assert 'href="/message/1"' in await page_of(mona, "/")
+    page = await page_of(mona, "/message/1")
+    assert "&lt;b&gt;rubbish&lt;/b&gt;" in page
+    assert "<textarea" not in page
+    assert ">Delete</button>" in page
+    assert 'action="/ban"' in page
+    assert '<input type="hidden" name="login" value="bob">' in page
+    assert ">Ban bob</button>" in page
+    assert (await edit(mona, 1, "what bob never said")).status == 403
+    assert (await delete(mona, 1)).status == 303
+    assert "rubbish" not in await page_of(bob, "/")
+    page = await page_of(mona, "/message/1")  # for the author can still be banned
+    assert ">Delete</button>" not in page
+    assert ">Ban bob</button>" in page
+
+
+async def test_a_moderator_is_not_offered_to_be_banned(moderated: House) -> None:
+    mona = await moderated.sign_in("mona")
+    await say(mona, "my own")
+    page = await page_of(mona, "/message/1")
+    assert "my own</textarea>" in page
+    assert ">Delete</button>" in page
+    assert "Ban" not in page
+
+
+@pytest.mark.parametrize(
+    "seq", ["2", "3", "0", "999999999999999", "x", "-1", "1e3", "9" * 16, "1/"]
+)
+async def test_there_is_no_page_where_there_is_no_message(moderated: House, seq: str) -> None:
+    mona = await moderated.sign_in("mona")
+    await say(mona, "the only one")
+    assert (await edit(mona, 1, "changed")).status == 303  # number 2, which is no message
+    await page_of(mona, f"/message/{seq}", 404)
+    response = await mona.post(f"/message/{seq}", {"action": "delete"})
+    assert response.status == 404
+    assert moderated.app[JOURNAL].memory.last == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "error", "field"),
+    [
+        ({"action": "edit", "msg": ""}, "Please write something", "msg"),
+        ({"action": "edit"}, "Please write something", "msg"),
+        ({"action": "edit", "msg": "\u200b"}, "Please write something", "msg"),
+        (
+            {"action": "edit", "msg": "x" * 2001},
+            "A message has at most 2000 characters",
+            "msg",
+        ),
+        ({"action": "edit", "msg": "hi", "nonce": "n" * 65}, "The nonce is not text", "msg"),
+        ({"action": "ban", "msg": "hi"}, "Please choose to save or to delete", "msg"),
+        ({}, "Please choose to save or to delete", "msg"),
+    ],
+)
+async def test_a_form_that_cannot_be_taken_comes_back(
+    house: House, form: dict[str, str], error: str, field: str
+) -> None:
+    alice = await house.sign_in("alice")
+    await say(alice, "as it was")
+    response = await alice.post("/message/1", form)
+    page = await FormPage.read(response)
+    assert response.status == 400
+    assert page.error.startswith(error)
+    assert page.error_field == field
+    assert f">\n{form.get('msg', 'as it was')}</textarea>" in await response.text()
+    assert "as it was" in await page_of(alice, "/")
+
+
+async def test_a_form_that_is_none_is_refused(house: House) -> None:
+    alice = await house.sign_in("alice")
+    await say(alice, "as it was")
+    json = {"Content-Type": "application/json", "Accept": "application/json"}
+    response = await alice.post("/message/1", b'{"action": "delete"}', headers=json)
+    assert response.status == 415
+    assert "Please send a form" in (await response.json())["error"]
+
+
+async def test_another_site_can_change_nothing(house: House) -> None:
+    alice = await house.sign_in("alice")
+    await say(alice, "mine")
+    form = {"action": "delete"}
+    response = await alice.post("/message/1", form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert response.status == 403
+    assert "mine" in await page_of(alice, "/")
+
+
+async def test_changes_count_as_messages_where_those_come_too_fast(open_house: OpenHouse) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=1)
+    alice = await house.sign_in("alice")
+    await say(alice, "1", "2", "3")
+    assert (await edit(alice, 1, "in time")).status == 303
+    response = await edit(alice, 1, "too fast")
+    page = await FormPage.read(response)
+    assert (response.status, page.error_field) == (429, "msg")
+    assert "Retry-After" in response.headers
+    assert "too fast</textarea>" in await response.text()
+
+
+@pytest.mark.parametrize("fault", [Unavailable, DatabaseUnavailable])
+@pytest.mark.parametrize("place", ["get", "edit"])
+async def test_what_was_typed_stays_where_the_database_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch, fault: type[Exception], place: str
+) -> None:
+    alice = await house.sign_in("alice")
+    await say(alice, "as it was")
+
+    async def fail(*_: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Message, place, fail)
+        response = await edit(alice, 1, "typed with care", nonce="n1")
+    page = await response.text()
+    assert response.status == 503
+    assert "Retry-After" in response.headers
+    assert "sending it again is harmless" in page
+    assert "typed with care</textarea>" in page
+    assert 'name="nonce" value="n1"' in page
+
+
+@pytest.mark.parametrize("action", ["edit", "delete"])
+async def test_a_double_click_changes_once(house: House, action: str) -> None:
+    alice = await house.sign_in("alice")
+    await say(alice, "first")
+    form = {"action": action, "msg": "second", "nonce": "n1"}
+    statuses = [(await alice.post("/message/1", form)).status for _ in range(2)]
+    assert statuses == [303, 303]
+    assert house.app[JOURNAL].memory.last == 2
+
+
+async def test_hostile_messages_stay_text_on_their_page(moderated: House) -> None:
+    bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
+    await say(bob, "first")
+    for text in HOSTILE:
+        assert (await edit(bob, 1, text)).status == 303
+        for person in (bob, mona):
+            page = await page_of(person, "/message/1")
+            for opening in ("<script", "<img", "<svg", 'onerror="', "<iframe"):
+                assert opening not in page, text
+        refused = await edit(bob, 1, text + "x" * 2001)
+        assert "<script" not in await refused.text(), text
+
+
+async def test_only_the_signed_in_come_to_the_page(house: House) -> None:
+    await say(await house.sign_in("alice"), "hello")
+    visitor = await house.visitor()
+    for response in (await visitor.get("/message/1"), await delete(visitor, 1)):
+        assert (response.status, response.headers["Location"]) == (303, "/login")
