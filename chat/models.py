@@ -5,7 +5,7 @@ from datetime import timedelta
 from auth.sessions import Identity
 from chat.entry import DELETED, EDITED, Change, Entry, entry_key, now
 from chat.journal import Journal
-from database import Database, deadline
+from database import Database, Document, deadline
 from settings import MESSAGE_COLLECTION
 
 PAGE_LENGTH = 50  # messages
@@ -54,7 +54,9 @@ class Message:
             document = await self._collection.find_one({"seq": seq})
         return Entry.from_document(document) if document and "of" not in document else None
 
-    async def get_messages(self, before: int | None = None) -> list[Entry]:
+    async def get_messages(
+        self, before: int | None = None, count: int = PAGE_LENGTH
+    ) -> list[Entry]:
         """Return a page of messages, oldest first: the newest, or those before a number.
 
         Raises DatabaseUnavailable where memory does not hold the page.
@@ -62,16 +64,30 @@ class Message:
         recent = self._journal.memory.entries
         end = self._journal.memory.last + 1 if before is None else before
         page = [entry for entry in recent if entry.seq < end and isinstance(entry, Entry)]
-        if len(page) >= PAGE_LENGTH or end <= 1 or (recent and recent[0].seq == 1):
-            return page[-PAGE_LENGTH:]
+        if len(page) >= count or end <= 1 or (recent and recent[0].seq == 1):
+            return page[-count:]
         page = []
-        while end > 1 and len(page) < PAGE_LENGTH:
-            async with deadline():
-                entries = self._collection.find({"seq": {"$lt": end}}).sort("seq", -1)
-                documents = await entries.limit(PAGE_LENGTH).to_list(None)
+        while end > 1 and len(page) < count:
+            documents = await self._read({"seq": {"$lt": end}}, -1)
             page += [Entry.from_document(d) for d in documents if "of" not in d]
             end = documents[-1]["seq"] if documents else 0
-        return page[:PAGE_LENGTH][::-1]
+        return page[:count][::-1]
+
+    async def get_messages_from(self, start: int, count: int = PAGE_LENGTH) -> list[Entry]:
+        """Return the messages from a number on, oldest first. Raises DatabaseUnavailable."""
+        page: list[Entry] = []
+        while len(page) < count:
+            documents = await self._read({"seq": {"$gte": start}}, 1)
+            page += [Entry.from_document(d) for d in documents if "of" not in d]
+            if len(documents) < PAGE_LENGTH:
+                break
+            start = documents[-1]["seq"] + 1
+        return page[:count]
+
+    async def _read(self, where: Document, direction: int) -> list[Document]:
+        async with deadline():
+            entries = self._collection.find(where).sort("seq", direction)
+            return await entries.limit(PAGE_LENGTH).to_list(None)
 
     def _repeated(self, user: Identity, nonce: str | None) -> Entry | Change | None:
         return self._journal.memory.find(entry_key(user.user_id, nonce)) if nonce else None

@@ -12,13 +12,13 @@ from auth.moderators import is_moderator
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from auth.views import redirect
 from chat import wire
-from chat.entry import Unavailable, now
+from chat.entry import Entry, Unavailable, now
 from chat.hub import HUB, SIGNED_OUT
 from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE
 from chat.incoming import BadFrame, clean, read_nonce
 from chat.journal import JOURNAL
 from chat.member import Member
-from chat.models import CHANGEABLE_FOR, Message
+from chat.models import CHANGEABLE_FOR, PAGE_LENGTH, Message
 from chat.unread import READ_MARKS
 from database import DB
 from settings import SETTINGS
@@ -40,8 +40,13 @@ class ChatList(web.View):
     """The talk as a page: it works without scripts, and comes alive with them."""
 
     async def get(self) -> web.Response:
-        """Show the newest messages, or those before a number."""
-        context = await self.context(read_seq(self.request, "before"))
+        """Show the newest messages, or those before, around or after a number."""
+        names = ("before", "around", "after")
+        places = {name: read_seq(self.request, name) for name in names}
+        place = {name: seq for name, seq in places.items() if seq is not None}
+        context = await self.context(**place)
+        if "after" in place and not context["messages"]:
+            redirect(self.request, "main")
         # A script that fetches the page in a hidden tab has not shown it to anybody.
         is_seen = self.request.headers.get("Sec-Fetch-Dest", "document") == "document"
         if is_seen and not context["is_history"] and self.request.method == "GET":
@@ -74,25 +79,39 @@ class ChatList(web.View):
         except Unavailable:
             raise FormError(503, UNAVAILABLE, "msg", retry_after=5) from None
 
-    async def context(self, before: int | None = None) -> dict[str, Any]:
+    async def context(self, **place: int) -> dict[str, Any]:
         """Return what the page shows."""
         app, user = self.request.app, self.request[IDENTITY]
         last = app[JOURNAL].memory.last
-        messages = await Message(app[DB], app[JOURNAL]).get_messages(before)
+        messages = await self.messages(**place)
         refresh = self.request.query.get("refresh")
         return {
             "messages": messages,
             "user": user,
             "is_moderator": is_moderator(app, user.login),
             "changeable_since": now() - CHANGEABLE_FOR,
-            "is_history": before is not None,
+            "is_history": bool(place),
+            "target": place.get("around"),
             "last": max(last, messages[-1].seq) if messages else last,
             "read": max(user.read, app[READ_MARKS].get(user.user_id)),
             "older": messages[0].seq if messages and messages[0].seq > 1 else None,
-            "refresh": refresh if refresh in REFRESH_PAUSES and before is None else None,
+            "newer": messages[-1].seq if place and messages and messages[-1].seq < last else None,
+            "refresh": refresh if refresh in REFRESH_PAUSES and not place else None,
             "nonce": secrets.token_urlsafe(12),
             "form": {},
         }
+
+    async def messages(
+        self, before: int | None = None, around: int | None = None, after: int | None = None
+    ) -> list[Entry]:
+        """Return the newest messages, or those at a place of the log, oldest first."""
+        talk = Message(self.request.app[DB], self.request.app[JOURNAL])
+        if around is not None:
+            earlier = await talk.get_messages(around, PAGE_LENGTH // 2)
+            return earlier + await talk.get_messages_from(around, PAGE_LENGTH // 2)
+        if after is not None:
+            return await talk.get_messages_from(after + 1)
+        return await talk.get_messages(before)
 
 
 class WebSocket(web.View):
