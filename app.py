@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import aiohttp_jinja2
-import aiohttp_session
 import jinja2
 from aiohttp import web
+from aiohttp_session import session_middleware
 
 from auth.account import LEAVING
 from auth.attempts import LIMITS, AttemptLimits
@@ -25,6 +25,7 @@ from chat.authors import disown
 from chat.hub import HUB, hub_ctx
 from chat.inbox import inbox_ctx
 from chat.journal import JOURNAL, journal_ctx
+from chat.search import finder_ctx
 from chat.unread import read_marks_ctx
 from database import DB, READY, RETRY_PAUSE, DatabaseUnavailable, create_indexes, database_ctx
 from embedded import embedded_ctx
@@ -43,10 +44,9 @@ SHUTDOWN_TIMEOUT = 1  # seconds for requests under way, after every socket has b
 def create_app(settings: Settings) -> web.Application:
     """Return the application; what it holds open, it opens when it is started."""
     storage = SessionCookie(secret_keys(settings), secure=settings.SECURE_COOKIES)
-    session = aiohttp_session.session_middleware(storage)
     app = web.Application(
         client_max_size=BODY_LIMIT,
-        middlewares=[error_pages, guard, session, authorize, db_handler],
+        middlewares=[error_pages, guard, session_middleware(storage), authorize, db_handler],
     )
     app[SETTINGS] = settings
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> web.Application:
             journal_ctx,
             read_marks_ctx,
             inbox_ctx,
+            finder_ctx,
             serve_ctx,
         ]
     )

@@ -16,7 +16,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from embedded import embedded_uri
 from settings import (
@@ -146,6 +146,18 @@ async def create_indexes(db: Database) -> None:
     ):
         async with upkeep():
             await db[collection].create_index(field, **options)
+    async with upkeep():
+        await _create_text_index(db[MESSAGE_COLLECTION], "msg")
+
+
+async def _create_text_index(collection: Collection, field: str) -> None:
+    try:
+        # Of no language: each word counts, "the" too, and only as it is written.
+        await collection.create_index([(field, pymongo.TEXT)], default_language="none")
+    except OperationFailure as error:
+        # nx-27017 0.8.1 does not see that it has the index, and would fill it a second time.
+        if "constraint failed" not in str(error):
+            raise
 
 
 async def is_reachable(app: web.Application) -> bool:

@@ -15,6 +15,7 @@ from auth.ban import Ban
 from auth.views import Login, SignIn, SignOut
 from chat.authors import OwnMessages
 from chat.correction import Correction
+from chat.search import Search
 from chat.views import ChatList, WebSocket
 from database import is_reachable
 from settings import ROOT
@@ -30,6 +31,7 @@ async def healthz(request: web.Request) -> web.Response:
 routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/", ChatList, "main"),
     ("POST", "/", ChatList, "main"),
+    ("GET", "/search", Search, "search"),
     ("GET", "/message/{seq:[0-9]{1,15}}", Correction, "message"),
     ("POST", "/message/{seq:[0-9]{1,15}}", Correction, "message"),
     ("GET", "/ws", WebSocket, "chat"),

@@ -690,6 +690,30 @@ async def test_a_refused_message_without_scripts_is_kept_in_the_field(
     await expect(alice.field).to_have_value("x" * 2001)
 
 
+async def test_what_was_said_long_ago_is_found_without_scripts(
+    chat: ChatSite, visit: Visit
+) -> None:
+    bob = await visit(chat.url, "bob", java_script_enabled=False)
+    for number in range(1, 121):
+        await bob.post(f"line {number}" if number != 40 else "the <b>needle</b>")
+    await bob.open()
+    await bob.page.get_by_role("link", name="Search").click()
+    await expect(bob.page.get_by_label("Words in messages")).to_be_focused()
+    await bob.page.keyboard.type("Needle")
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.page.locator("mark")).to_have_text(["needle"])
+    await bob.page.get_by_role("link", name="bob").click()
+    await expect(bob.page).to_have_url(f"{bob.url}/?around=40#m40")
+    await expect(bob.page.locator(":target .message__text")).to_have_text("the <b>needle</b>")
+    await expect(bob.page.locator(":target")).to_be_in_viewport()
+    await bob.page.get_by_role("link", name="Newer messages").click()
+    await expect(bob.texts.first).to_have_text("line 65")
+    await expect(bob.texts.last).to_have_text("line 114")
+    await bob.page.get_by_role("link", name="Newer messages").click()
+    await expect(bob.texts.last).to_have_text("line 120")
+    await expect(bob.page.get_by_role("link", name="Newer messages")).to_have_count(0)
+
+
 async def test_a_message_is_edited_and_deleted_without_scripts(
     chat: ChatSite, visit: Visit
 ) -> None:

@@ -21,11 +21,13 @@ FLOORS = {
     "auth.ban": 2,
     "auth.views": 2,
     "chat.views": 2,
+    "chat.search": 2,
     "chat.correction": 2,
     **dict.fromkeys(
         [
             "chat.wire",
             "chat.entry",
+            "chat.excerpt",
             "chat.incoming",
             "chat.memory",
             "auth.passwords",

@@ -1,0 +1,121 @@
+"""Finding: the page that looks for words in all that was ever said."""
+
+import asyncio
+import unicodedata
+from collections.abc import AsyncIterator
+from itertools import groupby
+from typing import Any
+
+import aiohttp_jinja2
+from aiohttp import web
+
+from auth.forms import FormError, error_response
+from auth.limits import Pace
+from auth.sessions import IDENTITY
+from chat.entry import Entry
+from chat.excerpt import excerpt, is_of_word
+from chat.inbox import TOO_FAST
+from chat.views import read_seq
+from database import CALL_TIMEOUT, DB, Collection, DatabaseUnavailable, deadline
+from settings import MESSAGE_COLLECTION
+
+PAGE_LENGTH = 20  # messages
+QUERY_LENGTH = 100  # characters
+QUERY_WORDS = 10
+QUEUE = 8  # searches that may wait for their turn
+PER_SECOND, BURST = 1, 10  # searches of one person
+
+
+class Busy(Exception):
+    """Too many searches wait for their turn."""
+
+
+class Finder:
+    """Looks for messages: once at a time, because the embedded database can do nothing beside."""
+
+    def __init__(self, messages: Collection) -> None:
+        self.pace = Pace(PER_SECOND, BURST)  # by person
+        self._messages = messages
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def find(self, words: list[str], before: int | None = None) -> list[Entry]:
+        """Return the newest messages with all the words, one more than a page has.
+
+        Raises Busy, DatabaseUnavailable.
+        """
+        # In quotes, all words have to be there, and none is an operator.
+        search: dict[str, Any] = {"$text": {"$search": " ".join(f'"{word}"' for word in words)}}
+        if before is not None:
+            search["seq"] = {"$lt": before}
+        found = self._messages.find(search).sort("seq", -1).limit(PAGE_LENGTH + 1)
+        if self._waiting > QUEUE:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with deadline(), self._turn:
+                documents = await found.max_time_ms(CALL_TIMEOUT * 1000).to_list(None)
+        finally:
+            self._waiting -= 1
+        return [Entry.from_document(document) for document in documents]
+
+
+FINDER = web.AppKey("finder", Finder)
+
+
+async def finder_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Keep the finder while the application runs."""
+    app[FINDER] = Finder(app[DB][MESSAGE_COLLECTION])
+    yield
+
+
+class Search(web.View):
+    """The page for finding: a form, and what was found."""
+
+    async def get(self) -> web.Response:
+        """Show the newest messages with the words of the query, or those before a number."""
+        query = " ".join(self.request.query.getall("q", []))
+        before = read_seq(self.request, "before")
+        context: dict[str, Any] = {"query": query, "query_length": QUERY_LENGTH}
+        try:
+            if query:
+                context |= await self.find(query, before)
+        except FormError as error:
+            return error_response(self.request, "chat/search.html", context, error)
+        return aiohttp_jinja2.render_template("chat/search.html", self.request, context)
+
+    head = get
+
+    async def find(self, query: str, before: int | None) -> dict[str, Any]:
+        """Return what was found, as the page shows it. Raises FormError."""
+        words, finder = read_words(query), self.request.app[FINDER]
+        if wait := finder.pace.take(self.request[IDENTITY].user_id):
+            raise FormError(429, TOO_FAST, "q", wait)
+        try:
+            entries = await finder.find(words, before)
+        except Busy:
+            raise FormError(503, "Too busy, please try again", "q", retry_after=2) from None
+        except DatabaseUnavailable:
+            text = "The database is away, please try again"
+            raise FormError(503, text, "q", retry_after=5) from None
+        shown = entries[:PAGE_LENGTH]
+        return {
+            "results": [(entry, excerpt(entry.msg, words)) for entry in shown],
+            "older": shown[-1].seq if len(entries) > PAGE_LENGTH else None,
+            "is_first": before is None,
+        }
+
+
+def read_words(query: str) -> list[str]:
+    """Return the words of a query: letters, digits and `_`, nothing else. Raises FormError."""
+    query = unicodedata.normalize("NFC", query)
+    # MongoDB takes a_b for one word, so it must not come apart here.
+    runs = groupby(query, lambda character: character == "_" or is_of_word(character))
+    texts = dict.fromkeys("".join(run) for is_word, run in runs if is_word)
+    words = [text for text in texts if any(map(str.isalnum, text))]
+    if len(query) > QUERY_LENGTH or len(words) > QUERY_WORDS:
+        text = f"Please search for at most {QUERY_WORDS} words, {QUERY_LENGTH} characters"
+        raise FormError(400, text, "q")
+    if not words:
+        raise FormError(400, "Please write a word to search for", "q")
+    return words

@@ -1,0 +1,366 @@
+"""Finding: words in messages, newest first, and the history around what was found."""
+
+import asyncio
+import re
+from html.parser import HTMLParser
+from urllib.parse import urlencode
+
+import pytest
+
+from chat.excerpt import LENGTH, excerpt
+from chat.journal import JOURNAL
+from chat.search import BURST, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
+from database import CALL_TIMEOUT, connect
+from settings import MESSAGE_COLLECTION, Settings
+from tests.conftest import House, OpenHouse, Person
+from tests.hostile import HOSTILE
+from tests.raw import FormPage
+
+
+class Finds(HTMLParser):
+    """A page of the search, as a reader finds it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.marks: list[str] = []
+        self.links: list[str] = []
+        self.older = ""  # the link to what is older
+        self.query = ""  # what stands in the field
+        self._open: list[tuple[str, str]] = []  # tags with their classes
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notice links, and where a text or a mark begins."""
+        attributes = {name: value or "" for name, value in attrs}
+        name = attributes.get("class", "")
+        if name == "find__link":
+            self.links.append(attributes["href"])
+        elif name == "find__text":
+            self.texts.append("")
+        elif tag == "mark":
+            self.marks.append("")
+        elif attributes.get("id") == "older":
+            self.older = attributes["href"]
+        elif attributes.get("id") == "q":
+            self.query = attributes["value"]
+        self._open.append((tag, name))
+
+    def handle_data(self, data: str) -> None:
+        """Take the text of a find, and of a mark in it."""
+        if ("p", "find__text") in self._open:
+            self.texts[-1] += data
+            if ("mark", "") in self._open:
+                self.marks[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close what is open down to a tag."""
+        while self._open.pop()[0] != tag:
+            pass
+
+
+async def search(person: Person, query: str) -> Finds:
+    """Look for something, and return what the page shows."""
+    response = await person.get(f"/search?{urlencode({'q': query})}")
+    assert response.status == 200, await response.text()
+    return Finds(await response.text())
+
+
+async def talk(person: Person, *texts: str) -> None:
+    """Post messages, one after the other."""
+    for text in texts:
+        response = await person.post("/", {"msg": text})
+        assert response.status == 303, await response.text()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let people search as fast as a test can."""
+    monkeypatch.setattr("chat.search.PER_SECOND", 0)
+
+
+async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(house: House) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, "The café opens at nine", "Привет, Ёлка!", "see foo_bar and don't ask")
+    for query, found in [
+        ("café", 1), ("CAFÉ", 1), ("cafe", 1), ("the", 1), ("nine  opens", 1), ("nine!", 1),
+        ("привет", 2), ("ёлка ПРИВЕТ", 2), ("foo_bar", 3), ("don't", 3), ("don’t", 3),
+        ("caf", 0), ("nin", 0), ("привет nine", 0), ("open", 0), ("opening", 0),
+    ]:  # fmt: skip
+        links = [f"/?around={found}#m{found}"] if found else []
+        assert (await search(alice, query)).links == links, query
+
+
+async def test_the_words_that_were_found_are_marked(house: House) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, "Cafés: a CAFÉ is a cafe, no café_bar and no decaf")
+    page = await search(alice, "cafe a")
+    assert page.texts == ["Cafés: a CAFÉ is a cafe, no café_bar and no decaf"]
+    assert page.marks == ["a", "CAFÉ", "a", "cafe", "café"]
+    assert page.query == "cafe a"
+
+
+async def test_finds_come_newest_first_and_page_by_page(open_house: OpenHouse) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    for number in range(1, 2 * PAGE_LENGTH + 1):
+        await talk(alice, f"needle {number}", "hay")
+    pages, path = [], "/search?q=needle"
+    while path:
+        pages.append(Finds(await (await alice.get(path)).text()))
+        path = pages[-1].older
+    assert [len(page.texts) for page in pages] == [PAGE_LENGTH, PAGE_LENGTH]
+    texts = [text for page in pages for text in page.texts]
+    assert texts == [f"needle {number}" for number in range(2 * PAGE_LENGTH, 0, -1)]
+    page = await (await alice.get("/search?q=needle&before=1")).text()
+    assert "There is nothing older" in page
+
+
+async def test_the_empty_form_finds_nothing_and_complains_about_nothing(house: House) -> None:
+    alice = await house.sign_in("alice")
+    for path in ("/search", "/search?q="):
+        response = await alice.get(path)
+        page = await response.text()
+        assert response.status == 200
+        assert 'role="search"' in page
+        assert "Nobody has said that" not in page
+        assert (await FormPage.read(response)).error == ""
+    assert "Nobody has said that yet" in await (await alice.get("/search?q=needle")).text()
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("x" * (QUERY_LENGTH + 1), f"at most {QUERY_WORDS} words, {QUERY_LENGTH} characters"),
+        (" ".join(map(str, range(QUERY_WORDS + 1))), f"at most {QUERY_WORDS} words"),
+        *((query, "Please write a word") for query in (" ", '"', '"" ""', "-", "\\", "\x00", "_",
+          "*", "😀", "\u200d\ufe0f", "(^)", "…")),
+    ],
+)  # fmt: skip
+async def test_a_query_that_cannot_be_taken_comes_back(house: House, query: str, text: str) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, "x 1 _ - 😀")
+    response = await alice.get(f"/search?{urlencode({'q': query})}")
+    assert response.status == 400
+    page = await FormPage.read(response)
+    assert text in page.error
+    assert page.error_field == "q"
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "", "1&before=2", "9" * 16])
+async def test_a_before_that_is_no_number_is_refused(house: House, before: str) -> None:
+    alice = await house.sign_in("alice")
+    assert (await alice.get(f"/search?q=word&before={before}")).status == 400
+
+
+async def test_quotes_signs_and_operators_are_nothing_but_gaps(house: House) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, "tea and milk", "tea")
+    for query in (
+        "tea -milk", "tea NOT milk", 'tea" OR "milk', '"tea milk"', "milk tea", "tea\\ milk",
+        "tea AND milk", "tea\x00milk", "msg:tea milk", "tea* milk", "NEAR(tea milk)", "^tea milk",
+        "{tea} + milk", '\\"tea\\" milk', "tea -\"milk\"", "-tea milk", "tea;milk--",
+    ):  # fmt: skip
+        words = set(re.findall("[a-z]+", query.lower())) - {"tea", "milk", "and"}
+        links = [] if words else ["/?around=1#m1"]
+        assert (await search(alice, query)).links == links, query
+
+
+async def test_hostile_queries_and_messages_stay_text(
+    open_house: OpenHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    for text in HOSTILE:
+        await talk(alice, f"hostile {text}")
+    for seq, text in enumerate(HOSTILE, 1):
+        response = await alice.get(f"/search?{urlencode({'q': text, 'before': seq + 1})}")
+        page = Finds(await response.text())
+        assert page.query == text
+        if response.status == 200:
+            assert page.texts[0] == f"hostile {text}"
+        else:  # it is too long, or has no words
+            assert response.status == 400
+    assert not caplog.records
+
+
+async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_never(
+    house: House,
+) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, "first wording", "second wording")
+    edit = await alice.post("/message/1", {"action": "edit", "msg": "other phrase"})
+    delete = await alice.post("/message/2", {"action": "delete"})
+    assert (edit.status, delete.status) == (303, 303)
+    assert (await search(alice, "wording")).texts == []
+    assert (await search(alice, "first")).texts == []
+    assert (await search(alice, "phrase")).texts == ["other phrase"]
+
+
+async def test_what_an_older_version_stored_is_found_and_a_restart_keeps_the_index(
+    settings: Settings, open_house: OpenHouse
+) -> None:
+    client = connect(settings.MONGO_HOST)
+    document = {"seq": 1, "key": "k", "user": "bob", "user_id": "u", "msg": "said before"}
+    await client[settings.MONGO_DB_NAME][MESSAGE_COLLECTION].insert_one(document)
+    client.close()
+    alice = await (await open_house()).sign_in("alice")
+    for text in ("said after one restart", "said after another"):
+        alice = await (await open_house()).visitor()
+        await alice.log_in("alice")
+        await talk(alice, text)
+    texts = (await search(alice, "said")).texts
+    assert texts == ["said after another", "said after one restart", "said before"]
+
+
+async def test_who_searches_too_fast_has_to_wait(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.search.PER_SECOND", 1)
+    house = await open_house()
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    responses = [await alice.get("/search?q=word") for _ in range(BURST + 1)]
+    assert [response.status for response in responses] == [200] * BURST + [429]
+    assert "Retry-After" in responses[-1].headers
+    assert (await FormPage.read(responses[-1])).error_field == "q"
+    assert (await bob.get("/search?q=word")).status == 200
+
+
+async def test_searches_take_turns_and_too_many_are_sent_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, "word")
+    finder = house.app[FINDER]
+    async with finder._turn:
+        waiting = [asyncio.create_task(search(alice, "word")) for _ in range(QUEUE + 1)]
+        while finder._waiting <= QUEUE:
+            await asyncio.sleep(0.01)
+        refused = await alice.get("/search?q=word")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "3")
+        assert "Too busy" in (await FormPage.read(refused)).error
+        await talk(alice, "nobody who talks has to wait")
+    for page in await asyncio.gather(*waiting):
+        assert page.texts == ["word"]
+    assert (await search(alice, "word")).texts == ["word"]
+
+
+async def test_a_search_that_takes_too_long_is_given_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    monkeypatch.setattr("database.CALL_TIMEOUT", 0.05)
+    async with house.app[FINDER]._turn:
+        response = await alice.get("/search?q=word")
+    assert response.status == 503
+    assert "The database is away" in (await FormPage.read(response)).error
+    monkeypatch.setattr("database.CALL_TIMEOUT", CALL_TIMEOUT)
+    assert (await search(alice, "word")).texts == []
+
+
+async def test_only_the_signed_in_search(house: House) -> None:
+    response = await (await house.visitor()).get("/search?q=word")
+    assert (response.status, response.headers["Location"]) == (303, "/login")
+
+
+# Excerpts
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "begins", "ends"),
+    [
+        ("", "", "needle", "needle"),
+        ("", " hay" * 400, "needle hay", "hay…"),
+        ("hay " * 400, "", "…hay", "hay needle"),
+        ("hay " * 400, " hay" * 400, "…hay", "hay…"),
+        ("x" * 990 + " ", " " + "x" * 990, "…needle", "x…"),
+        ("hay " * 10, " hay" * 400, "hay hay", "hay…"),
+        ("hay\n" * 400, "", "…", "hay\nneedle"),
+    ],
+)
+def test_a_long_message_is_cut_around_the_first_of_the_words(
+    before: str, after: str, begins: str, ends: str
+) -> None:
+    text = f"{before}needle{after}"
+    pieces = excerpt(text, ["needle"])
+    shown = "".join(piece.text for piece in pieces)
+    assert [piece.text for piece in pieces if piece.is_found] == ["needle"]
+    assert shown.startswith(begins)
+    assert shown.endswith(ends)
+    assert len(shown) <= LENGTH + 2
+    assert shown.strip("…") in text
+
+
+def test_a_text_without_any_of_the_words_is_shown_from_its_beginning() -> None:
+    assert "".join(piece.text for piece in excerpt("x" * 999, ["y"])) == "x" * LENGTH + "…"
+
+
+# The history around what was found
+
+
+def numbers(page: str) -> list[int]:
+    """Return the numbers of the messages on a page of the talk."""
+    return [int(number) for number in re.findall(r'data-seq="(\d+)"', page)]
+
+
+def link(page: str, name: str) -> str | None:
+    """Return where a link leads."""
+    found = re.search(f'id="{name}" href="([^"]+)"', page)
+    return found and found[1]
+
+
+async def test_the_history_around_a_message_shows_what_was_before_and_after(
+    open_house: OpenHouse,
+) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    await talk(alice, *map(str, range(1, 131)))
+    page = await (await alice.get("/?around=60")).text()
+    assert numbers(page) == list(range(35, 85))
+    assert (link(page, "older"), link(page, "newer")) == ("/?before=35", "/?after=84")
+    assert re.findall(r'message--target" data-seq="(\d+)"', page) == ["60"]
+    assert 'id="m60"' in page
+    assert "Back to the newest messages" in page
+    assert 'id="composer"' not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "older", "newer"),
+    [
+        ("around=1", range(1, 26), None, "/?after=25"),
+        ("around=130", range(105, 131), "/?before=105", None),
+        ("around=999", range(106, 131), "/?before=106", None),
+        ("around=0", range(1, 26), None, "/?after=25"),
+        ("before=35", range(1, 35), None, "/?after=34"),
+        ("before=71", range(21, 71), "/?before=21", "/?after=70"),
+        ("after=84", range(85, 131), "/?before=85", None),
+        ("after=80", range(81, 131), "/?before=81", None),
+        ("after=10", range(11, 61), "/?before=11", "/?after=60"),
+    ],
+)
+async def test_the_history_has_an_end_on_both_sides(
+    open_house: OpenHouse, query: str, shown: range, older: str | None, newer: str | None
+) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    await talk(alice, *map(str, range(1, 131)))
+    page = await (await alice.get(f"/?{query}")).text()
+    assert numbers(page) == list(shown)
+    assert (link(page, "older"), link(page, "newer")) == (older, newer)
+
+
+async def test_after_the_last_message_comes_the_chat_itself(house: House) -> None:
+    alice = await house.sign_in("alice")
+    await talk(alice, "one", "two")
+    await alice.post("/message/2", {"action": "delete"})
+    assert house.app[JOURNAL].memory.last == 3  # the deletion, which no page shows
+    assert link(await (await alice.get("/?around=1")).text(), "newer") == "/?after=2"
+    response = await alice.get("/?after=2")
+    assert (response.status, response.headers["Location"]) == (303, "/")
+
+
+@pytest.mark.parametrize("name", ["around", "after"])
+@pytest.mark.parametrize("value", ["", "x", "-1", "1.5", "9" * 16, "1&around=2&after=2"])
+async def test_a_place_that_is_no_number_is_refused(house: House, name: str, value: str) -> None:
+    alice = await house.sign_in("alice")
+    assert (await alice.get(f"/?{name}={value}")).status == 400
