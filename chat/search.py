@@ -31,7 +31,7 @@ class Busy(Exception):
 
 
 class Finder:
-    """Looks for messages: once at a time, because the embedded database can do nothing beside."""
+    """Looks for messages, one search at a time: the embedded database does nothing else then."""
 
     def __init__(self, messages: Collection) -> None:
         self.pace = Pace(PER_SECOND, BURST)  # by person
@@ -44,7 +44,8 @@ class Finder:
 
         Raises Busy, DatabaseUnavailable.
         """
-        # In quotes, all words have to be there, and none is an operator.
+        # In quotes all words have to be there, and none is an operator. MongoDB is content with
+        # one whole word, and takes the others as parts of words, too.
         search: dict[str, Any] = {"$text": {"$search": " ".join(f'"{word}"' for word in words)}}
         if before is not None:
             search["seq"] = {"$lt": before}

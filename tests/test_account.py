@@ -18,7 +18,8 @@ from chat.entry import Change, Entry
 from chat.memory import Memory
 from database import DB, DatabaseUnavailable, Document, insert_in_order
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
-from tests.conftest import PASSWORD, PATIENCE, House, OpenHouse, Person
+from tests import PASSWORD
+from tests.conftest import PATIENCE, House, OpenHouse, Person
 from tests.hostile import HOSTILE
 from tests.raw import FormPage, ask
 from tests.test_accounts import COMMON, FILL, JSON, SAME, WRONG, accounts, signed_in_as

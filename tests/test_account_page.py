@@ -1,40 +1,14 @@
 """The account's page in Chromium: by keyboard alone, on a phone, and without scripts."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
-from settings import Settings
-from tests.browser import REFUSED, ChatSite, Visit, Visitor, chromium, serving, visiting
-from tests.conftest import PASSWORD
+from tests import PASSWORD
+from tests.browser import REFUSED, ChatSite, Visit, Visitor
 
-# One browser serves them all, so they share its event loop.
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NEW = "a new password"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, launched once."""
-    async with chromium() as launched:
-        yield launched
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
-    """A chat."""
-    async with serving(settings) as server:
-        yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def visit(browser: Browser) -> AsyncIterator[Visit]:
-    """Let people come; nothing may go wrong in their pages."""
-    async with visiting(browser) as come:
-        yield come
 
 
 async def log_in(visitor: Visitor, login: str) -> None:

@@ -862,5 +862,6 @@ async def test_no_page_scrolls_sideways(chat: ChatSite, visit: Visit, width: int
     assert not await alice.is_too_wide(), "the chat with a message that was refused"
     await expect(alice.page.locator("#submit")).to_be_in_viewport(ratio=1)
     await expect(alice.page.locator("#signout")).to_be_in_viewport(ratio=1)
-    await alice.open("/?before=4")
-    assert not await alice.is_too_wide(), "the history"
+    for path in ("/?before=4", "/?around=2", "/search?q=https", "/search?q=*", "/message/1"):
+        await alice.open(path)
+        assert not await alice.is_too_wide(), path
