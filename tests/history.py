@@ -275,7 +275,7 @@ class HistoryPage(HTMLParser):
         self.older: str | None = None  # the path of the page before it
         self._messages: dict[int, dict[str, str]] = {}  # by number, the texts of their parts
         self._texts: dict[str, str] = {}
-        self._part = ""
+        self._parts: list[str] = []  # the classes of the elements that are open
         self.feed(html)
 
     @property
@@ -289,21 +289,24 @@ class HistoryPage(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Notice where a message begins, each of its parts, and the link to what is older."""
         attributes = dict(attrs)
-        self._part = attributes.get("class") or ""
         if attributes.get("id") == "older":
             self.older = attributes["href"]
         elif seq := attributes.get("data-seq"):
-            self._texts = self._messages[int(seq)] = {}
+            self._texts, self._parts = {}, []
+            self._messages[int(seq)] = self._texts
         elif tag == "template":
             self._texts = {}
+        self._parts.append(attributes.get("class") or "")
 
     def handle_data(self, data: str) -> None:
-        """Take the text of a part."""
-        self._texts[self._part] = self._texts.get(self._part, "") + data
+        """Take the text of a part, and of those it is in."""
+        for part in self._parts:
+            self._texts[part] = self._texts.get(part, "") + data
 
     def handle_endtag(self, tag: str) -> None:
         """Leave the part."""
-        self._part = ""
+        if self._parts:
+            self._parts.pop()
 
 
 async def come_to_rest(clients: Iterable[Client], database: Database) -> None:

@@ -371,8 +371,8 @@ async def test_the_log_says_that_it_is_empty_only_while_it_is(chat: ChatSite, vi
     await expect(empty).to_be_hidden()
 
 
-async def test_older_messages_are_a_link_away(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_without_scripts_older_messages_are_a_link_away(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
     said = [f"line {number}" for number in range(1, 121)]
     for text in said:
         await alice.post(text)
@@ -771,8 +771,7 @@ async def test_hostile_messages_are_shown_as_they_were_written(
     while len(shown) < len(HOSTILE):
         shown = await alice.texts.all_text_contents() + shown
         if len(shown) < len(HOSTILE):
-            await alice.page.get_by_role("link", name="Older messages").click()
-            await alice.page.wait_for_url(f"**/?before={len(HOSTILE) - len(shown) + 1}")
+            await alice.open(f"/?before={len(HOSTILE) - len(shown) + 1}")
     assert shown == HOSTILE  # from the pages
 
 
@@ -800,7 +799,7 @@ async def test_hostile_names_are_shown_as_they_were_written(chat: ChatSite, visi
     ]
     assert await alice.error.text_content() == names[-1]
     await alice.open()
-    assert await authors.all_text_contents() == expected[-50:]
+    assert (await authors.all_text_contents())[-50:] == expected[-50:]
 
 
 TIME = datetime(2026, 11, 21, tzinfo=UTC)

@@ -10,7 +10,6 @@ import pytest
 from playwright.async_api import WebSocketRoute, expect
 
 from auth.sessions import Identity
-from chat import incoming
 from chat.entry import Change, Entry, Unavailable
 from chat.hub import HUB
 from chat.models import Message
@@ -263,7 +262,7 @@ async def test_a_refused_message_can_be_retried_and_does_not_block_the_next(
     await expect(alice.field).to_be_focused()
     await expect(mark).to_have_text("not sent: A message has at most 2000 characters")
 
-    monkeypatch.setattr(incoming, "MESSAGE_LENGTH", 3000)
+    monkeypatch.setattr("chat.incoming.MESSAGE_LENGTH", 3000)
     await alice.page.get_by_role("button", name="Retry").press("Enter")
     await expect(alice.texts).to_have_text(["y" * 2000, "x" * 2001])
     await expect(alice.pending).to_have_count(0)

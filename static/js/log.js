@@ -1,103 +1,132 @@
-// The log: shows each message once, in order, in the reader's own time zone.
+// The log: shows each message once, in order, and changes it in place.
 
-const NEAR_END = 60 // px; who is closer reads the newest and wants to go on doing so
+import { keepDays, settle, showTime } from "./days.js"
+import { create, dress, dressAll, revise } from "./message.js"
+import { News } from "./news.js"
+import { fetchLog, Older } from "./older.js"
+import { Place } from "./place.js"
 
-const CLOCK = new Intl.DateTimeFormat("en-GB", {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hourCycle: "h23",
-})
+const LINES = 2000 // in the page; with more the oldest go, and can be loaded again
+const LINES_KEPT = 1500 // then, so that it is seldom done
 
 export class Log {
+  place // the reader's
   #element
-  #pending // what is not in the log yet stands at its end
-  #template = document.getElementById("message-template")
-  #isAtEnd = true // where the reader has left it, not where a growing field pushes it
+  #history // what came with a page, which is not read out
+  #live // what came since, which is
+  #older
+  #news
 
   constructor(element) {
     this.#element = element
-    this.#pending = element.querySelector(".log__pending")
-    this.#localise()
-    this.scrollToEnd()
-    element.addEventListener("scroll", () => this.#look())
-    const observer = new ResizeObserver(() => this.#stay())
-    observer.observe(element)
-    observer.observe(this.#pending)
+    this.#history = element.querySelector(".log__history")
+    this.#live = element.querySelector(".log__live")
+    this.#dressAll()
+    this.place = new Place(element)
+    if (this.#news.line.isConnected) this.place.toLine(this.#news.line)
+    this.#older = new Older(element, (page) => this.#prepend(page))
+    keepDays(element)
   }
 
   get user() {
     return this.#element.dataset.user
   }
 
-  // The number of the last message shown.
+  // The number of the last entry shown.
   get last() {
     return Number(this.#element.dataset.last)
   }
 
-  show({ seq, user, msg, time }) {
-    if (seq <= this.last) return
-    this.#element.dataset.last = seq
-    const message = this.#template.content.firstElementChild.cloneNode(true)
-    message.dataset.seq = seq
-    message.dataset.user = user
-    const clock = message.querySelector(".message__time")
-    clock.dateTime = time
-    clock.textContent = localTime(new Date(time))
-    message.querySelector(".message__author").textContent = `(${user})`
-    message.querySelector(".message__text").textContent = msg
+  // How many messages of others have come since the last visit.
+  get news() {
+    return this.#news.of(this.#messages).length
+  }
+
+  focus() {
+    this.#element.focus()
+  }
+
+  // Says whether the message is new.
+  show(entry) {
+    if (entry.seq <= this.last) return false
+    this.#element.dataset.last = entry.seq
     this.#element.querySelector(".log__empty")?.remove()
+    const message = create(entry, this.user)
     this.#append(message)
+    settle(message)
+    return true
+  }
+
+  // A message that is not in the page will be loaded as it reads then.
+  change(entry) {
+    if (entry.seq <= this.last) return
+    this.#element.dataset.last = entry.seq
+    const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.of)
+    if (message) this.place.hold(() => revise(message, entry, this.user))
   }
 
   notice(text) {
     const notice = document.createElement("p")
     notice.className = "notice"
-    notice.textContent = `${localTime(new Date())} ${text}`
+    const time = document.createElement("span")
+    showTime(time, new Date())
+    notice.append(time, ` ${text}`)
     this.#append(notice)
   }
 
   // More was missed than the server replays: take the history from a new copy of the page.
   async reload() {
-    const response = await fetch("/")
-    if (!response.ok || response.redirected) throw new Error("the history cannot be loaded")
-    const page = new DOMParser().parseFromString(await response.text(), "text/html")
-    const fresh = page.getElementById(this.#element.id)
-    fresh.querySelector(".log__pending").remove()
-    while (this.#pending.previousSibling) this.#pending.previousSibling.remove()
-    this.#pending.before(...fresh.children)
-    this.#element.dataset.last = fresh.dataset.last
-    this.#localise()
-    this.scrollToEnd()
+    const page = await fetchLog("/")
+    for (const line of this.#lines) line.remove()
+    this.#history.append(...messagesOf(page))
+    this.#older.adopt(page)
+    const { last, read } = page.dataset
+    Object.assign(this.#element.dataset, { last, read })
+    this.#dressAll()
+    this.place.toEnd()
   }
 
-  scrollToEnd() {
-    this.#isAtEnd = true
-    this.#element.scrollTop = this.#element.scrollHeight
+  get #messages() {
+    return messagesOf(this.#element)
   }
 
-  #append(child) {
-    this.#pending.before(child)
-    this.#stay()
+  get #lines() {
+    return [...this.#element.querySelectorAll(".message, .notice, .day, .log__new")]
   }
 
-  #look() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#element
-    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END
+  #dressAll() {
+    this.#news = new News(this.#element.dataset)
+    this.#news.mark(this.#messages)
+    dressAll(this.#element)
   }
 
-  #stay() {
-    if (this.#isAtEnd) this.scrollToEnd()
+  #append(line) {
+    this.#live.append(line)
+    if (this.place.isAtEnd) this.#trim()
+    this.place.follow()
   }
 
-  #localise() {
-    this.#element.querySelector(".log__zone")?.remove()
-    for (const clock of this.#element.querySelectorAll("time")) {
-      clock.textContent = localTime(new Date(clock.dateTime))
-    }
+  #trim() {
+    if (this.#history.childElementCount + this.#live.childElementCount <= LINES) return
+    for (const line of this.#lines.slice(0, -LINES_KEPT)) line.remove()
+    const [first] = this.#messages
+    this.#older.beginAt(first?.dataset.seq ?? this.last + 1)
+    if (first) settle(first)
+  }
+
+  #prepend(page) {
+    const messages = messagesOf(page)
+    this.place.hold(() => {
+      const [first] = this.#messages
+      this.#history.prepend(...messages)
+      for (const message of messages) dress(message, this.user)
+      const formerlyNew = this.#news.mark(this.#messages)
+      for (const message of [...messages, first, formerlyNew]) if (message) settle(message)
+      this.#older.adopt(page)
+    })
   }
 }
 
-function localTime(date) {
-  return `[${CLOCK.format(date)}]`
+function messagesOf(log) {
+  return [...log.querySelectorAll(".message")]
 }

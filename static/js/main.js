@@ -3,15 +3,21 @@
 import { Composer } from "./composer.js"
 import { Connection } from "./connection.js"
 import { Log } from "./log.js"
+import { Notifier } from "./notifier.js"
 import { Outbox } from "./outbox.js"
 import { Pending } from "./pending.js"
 import { People } from "./people.js"
+import { ReadMark } from "./readmark.js"
+import { Unread } from "./unread.js"
 
 const log = new Log(document.getElementById("subscribe"))
 const people = new People(document.getElementById("people"))
 const composer = new Composer(document.getElementById("composer"))
 const connection = new Connection({ since: () => log.last, receive, ended })
 const list = new Pending(document.getElementById("pending"))
+const unread = new Unread(log, document.getElementById("unread"))
+const readMark = new ReadMark((frame) => connection.send(frame), log.last)
+const notifier = new Notifier(log.user, document.getElementById("notify"))
 const outbox = new Outbox({ user: log.user, list, send: (frame) => connection.send(frame) })
 
 const handlers = {
@@ -21,6 +27,7 @@ const handlers = {
     people.reset(frame)
     if (frame.truncated) {
       await log.reload()
+      unread.reset()
       // Another process may have answered, one that lags: then resume once more, from there.
       if (log.last < frame.seq) throw new Error("the history is not up to date")
     }
@@ -29,7 +36,12 @@ const handlers = {
   },
   message(frame) {
     if (outbox.acknowledge(frame)) composer.complain("")
-    log.show(frame)
+    if (!log.show(frame)) return
+    unread.add(frame)
+    notifier.tell(frame)
+  },
+  change(frame) {
+    log.change(frame)
   },
   joined(frame) {
     people.joined()
@@ -54,8 +66,10 @@ const handlers = {
 
 composer.onsend = (text) => {
   outbox.add(text)
-  log.scrollToEnd()
+  log.place.toEnd()
 }
+
+unread.onseen = () => readMark.move(log.last)
 
 list.onleave = () => composer.focus()
 

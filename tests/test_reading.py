@@ -1,0 +1,533 @@
+"""Reading the talk in Chromium: days, links, code, what is new, what is older, what has changed."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Route, expect
+
+from chat.hub import HUB
+from chat.journal import JOURNAL
+from chat.unread import READ_MARKS
+from database import DB
+from settings import MESSAGE_COLLECTION, Settings
+from tests.browser import ChatSite, Visit, Visitor, chromium, serving, visiting
+from tests.conftest import PATIENCE
+
+# One browser serves them all, so they share its event loop.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SMALL = {"width": 600, "height": 400}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, launched once."""
+    async with chromium() as launched:
+        yield launched
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
+    """A chat where people may talk as fast as a test can."""
+    async with serving(replace(settings, MESSAGES_PER_SECOND=0)) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(browser: Browser) -> AsyncIterator[Visit]:
+    """Let people come; nothing may go wrong in their pages."""
+    async with visiting(browser) as come:
+        yield come
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Let messages be written at a time of the test's choice."""
+    return lambda time: monkeypatch.setattr("chat.journal.now", lambda: time)
+
+
+async def write(chat: ChatSite, user: str, *texts: str) -> None:
+    """Let somebody who need not have an account write messages, in this order."""
+    journal = chat.app[JOURNAL]
+    await asyncio.gather(*(journal.append(user, user, text, None) for text in texts))
+
+
+async def change(chat: ChatSite, of: int, text: str) -> None:
+    """Let a message be edited, or with no text be deleted."""
+    state = {"msg": text, "state": "edited" if text else "deleted"}
+    await chat.app[DB][MESSAGE_COLLECTION].update_one({"seq": of}, {"$set": state})
+    await chat.app[JOURNAL].append("bob", "bob", "", None, of)
+
+
+async def until_read(chat: ChatSite, login: str, seq: int) -> None:
+    """Wait until the server knows that somebody who is here has read up to a message.
+
+    Not long: within ten seconds the page tells of everything, whatever happens to it.
+    """
+    [user_id] = {m.identity.user_id for m in chat.app[HUB].websockets if m.identity.login == login}
+    async with asyncio.timeout(PATIENCE / 2):
+        while chat.app[READ_MARKS].get(user_id) < seq:
+            await asyncio.sleep(0.01)
+
+
+async def hide(visitor: Visitor, is_hidden: bool = True) -> None:
+    """Put another window over the page, or take it away; no headless browser does that itself."""
+    await visitor.page.evaluate(
+        """isHidden => {
+          Object.defineProperty(document, "hidden", { value: isHidden, configurable: true })
+          document.dispatchEvent(new Event("visibilitychange"))
+        }""",
+        is_hidden,
+    )
+
+
+async def top(line: Locator) -> float:
+    """Return how far from the top of the window a line stands."""
+    box = await line.bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+# Messages
+
+
+async def test_days_are_told_apart_in_the_readers_zone_and_without_scripts_in_utc(
+    chat: ChatSite, visit: Visit, set_clock: Callable[[datetime], None]
+) -> None:
+    tokyo = ZoneInfo("Asia/Tokyo")
+    today = datetime.now(tokyo).replace(hour=0, minute=0, second=5, microsecond=0)
+    long_ago = datetime(2026, 1, 31, 23, 30, tzinfo=tokyo)
+    for time in (long_ago, long_ago + timedelta(hours=1), today - timedelta(hours=1), today):
+        set_clock(time.astimezone(UTC))
+        await write(chat, "ghost", "boo")
+    named = ["Saturday, 31 January 2026", "Sunday, 1 February 2026", "Yesterday", "Today"]
+    alice = await visit(chat.url, "alice", timezone_id="Asia/Tokyo")
+    days = alice.log.locator(".day, .message__text")
+    expected = [line for day in named for line in (day, "boo")]
+    await expect(days).to_have_text(expected)
+    await expect(alice.log.locator("time").first).to_have_attribute(
+        "title", "Saturday, 31 January 2026, 23:30:00"
+    )
+    await write(chat, "ghost", "and again")
+    await expect(days).to_have_text([*expected, "and again"])
+    await alice.open("/?before=4")
+    await expect(days).to_have_text(expected[:-2])
+
+    plain = await visit(chat.url, java_script_enabled=False)
+    await plain.context.add_cookies((await alice.context.storage_state())["cookies"])  # type: ignore[arg-type]
+    await plain.open()
+    await expect(plain.log.locator(".day").first).to_have_text("Saturday, 31 January 2026")
+    await expect(plain.log.locator(".day")).to_have_count(2)
+
+
+async def test_what_one_person_says_in_one_go_has_the_name_once_and_ones_own_is_marked(
+    chat: ChatSite, visit: Visit, set_clock: Callable[[datetime], None]
+) -> None:
+    start = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    spoken = [(0, "bob"), (299, "bob"), (599, "bob"), (600, "alice"), (601, "bob"), (602, "bob")]
+    names = [True, False, True, True, True, False]
+    alice = await visit(chat.url, "alice", timezone_id="UTC")
+
+    async def shows_names(shown: list[bool]) -> None:
+        await expect(alice.messages).to_have_count(len(shown))
+        authors = alice.log.locator(".message__author")
+        assert [await author.is_visible() for author in await authors.all()] == shown
+        # Also where it is not seen it is there for whoever copies, or listens.
+        assert await authors.all_text_contents() == [f"({name})" for _, name in spoken]
+        own = alice.log.locator(".message--own .message__author")
+        await expect(own).to_have_text(["(alice)"])
+
+    for seconds, name in spoken:
+        set_clock(start + timedelta(seconds=seconds))
+        await write(chat, name, "so")
+    await shows_names(names)
+    await alice.page.reload()
+    await shows_names(names)
+
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    spoken += [(603, "bob")]
+    set_clock(start + timedelta(seconds=603))
+    await write(chat, "bob", "and after a notice")
+    await shows_names([*names, True])
+    time = alice.messages.nth(1).locator("time")
+    await expect(time).to_have_css("opacity", "0")
+    await alice.messages.nth(1).hover()
+    await expect(time).to_have_css("opacity", "1")
+    await expect(time).to_have_text("[10:04:59]")
+
+
+RICH = [  # text, what is a link, what is code, what names the reader, who is alice
+    ("see http://a.example, or https://b.example/?q#x.", "http://a.example https://b.example/?q#x",
+     "", ""),
+    ("(http://a.example/x_(y)), <https://b.example>!", "http://a.example/x_(y) https://b.example",
+     "", ""),
+    ("[http://[::1]:8080/x]", "http://[::1]:8080/x", "", ""),
+    ("http://a.example/(((", "http://a.example/", "", ""),
+    ("javascript:alert(1) ftp://a xhttp://a http:// http://% //a", "", "", ""),
+    ("say `a b`, not ``c`` or `d\ne`", "", "a b", ""),
+    ("`http://a.example @alice`", "", "http://a.example @alice", ""),
+    ("```\nif a:\n    `b`\n```\nso", "", "if a:\n    `b`", ""),
+    ("```python\nx\n```", "", "x", ""),
+    ("``` one line ```", "", " one line ", ""),
+    ("``` never ended `but this`", "", "but this", ""),
+    ("@alice, @ALICE. and @Alice-", "", "", "@alice @ALICE @Alice"),
+    ("a@alice @alicex @bob @@alice alice", "", "", ""),
+    ("<b>*bold*</b> &amp; _so_", "", "", ""),
+]  # fmt: skip
+
+
+async def test_links_code_and_the_readers_name_are_set_and_all_else_is_literal(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await write(chat, "bob", *(text for text, *_ in RICH))
+    await expect(alice.texts).to_have_count(len(RICH))
+    assert await alice.texts.all_text_contents() == [text for text, *_ in RICH]
+    for line, (text, links, code, mentions) in zip(await alice.texts.all(), RICH, strict=True):
+        found = await line.evaluate(
+            """line => ["a", "code", ".mention"].map((name) =>
+                 Array.from(line.querySelectorAll(name), (node) => {
+                   const copy = node.cloneNode(true)
+                   for (const part of copy.querySelectorAll("span")) part.remove()
+                   return copy.textContent
+                 }).join(" "))"""
+        )
+        assert found == [links, code, mentions], text
+    link = alice.texts.first.get_by_role("link").first
+    for name, value in {
+        "href": "http://a.example",
+        "target": "_blank",
+        "rel": "noopener nofollow",
+    }.items():
+        await expect(link).to_have_attribute(name, value)
+
+
+async def test_the_most_hostile_text_takes_no_time(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    for part in ("`", "``` ", "`a", "(", "http://a", "http://(", "@", "@a.", "@-", "[](", "```a\n"):
+        for text in (part * 20_000, "http://a/" + part * 20_000, "@alice" + part * 20_000):
+            took = await alice.page.evaluate(
+                """async text => {
+                  const { richText } = await import("/static/js/text.js")
+                  const start = performance.now()
+                  if (richText(text, "alice").textContent !== text) throw new Error("changed")
+                  return performance.now() - start
+                }""",
+                text,
+            )
+            assert took < 1000, part  # ms; what is not linear takes many times as long
+
+
+async def test_every_colour_of_a_name_can_be_read_in_light_and_dark(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await write(chat, "alice", *"12345678")
+    await expect(alice.messages).to_have_count(8)
+    for scheme in ("light", "dark"):
+        await alice.page.emulate_media(color_scheme=scheme)
+        contrasts = await alice.page.evaluate(
+            """() => {
+              const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((part) => {
+                const value = part / 255
+                return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
+              }).reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0)
+              const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
+              const talk = getComputedStyle(document.querySelector(".talk")).backgroundColor
+              return Array.from(document.querySelectorAll(".message"), (message, index) => {
+                const author = message.querySelector(".message__author")
+                author.className = `message__author message__author--${index}`
+                const { color } = getComputedStyle(author)
+                const own = getComputedStyle(message).backgroundColor
+                return Math.min(...[talk, own].map((it) => contrast(light(color), light(it))))
+              })
+            }"""
+        )
+        assert len(contrasts) == 8
+        assert min(contrasts) >= 4.5, (scheme, contrasts)
+
+
+# Changes
+
+
+async def test_a_message_changes_in_place_and_is_not_read_out_again(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice, bob = await visit(chat.url, "alice", viewport=SMALL), await visit(chat.url, "bob")
+    await bob.say("first")
+    await bob.say("second")
+    await write(chat, "carol", *(f"line {number}" for number in range(60)))
+    await expect(alice.texts).to_have_count(62)
+    await alice.log.evaluate("log => log.scrollTop = 300")
+    reading = alice.texts.filter(has_text=re.compile("^line 15$"))
+    before = await top(reading)
+    await change(chat, 1, "now with https://example.org\nand\nmany\nlines")
+    await expect(alice.texts.first).to_contain_text("many")
+    await expect(alice.texts.first.get_by_role("link")).to_have_count(1)
+    await expect(alice.messages.first.locator(".message__state")).to_have_text("edited")
+    await change(chat, 2, "")
+    second = alice.messages.nth(1)
+    await expect(second).to_have_class(re.compile("message--deleted"))
+    for reader in (alice, bob):
+        await expect(reader.log).to_have_attribute("data-last", "64")
+    assert await second.inner_text() == await bob.messages.nth(1).inner_text()
+    assert await top(reading) == pytest.approx(before, abs=1)
+    await expect(alice.messages.first).to_have_attribute("aria-live", "off")
+    await expect(alice.page.locator("#unread")).to_have_text("")  # nothing has come
+
+    plain = await visit(chat.url, "carol2", java_script_enabled=False)
+    await plain.open("/?before=20")
+    for reader in (alice, plain):
+        said = reader.messages.nth(1)
+        await expect(said.locator(".message__text")).to_have_text("")
+        shown = await said.locator(".message__state").evaluate(
+            "it => getComputedStyle(it, '::before').content + it.textContent"
+        )
+        assert shown == '"This message was "deleted'
+
+
+async def test_a_change_of_what_is_not_in_the_page_counts_as_shown(
+    chat: ChatSite, visit: Visit
+) -> None:
+    bob = await visit(chat.url, "bob")
+    await bob.say("first")
+    await expect(bob.texts).to_have_count(1)
+    await write(chat, "carol", *map(str, range(60)))
+    alice = await visit(chat.url, "alice")
+    await expect(alice.texts).to_have_count(50)
+    await change(chat, 1, "changed")
+    await expect(bob.texts.first).to_have_text("changed")
+    await expect(alice.log).to_have_attribute("data-last", "62")
+    await write(chat, "carol", "the end")
+    await expect(alice.texts.last).to_have_text("the end")
+    await alice.page.get_by_role("link", name="Older messages").press("Enter")
+    await expect(alice.texts.first).to_have_text("changed")
+
+
+# Place
+
+
+async def test_who_reads_back_is_told_of_new_messages_and_led_to_them(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await write(chat, "bob", *(f"line {number}" for number in range(45)))
+    alice = await visit(chat.url, "alice", viewport=SMALL)
+    button = alice.page.locator("#unread")
+    await write(chat, "bob", "to who reads along")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+    await expect(button).to_be_hidden()
+    await expect(alice.page).to_have_title("Main Chat page")
+
+    await alice.log.evaluate("log => log.scrollTop = 500")
+    place = await top(alice.texts.nth(20))
+    for count, text in enumerate(("1 new message", "2 new messages"), 1):
+        await write(chat, "bob", f"new {count}")
+        await expect(button).to_have_text(text)
+        await expect(alice.page).to_have_title(f"({count}) Main Chat page")
+    assert await top(alice.texts.nth(20)) == place
+    await alice.log.focus()
+    await alice.page.keyboard.press("Tab")
+    await expect(button).to_be_focused()
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+    await expect(button).to_be_hidden()
+    await expect(alice.log).to_be_focused()
+    await expect(alice.page).to_have_title("Main Chat page")
+    await write(chat, "bob", *(f"flood {number}" for number in range(100)))
+    await expect(alice.texts.last).to_have_text("flood 99")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+    await expect(button).to_be_hidden()
+
+
+async def test_older_messages_come_as_one_scrolls_up_without_a_jump(
+    chat: ChatSite, visit: Visit, set_clock: Callable[[datetime], None]
+) -> None:
+    said = [f"line {number}" for number in range(1, 121)]
+    set_clock(datetime(2026, 11, 20, 12, tzinfo=UTC))
+    await write(chat, "bob", *said)
+    alice = await visit(chat.url, "alice", viewport=SMALL)
+    away = True
+
+    async def answer(route: Route) -> None:
+        await (route.fulfill(status=204) if away else route.continue_())
+
+    await alice.page.route("**/?before=*", answer)
+    link = alice.page.locator("#older")
+    await expect(alice.texts).to_have_text(said[-50:])
+    await alice.log.evaluate("log => log.scrollTop = 100")
+    await expect(link).to_have_text("Older messages could not be loaded. Try again")
+    await link.focus()
+    place = await top(alice.texts.nth(5))
+    away = False
+    await alice.page.keyboard.press("Enter")
+    # The seam is none: it is one day, and one person who speaks on.
+    await expect(alice.texts).to_have_text(said[-100:])
+    await expect(alice.log.locator(".day")).to_have_count(1)
+    await expect(alice.log.locator(".message:not(.message--follows)")).to_have_count(1)
+    line = alice.texts.filter(has_text=re.compile("^line 76$"))
+    assert await line.evaluate("it => it.closest('[aria-live]').ariaLive") == "off"
+    await expect(link).to_be_focused()
+    # What stood above it, a day and a name, has gone up with the seam.
+    assert place - 90 < await top(line) <= place
+    place = await top(line)
+    await alice.log.evaluate("log => log.scrollTop = 200")
+    await expect(alice.texts).to_have_text(said)
+    await expect(alice.page.get_by_text("This is where the talk begins")).to_be_attached()
+    await expect(alice.log).to_be_focused()
+    await expect(alice.texts.first).not_to_be_in_viewport()
+    await write(chat, "carol", "live")
+    await expect(alice.texts).to_have_text([*said, "live"])
+    assert await alice.messages.last.evaluate("it => it.closest('[aria-live]')") is None
+
+
+# What is new
+
+
+async def test_what_is_new_since_the_last_visit_begins_with_a_line(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice", viewport=SMALL)
+    new, unread = alice.log.locator(".log__new"), alice.page.locator("#unread")
+    await write(chat, "bob", "seen")
+    await expect(alice.texts).to_have_count(1)
+    await until_read(chat, "alice", 1)
+    await alice.page.reload()
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await expect(new).to_have_count(0)
+
+    await alice.page.goto("about:blank")
+    await write(chat, "alice", "my own")
+    await write(chat, "bob", "news")
+    await alice.open()
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("news")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+    await expect(alice.page).to_have_title("Main Chat page")
+
+    await alice.page.goto("about:blank")
+    await write(chat, "bob", *(f"line {number}" for number in range(40)))
+    await alice.open()
+    await expect(alice.page).to_have_title("(40) Main Chat page")
+    await expect(unread).to_have_text("40 new messages")
+    assert await top(new) == pytest.approx(await top(alice.log), abs=2)
+    await unread.click()
+    await expect(alice.page).to_have_title("Main Chat page")
+    await expect(new).to_have_count(1)
+
+    await alice.page.goto("about:blank")
+    await write(chat, "bob", *(f"more {number}" for number in range(70)))
+    await alice.open()
+    await alice.log.evaluate("log => log.scrollTop = 0")
+    await expect(alice.page).to_have_title("(70) Main Chat page")  # it has gone up to the first
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("more 0")
+
+
+async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_is_seen(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await write(chat, "bob", "one")
+    await until_read(chat, "alice", 1)
+    await write(chat, "bob", "two")  # known to the server in ten seconds, or when she leaves
+    await expect(alice.texts).to_have_count(2)
+    await hide(alice)
+    await until_read(chat, "alice", 2)
+    await write(chat, "bob", "three", "four")
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+    await expect(alice.page.locator("#unread")).to_be_hidden()  # she has left it at the end
+    [identity] = {member.identity for member in chat.app[HUB].websockets}
+    assert chat.app[READ_MARKS].get(identity.user_id) == 2
+    await hide(alice, False)
+    await expect(alice.page).to_have_title("Main Chat page")
+    await hide(alice)
+    await until_read(chat, "alice", 4)
+
+
+NOTED = """
+window.noted = []
+window.Notification = class {
+  static permission = "default"
+  static async requestPermission() { return this.permission = window.answer ?? "granted" }
+  constructor(title, { body, tag }) {
+    window.noted.push([title, body, tag])
+    if (window.isAndroid) throw new TypeError("Illegal constructor")
+  }
+}
+"""
+
+
+async def test_who_wants_to_is_notified_when_named_in_a_hidden_page(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.context.add_init_script(NOTED)
+    await alice.open()
+    button = alice.page.get_by_role("button", name="Notify me")
+    await expect(button).to_have_attribute("aria-pressed", "false")
+    await button.click()
+    await expect(button).to_have_attribute("aria-pressed", "true")
+    await alice.page.reload()  # this device remembers it, but the browser was asked anew
+    await expect(button).to_have_attribute("aria-pressed", "false")
+    await button.click()
+    await write(chat, "bob", "@alice in sight")
+    await expect(alice.texts).to_have_count(1)
+    await hide(alice)
+    await write(chat, "bob", "alice unnamed", "`@alice`", "hey @Alice!")
+    await write(chat, "alice", "@alice I am")
+    await expect(alice.texts).to_have_count(5)
+    assert await alice.page.evaluate("noted") == [["bob", "hey @Alice!", "message-4"]]
+    await alice.page.evaluate("window.isAndroid = true")
+    await write(chat, "bob", "@alice again", "goes on")
+    await expect(alice.texts.last).to_have_text("goes on")
+    assert await alice.page.evaluate("noted.length") == 2
+
+    await button.click()
+    await expect(button).to_have_attribute("aria-pressed", "false")
+    await write(chat, "bob", "@alice unheard")
+    await expect(alice.texts.last).to_have_text("@alice unheard")
+    assert await alice.page.evaluate("noted.length") == 2
+    await alice.page.evaluate("window.answer = Notification.permission = 'denied'")
+    await button.click()
+    await expect(alice.page.locator("#notify")).to_be_hidden()
+
+
+# A long day
+
+
+async def test_a_message_costs_little_at_a_thousand_and_the_oldest_leave_at_two_thousand(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.page.evaluate(
+        """async () => {
+          const { Log } = await import("/static/js/log.js")
+          const { show } = Log.prototype
+          window.costs = []
+          Log.prototype.show = function (entry) {
+            const start = performance.now()
+            const isNew = show.call(this, entry)
+            window.costs.push(performance.now() - start)
+            return isNew
+          }
+        }"""
+    )
+    for part in range(0, 2100, 300):
+        said = [f"line {number} `of` many" for number in range(part, part + 300)]
+        await write(chat, "bob", *said)
+        await expect(alice.texts.last).to_have_text(said[-1])
+    costs = await alice.page.evaluate("costs")
+    assert sorted(costs[1000:1100])[50] < 4  # ms
+    lines = await alice.log.locator(".message, .notice, .day").count()
+    assert 1500 <= lines <= 2000
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+    await expect(alice.log.locator(".day")).to_have_count(1)
+    first = int(await alice.messages.first.get_attribute("data-seq") or 0)
+    link = alice.page.locator("#older")
+    await expect(link).to_have_attribute("href", f"/?before={first}")
+    await link.press("Enter")
+    await expect(alice.messages.first).to_have_attribute("data-seq", str(first - 50))
