@@ -2,48 +2,24 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Locator, Route, expect
+from playwright.async_api import Locator, Route, expect
 
 from chat.hub import HUB
 from chat.journal import JOURNAL
 from chat.unread import READ_MARKS
 from database import DB
-from settings import MESSAGE_COLLECTION, Settings
-from tests.browser import ChatSite, Visit, Visitor, chromium, serving, visiting
+from settings import MESSAGE_COLLECTION
+from tests.browser import ChatSite, Visit, Visitor
 from tests.conftest import PATIENCE
 
-# One browser serves them all, so they share its event loop.
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = {"width": 600, "height": 400}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, launched once."""
-    async with chromium() as launched:
-        yield launched
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
-    """A chat where people may talk as fast as a test can."""
-    async with serving(replace(settings, MESSAGES_PER_SECOND=0)) as server:
-        yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def visit(browser: Browser) -> AsyncIterator[Visit]:
-    """Let people come; nothing may go wrong in their pages."""
-    async with visiting(browser) as come:
-        yield come
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
-// The composer: Enter sends, the field is cleared and keeps the focus.
+// The composer: Enter sends what was written; what is too long stays in the field.
+
+import { excess, LENGTH } from "./counter.js"
 
 export class Composer {
   onsend = () => {}
+  onblank = () => {} // there is nothing to send
   #form
   #field
   #error
@@ -13,6 +16,17 @@ export class Composer {
     this.#error = form.querySelector("[role=alert]")
     form.addEventListener("submit", (event) => this.#submit(event))
     this.#field.addEventListener("keydown", (event) => this.#keydown(event))
+    this.#field.addEventListener("input", () => this.#forgive())
+  }
+
+  get text() {
+    return this.#field.value
+  }
+
+  // Whoever listens to the field learns of it.
+  set text(text) {
+    this.#field.value = text
+    this.#field.dispatchEvent(new Event("input", { bubbles: true }))
   }
 
   complain(text) {
@@ -25,21 +39,35 @@ export class Composer {
 
   #submit(event) {
     event.preventDefault()
-    const text = this.#field.value
-    if (text.trim()) {
-      this.complain("")
-      this.#field.value = ""
-      this.onsend(text)
-    }
     this.#field.focus()
+    if (excess(this.text) > 0) return this.#refuse(`A message has at most ${LENGTH} characters`)
+    if (!this.text.trim()) return this.onblank()
+    this.complain("")
+    this.onsend(this.text)
   }
 
   #keydown(event) {
-    // While an input method composes, Enter chooses a word (keyCode 229: Safari).
-    const isComposing = event.isComposing || event.keyCode === 229
-    if (event.key === "Enter" && !event.shiftKey && !isComposing) {
-      event.preventDefault()
-      this.#form.requestSubmit()
-    }
+    if (event.key !== "Enter" || event.shiftKey) return
+    if (event.defaultPrevented || isComposing(event)) return
+    event.preventDefault()
+    this.#form.requestSubmit()
   }
+
+  #refuse(text) {
+    this.complain(text)
+    this.#field.setAttribute("aria-invalid", "true")
+    this.#field.setAttribute("aria-describedby", this.#error.id)
+  }
+
+  #forgive() {
+    if (!this.#field.hasAttribute("aria-invalid") || excess(this.text) > 0) return
+    this.complain("")
+    this.#field.removeAttribute("aria-invalid")
+    this.#field.removeAttribute("aria-describedby")
+  }
+}
+
+// While an input method composes, its keys are its own (keyCode 229: Safari).
+export function isComposing(event) {
+  return event.isComposing || event.keyCode === 229
 }

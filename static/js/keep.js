@@ -70,8 +70,9 @@ export class Keep {
   }
 }
 
+// A name for what is sent, so that sending it twice does no harm.
 // Not crypto.randomUUID(): browsers offer that on https only.
-function newNonce() {
+export function newNonce() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("")
 }
 

@@ -5,6 +5,7 @@ import { create, dress, dressAll, revise } from "./message.js"
 import { News } from "./news.js"
 import { fetchLog, Older } from "./older.js"
 import { Place } from "./place.js"
+import { Written } from "./written.js"
 
 const LINES = 2000 // in the page; with more the oldest go, and can be loaded again
 const LINES_KEPT = 1500 // then, so that it is seldom done
@@ -16,11 +17,13 @@ export class Log {
   #live // what came since, which is
   #older
   #news
+  #written
 
   constructor(element) {
     this.#element = element
     this.#history = element.querySelector(".log__history")
     this.#live = element.querySelector(".log__live")
+    this.#written = new Written(this.user)
     this.#dressAll()
     this.place = new Place(element)
     if (this.#news.line.isConnected) this.place.toLine(this.#news.line)
@@ -42,6 +45,20 @@ export class Log {
     return this.#news.of(this.#messages).length
   }
 
+  // Who has written, as far as the log goes back, the latest first.
+  get authors() {
+    return this.#messages.map(({ dataset }) => dataset.user).reverse()
+  }
+
+  // One's own message as it was written, { seq, msg, time }, while it may be changed, else null.
+  own(seq) {
+    return this.#written.get(seq)
+  }
+
+  lastOwn() {
+    return this.#written.last()
+  }
+
   focus() {
     this.#element.focus()
   }
@@ -49,6 +66,7 @@ export class Log {
   // Says whether the message is new.
   show(entry) {
     if (entry.seq <= this.last) return false
+    this.#written.note(entry)
     this.#element.dataset.last = entry.seq
     this.#element.querySelector(".log__empty")?.remove()
     const message = create(entry, this.user)
@@ -60,6 +78,7 @@ export class Log {
   // A message that is not in the page will be loaded as it reads then.
   change(entry) {
     if (entry.seq <= this.last) return
+    this.#written.change(entry)
     this.#element.dataset.last = entry.seq
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.of)
     if (message) this.place.hold(() => revise(message, entry, this.user))
@@ -97,6 +116,7 @@ export class Log {
   #dressAll() {
     this.#news = new News(this.#element.dataset)
     this.#news.mark(this.#messages)
+    this.#written.read(this.#element)
     dressAll(this.#element)
   }
 
@@ -118,6 +138,7 @@ export class Log {
     const messages = messagesOf(page)
     this.place.hold(() => {
       const [first] = this.#messages
+      this.#written.read(page)
       this.#history.prepend(...messages)
       for (const message of messages) dress(message, this.user)
       const formerlyNew = this.#news.mark(this.#messages)

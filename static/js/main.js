@@ -2,23 +2,45 @@
 
 import { Composer } from "./composer.js"
 import { Connection } from "./connection.js"
+import { Counter } from "./counter.js"
+import { Draft } from "./draft.js"
+import { Editing } from "./editing.js"
+import { grow } from "./grow.js"
 import { Log } from "./log.js"
+import { Mentions } from "./mentions.js"
+import { More } from "./more.js"
 import { Notifier } from "./notifier.js"
 import { Outbox } from "./outbox.js"
 import { Pending } from "./pending.js"
 import { People } from "./people.js"
 import { ReadMark } from "./readmark.js"
+import { Typing } from "./typing.js"
 import { Unread } from "./unread.js"
 
-const log = new Log(document.getElementById("subscribe"))
-const people = new People(document.getElementById("people"))
-const composer = new Composer(document.getElementById("composer"))
+const byId = (id) => document.getElementById(id)
+const field = byId("message")
+const log = new Log(byId("subscribe"))
+const { user } = log
 const connection = new Connection({ since: () => log.last, receive, ended })
-const list = new Pending(document.getElementById("pending"))
-const unread = new Unread(log, document.getElementById("unread"))
-const readMark = new ReadMark((frame) => connection.send(frame), log.last)
-const notifier = new Notifier(log.user, document.getElementById("notify"))
-const outbox = new Outbox({ user: log.user, list, send: (frame) => connection.send(frame) })
+const send = (frame) => connection.send(frame)
+
+const people = new People(byId("here"), { user, count: byId("people") })
+const more = new More(byId("subscribe"))
+const list = new Pending(byId("pending"))
+const outbox = new Outbox({ user, list, send })
+const unread = new Unread(log, byId("unread"))
+const readMark = new ReadMark(send, log.last)
+const notifier = new Notifier(user, byId("notify"))
+
+const composer = new Composer(byId("composer"))
+const draft = new Draft(field, { user, signOut: byId("signout").form })
+const editing = new Editing(byId("composer"), { composer, draft, log, send })
+const typing = new Typing(field, { user, element: byId("typing"), send })
+const names = () => [...people.names, ...log.authors].filter((name) => name !== user)
+new Mentions(field, { list: byId("mentions"), names })
+new Counter(field, byId("counter"))
+grow(field)
+composer.text = draft.text
 
 const handlers = {
   async hello(frame) {
@@ -36,25 +58,32 @@ const handlers = {
   },
   message(frame) {
     if (outbox.acknowledge(frame)) composer.complain("")
+    typing.ended(frame.user)
     if (!log.show(frame)) return
     unread.add(frame)
     notifier.tell(frame)
   },
   change(frame) {
     log.change(frame)
+    editing.acknowledge(frame)
+  },
+  typing(frame) {
+    typing.heard(frame)
   },
   joined(frame) {
-    people.joined()
+    people.joined(frame.user)
     log.notice(`${frame.user} joined`)
   },
   left(frame) {
-    people.left()
+    people.left(frame.user)
+    typing.ended(frame.user)
     log.notice(`${frame.user} disconnected`)
   },
   people(frame) {
     people.reset(frame)
   },
   error(frame) {
+    if (editing.refuse(frame)) return
     if (frame.code === "too_fast" || frame.code === "unavailable") {
       outbox.retry(frame)
     } else if (outbox.refuse(frame)) {
@@ -65,11 +94,14 @@ const handlers = {
 }
 
 composer.onsend = (text) => {
+  if (editing.isOn) return editing.save(text)
+  composer.text = ""
   outbox.add(text)
   log.place.toEnd()
 }
 
 unread.onseen = () => readMark.move(log.last)
+more.onedit = (seq) => editing.start(log.own(seq))
 
 list.onleave = () => composer.focus()
 

@@ -9,6 +9,7 @@ const TONES = 8 // colours for people; message.css has them
 export function create({ seq, user, msg, time, state = "" }, reader) {
   const message = document.getElementById("message-template").content.firstElementChild
   const made = message.cloneNode(true)
+  made.id = `m${seq}`
   made.dataset.seq = seq
   made.dataset.user = user
   made.querySelector(".message__time").dateTime = time

@@ -1,0 +1,48 @@
+// The draft: what stands in the field survives a reload, for this user alone.
+
+export class Draft {
+  #field
+  #key
+  #text = "" // where the browser keeps nothing, at least this page does
+  #isPaused = false
+
+  // A form that signs out takes the draft with it: others may use this computer.
+  constructor(field, { user, signOut }) {
+    this.#field = field
+    this.#key = `draft:${user}`
+    this.#text = field.value || this.#stored() // the server has put back what it refused
+    field.addEventListener("input", () => this.#isPaused || this.#keep(field.value))
+    signOut.addEventListener("submit", () => this.#keep(""))
+  }
+
+  get text() {
+    return this.#text
+  }
+
+  // The field is used for something else.
+  pause() {
+    this.#isPaused = true
+  }
+
+  resume() {
+    this.#isPaused = false
+  }
+
+  #keep(text) {
+    this.#text = text
+    try {
+      if (text) localStorage.setItem(this.#key, text)
+      else localStorage.removeItem(this.#key)
+    } catch {
+      // no storage, or none left
+    }
+  }
+
+  #stored() {
+    try {
+      return localStorage.getItem(this.#key) ?? ""
+    } catch {
+      return ""
+    }
+  }
+}

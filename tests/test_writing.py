@@ -1,0 +1,516 @@
+"""Writing in Chromium: drafts, limits, notices, names, and one's own messages put right."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from playwright.async_api import WebSocketRoute, expect
+
+from chat import wire
+from chat.hub import HUB
+from chat.models import CHANGEABLE_FOR
+from tests import PASSWORD
+from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def note_frames(visitor: Visitor, kind: str) -> list[dict[str, Any]]:
+    """Return what a page that is opened later sends of a kind, as it comes to be."""
+    sent: list[dict[str, Any]] = []
+
+    def note(data: str | bytes) -> None:
+        frame = json.loads(data)
+        if frame["type"] == kind:
+            sent.append(frame)
+
+    visitor.page.on("websocket", lambda socket: socket.on("framesent", note))
+    return sent
+
+
+async def arrive_noting(
+    chat: ChatSite, visit: Visit, login: str, kind: str
+) -> tuple[Visitor, list[dict[str, Any]]]:
+    """Let somebody come, and note what their page sends of a kind."""
+    visitor = await visit(chat.url)
+    sent = note_frames(visitor, kind)
+    await visitor.sign_up(login)
+    await visitor.open()
+    await expect(visitor.notices("Connection to server started")).to_have_count(1)
+    return visitor, sent
+
+
+async def stop_the_clock(visitor: Visitor) -> None:
+    """Let time pass in somebody's page only by the test's own will."""
+    await visitor.page.clock.install()
+    await visitor.page.clock.pause_at(time.time() + 1)
+
+
+# The field
+
+
+@pytest.mark.parametrize("by_itself", [True, False])
+async def test_the_field_grows_with_its_text_up_to_two_fifths_of_the_window(
+    chat: ChatSite, visit: Visit, by_itself: bool
+) -> None:
+    alice = await visit(chat.url, viewport={"width": 600, "height": 500})
+    await alice.sign_up("alice")
+    if not by_itself:
+        await alice.page.add_init_script("CSS.supports = () => false")
+    await alice.open()
+    if not by_itself:
+        await alice.field.evaluate("field => field.style.fieldSizing = 'fixed'")
+    rows = "field => Math.round((field.clientHeight - 17) / 24)"
+    for text, height in [("one", 1), ("one\ntwo\nthree", 3), ("", 1), ("many\n" * 50, 8)]:
+        await alice.field.fill(text)
+        await alice.page.evaluate("new Promise(requestAnimationFrame)")
+        assert await alice.field.evaluate(rows) == height, text
+    await expect(alice.page.locator("#submit")).to_be_in_viewport(ratio=1)
+
+
+async def test_a_draft_survives_a_reload_until_it_is_sent_or_emptied(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.field.fill("half a\n  sentence 😀")
+    await alice.page.reload()
+    await expect(alice.field).to_have_value("half a\n  sentence 😀")
+    await alice.field.press("Enter")
+    await expect(alice.texts).to_have_text(["half a sentence 😀"])
+    await alice.page.reload()
+    await expect(alice.field).to_have_value("")
+    await alice.field.fill("never mind")
+    await alice.field.fill("")
+    assert await alice.page.evaluate("localStorage.length") == 0
+    await alice.page.reload()
+    await expect(alice.field).to_have_value("")
+
+
+async def test_a_draft_is_its_writers_alone_and_goes_when_they_sign_out(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.field.fill("for nobody else")
+    await alice.context.clear_cookies()  # the session is over, but alice has not signed out
+    await alice.sign_up("bob")
+    await alice.open()
+    await expect(alice.page.locator(".bar__user")).to_have_text("bob")
+    await expect(alice.field).to_have_value("")
+
+    await alice.field.fill("by Bob")
+    await alice.page.get_by_role("button", name="Sign out").click()
+    await alice.fill(login="alice", password=PASSWORD)
+    await alice.submit()
+    await expect(alice.field).to_have_value("for nobody else")
+    await alice.page.get_by_role("button", name="Sign out").click()
+    await expect(alice.page).to_have_url(f"{alice.url}/login")
+    assert await alice.page.evaluate("localStorage.length") == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') }",
+        """Object.defineProperty(window, "localStorage", {
+             get() { throw new DOMException("forbidden", "SecurityError") } })""",
+    ],
+    ids=["full", "forbidden"],
+)
+async def test_a_browser_that_keeps_nothing_still_gives_the_draft_back_after_editing(
+    chat: ChatSite, visit: Visit, fault: str
+) -> None:
+    alice = await visit(chat.url)
+    await alice.sign_up("alice")
+    await alice.page.add_init_script(fault)
+    await alice.post("a mistaek")
+    await alice.open()
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.field.fill("half a sentence")
+    await alice.messages.last.get_by_role("link", name="Change").click()
+    await alice.say("a mistake")
+    await expect(alice.texts).to_have_text(["a mistake"])
+    await expect(alice.field).to_have_value("half a sentence")
+
+
+# The limit
+
+
+async def test_near_the_limit_the_page_counts_as_the_server_does(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    counter, status = alice.page.locator("#counter"), alice.page.locator("#status")
+    for text, count, read_out in [
+        ("x" * 1799, "", ""),
+        ("x" * 1800, "200 left", "200 left"),
+        ("😀" * 1801, "199 left", "200 left"),  # not each key is read out
+        ("x" * 1850 + "\n\n", "150 left", "200 left"),  # newlines at the end are not stored
+        ("x" * 1900, "100 left", "100 left"),
+        ("😀" * 2000, "0 left", "0 left"),
+        ("x\u202e" * 2000, "0 left", "0 left"),  # nor is what could turn the text around
+        ("😀" * 2012, "12 too many", "12 too many"),
+    ]:
+        await alice.field.fill(text)
+        await expect(counter).to_have_text(count)
+        await expect(status).to_have_text(read_out)
+    for text in ("😀" * 2000, "a\nb" * 666 + "\n\n"):
+        await alice.say(text)
+        await expect(alice.texts.last).to_have_text(text.strip())
+        await expect(counter).to_have_text("")
+    assert await alice.texts.all_text_contents() == ["😀" * 2000, "a\nb" * 666]
+
+
+async def test_what_is_too_long_stays_in_the_field_beside_the_error(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice, sent = await arrive_noting(chat, visit, "alice", "message")
+    await alice.say("x" * 2001)
+    await expect(alice.error).to_have_text("A message has at most 2000 characters")
+    await expect(alice.field).to_have_value("x" * 2001)
+    await expect(alice.field).to_be_focused()
+    await expect(alice.field).to_have_attribute("aria-invalid", "true")
+    await expect(alice.field).to_have_accessible_description(
+        "A message has at most 2000 characters"
+    )
+    await alice.field.press("Backspace")
+    await expect(alice.error).to_have_text("")
+    await expect(alice.field).not_to_have_attribute("aria-invalid", "true")
+    await alice.field.press("Enter")
+    await expect(alice.texts).to_have_text(["x" * 2000])
+    assert [frame["msg"] for frame in sent] == ["x" * 2000]
+
+
+# Typing notices
+
+
+async def test_others_see_who_is_typing_until_the_message_comes(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    typing, height = alice.page.locator("#typing"), "element => element.clientHeight"
+    room = await alice.log.evaluate(height)
+    await bob.field.press_sequentially("hi")
+    await expect(typing).to_have_text("bob is typing")
+    hub = chat.app[HUB]
+    hub.broadcast(wire.typing("alice"))  # her own
+    hub.broadcast(wire.typing("carol"))
+    await expect(typing).to_have_text("bob and carol are typing")
+    hub.broadcast(wire.typing("<b>dave</b>"))
+    await expect(typing).to_have_text("several people are typing")
+    assert await alice.log.evaluate(height) == room  # nothing jumps
+    hub.broadcast(wire.left("<b>dave</b>"))
+    await expect(typing).to_have_text("bob and carol are typing")
+    await bob.field.press("Enter")
+    await expect(typing).to_have_text("carol is typing")
+    await expect(bob.page.locator("#typing")).not_to_contain_text("bob")
+
+
+async def test_who_stops_typing_is_forgotten_after_five_seconds(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    typing = alice.page.locator("#typing")
+    await stop_the_clock(alice)
+    for _ in range(2):  # each frame begins the five seconds anew
+        chat.app[HUB].broadcast(wire.typing("bob"))
+        await expect(typing).to_have_text("bob is typing")
+        chat.app[HUB].broadcast(wire.joined("a mark"))
+        await expect(alice.notices("a mark joined").last).to_be_visible()
+        await alice.page.clock.run_for(4900)
+        await expect(typing).to_have_text("bob is typing")
+    await alice.page.clock.run_for(200)
+    await expect(typing).to_have_text("")
+
+
+async def test_typing_is_told_at_most_once_in_three_seconds(chat: ChatSite, visit: Visit) -> None:
+    alice, typed = await arrive_noting(chat, visit, "alice", "typing")
+    await stop_the_clock(alice)
+    await alice.field.press_sequentially("  ")
+    assert typed == []  # nothing is written yet
+    await alice.field.press_sequentially("several")
+    await alice.page.clock.run_for(2900)
+    await alice.field.press_sequentially("keys")
+    assert len(typed) == 1
+    await alice.page.clock.run_for(500)
+    await alice.field.press("Backspace")
+    await alice.page.clock.run_for(5000)
+    await alice.field.press("ArrowLeft")
+    await alice.field.fill("")  # nothing is left
+    await alice.post("said")
+    await expect(alice.texts).to_have_text(["said"])
+    await alice.field.press("ArrowUp")
+    await expect(alice.field).to_have_value("said")  # but nobody has typed that
+    assert len(typed) == 2
+
+
+# Putting right what was sent
+
+
+async def test_arrow_up_in_an_empty_field_edits_the_last_of_ones_own_messages(
+    chat: ChatSite, visit: Visit
+) -> None:
+    bob, alice = await visit(chat.url, "bob"), await visit(chat.url, "alice")
+    await alice.field.press("ArrowUp")  # there is nothing yet
+    editing = alice.page.locator(".editing")
+    await expect(editing).to_be_hidden()
+    await alice.say("first")
+    await alice.say("a `mistaek`\nin two lines")
+    await bob.say("by another")
+    await expect(alice.texts).to_have_count(3)
+    await alice.field.fill("x")
+    await alice.field.press("ArrowUp")  # not an empty field
+    await expect(editing).to_be_hidden()
+
+    await alice.field.fill("")
+    await alice.field.press("ArrowUp")
+    await expect(editing).to_be_visible()
+    await expect(alice.field).to_have_value("a `mistaek`\nin two lines")
+    await expect(alice.page.locator("#submit")).to_have_text("Save")
+    await alice.say("a `mistake`\nin two lines")
+    await expect(editing).to_be_hidden()
+    await expect(alice.field).to_have_value("")
+    await expect(alice.field).to_be_focused()
+    for reader in (alice, bob):
+        await expect(reader.texts).to_contain_text(["first", "mistake", "by another"])
+        await expect(reader.messages.nth(1)).to_contain_text("edited")
+
+    await alice.field.press("ArrowUp")
+    await expect(alice.field).to_have_value("a `mistake`\nin two lines")
+    await alice.field.fill("on second thoughts")
+    await alice.field.press("Escape")
+    await expect(editing).to_be_hidden()
+    await expect(alice.texts).to_contain_text(["first", "mistake", "by another"])
+    await alice.page.reload()  # the page's own history knows the text, too
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.field.press("ArrowUp")
+    await expect(alice.field).to_have_value("a `mistake`\nin two lines")
+
+
+async def test_a_message_is_deleted_on_the_second_press(chat: ChatSite, visit: Visit) -> None:
+    bob, alice = await visit(chat.url, "bob"), await visit(chat.url, "alice")
+    await alice.say("kept")
+    await alice.say("said in haste")
+    await expect(bob.texts).to_have_count(2)
+    await alice.field.press("ArrowUp")
+    await alice.page.clock.install()
+    await alice.page.get_by_role("button", name="Delete").click()
+    await alice.page.clock.run_for(4100)  # longer than the doubt lasts
+    await alice.page.get_by_role("button", name="Delete", exact=True).click()
+    await expect(alice.field).to_have_value("said in haste")
+    await alice.page.get_by_role("button", name="Really delete?").click()
+    for reader in (alice, bob):
+        await expect(reader.messages.last).to_contain_text("deleted")
+        await expect(reader.messages.last).not_to_contain_text("haste")
+    await expect(alice.messages.last.locator(".message__more")).to_have_count(0)
+    await alice.field.press("ArrowUp")  # what is deleted is nobody's last message
+    await expect(alice.field).to_have_value("kept")
+    await alice.field.fill("")
+    await alice.field.press("Enter")  # to leave nothing of it is to delete it
+    await alice.page.get_by_role("button", name="Really delete?").click()
+    await expect(bob.page.locator(".message--deleted")).to_have_count(2)
+    await expect(alice.field).to_have_value("")
+
+
+async def test_a_change_that_is_refused_stays_in_the_field(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.say("what was said")
+    await expect(alice.texts).to_have_count(1)
+    await alice.field.press("ArrowUp")
+    monkeypatch.setattr("chat.models.CHANGEABLE_FOR", CHANGEABLE_FOR * 0)
+    for text, complaint in [
+        ("x" * 2001, "A message has at most 2000 characters"),
+        ("\u200b", "Please write something"),  # invisible
+        ("what was meant", "This message can't be changed any more"),
+    ]:
+        await alice.say(text)
+        await expect(alice.error).to_have_text(complaint)
+        await expect(alice.field).to_have_value(text)
+        await expect(alice.page.locator(".editing")).to_be_visible()
+    await alice.page.get_by_role("button", name="Cancel").click()
+    await expect(alice.error).to_have_text("")
+    await expect(alice.texts).to_have_text(["what was said"])
+
+
+async def test_a_change_without_an_answer_can_be_asked_for_again(
+    chat: ChatSite, visit: Visit
+) -> None:
+    asked: list[dict[str, Any]] = []
+    is_deaf = True
+
+    def lose_changes(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def pass_on(data: str | bytes) -> None:
+            frame = json.loads(data)
+            if frame["type"] == "edit":
+                asked.append(frame)
+                if is_deaf:
+                    return
+            server.send(data)
+
+        route.on_message(pass_on)
+
+    alice = await visit(chat.url)
+    await alice.page.route_web_socket("**/ws?*", lose_changes)
+    await alice.sign_up("alice")
+    await alice.open()
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.say("a mistaek")
+    await expect(alice.texts).to_have_text(["a mistaek"])
+    await alice.field.fill("x")
+    await alice.messages.last.get_by_role("link", name="Change").click()
+    await alice.page.clock.install()
+    await alice.say("a mistake")
+    await alice.page.clock.run_for(5100)
+    await expect(alice.error).to_have_text("No answer came; saving it again is harmless")
+    await expect(alice.field).to_have_value("a mistake")
+    is_deaf = False
+    await alice.field.press("Enter")
+    await expect(alice.texts).to_have_text(["a mistake"])
+    await expect(alice.error).to_have_text("")
+    await expect(alice.field).to_have_value("x")
+    assert len(asked) == 2
+    assert asked[0] == asked[1]
+
+
+async def test_without_a_connection_a_change_stays_in_the_field(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.say("a mistaek")
+    await expect(alice.texts).to_have_text(["a mistaek"])
+    alice.tolerates = CONNECTION_LOST
+    await alice.context.set_offline(True)
+    for member in list(chat.app[HUB].websockets):
+        member.abort()
+    await expect(alice.notices("Connection broken")).to_have_count(1)
+    await alice.field.press("ArrowUp")
+    await alice.say("a mistake")
+    await expect(alice.error).to_have_text("There is no connection, please try again")
+    await expect(alice.field).to_have_value("a mistake")
+    await alice.context.set_offline(False)
+    await expect(alice.notices("Connection to server started")).to_have_count(2)
+    await alice.field.press("Enter")
+    await expect(alice.texts).to_have_text(["a mistake"])
+    await expect(alice.error).to_have_text("")
+
+
+async def test_the_link_of_a_message_edits_it_in_the_page_for_fifteen_minutes(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    links = alice.log.locator(".message__more")
+    await bob.say("by Bob")
+    await alice.say("one")
+    await alice.say("two")
+    await expect(links).to_have_count(2)  # from the socket
+    await alice.page.reload()
+    await expect(links).to_have_count(2)  # from the page
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await links.first.click()
+    await expect(alice.field).to_have_value("one")
+    await expect(alice.field).to_be_focused()
+    await links.last.click()  # the other instead
+    await expect(alice.field).to_have_value("two")
+    await alice.field.press("Escape")
+    await expect(alice.field).to_have_value("")
+    async with alice.context.expect_page() as another_tab:
+        await links.last.click(modifiers=["Control"])
+    assert (await another_tab.value).url == f"{chat.url}/message/3"
+
+    await alice.page.clock.install()
+    await alice.say("three")
+    await expect(links).to_have_count(3)
+    await alice.page.reload()
+    await alice.page.clock.fast_forward("15:01")
+    await expect(links).to_have_count(0)
+    await alice.field.press("ArrowUp")
+    await expect(alice.field).to_have_value("")
+
+
+async def test_a_moderators_links_lead_from_every_message(chat: ChatSite, visit: Visit) -> None:
+    bob, moderator = await visit(chat.url, "bob"), await visit(chat.url, "mod")
+    moderator.tolerates = ("Failed to load resource",)
+    await bob.say("by Bob")
+    await moderator.say("by a moderator")
+    links = moderator.log.locator(".message__more")
+    await expect(links).to_have_count(2)
+    await links.last.click()
+    await expect(moderator.field).to_have_value("by a moderator")
+    await links.first.click()
+    await expect(moderator.page).to_have_url(f"{chat.url}/message/1")
+
+
+# Names
+
+
+async def test_names_are_completed_by_keyboard(chat: ChatSite, visit: Visit) -> None:
+    bob = await visit(chat.url, "bob")
+    await bob.say("I write")
+    alice = await visit(chat.url, "alice")
+    for name in ("Bobby", "carol", "бобр", "not a name"):
+        chat.app[HUB].broadcast(wire.joined(name))
+    await expect(alice.notices("not a name joined")).to_have_count(1)
+    listbox = alice.page.get_by_role("listbox")
+    options = alice.page.get_by_role("option")
+    for text in ("@x", "bob@b", "@", "@ b", "@alic", "@not", "@bob"):  # nobody, or one in full
+        await alice.field.fill(text)
+        await expect(listbox).to_be_hidden()
+
+    await alice.field.fill("")
+    await alice.field.press_sequentially("hi @BO")
+    await expect(options).to_have_text(["bob", "Bobby"])
+    await expect(options.first).to_have_attribute("aria-selected", "true")
+    await expect(alice.page.locator("#status")).to_have_text("2 names")
+    for key, selected in [("ArrowDown", 1), ("ArrowDown", 0), ("ArrowUp", 1)]:
+        await alice.field.press(key)
+        await expect(options.nth(selected)).to_have_attribute("aria-selected", "true")
+        await expect(alice.field).to_have_attribute("aria-activedescendant", f"mention-{selected}")
+    await alice.field.press("Enter")
+    await expect(alice.field).to_have_value("hi @Bobby ")
+    await expect(listbox).to_be_hidden()
+
+    await alice.field.press_sequentially("@ca")
+    await alice.field.press("Tab")
+    await expect(alice.field).to_have_value("hi @Bobby @carol ")
+    await alice.field.press_sequentially("(@бо")
+    await alice.field.press("Escape")
+    await expect(listbox).to_be_hidden()
+    await alice.field.press("Enter")  # with no list it sends
+    await expect(alice.texts).to_have_text(["I write", "hi @Bobby @carol (@бо"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_names_are_completed_by_thumb(chat: ChatSite, visit: Visit, scheme: str) -> None:
+    await visit(chat.url, "bob")
+    alice = await visit(
+        chat.url,
+        "alice",
+        viewport={"width": 320, "height": 480},
+        color_scheme=scheme,
+        has_touch=True,
+    )
+    await alice.field.fill("hi @b")
+    option = alice.page.get_by_role("option", name="bob")
+    await expect(option).to_be_in_viewport(ratio=1)
+    box, field = await option.bounding_box(), await alice.field.bounding_box()
+    assert box is not None
+    assert field is not None
+    assert box["height"] >= 44
+    assert box["y"] + box["height"] <= field["y"]
+    await option.tap()
+    await expect(alice.field).to_have_value("hi @bob ")
+    await expect(alice.field).to_be_focused()
+    assert not await alice.is_too_wide()
+
+
+# Without scripts
+
+
+async def test_without_scripts_nothing_stands_around_empty(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    for selector in (".editing", ".people", ".mentions", "#people"):
+        await expect(alice.page.locator(selector)).to_be_hidden()
