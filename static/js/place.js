@@ -25,6 +25,7 @@ export class Place {
   toEnd() {
     this.#isAtEnd = true
     this.#log.scrollTop = this.#log.scrollHeight
+    this.#top = this.#log.scrollTop // lower than before, where lines have gone
     this.onmove()
   }
 
