@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from playwright.async_api import WebSocketRoute, expect
 from chat import wire
 from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
+from settings import Settings
 from tests import PASSWORD
-from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor
+from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -431,17 +433,18 @@ async def test_the_link_of_a_message_edits_it_in_the_page_for_fifteen_minutes(
     await expect(alice.field).to_have_value("")
 
 
-async def test_a_moderators_links_lead_from_every_message(chat: ChatSite, visit: Visit) -> None:
-    bob, moderator = await visit(chat.url, "bob"), await visit(chat.url, "mod")
-    moderator.tolerates = ("Failed to load resource",)
-    await bob.say("by Bob")
-    await moderator.say("by a moderator")
-    links = moderator.log.locator(".message__more")
-    await expect(links).to_have_count(2)
-    await links.last.click()
-    await expect(moderator.field).to_have_value("by a moderator")
-    await links.first.click()
-    await expect(moderator.page).to_have_url(f"{chat.url}/message/1")
+async def test_a_moderators_links_lead_from_every_message(settings: Settings, visit: Visit) -> None:
+    async with serving(replace(settings, MODERATORS=("mod",))) as chat:
+        bob, moderator = await visit(chat.url, "bob"), await visit(chat.url, "mod")
+        moderator.tolerates = ("Failed to load resource",)
+        await bob.say("by Bob")
+        await moderator.say("by a moderator")
+        links = moderator.log.locator(".message__more")
+        await expect(links).to_have_count(2)
+        await links.last.click()
+        await expect(moderator.field).to_have_value("by a moderator")
+        await links.first.click()
+        await expect(moderator.page).to_have_url(f"{chat.url}/message/1")
 
 
 # Names

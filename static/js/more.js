@@ -12,8 +12,8 @@ export class More {
   constructor(log) {
     this.#log = log
     log.addEventListener("click", (event) => this.#click(event))
-    const fresh = ".message__more:not([href])"
-    new MutationObserver(() => this.#look(fresh)).observe(log, { childList: true, subtree: true })
+    const changed = ".message__more:not([href]), .message--deleted .message__more"
+    new MutationObserver(() => this.#look(changed)).observe(log, { childList: true, subtree: true })
     setInterval(() => this.#look(".message__more"), LOOK_EVERY)
     this.#look(".message__more")
   }
