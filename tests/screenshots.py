@@ -38,8 +38,8 @@ TODAY = [
 ]
 
 LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"viewport": {"width": 1200, "height": 760}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1200, "height": 760}, "color_scheme": "dark"},
+    "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2},
 }
 
@@ -98,9 +98,10 @@ async def photograph(browser: Browser, chat: Chat) -> None:
             await expect(stranger.error).to_have_text("User exists")
             await take(stranger, "error")
             await alice.open()
+            await alice.open()  # nothing is new to her any more
             await expect(alice.notices("Connection to server started")).to_have_count(1)
             await alice.field.fill("After lunch it is")
-            await people["bob"].field.press_sequentially("I'")
+            await people["bob"].field.press_sequentially("I will tell them", delay=250)
             await expect(alice.page.get_by_text("bob is typing")).to_be_visible()
             await take(alice, "chat")
             for name, path in (

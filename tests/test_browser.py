@@ -37,6 +37,7 @@ from tests.process import running_chat
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 GRACE = 0.2  # seconds, in place of five
+A_WHILE = 30_000  # ms; a page may pause for several seconds before it comes back
 
 
 @pytest.fixture
@@ -486,7 +487,9 @@ async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
         await process.restart()
         for visitor in (alice, bob):
             await expect(visitor.notices("Clean connection end")).to_have_count(1)
-            await expect(visitor.notices("Connection to server started")).to_have_count(2)
+            await expect(visitor.notices("Connection to server started")).to_have_count(
+                2, timeout=A_WHILE
+            )
             await expect(visitor.page.locator("#people")).to_have_text(re.compile(r"^2\b"))
         await alice.say("still here")
         for visitor in (alice, bob):
