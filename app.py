@@ -14,6 +14,7 @@ import jinja2
 from aiohttp import web
 from aiohttp_session import session_middleware
 
+from assets import ASSETS, read_assets
 from auth.account import LEAVING
 from auth.attempts import LIMITS, AttemptLimits
 from auth.cookies import SessionCookie, secret_keys
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> web.Application:
         middlewares=[error_pages, guard, session_middleware(storage), authorize, db_handler],
     )
     app[SETTINGS] = settings
+    app[ASSETS] = read_assets()
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR)
     env = aiohttp_jinja2.setup(

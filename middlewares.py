@@ -80,9 +80,7 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
         return _error_page(request, error.status, text, kept)
     except ConnectionError:
         raise  # the client is gone: nobody to answer, and nothing to log
-    except Exception as error:
-        if isinstance(error, OSError) and _route_name(request) == "static":
-            return _error_page(request, 404, TEXTS[404], {})  # a name too long for a file
+    except Exception:
         # The raw path: a decoded one can hold a newline, and forge a line of the log.
         log.exception("error in %s %s", request.method, request.rel_url.raw_path)
         return _error_page(request, 500, TEXTS[500], {})

@@ -4,6 +4,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractView
 from aiohttp.typedefs import Handler
 
+from assets import asset
 from auth.account import (
     Account,
     ChangePassword,
@@ -18,7 +19,6 @@ from chat.correction import Correction
 from chat.search import Search
 from chat.views import ChatList, WebSocket
 from database import is_reachable
-from settings import ROOT
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -46,13 +46,13 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/account/messages.jsonl", OwnMessages, "own_messages"),
     ("POST", "/ban", Ban, "ban"),
     ("GET", "/healthz", healthz, "healthz"),
+    ("GET", "/static/{filename:.+}", asset, "static"),
 ]
 
 
 def setup_routes(app: web.Application) -> None:
-    """Add the table and the static files to the application."""
+    """Add the table to the application."""
     for method, path, handler, name in routes:
         app.router.add_route(method, path, handler, name=name)
         if method == "GET" and path != "/ws":
             app.router.add_route("HEAD", path, handler, name=name)
-    app.router.add_static("/static", ROOT / "static", name="static")

@@ -237,11 +237,7 @@ class ChatSite:
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[ChatSite]:
-    """Serve a chat as main() does.
-
-    Not aiohttp's TestServer: that cancels the requests a browser gives up, and the files
-    they are opening then stay open.
-    """
+    """Serve a chat as main() does."""
     app, listener = create_app(settings), socket.create_server(("127.0.0.1", 0))
     async with app_serving(app, listener):
         await app[READY].wait()

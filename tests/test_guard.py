@@ -1,5 +1,6 @@
 """What every request passes: the cross-origin guard, hosts, https, headers, error pages."""
 
+import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from settings import ROOT
 from tests.conftest import House, OpenHouse, Person
 from tests.raw import Answer, ask, exchange
 
@@ -397,8 +399,26 @@ async def test_a_static_file_is_asked_for_again_and_sent_once(house: House, path
     assert await again.read() == b""
     assert again.headers["ETag"] == first.headers["ETag"]
     assert again.headers["Cache-Control"] == "no-cache"
+    weak = await visitor.get(path, headers={"If-None-Match": f"W/{first.headers['ETag']}"})
+    assert weak.status == 304
     changed = await visitor.get(path, headers={"If-None-Match": '"of yesterday"'})
     assert changed.status == 200
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [("gzip", True), ("br, gzip;q=0.5", True), ("identity", False), ("gzip;q=0", False),
+     ("gzip;q=0.0, br", False), ("", False)],
+)  # fmt: skip
+async def test_a_static_file_is_compressed_for_whoever_takes_that(
+    house: House, accepted: str, is_compressed: bool
+) -> None:
+    answer = await ask(house, f"Accept-Encoding: {accepted}", path="/static/js/log.js")
+    assert (answer.headers["Content-Encoding"] == "gzip") is is_compressed
+    body = gzip.decompress(answer.body) if is_compressed else answer.body
+    assert body == (ROOT / "static/js/log.js").read_bytes()
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert answer.headers["Content-Type"] == "text/javascript"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""The static files: read once, and sent compressed to whoever takes that, or not at all."""
+
+import gzip
+import hashlib
+import mimetypes
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import web
+
+from settings import ROOT, SETTINGS
+
+FOLDER = ROOT / "static"
+ETAG_ANY = "*"
+TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # unless it says zero
+
+
+class Asset(NamedTuple):
+    """A file, in both forms."""
+
+    body: bytes
+    compressed: bytes
+    content_type: str
+    etag: str
+
+
+ASSETS = web.AppKey("assets", dict[str, Asset])
+
+
+def read_assets() -> dict[str, Asset]:
+    """Return every file of the folder by its path in it."""
+    paths = (path for path in FOLDER.rglob("*") if path.is_file())
+    return {path.relative_to(FOLDER).as_posix(): _read(path) for path in paths}
+
+
+async def asset(request: web.Request) -> web.Response:
+    """Send a file, unless the client has it. Raises HTTPNotFound."""
+    assets = read_assets() if request.app[SETTINGS].DEBUG else request.app[ASSETS]
+    found = assets.get(request.match_info["filename"])
+    if found is None:
+        raise web.HTTPNotFound
+    headers = {"ETag": f'"{found.etag}"', "Vary": "Accept-Encoding"}
+    known = {tag.value for tag in request.if_none_match or ()}  # weak ones, too: a proxy's
+    if known & {found.etag, ETAG_ANY}:
+        return web.Response(status=304, headers=headers)
+    body = found.body
+    if TAKES_GZIP.search(request.headers.get("Accept-Encoding", "")):
+        body = found.compressed
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=body, content_type=found.content_type, headers=headers)
+
+
+def _read(path: Path) -> Asset:
+    body = path.read_bytes()
+    content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    # Without its own time in it, gzip gives the same bytes each time.
+    return Asset(body, gzip.compress(body, mtime=0), content_type, hashlib.sha1(body).hexdigest())
