@@ -1,4 +1,4 @@
-"""`make lighthouse`: Lighthouse's marks for the log-in page and the chat page (needs Node.js)."""
+"""`make lighthouse`: Lighthouse's marks, and what one message more costs (needs Node.js)."""
 
 import asyncio
 import json
@@ -7,15 +7,30 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 
+from playwright.async_api import expect
 from yarl import URL
 
+from tests.browser import chromium, visiting
 from tests.history import signed_in
 from tests.process import running_chat
 
 LIGHTHOUSE = "lighthouse@12.8.2"
 CATEGORIES = ("performance", "accessibility", "best-practices")
 MESSAGES = 50  # in the chat page
+
+TIME_EVERY_SHOW = """async () => {
+  const { Log } = await import("/static/js/log.js")
+  const { show } = Log.prototype
+  window.costs = []
+  Log.prototype.show = function (entry) {
+    const start = performance.now()
+    const isNew = show.call(this, entry)
+    window.costs.push(performance.now() - start)
+    return isNew
+  }
+}"""
 
 
 async def marks(url: str, cookie: str = "") -> dict[str, int]:
@@ -37,6 +52,18 @@ async def marks(url: str, cookie: str = "") -> dict[str, int]:
     return {name: round(result["categories"][name]["score"] * 100) for name in CATEGORIES}
 
 
+async def cost_of_a_message(url: str) -> float:
+    """Return the milliseconds that scripts take to append one message to a thousand."""
+    async with chromium() as browser, visiting(browser) as visit:
+        alice = await visit(url, "bob")
+        await alice.page.evaluate(TIME_EVERY_SHOW)
+        for number in range(1100):
+            await alice.post(f"Message {number} with a link, https://example.com, and `code`")
+        await expect(alice.texts.last).to_contain_text("Message 1099")
+        costs: list[float] = await alice.page.evaluate("costs.slice(1000)")
+    return median(costs)
+
+
 async def main() -> None:
     """Judge both pages; fail unless every mark is 100."""
     async with running_chat(MESSAGES_PER_SECOND=0) as chat, signed_in(chat.url, "alice") as alice:
@@ -48,6 +75,8 @@ async def main() -> None:
             "/login": await marks(f"{chat.url}/login"),
             "/": await marks(f"{chat.url}/", cookie),
         }
+        cost = await cost_of_a_message(chat.url)
+    print(f"one message more at a thousand: {cost:.1f} ms")
     for page, values in found.items():
         print(page, values)
     if any(value < 100 for values in found.values() for value in values.values()):

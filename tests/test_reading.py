@@ -475,29 +475,12 @@ async def test_who_wants_to_is_notified_when_named_in_a_hidden_page(
 # A long day
 
 
-async def test_a_message_costs_little_at_a_thousand_and_the_oldest_leave_at_two_thousand(
-    chat: ChatSite, visit: Visit
-) -> None:
+async def test_the_oldest_leave_the_page_at_two_thousand(chat: ChatSite, visit: Visit) -> None:
     alice = await visit(chat.url, "alice")
-    await alice.page.evaluate(
-        """async () => {
-          const { Log } = await import("/static/js/log.js")
-          const { show } = Log.prototype
-          window.costs = []
-          Log.prototype.show = function (entry) {
-            const start = performance.now()
-            const isNew = show.call(this, entry)
-            window.costs.push(performance.now() - start)
-            return isNew
-          }
-        }"""
-    )
     for part in range(0, 2100, 300):
         said = [f"line {number} `of` many" for number in range(part, part + 300)]
         await write(chat, "bob", *said)
         await expect(alice.texts.last).to_have_text(said[-1])
-    costs = await alice.page.evaluate("costs")
-    assert sorted(costs[1000:1100])[50] < 4  # ms
     lines = await alice.log.locator(".message, .notice, .day").count()
     assert 1500 <= lines <= 2000
     await expect(alice.texts.last).to_be_in_viewport(ratio=1)

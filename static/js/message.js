@@ -9,9 +9,9 @@ const TONES = 8 // colours for people; message.css has them
 export function create({ seq, user, msg, time, state = "" }, reader) {
   const message = document.getElementById("message-template").content.firstElementChild
   const made = message.cloneNode(true)
-  made.id = `m${seq}`
   made.dataset.seq = seq
   made.dataset.user = user
+  made.id = `m${seq}`
   made.querySelector(".message__time").dateTime = time
   made.querySelector(".message__author").replaceChildren(unseen("("), user, unseen(")"))
   made.querySelector(".message__text").textContent = msg
