@@ -12,13 +12,13 @@ from auth.moderators import is_moderator
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from auth.views import redirect
 from chat import wire
-from chat.entry import Entry, Unavailable, now
+from chat.entry import Entry, Unavailable
 from chat.hub import HUB, SIGNED_OUT
 from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE
 from chat.incoming import BadFrame, clean, read_nonce
 from chat.journal import JOURNAL
 from chat.member import Member
-from chat.models import CHANGEABLE_FOR, PAGE_LENGTH, Message
+from chat.models import PAGE_LENGTH, Message, is_changeable
 from chat.unread import READ_MARKS
 from database import DB
 from settings import SETTINGS
@@ -89,7 +89,7 @@ class ChatList(web.View):
             "messages": messages,
             "user": user,
             "is_moderator": is_moderator(app, user.login),
-            "changeable_since": now() - CHANGEABLE_FOR,
+            "is_changeable": is_changeable,
             "is_history": bool(place),
             "target": place.get("around"),
             "last": max(last, messages[-1].seq) if messages else last,

@@ -1,6 +1,6 @@
 // What one has written oneself, as it was written: the log shows it dressed up.
 
-const CHANGEABLE_FOR = 15 * 60_000 // ms; after that the server refuses
+const CHANGEABLE_FOR = 15 * 60_000 // ms, as in chat/models.py: after that the server refuses
 
 export class Written {
   #user
