@@ -1,6 +1,7 @@
 // The composer: Enter sends what was written; what is too long stays in the field.
 
 import { excess, LENGTH } from "./counter.js"
+import { isComposing } from "./keys.js"
 
 export class Composer {
   onsend = () => {}
@@ -65,9 +66,4 @@ export class Composer {
     this.#field.removeAttribute("aria-invalid")
     this.#field.removeAttribute("aria-describedby")
   }
-}
-
-// While an input method composes, its keys are its own (keyCode 229: Safari).
-export function isComposing(event) {
-  return event.isComposing || event.keyCode === 229
 }

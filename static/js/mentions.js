@@ -1,7 +1,7 @@
 // Mentions: @ and the beginning of a name open a list of people, to be taken from by keyboard.
 
 import { announce } from "./announce.js"
-import { isComposing } from "./composer.js"
+import { isComposing } from "./keys.js"
 
 const BEGINNING = /(?:^|[\s(])@([\p{L}\d_.-]{1,32})$/u // right before the caret
 const NAME = /^[\p{L}\d_.-]+$/u // what the tutorial let in can have names of anything

@@ -1,6 +1,7 @@
 // The links to where a message is changed: on one's own they last for 15 minutes, and start
 // editing here; a moderator has them on every message.
 
+import { isPlain } from "./keys.js"
 import { isRecent } from "./written.js"
 
 const LOOK_EVERY = 30_000 // ms
@@ -36,8 +37,7 @@ export class More {
 
   #click(event) {
     const link = event.target.closest(".message__more")
-    const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
-    if (!link || !isPlain) return
+    if (!link || !isPlain(event)) return
     if (this.onedit(Number(link.closest(".message").dataset.seq))) event.preventDefault()
   }
 }

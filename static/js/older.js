@@ -1,5 +1,7 @@
 // Older messages: loaded as the reader nears the beginning, or follows the link.
 
+import { isPlain } from "./keys.js"
+
 const AHEAD = "300px 0px 0px" // so that they are there before the beginning is
 const PATIENCE = 15_000 // ms
 
@@ -53,8 +55,7 @@ export class Older {
   }
 
   #click(event) {
-    const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey
-    if (event.target !== this.#link || !isPlain) return
+    if (event.target !== this.#link || !isPlain(event)) return
     event.preventDefault()
     this.#load()
   }
