@@ -1,5 +1,7 @@
 // The draft: what stands in the field survives a reload, for this user alone.
 
+import { recall, remember } from "./storage.js"
+
 export class Draft {
   #field
   #key
@@ -10,7 +12,7 @@ export class Draft {
   constructor(field, { user, signOut }) {
     this.#field = field
     this.#key = `draft:${user}`
-    this.#text = field.value || this.#stored() // the server has put back what it refused
+    this.#text = field.value || recall(this.#key) // the server has put back what it refused
     field.addEventListener("input", () => this.#isPaused || this.#keep(field.value))
     signOut.addEventListener("submit", () => this.#keep(""))
   }
@@ -30,19 +32,6 @@ export class Draft {
 
   #keep(text) {
     this.#text = text
-    try {
-      if (text) localStorage.setItem(this.#key, text)
-      else localStorage.removeItem(this.#key)
-    } catch {
-      // no storage, or none left
-    }
-  }
-
-  #stored() {
-    try {
-      return localStorage.getItem(this.#key) ?? ""
-    } catch {
-      return ""
-    }
+    remember(this.#key, text)
   }
 }

@@ -1,5 +1,6 @@
 // Desktop notifications: for who wants them on this device, when a message names them.
 
+import { recall, remember } from "./storage.js"
 import { names } from "./text.js"
 
 const KEY = "notify" // in localStorage
@@ -12,7 +13,7 @@ export class Notifier {
   constructor(user, button) {
     this.#user = user
     this.#button = button
-    this.#isOn = isGranted() && isWanted()
+    this.#isOn = isGranted() && recall(KEY) === "on"
     button.addEventListener("click", () => this.#toggle())
     this.#show()
   }
@@ -34,7 +35,7 @@ export class Notifier {
   async #toggle() {
     const isWanted = !this.#isOn
     this.#isOn = isWanted && (await Notification.requestPermission()) === "granted"
-    remember(this.#isOn)
+    remember(KEY, this.#isOn ? "on" : "")
     this.#show()
   }
 
@@ -46,21 +47,4 @@ export class Notifier {
 
 function isGranted() {
   return "Notification" in window && Notification.permission === "granted"
-}
-
-function isWanted() {
-  try {
-    return localStorage.getItem(KEY) === "on"
-  } catch {
-    return false // no storage
-  }
-}
-
-function remember(isOn) {
-  try {
-    if (isOn) localStorage.setItem(KEY, "on")
-    else localStorage.removeItem(KEY)
-  } catch {
-    // then until the page is closed
-  }
 }
