@@ -50,7 +50,7 @@ export function revise(message, { msg, state }, reader) {
 }
 
 // The same for a person everywhere.
-export function tone(user) {
+function tone(user) {
   let hash = 0
   for (const character of user) hash = (hash * 31 + character.codePointAt(0)) % 65_521
   return hash % TONES
