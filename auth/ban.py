@@ -28,11 +28,8 @@ class Ban(web.View):
 
     async def find_user(self, form: dict[str, str]) -> Document:
         """Return whom the form names, if who is asking may ban them. Raises FormError."""
-        app, moderator, login = (
-            self.request.app,
-            self.request[IDENTITY].login,
-            form.get("login", ""),
-        )
+        app, moderator = self.request.app, self.request[IDENTITY].login
+        login = form.get("login", "")
         if not is_moderator(app, moderator):
             raise FormError(403, "Only a moderator may ban")
         # An address is none: who has it is not for moderators to find out.

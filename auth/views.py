@@ -99,10 +99,8 @@ class SignIn(AccountForm):
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
         if password != form["password2"]:
             raise FormError(400, "Passwords must be the same", "password2")
-        registrations, address = (
-            self.request.app[LIMITS].registrations,
-            client_address(self.request),
-        )
+        address = client_address(self.request)
+        registrations = self.request.app[LIMITS].registrations
         try:
             check_strength(password, login, email)
             if wait := registrations.take(address):

@@ -74,8 +74,8 @@ class Inbox:
         if incoming.type == "edit":
             return await messages.edit(user, incoming.seq, incoming.msg, incoming.nonce)
         if incoming.type == "delete":
-            is_above = is_moderator(self._app, user.login)
-            return await messages.delete(user, incoming.seq, incoming.nonce, is_above)
+            may_any = is_moderator(self._app, user.login)
+            return await messages.delete(user, incoming.seq, incoming.nonce, may_any)
         return await messages.save(user, incoming.msg, incoming.nonce)
 
     def _tell_of_typing(self, user: Identity) -> bool:
