@@ -81,7 +81,7 @@ def _line(document: Document) -> bytes:
     if "of" in document or document.get("state") == DELETED:
         return b""
     entry = Entry.from_document(document)
-    line = {"seq": entry.seq, "time": wire.iso_time(entry), "msg": entry.msg}
+    line = {"seq": entry.seq, "time": wire.iso_time(entry.time), "msg": entry.msg}
     if entry.state == EDITED:
         line["edited"] = True
     return json.dumps(line, ensure_ascii=False).encode() + b"\n"

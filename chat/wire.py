@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ def message(entry: Entry) -> Frames:
         "seq": entry.seq,
         "user": entry.user,
         "msg": entry.msg,
-        "time": iso_time(entry),
+        "time": iso_time(entry.time),
         "nonce": entry.nonce,
     }
     if entry.state:
@@ -102,9 +103,9 @@ def error(bad: BadFrame) -> Frames:
     return _frames(frame, f"error: {bad.code.replace('_', ' ')}")
 
 
-def iso_time(entry: Entry) -> str:
-    """Return an entry's time as in 2026-11-21T10:00:00.123Z."""
-    return entry.time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+def iso_time(time: datetime) -> str:
+    """Return a time of UTC as in 2026-11-21T10:00:00.123Z."""
+    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def control_frame(opcode: int, payload: bytes) -> bytes:
