@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp_session import get_session
 
 from auth.attempts import is_proven
-from auth.forms import FormError, error_response, read_form
+from auth.forms import FormError, check_filled, check_repeated, error_response, read_form
 from auth.models import User
 from auth.moderators import is_moderator
 from auth.passwords import HASHER, Busy, WeakPassword, check_strength
@@ -95,11 +95,8 @@ class ChangePassword(AccountAction):
 
     async def act(self, form: dict[str, str]) -> str:
         """Check the old password and the new one, and change it."""
-        for field in ("old", "password", "password2"):
-            if not form.get(field, "").strip():
-                raise FormError(400, "Please fill all fields", field)
-        if form["password"] != form["password2"]:
-            raise FormError(400, "Passwords must be the same", "password2")
+        check_filled(form, "old", "password", "password2")
+        check_repeated(form)
         user = await self.proven(form["old"], "old")
         try:
             check_strength(form["password"], user["login"], user["email"])

@@ -58,6 +58,19 @@ async def read_form(request: web.Request) -> dict[str, str]:
     return form
 
 
+def check_filled(form: Mapping[str, str], *fields: str) -> None:
+    """Check that nothing was left out. Raises FormError beside the first field that was."""
+    for field in fields:
+        if not form.get(field, "").strip():
+            raise FormError(400, "Please fill all fields", field)
+
+
+def check_repeated(form: Mapping[str, str]) -> None:
+    """Check that a new password was typed twice alike. Raises FormError."""
+    if form["password"] != form["password2"]:
+        raise FormError(400, "Passwords must be the same", "password2")
+
+
 def wants_json(request: web.Request) -> bool:
     """Tell whether a script is asking, that would rather read JSON than a page."""
     accept = request.headers.get("Accept", "")

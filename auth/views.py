@@ -7,7 +7,7 @@ import aiohttp_jinja2
 from aiohttp import web
 
 from auth.attempts import LIMITS, is_proven
-from auth.forms import FormError, error_response, read_form
+from auth.forms import FormError, check_filled, check_repeated, error_response, read_form
 from auth.limits import client_address
 from auth.models import BadEmail, BadLogin, User, UserExists
 from auth.passwords import HASHER, Busy, WeakPassword, check_strength
@@ -93,12 +93,9 @@ class SignIn(AccountForm):
 
     async def accept(self, form: dict[str, str]) -> Document:
         """Check the fields, count the registration, store the account."""
-        for field in ("login", "email", "password", "password2"):
-            if not form.get(field, "").strip():
-                raise FormError(400, "Please fill all fields", field)
+        check_filled(form, "login", "email", "password", "password2")
+        check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
-        if password != form["password2"]:
-            raise FormError(400, "Passwords must be the same", "password2")
         address = client_address(self.request)
         registrations = self.request.app[LIMITS].registrations
         try:
