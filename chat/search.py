@@ -26,7 +26,7 @@ QUEUE = 8  # searches that may wait for their turn
 PER_SECOND, BURST = 1, 10  # searches of one person
 
 
-class Busy(Exception):
+class TooManySearches(Exception):
     """Too many searches wait for their turn."""
 
 
@@ -42,7 +42,7 @@ class Finder:
     async def find(self, words: list[str], before: int | None = None) -> list[Entry]:
         """Return the newest messages with all the words, one more than a page has.
 
-        Raises Busy, DatabaseUnavailable.
+        Raises TooManySearches, DatabaseUnavailable.
         """
         # In quotes all words have to be there, and none is an operator. MongoDB is content with
         # one whole word, and takes the others as parts of words, too.
@@ -51,7 +51,7 @@ class Finder:
             search["seq"] = {"$lt": before}
         found = self._messages.find(search).sort("seq", -1).limit(PAGE_LENGTH + 1)
         if self._waiting > QUEUE:
-            raise Busy
+            raise TooManySearches
         self._waiting += 1
         try:
             async with deadline(), self._turn:
@@ -94,7 +94,7 @@ class Search(web.View):
             raise FormError(429, TOO_FAST, "q", wait)
         try:
             entries = await finder.find(words, before)
-        except Busy:
+        except TooManySearches:
             raise FormError(503, "Too busy, please try again", "q", retry_after=2) from None
         except DatabaseUnavailable:
             text = "The database is away, please try again"
