@@ -119,6 +119,12 @@ class Person:
         """Log in to an account."""
         return await self.post("/login", {"login": login, "password": password})
 
+    async def write(self, *texts: str) -> None:
+        """Post messages, one after the other."""
+        for text in texts:
+            response = await self.post("/", {"msg": text})
+            assert response.status == 303, await response.text()
+
     async def connect(self, since: int | None = None, **options: Any) -> Socket:
         """Open a `chat.v1` socket."""
         query = "" if since is None else f"?since={since}"

@@ -29,12 +29,6 @@ async def page_of(person: Person, path: str, status: int = 200) -> str:
     return await response.text()
 
 
-async def say(person: Person, *texts: str) -> None:
-    """Post messages."""
-    for text in texts:
-        assert (await person.post("/", {"msg": text})).status == 303
-
-
 async def edit(person: Person, seq: int, msg: str, **fields: str) -> Any:
     """Give a message another text."""
     return await person.post(f"/message/{seq}", {"action": "edit", "msg": msg, **fields})
@@ -47,7 +41,7 @@ async def delete(person: Person, seq: int, **fields: str) -> Any:
 
 async def test_the_author_edits_a_message_and_everybody_reads_it_changed(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    await say(alice, "helo")
+    await alice.write("helo")
     socket = await bob.connect()
     assert 'href="/message/1"' in await page_of(alice, "/")
     assert ">\nhelo</textarea>" in await page_of(alice, "/message/1")
@@ -63,7 +57,7 @@ async def test_the_author_edits_a_message_and_everybody_reads_it_changed(house: 
 
 async def test_the_author_deletes_a_message_and_can_do_no_more_with_it(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    await say(alice, "a secret")
+    await alice.write("a secret")
     assert (await delete(alice, 1)).status == 303
     for person in (alice, bob):
         page = await page_of(person, "/")
@@ -77,7 +71,7 @@ async def test_the_author_deletes_a_message_and_can_do_no_more_with_it(house: Ho
 
 async def test_others_may_change_nothing(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    await say(alice, "mine")
+    await alice.write("mine")
     assert "/message/1" not in await page_of(bob, "/")
     assert "Only who wrote a message can change it." in await page_of(bob, "/message/1", 403)
     for response in (await edit(bob, 1, "stolen"), await delete(bob, 1)):
@@ -92,7 +86,7 @@ async def test_after_a_while_the_author_may_not_either_and_loses_nothing_typed(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = await house.sign_in("alice")
-    await say(alice, "of long ago")
+    await alice.write("of long ago")
     monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
     assert "/message/1" not in await page_of(alice, "/")
     assert TOO_LATE in await page_of(alice, "/message/1", 403)
@@ -109,7 +103,7 @@ async def test_a_moderator_deletes_and_bans_but_does_not_edit(
     moderated: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
-    await say(bob, "<b>rubbish</b>")
+    await bob.write("<b>rubbish</b>")
     monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
     assert 'href="/message/1"' in await page_of(mona, "/")
     page = await page_of(mona, "/message/1")
@@ -129,7 +123,7 @@ async def test_a_moderator_deletes_and_bans_but_does_not_edit(
 
 async def test_a_moderator_is_not_offered_to_be_banned(moderated: House) -> None:
     mona = await moderated.sign_in("mona")
-    await say(mona, "my own")
+    await mona.write("my own")
     page = await page_of(mona, "/message/1")
     assert "my own</textarea>" in page
     assert ">Delete</button>" in page
@@ -141,7 +135,7 @@ async def test_a_moderator_is_not_offered_to_be_banned(moderated: House) -> None
 )
 async def test_there_is_no_page_where_there_is_no_message(moderated: House, seq: str) -> None:
     mona = await moderated.sign_in("mona")
-    await say(mona, "the only one")
+    await mona.write("the only one")
     assert (await edit(mona, 1, "changed")).status == 303  # number 2, which is no message
     await page_of(mona, f"/message/{seq}", 404)
     response = await mona.post(f"/message/{seq}", {"action": "delete"})
@@ -169,7 +163,7 @@ async def test_a_form_that_cannot_be_taken_comes_back(
     house: House, form: dict[str, str], error: str, field: str
 ) -> None:
     alice = await house.sign_in("alice")
-    await say(alice, "as it was")
+    await alice.write("as it was")
     response = await alice.post("/message/1", form)
     page = await FormPage.read(response)
     assert response.status == 400
@@ -181,7 +175,7 @@ async def test_a_form_that_cannot_be_taken_comes_back(
 
 async def test_a_form_that_is_none_is_refused(house: House) -> None:
     alice = await house.sign_in("alice")
-    await say(alice, "as it was")
+    await alice.write("as it was")
     json = {"Content-Type": "application/json", "Accept": "application/json"}
     response = await alice.post("/message/1", b'{"action": "delete"}', headers=json)
     assert response.status == 415
@@ -190,7 +184,7 @@ async def test_a_form_that_is_none_is_refused(house: House) -> None:
 
 async def test_another_site_can_change_nothing(house: House) -> None:
     alice = await house.sign_in("alice")
-    await say(alice, "mine")
+    await alice.write("mine")
     form = {"action": "delete"}
     response = await alice.post("/message/1", form, headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status == 403
@@ -200,7 +194,7 @@ async def test_another_site_can_change_nothing(house: House) -> None:
 async def test_changes_count_as_messages_where_those_come_too_fast(open_house: OpenHouse) -> None:
     house = await open_house(MESSAGES_PER_SECOND=1)
     alice = await house.sign_in("alice")
-    await say(alice, "1", "2", "3")
+    await alice.write("1", "2", "3")
     assert (await edit(alice, 1, "in time")).status == 303
     response = await edit(alice, 1, "too fast")
     page = await FormPage.read(response)
@@ -215,7 +209,7 @@ async def test_what_was_typed_stays_where_the_database_is_away(
     house: House, monkeypatch: pytest.MonkeyPatch, fault: type[Exception], place: str
 ) -> None:
     alice = await house.sign_in("alice")
-    await say(alice, "as it was")
+    await alice.write("as it was")
 
     async def fail(*_: object) -> None:
         raise fault
@@ -234,7 +228,7 @@ async def test_what_was_typed_stays_where_the_database_is_away(
 @pytest.mark.parametrize("action", ["edit", "delete"])
 async def test_a_double_click_changes_once(house: House, action: str) -> None:
     alice = await house.sign_in("alice")
-    await say(alice, "first")
+    await alice.write("first")
     form = {"action": action, "msg": "second", "nonce": "n1"}
     statuses = [(await alice.post("/message/1", form)).status for _ in range(2)]
     assert statuses == [303, 303]
@@ -243,7 +237,7 @@ async def test_a_double_click_changes_once(house: House, action: str) -> None:
 
 async def test_hostile_messages_stay_text_on_their_page(moderated: House) -> None:
     bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
-    await say(bob, "first")
+    await bob.write("first")
     for text in HOSTILE:
         assert (await edit(bob, 1, text)).status == 303
         for person in (bob, mona):
@@ -255,7 +249,8 @@ async def test_hostile_messages_stay_text_on_their_page(moderated: House) -> Non
 
 
 async def test_only_the_signed_in_come_to_the_page(house: House) -> None:
-    await say(await house.sign_in("alice"), "hello")
+    alice = await house.sign_in("alice")
+    await alice.write("hello")
     visitor = await house.visitor()
     for response in (await visitor.get("/message/1"), await delete(visitor, 1)):
         assert (response.status, response.headers["Location"]) == (303, "/login")

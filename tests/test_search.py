@@ -66,13 +66,6 @@ async def search(person: Person, query: str) -> Finds:
     return Finds(await response.text())
 
 
-async def talk(person: Person, *texts: str) -> None:
-    """Post messages, one after the other."""
-    for text in texts:
-        response = await person.post("/", {"msg": text})
-        assert response.status == 303, await response.text()
-
-
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let people search as fast as a test can."""
@@ -81,7 +74,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(house: House) -> None:
     alice = await house.sign_in("alice")
-    await talk(alice, "The café opens at nine", "Привет, Ёлка!", "see foo_bar and don't ask")
+    await alice.write("The café opens at nine", "Привет, Ёлка!", "see foo_bar and don't ask")
     for query, found in [
         ("café", 1), ("CAFÉ", 1), ("cafe", 1), ("the", 1), ("nine  opens", 1), ("nine!", 1),
         ("привет", 2), ("ёлка ПРИВЕТ", 2), ("foo_bar", 3), ("don't", 3), ("don’t", 3),
@@ -93,7 +86,7 @@ async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(house
 
 async def test_the_words_that_were_found_are_marked(house: House) -> None:
     alice = await house.sign_in("alice")
-    await talk(alice, "Cafés: a CAFÉ is a cafe, no café_bar and no decaf")
+    await alice.write("Cafés: a CAFÉ is a cafe, no café_bar and no decaf")
     page = await search(alice, "cafe a")
     assert page.texts == ["Cafés: a CAFÉ is a cafe, no café_bar and no decaf"]
     assert page.marks == ["a", "CAFÉ", "a", "cafe", "café"]
@@ -104,7 +97,7 @@ async def test_finds_come_newest_first_and_page_by_page(open_house: OpenHouse) -
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     for number in range(1, 2 * PAGE_LENGTH + 1):
-        await talk(alice, f"needle {number}", "hay")
+        await alice.write(f"needle {number}", "hay")
     pages, path = [], "/search?q=needle"
     while path:
         pages.append(Finds(await (await alice.get(path)).text()))
@@ -139,7 +132,7 @@ async def test_the_empty_form_finds_nothing_and_complains_about_nothing(house: H
 )  # fmt: skip
 async def test_a_query_that_cannot_be_taken_comes_back(house: House, query: str, text: str) -> None:
     alice = await house.sign_in("alice")
-    await talk(alice, "x 1 _ - 😀")
+    await alice.write("x 1 _ - 😀")
     response = await alice.get(f"/search?{urlencode({'q': query})}")
     assert response.status == 400
     page = await FormPage.read(response)
@@ -155,7 +148,7 @@ async def test_a_before_that_is_no_number_is_refused(house: House, before: str) 
 
 async def test_quotes_signs_and_operators_are_nothing_but_gaps(house: House) -> None:
     alice = await house.sign_in("alice")
-    await talk(alice, "tea and milk", "tea")
+    await alice.write("tea and milk", "tea")
     for query in (
         "tea -milk", "tea NOT milk", 'tea" OR "milk', '"tea milk"', "milk tea", "tea\\ milk",
         "tea AND milk", "tea\x00milk", "msg:tea milk", "tea* milk", "NEAR(tea milk)", "^tea milk",
@@ -172,7 +165,7 @@ async def test_hostile_queries_and_messages_stay_text(
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     for text in HOSTILE:
-        await talk(alice, f"hostile {text}")
+        await alice.write(f"hostile {text}")
     for seq, text in enumerate(HOSTILE, 1):
         response = await alice.get(f"/search?{urlencode({'q': text, 'before': seq + 1})}")
         page = Finds(await response.text())
@@ -188,7 +181,7 @@ async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_neve
     house: House,
 ) -> None:
     alice = await house.sign_in("alice")
-    await talk(alice, "first wording", "second wording")
+    await alice.write("first wording", "second wording")
     edit = await alice.post("/message/1", {"action": "edit", "msg": "other phrase"})
     delete = await alice.post("/message/2", {"action": "delete"})
     assert (edit.status, delete.status) == (303, 303)
@@ -208,7 +201,7 @@ async def test_what_an_older_version_stored_is_found_and_a_restart_keeps_the_ind
     for text in ("said after one restart", "said after another"):
         alice = await (await open_house()).visitor()
         await alice.log_in("alice")
-        await talk(alice, text)
+        await alice.write(text)
     texts = (await search(alice, "said")).texts
     assert texts == ["said after another", "said after one restart", "said before"]
 
@@ -230,7 +223,7 @@ async def test_searches_take_turns_and_too_many_are_sent_away(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = await house.sign_in("alice")
-    await talk(alice, "word")
+    await alice.write("word")
     finder = house.app[FINDER]
     async with finder._turn:
         waiting = [asyncio.create_task(search(alice, "word")) for _ in range(QUEUE + 1)]
@@ -239,7 +232,7 @@ async def test_searches_take_turns_and_too_many_are_sent_away(
         refused = await alice.get("/search?q=word")
         assert (refused.status, refused.headers["Retry-After"]) == (503, "3")
         assert "Too busy" in (await FormPage.read(refused)).error
-        await talk(alice, "nobody who talks has to wait")
+        await alice.write("nobody who talks has to wait")
     for page in await asyncio.gather(*waiting):
         assert page.texts == ["word"]
     assert (await search(alice, "word")).texts == ["word"]
@@ -314,7 +307,7 @@ async def test_the_history_around_a_message_shows_what_was_before_and_after(
 ) -> None:
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
-    await talk(alice, *map(str, range(1, 131)))
+    await alice.write(*map(str, range(1, 131)))
     page = await (await alice.get("/?around=60")).text()
     assert numbers(page) == list(range(35, 85))
     assert (link(page, "older"), link(page, "newer")) == ("/?before=35", "/?after=84")
@@ -343,7 +336,7 @@ async def test_the_history_has_an_end_on_both_sides(
 ) -> None:
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
-    await talk(alice, *map(str, range(1, 131)))
+    await alice.write(*map(str, range(1, 131)))
     page = await (await alice.get(f"/?{query}")).text()
     assert numbers(page) == list(shown)
     assert (link(page, "older"), link(page, "newer")) == (older, newer)
@@ -351,7 +344,7 @@ async def test_the_history_has_an_end_on_both_sides(
 
 async def test_after_the_last_message_comes_the_chat_itself(house: House) -> None:
     alice = await house.sign_in("alice")
-    await talk(alice, "one", "two")
+    await alice.write("one", "two")
     await alice.post("/message/2", {"action": "delete"})
     assert house.app[JOURNAL].memory.last == 3  # the deletion, which no page shows
     assert link(await (await alice.get("/?around=1")).text(), "newer") == "/?after=2"
