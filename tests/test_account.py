@@ -20,6 +20,7 @@ from database import DB, DatabaseUnavailable, Document, insert_in_order
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from tests import PASSWORD
 from tests.conftest import PATIENCE, House, OpenHouse, Person
+from tests.history import HistoryPage
 from tests.hostile import HOSTILE
 from tests.raw import FormPage, ask
 from tests.test_accounts import COMMON, FILL, JSON, SAME, WRONG, accounts, signed_in_as
@@ -441,7 +442,7 @@ async def delete(person: Person, password: str = PASSWORD) -> aiohttp.ClientResp
 async def authors_of(person: Person) -> list[str]:
     """Return who said what the chat's page shows."""
     page = await (await person.get("/")).text()
-    return re.findall(r'class="message__author">\((.+?)\)</span>', page)
+    return [line.user for line in HistoryPage(page).lines]
 
 
 async def test_a_deleted_account_leaves_what_it_said_without_its_name(
