@@ -1,6 +1,7 @@
 """A real browser, and people who sit at it."""
 
 import asyncio
+import json
 import shutil
 import socket
 import ssl
@@ -233,6 +234,25 @@ class ChatSite:
     def url(self) -> str:
         """The address of the pages, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}"
+
+
+async def arrive_noting(
+    chat: ChatSite, visit: Visit, login: str, kind: str
+) -> tuple[Visitor, list[dict[str, Any]]]:
+    """Let somebody come, and note what frames of a kind their page sends, as it sends them."""
+    visitor = await visit(chat.url)
+    sent: list[dict[str, Any]] = []
+
+    def note(data: str | bytes) -> None:
+        frame = json.loads(data)
+        if frame["type"] == kind:
+            sent.append(frame)
+
+    visitor.page.on("websocket", lambda socket: socket.on("framesent", note))
+    await visitor.sign_up(login)
+    await visitor.open()
+    await expect(visitor.notices("Connection to server started")).to_have_count(1)
+    return visitor, sent
 
 
 @asynccontextmanager

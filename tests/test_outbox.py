@@ -19,6 +19,7 @@ from tests.browser import (
     ChatSite,
     Visit,
     Visitor,
+    arrive_noting,
 )
 from tests.conftest import PATIENCE
 from tests.process import running_chat
@@ -193,13 +194,8 @@ async def test_two_people_talk_through_five_kills_on_the_same_pages(visit: Visit
 async def test_what_could_not_be_saved_is_tried_again_in_its_order(
     chat: ChatSite, visit: Visit, before_saving: Callable[[SaveFirst], None]
 ) -> None:
-    sent: list[str | bytes] = []
     tried: list[str] = []
     both_are_written = asyncio.Event()
-
-    def note_frame(frame: str | bytes) -> None:
-        if json.loads(frame)["type"] == "message":
-            sent.append(frame)
 
     async def fail_twice(user: Identity, msg: str, nonce: str | None) -> None:
         tried.append(msg)
@@ -208,10 +204,7 @@ async def test_what_could_not_be_saved_is_tried_again_in_its_order(
             raise Unavailable
 
     before_saving(fail_twice)
-    alice = await visit(chat.url)
-    alice.page.on("websocket", lambda socket: socket.on("framesent", note_frame))
-    await alice.sign_up("alice")
-    await alice.open()
+    alice, sent = await arrive_noting(chat, visit, "alice", "message")
     await alice.say("one")
     await alice.say("two")
     await expect(alice.pending).to_have_count(2)

@@ -13,34 +13,9 @@ from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
 from settings import Settings
 from tests import PASSWORD
-from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor, serving
+from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor, arrive_noting, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def note_frames(visitor: Visitor, kind: str) -> list[dict[str, Any]]:
-    """Return what a page that is opened later sends of a kind, as it comes to be."""
-    sent: list[dict[str, Any]] = []
-
-    def note(data: str | bytes) -> None:
-        frame = json.loads(data)
-        if frame["type"] == kind:
-            sent.append(frame)
-
-    visitor.page.on("websocket", lambda socket: socket.on("framesent", note))
-    return sent
-
-
-async def arrive_noting(
-    chat: ChatSite, visit: Visit, login: str, kind: str
-) -> tuple[Visitor, list[dict[str, Any]]]:
-    """Let somebody come, and note what their page sends of a kind."""
-    visitor = await visit(chat.url)
-    sent = note_frames(visitor, kind)
-    await visitor.sign_up(login)
-    await visitor.open()
-    await expect(visitor.notices("Connection to server started")).to_have_count(1)
-    return visitor, sent
 
 
 async def stop_the_clock(visitor: Visitor) -> None:
