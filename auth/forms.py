@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl
 import aiohttp_jinja2
 from aiohttp import web
 
+from auth.sessions import IDENTITY, SESSIONS
+
 BODY_LIMIT = 32 * 1024  # bytes of a form; also of a WebSocket message
 READ_TIMEOUT = 10  # seconds for a body to arrive
 MAX_FIELDS = 20
@@ -27,7 +29,7 @@ class FormError(Exception):
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """Return the fields of an urlencoded form. Raises FormError.
+    """Return the fields of an urlencoded form. Raises FormError, HTTPUnauthorized.
 
     Not `request.post()`: that decodes with any charset a client names, accepts files and
     repeated fields, and answers some malformed bodies with a 500.
@@ -46,6 +48,10 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise FormError(413, "The form is too large") from None
     except web.RequestPayloadError:
         raise FormError(400, "The form can't be read") from None
+    # A form may take seconds to arrive, and who sends it may be banned or gone by then.
+    identity = request.get(IDENTITY)
+    if identity and request.app[SESSIONS].has_ended(identity.session_id):
+        raise web.HTTPUnauthorized(text="You were signed out meanwhile. Please log in.")
     try:
         pairs = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS

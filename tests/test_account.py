@@ -4,6 +4,7 @@ import asyncio
 import html
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from auth.sessions import SESSIONS, Identity
 from chat import authors
 from chat.authors import DELETED_USER
 from chat.entry import Change, Entry
+from chat.journal import JOURNAL
 from chat.memory import Memory
 from database import DB, DatabaseUnavailable, Document, insert_in_order
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
@@ -651,3 +653,36 @@ async def test_a_moderator_s_login_never_becomes_free(guarded: House) -> None:
 async def test_nobody_bans_anybody(guarded: House) -> None:
     nobody = await guarded.visitor()
     assert (await ban(nobody, "alice")).headers["Location"] == "/login"
+
+
+@pytest.mark.parametrize("way_out", ["ban", "delete", "sign out"])
+async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
+    guarded: House, way_out: str
+) -> None:
+    alice, bob = await guarded.sign_in("alice"), await guarded.sign_in("bob")
+    assert (await bob.get("/")).status == 200
+    other = await log_in(guarded, "bob")
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"msg="
+        begun.set()
+        await gone.wait()
+        yield b"late"
+
+    posting = asyncio.create_task(
+        bob.post("/", slowly(), headers={"Content-Type": "application/x-www-form-urlencoded"})
+    )
+    await begun.wait()
+    await (await alice.get("/")).read()  # so that the server has read who is posting
+    if way_out == "ban":
+        await ban(alice, "bob")
+    elif way_out == "delete":
+        await delete(other)
+    else:
+        await other.post("/account/signout", {})
+    gone.set()
+    response = await posting
+    assert response.status == 401
+    assert "You were signed out meanwhile" in await response.text()
+    assert guarded.app[JOURNAL].memory.last == 0

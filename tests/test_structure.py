@@ -32,7 +32,6 @@ FLOORS = {
             "chat.memory",
             "auth.passwords",
             "auth.limits",
-            "auth.forms",
             "auth.cookies",
             "database",
             "embedded",
