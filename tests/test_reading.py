@@ -11,10 +11,11 @@ from playwright.async_api import Locator, Route, expect
 
 from chat.hub import HUB
 from chat.journal import JOURNAL
+from chat.memory import LENGTH
 from chat.unread import READ_MARKS
 from database import DB
 from settings import MESSAGE_COLLECTION
-from tests.browser import ChatSite, Visit, Visitor
+from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor
 from tests.conftest import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -284,6 +285,71 @@ async def test_a_change_of_what_is_not_in_the_page_counts_as_shown(
     await expect(alice.texts.last).to_have_text("the end")
     await alice.page.get_by_role("link", name="Older messages").press("Enter")
     await expect(alice.texts.first).to_have_text("changed")
+
+
+async def test_what_was_deleted_while_older_messages_were_under_way_is_not_shown(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await write(chat, "bob", "a secret", *map(str, range(60)))
+    alice = await visit(chat.url, "alice")
+
+    async def answer_late(route: Route) -> None:
+        response = await route.fetch()
+        await change(chat, 1, "")
+        await expect(alice.log).to_have_attribute("data-last", "62")
+        await route.fulfill(response=response)
+
+    await alice.page.route("**/?before=*", answer_late)
+    await alice.page.get_by_role("link", name="Older messages").press("Enter")
+    await expect(alice.texts).to_have_count(61)
+    await expect(alice.messages.first).to_have_class(re.compile("message--deleted"))
+    await expect(alice.log).not_to_contain_text("a secret")
+
+
+async def test_what_was_deleted_while_its_author_was_away_is_not_there_to_be_edited(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    alice.tolerates = CONNECTION_LOST
+    await alice.say("a secret")
+    await expect(alice.texts).to_have_text(["a secret"])
+    await alice.context.set_offline(True)
+    for member in list(chat.app[HUB].websockets):
+        member.abort()  # being offline does not close a socket that is open
+    await expect(alice.notices("Connection broken")).to_have_count(1)
+    await change(chat, 1, "")
+    await write(chat, "bob", *map(str, range(LENGTH)))
+    await alice.context.set_offline(False)
+    await expect(alice.texts.last).to_have_text(str(LENGTH - 1))
+    await alice.field.press("ArrowUp")
+    await expect(alice.field).to_have_value("")
+
+
+@pytest.mark.parametrize("touch", [True, False])
+async def test_the_link_that_changes_a_message_lies_over_no_text_that_has_no_mouse(
+    chat: ChatSite, visit: Visit, touch: bool
+) -> None:
+    alice = await visit(
+        chat.url, "alice", viewport={"width": 320, "height": 600}, has_touch=touch, is_mobile=touch
+    )
+    await alice.say("m" * 100)
+    link = alice.messages.locator(".message__more")
+    await expect(link).to_have_css("position", "static" if touch else "absolute")
+    assert not await alice.is_too_wide()
+
+
+async def test_each_line_runs_as_its_own_alphabet_does(chat: ChatSite, visit: Visit) -> None:
+    await write(chat, "bob", "שלום!\nhello!")
+    alice = await visit(chat.url, "alice")
+    first, second = await alice.texts.evaluate(
+        """text => [4, 11].map((at) => {
+          const range = document.createRange()
+          range.setStart(text.firstChild, at)
+          range.setEnd(text.firstChild, at + 1)
+          return range.getBoundingClientRect().x - text.getBoundingClientRect().x
+        })"""
+    )
+    assert first < 1 < second  # the mark ends its line: one at the left, one at the right
 
 
 # Place

@@ -18,12 +18,12 @@ export class Log {
   #older
   #news
   #written
+  #changes // the last of each message, by its seq
 
   constructor(element) {
     this.#element = element
     this.#history = element.querySelector(".log__history")
     this.#live = element.querySelector(".log__live")
-    this.#written = new Written(this.user)
     this.#dressAll()
     this.place = new Place(element)
     if (this.#news.line.isConnected) this.place.toLine(this.#news.line)
@@ -75,10 +75,11 @@ export class Log {
     return true
   }
 
-  // A message that is not in the page will be loaded as it reads then.
+  // A message that is not in the page may be under way to it, as it read before.
   change(entry) {
     if (entry.seq <= this.last) return
     this.#written.change(entry)
+    this.#changes.set(entry.of, entry)
     this.#element.dataset.last = entry.seq
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.of)
     if (message) this.place.hold(() => revise(message, entry, this.user))
@@ -116,6 +117,9 @@ export class Log {
   #dressAll() {
     this.#news = new News(this.#element.dataset)
     this.#news.mark(this.#messages)
+    // Anew: what happened to messages that are not in the page is not known.
+    this.#written = new Written(this.user)
+    this.#changes = new Map()
     this.#written.read(this.#element)
     dressAll(this.#element)
   }
@@ -140,11 +144,19 @@ export class Log {
       const [first] = this.#messages
       this.#written.read(page)
       this.#history.prepend(...messages)
-      for (const message of messages) dress(message, this.user)
+      for (const message of messages) this.#bringUpToDate(message)
       const formerlyNew = this.#news.mark(this.#messages)
       for (const message of [...messages, first, formerlyNew]) if (message) settle(message)
       this.#older.adopt(page)
     })
+  }
+
+  #bringUpToDate(message) {
+    dress(message, this.user)
+    const change = this.#changes.get(Number(message.dataset.seq))
+    if (!change) return
+    this.#written.change(change)
+    revise(message, change, this.user)
   }
 }
 
