@@ -10,6 +10,7 @@ from auth.forms import FormError, error_response, read_form
 from auth.moderators import is_moderator
 from auth.sessions import IDENTITY
 from auth.views import redirect
+from chat.authors import DELETED_USER
 from chat.entry import DELETED, Entry, Unavailable
 from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE, UNCHANGEABLE
 from chat.incoming import BadFrame, clean, read_nonce
@@ -90,7 +91,10 @@ class Correction(web.View):
             "may_edit": may_edit,
             "may_delete": may_edit
             or (entry is not None and entry.state != DELETED and self._is_moderator),
-            "may_ban": entry is not None and entry.user_id != user.user_id and self._is_moderator,
+            "may_ban": entry is not None
+            and entry.user_id != user.user_id
+            and entry.user != DELETED_USER
+            and self._is_moderator,
         }
 
     @property

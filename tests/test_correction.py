@@ -9,6 +9,7 @@ from chat.entry import Unavailable
 from chat.journal import JOURNAL
 from chat.models import Message
 from database import DatabaseUnavailable
+from tests import PASSWORD
 from tests.conftest import House, OpenHouse, Person
 from tests.hostile import HOSTILE
 from tests.raw import FormPage
@@ -126,6 +127,15 @@ async def test_a_moderator_is_not_offered_to_be_banned(moderated: House) -> None
     await mona.write("my own")
     page = await page_of(mona, "/message/1")
     assert "my own</textarea>" in page
+    assert ">Delete</button>" in page
+    assert "Ban" not in page
+
+
+async def test_nobody_is_offered_to_ban_who_has_deleted_the_account(moderated: House) -> None:
+    bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
+    await say(bob, "farewell")
+    assert (await bob.post("/account/delete", {"confirm": PASSWORD})).status == 303
+    page = await page_of(mona, "/message/1")
     assert ">Delete</button>" in page
     assert "Ban" not in page
 
