@@ -5,7 +5,7 @@ from datetime import timedelta
 from auth.sessions import Identity
 from chat.entry import DELETED, EDITED, Change, Entry, entry_key, now
 from chat.journal import Journal
-from database import Database, Document, deadline
+from database import Database, deadline
 from settings import MESSAGE_COLLECTION
 
 PAGE_LENGTH = 50  # messages
@@ -66,28 +66,19 @@ class Message:
         page = [entry for entry in recent if entry.seq < end and isinstance(entry, Entry)]
         if len(page) >= count or end <= 1 or (recent and recent[0].seq == 1):
             return page[-count:]
-        page = []
-        while end > 1 and len(page) < count:
-            documents = await self._read({"seq": {"$lt": end}}, -1)
-            page += [Entry.from_document(d) for d in documents if "of" not in d]
-            end = documents[-1]["seq"] if documents else 0
-        return page[:count][::-1]
+        return (await self._read({"$lt": end}, -1, count))[::-1]
 
     async def get_messages_from(self, start: int, count: int = PAGE_LENGTH) -> list[Entry]:
         """Return the messages from a number on, oldest first. Raises DatabaseUnavailable."""
-        page: list[Entry] = []
-        while len(page) < count:
-            documents = await self._read({"seq": {"$gte": start}}, 1)
-            page += [Entry.from_document(d) for d in documents if "of" not in d]
-            if len(documents) < PAGE_LENGTH:
-                break
-            start = documents[-1]["seq"] + 1
-        return page[:count]
+        return await self._read({"$gte": start}, 1, count)
 
-    async def _read(self, where: Document, direction: int) -> list[Document]:
+    async def _read(self, where: dict[str, int], direction: int, count: int) -> list[Entry]:
+        # Without the changes: thousands may lie between two messages.
+        messages = {"seq": where, "of": {"$exists": False}}
         async with deadline():
-            entries = self._collection.find(where).sort("seq", direction)
-            return await entries.limit(PAGE_LENGTH).to_list(None)
+            found = self._collection.find(messages).sort("seq", direction)
+            documents = await found.limit(count).to_list(None)
+        return [Entry.from_document(document) for document in documents]
 
     def _repeated(self, user: Identity, nonce: str | None) -> Entry | Change | None:
         return self._journal.memory.find(entry_key(user.user_id, nonce)) if nonce else None

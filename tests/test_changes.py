@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from chat.journal import JOURNAL
 from chat.unread import READ_MARKS
-from database import DB, DatabaseUnavailable
+from database import DB, DatabaseUnavailable, deadline
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from tests.conftest import House, OpenHouse, Person, Socket
 
@@ -234,6 +235,31 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
     assert "changed 10<" in page
     assert "changed 9<" not in page
     assert "message " not in page.replace('class="message ', "")
+
+
+async def test_a_page_is_one_question_however_many_changes_lie_before_it(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.memory.LENGTH", 5)
+    house = await open_house(MESSAGES_PER_SECOND=0)
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    seq = await said(socket, "changed all the time")
+    await asyncio.gather(
+        *(house.app[JOURNAL].append("alice", "", "", None, seq) for _ in range(300))
+    )
+    asked = 0
+
+    def ask() -> AbstractAsyncContextManager[None]:
+        nonlocal asked
+        asked += 1
+        return deadline()
+
+    monkeypatch.setattr("chat.models.deadline", ask)
+    for path in ("/", "/?before=200", "/?after=0"):
+        asked = 0
+        assert "changed all the time" in await (await alice.get(path)).text()
+        assert asked == 1
 
 
 async def test_typing_is_told_at_most_once_in_three_seconds(house: House) -> None:
