@@ -103,7 +103,9 @@ class ChangePassword(AccountAction):
         except WeakPassword as error:
             raise FormError(400, str(error), "password") from None
         app = self.request.app
-        await User(app[DB]).change_password(user, form["password"], app[HASHER])
+        # Of two at once only the first counts: the other may be a thief's.
+        if not await User(app[DB]).change_password(user, form["password"], app[HASHER]):
+            raise FormError(401, "Wrong password", "old")
         await self.sessions.end_others()
         await self.sessions.note("password")
         return "account"

@@ -64,11 +64,15 @@ class User:
                 await self.change_password(user, password, hasher)
         return True
 
-    async def change_password(self, user: Document, password: str, hasher: Hasher) -> None:
-        """Give an account another password. Raises Busy."""
+    async def change_password(self, user: Document, password: str, hasher: Hasher) -> bool:
+        """Give an account another password, if it has the one that was read. Raises Busy."""
+        read = {"_id": user["_id"], "password": user["password"]}
         phc = await hasher.hash(password)
-        await self._set(user, password=phc)
-        user["password"] = phc
+        async with deadline():
+            result = await self.collection.update_one(read, {"$set": {"password": phc}})
+        if result.matched_count:
+            user["password"] = phc
+        return bool(result.matched_count)
 
     async def is_current(self, user: Document) -> bool:
         """Tell whether the account is still there, with the password that was read."""
@@ -78,7 +82,8 @@ class User:
 
     async def ban(self, user: Document) -> None:
         """Keep an account from being used, until somebody unsets `banned`."""
-        await self._set(user, banned=True)
+        async with deadline():
+            await self.collection.update_one({"_id": user["_id"]}, {"$set": {"banned": True}})
 
     async def delete(self, user: Document) -> None:
         """Remove an account; its login is free for somebody else."""
@@ -118,7 +123,3 @@ class User:
             for user in users
             if not user.get("banned")
         }
-
-    async def _set(self, user: Document, **fields: str | bool) -> None:
-        async with deadline():
-            await self.collection.update_one({"_id": user["_id"]}, {"$set": fields})

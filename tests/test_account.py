@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from auth.passwords import HASHER
 from auth.session_list import describe
 from auth.sessions import SESSIONS, Identity
 from chat import authors
@@ -145,6 +146,30 @@ async def test_a_log_in_under_way_with_the_old_password_comes_to_nothing(
     assert (await thief.log_in("alice")).status == 401
     assert await signed_in_as(thief) is None
     assert len(await stored_sessions(house)) == 1
+
+
+async def test_of_two_changes_of_the_password_at_once_only_the_first_counts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    thief = await log_in(house, "alice")
+    hash_password = house.app[HASHER].hash
+
+    async def too_late(password: str) -> str:
+        monkeypatch.undo()
+        assert (await alice.post("/account/password", CHANGE)).status == 303
+        return await hash_password(password)
+
+    monkeypatch.setattr(house.app[HASHER], "hash", too_late)
+    theirs = {
+        **CHANGE,
+        "password": "the password of a thief",
+        "password2": "the password of a thief",
+    }
+    assert (await thief.post("/account/password", theirs)).status == 401
+    assert await signed_in_as(alice) == "alice"
+    assert await signed_in_as(thief) is None
+    assert (await alice.log_in("alice", NEW)).status == 303
 
 
 REFUSED_CHANGES: list[tuple[dict[str, str], int, str, str]] = [
