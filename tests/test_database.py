@@ -183,7 +183,7 @@ async def test_what_the_tutorial_wrote_is_taken_over(
         assert (await person.log_in(name, password)).status == 303
     assert (await (await house.visitor()).log_in("nobody", "None")).status == 401
     page = await (await person.get("/")).text()
-    assert "[12:00:00]" in page
+    assert "T12:00:00.000Z" in page
     assert "&lt;b&gt;1st&lt;/b&gt;" in page
     socket = await person.connect(since=3)
     await socket.next("hello")

@@ -422,7 +422,7 @@ async def test_history_goes_back_page_by_page(open_house: OpenHouse) -> None:
     alice = await house.sign_in("alice")
     await talk(alice, 120)
     pages = [await (await alice.get(path)).text() for path in ("/", "/?before=71", "/?before=21")]
-    assert [page.count('class="message" data-seq') for page in pages] == [50, 50, 20]
+    assert [page.count(' data-seq="') for page in pages] == [50, 50, 20]
     assert "/?before=71" in pages[0]
     assert "/?before=21" in pages[1]
     assert "This is where the talk begins" in pages[2]
