@@ -133,7 +133,7 @@ async def test_a_moderator_is_not_offered_to_be_banned(moderated: House) -> None
 
 async def test_nobody_is_offered_to_ban_who_has_deleted_the_account(moderated: House) -> None:
     bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
-    await say(bob, "farewell")
+    await bob.write("farewell")
     assert (await bob.post("/account/delete", {"confirm": PASSWORD})).status == 303
     page = await page_of(mona, "/message/1")
     assert ">Delete</button>" in page
