@@ -17,8 +17,9 @@ from chat.hub import HUB, SIGNED_OUT
 from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE
 from chat.incoming import BadFrame, clean, read_nonce
 from chat.journal import JOURNAL
+from chat.line import Lines
 from chat.member import Member
-from chat.models import PAGE_LENGTH, Message, is_changeable
+from chat.models import PAGE_LENGTH, Message
 from chat.unread import READ_MARKS
 from database import DB
 from settings import SETTINGS
@@ -82,16 +83,16 @@ class ChatList(web.View):
     async def context(self, **place: int) -> dict[str, Any]:
         """Return what the page shows."""
         app, user = self.request.app, self.request[IDENTITY]
+        may_any = is_moderator(app, user.login)
         last = app[JOURNAL].memory.last
         messages = await self.messages(**place)
         refresh = self.request.query.get("refresh")
         return {
             "messages": messages,
             "user": user,
-            "is_moderator": is_moderator(app, user.login),
-            "is_changeable": is_changeable,
+            "is_moderator": may_any,
+            "lines": Lines(aiohttp_jinja2.get_env(app), user, may_any, place.get("around")),
             "is_history": bool(place),
-            "target": place.get("around"),
             "last": max(last, messages[-1].seq) if messages else last,
             "read": max(user.read, app[READ_MARKS].get(user.user_id)),
             "older": messages[0].seq if messages and messages[0].seq > 1 else None,
