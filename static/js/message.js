@@ -22,6 +22,7 @@ export function create({ seq, user, msg, time, state = "" }, reader) {
 
 // Makes what came with a page the reader's own, in place of what it shows without scripts.
 export function dressAll(log) {
+  log.classList.add("log--dressed")
   log.querySelector(".log__zone")?.remove()
   for (const day of log.querySelectorAll(".day")) day.remove()
   for (const message of log.querySelectorAll(".message")) {
