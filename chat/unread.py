@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import islice
 
 from aiohttp import web
 from bson import ObjectId
@@ -45,7 +46,7 @@ class ReadMarks:
         """Store what was moved. Raises DatabaseUnavailable."""
         self._stored = {}
         while self._moved:
-            some = dict(list(self._moved.items())[:AT_ONCE])
+            some = dict(islice(self._moved.items(), AT_ONCE))
             updates = [
                 UpdateOne({"_id": ObjectId(user_id)}, {"$max": {"read": seq}})
                 for user_id, seq in some.items()
@@ -53,9 +54,9 @@ class ReadMarks:
             async with deadline():
                 await self._users.bulk_write(updates, ordered=False)
             self._stored |= some
-            self._moved = {
-                user_id: seq for user_id, seq in self._moved.items() if some.get(user_id) != seq
-            }
+            for user_id, seq in some.items():
+                if self._moved[user_id] == seq:  # it may have moved on meanwhile
+                    del self._moved[user_id]
 
 
 READ_MARKS = web.AppKey("read_marks", ReadMarks)
