@@ -30,14 +30,16 @@ ASSETS = web.AppKey("assets", dict[str, Asset])
 
 def read_assets() -> dict[str, Asset]:
     """Return every file of the folder by its path in it."""
-    paths = (path for path in FOLDER.rglob("*") if path.is_file())
-    return {path.relative_to(FOLDER).as_posix(): _read(path) for path in paths}
+    return {name: _read(path) for name, path in _paths().items()}
 
 
 async def asset(request: web.Request) -> web.Response:
     """Send a file, unless the client has it. Raises HTTPNotFound."""
-    assets = read_assets() if request.app[SETTINGS].DEBUG else request.app[ASSETS]
-    found = assets.get(request.match_info["filename"])
+    name = request.match_info["filename"]
+    found = request.app[ASSETS].get(name)
+    if request.app[SETTINGS].DEBUG:  # it may be new, or have changed
+        path = _paths().get(name)
+        found = _read(path) if path else None
     if found is None:
         raise web.HTTPNotFound
     headers = {"ETag": f'"{found.etag}"', "Vary": "Accept-Encoding"}
@@ -49,6 +51,11 @@ async def asset(request: web.Request) -> web.Response:
         body = found.compressed
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=body, content_type=found.content_type, headers=headers)
+
+
+def _paths() -> dict[str, Path]:
+    paths = (path for path in FOLDER.rglob("*") if path.is_file())
+    return {path.relative_to(FOLDER).as_posix(): path for path in paths}
 
 
 def _read(path: Path) -> Asset:

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -419,6 +420,17 @@ async def test_a_static_file_is_compressed_for_whoever_takes_that(
     assert body == (ROOT / "static/js/log.js").read_bytes()
     assert answer.headers["Vary"] == "Accept-Encoding"
     assert answer.headers["Content-Type"] == "text/javascript"
+
+
+async def test_a_developer_sees_a_changed_static_file_at_once(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    house = await open_house(DEBUG=True)
+    monkeypatch.setattr("assets.FOLDER", tmp_path)
+    for text in ("new", "changed"):
+        (tmp_path / "some.txt").write_text(text)
+        assert (await ask(house, path="/static/some.txt")).body == text.encode()
+    assert (await ask(house, path="/static/../app.py")).status == 404
 
 
 @pytest.mark.parametrize(
