@@ -2,19 +2,16 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 
-from settings import ROOT
 from tests import PASSWORD
-from tests.process import free_port
+from tests.process import free_port, running_chat
 
 SERVER_CORE, LOAD_CORE = 0, 1
 SECRET_KEY = "a key for the benchmark"
@@ -72,29 +69,6 @@ def pin(pid: int, core: int) -> None:
             os.sched_setaffinity(int(thread.name), {core})
 
 
-@asynccontextmanager
-async def running(
-    name: str, *command: str, port: int, environment: dict[str, str] | None = None
-) -> AsyncIterator[Server]:
-    """Run a server until it is done with."""
-    taskset = ["taskset", "-c", str(SERVER_CORE)] if shutil.which("taskset") else []
-    process = await asyncio.create_subprocess_exec(
-        *taskset,
-        sys.executable,
-        *command,
-        env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await answers(port)
-        yield Server(name, process.pid, port)
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        await process.wait()
-
-
 async def answers(port: int) -> None:
     """Wait until something listens on the port."""
     async with asyncio.timeout(20):
@@ -111,37 +85,16 @@ async def answers(port: int) -> None:
 @asynccontextmanager
 async def chat() -> AsyncIterator[Server]:
     """Run the chat as a user would, its limits off, with somebody signed in."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="chat", ignore_cleanup_errors=True) as folder:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PORT": str(port),
-            "DATA_DIR": folder,
-            "MESSAGES_PER_SECOND": "0",
-            "SOCKETS_PER_USER": "0",
-            "REGISTRATIONS_PER_HOUR": "0",
-            "SECRET_KEY": SECRET_KEY,
-        }
-        async with running(
-            "chat", str(ROOT / "app.py"), port=port, environment=environment
-        ) as server:
-            await healthy(server)
-            server.database = server.embedded()
-            pin(server.database, LOAD_CORE)
-            server.headers = "Sec-WebSocket-Protocol: chat.v1\r\n"
-            server.data = Path(folder)
-            server.cookies = [await sign_in(server, "alice")]
-            yield server
-
-
-async def healthy(server: Server) -> None:
-    """Wait until the chat has its database."""
-    async with aiohttp.ClientSession() as session:
-        while True:
-            async with session.get(f"http://127.0.0.1:{server.port}/healthz") as response:
-                if response.ok:
-                    return
-            await asyncio.sleep(0.05)
+    limits = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
+    async with running_chat(SECRET_KEY=SECRET_KEY, **limits) as process:
+        pin(process.pid, SERVER_CORE)
+        server = Server("chat", process.pid, process.port)
+        server.database = server.embedded()
+        pin(server.database, LOAD_CORE)
+        server.headers = "Sec-WebSocket-Protocol: chat.v1\r\n"
+        server.data = Path(process.environment["DATA_DIR"])
+        server.cookies = [await sign_in(server, "alice")]
+        yield server
 
 
 async def sign_in(server: Server, login: str) -> str:
@@ -161,7 +114,18 @@ async def sign_in(server: Server, login: str) -> str:
 async def peer(name: str) -> AsyncIterator[Server]:
     """Run one of the servers beside this file."""
     port = free_port()
-    async with running(
-        name, str(Path(__file__).parent / f"{name}_peer.py"), str(port), port=port
-    ) as it:
-        yield it
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).parent / f"{name}_peer.py"),
+        str(port),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await answers(port)
+        pin(process.pid, SERVER_CORE)
+        yield Server(name, process.pid, port)
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
