@@ -2,12 +2,8 @@
 
 import asyncio
 import logging
-import os
-import signal
-import socket
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import aiohttp_jinja2
 import jinja2
@@ -30,16 +26,18 @@ from chat.search import finder_ctx
 from chat.unread import read_marks_ctx
 from database import DB, READY, RETRY_PAUSE, DatabaseUnavailable, create_indexes, database_ctx
 from embedded import embedded_ctx
-from logs import AccessLogger, set_up_logging, without_client_faults
+from logs import without_client_faults
 from middlewares import add_headers, authorize, db_handler, error_pages, guard
 from routes import setup_routes
-from settings import ROOT, SETTINGS, Settings, StartError, load_settings
+from server import run
+from settings import ROOT, SETTINGS, Settings
 from takeover import take_over
 
 log = logging.getLogger("chat")
 
-BACKLOG = 2048  # connections that wait to be accepted: a whole room may come back at once
-SHUTDOWN_TIMEOUT = 1  # seconds for requests under way, after every socket has been closed
+# Of the four seconds that server.py gives to the end; what is left is for open requests and files.
+STORE_WITHIN = 1.5  # seconds to store the messages that wait
+GOODBYE_WITHIN = 3  # seconds for that, and for every socket to be closed
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -116,85 +114,11 @@ async def open_journal(app: web.Application) -> None:
 
 async def say_goodbye(app: web.Application) -> None:
     """Store what waits and close every socket, before anything they need is closed."""
-    await app[JOURNAL].drain()
-    await app[HUB].close_all()
-
-
-@asynccontextmanager
-async def serving(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve, and say goodbye to everybody at the end. Raises StartError."""
-    access_log = log if app[SETTINGS].DEBUG else None
-    runner = web.AppRunner(
-        app,
-        access_log=access_log,
-        access_log_class=AccessLogger,
-        shutdown_timeout=SHUTDOWN_TIMEOUT,
-    )
-    try:
-        await runner.setup()
-        site = web.SockSite(runner, listener, backlog=BACKLOG)
-        await site.start()
-        yield
-        await site.stop()
-        # cleanup() would do it too, but no longer read what the sockets answer.
-        await app.shutdown()
-    finally:
-        await runner.cleanup()
-
-
-async def serve(app: web.Application, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM. Raises StartError."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with serving(app, listener):
-        announce(app[SETTINGS], listener)
-        await stop.wait()
-
-
-def bind(settings: Settings) -> socket.socket:
-    """Return the socket to listen on. Raises StartError."""
-    try:
-        [(family, _, _, _, address), *_] = socket.getaddrinfo(
-            settings.SITE_HOST, settings.SITE_PORT, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        return socket.create_server(address, family=family, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:
-        raise StartError(
-            f"HOST={settings.SITE_HOST}, PORT={settings.SITE_PORT} can't be listened on: "
-            f"{getattr(error, 'strerror', 'no host name')}. Choose another, or stop what uses it."
-        ) from None
-
-
-def announce(settings: Settings, listener: socket.socket) -> None:
-    """Print where the chat is and where it keeps its data."""
-    host, port = listener.getsockname()[:2]
-    print(f"Chat at http://{f'[{host}]' if ':' in host else host}:{port}")
-    if settings.MONGO_HOST:
-        # Cut by hand: a password may hold what a URL parser takes for something else.
-        servers = settings.MONGO_HOST.partition("://")[2].rpartition("@")[2]
-        servers = servers.partition("/")[0].partition("?")[0]
-        print(f"Database: MongoDB at {servers}, which keeps the data")
-    else:
-        print(f"Database: embedded, keeps its data in {settings.DATA_DIR}")
-    sys.stdout.flush()  # also where it is a pipe
-
-
-def main() -> None:
-    """Run the chat until SIGINT or SIGTERM."""
-    for early in (signal.SIGINT, signal.SIGTERM):  # serve() puts its own in their place
-        signal.signal(early, lambda *_: sys.exit(0))
-    try:
-        settings = load_settings()
-        set_up_logging(settings.DEBUG)
-        asyncio.run(serve(create_app(settings), bind(settings)))
-    except StartError as error:
-        sys.exit(str(error))
-    # Everything is closed; but Python would still wait for Motor's threads, and those for a
-    # database that does not answer.
-    logging.shutdown()
-    os._exit(0)
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + GOODBYE_WITHIN
+    await app[JOURNAL].drain(STORE_WITHIN)
+    await app[HUB].close_all(deadline - clock())
 
 
 if __name__ == "__main__":
-    main()
+    run(create_app)

@@ -5,6 +5,7 @@ nothing is on the network and the chat talks to it as it would to MongoDB.
 """
 
 import asyncio
+import ctypes
 import fcntl
 import logging
 import os
@@ -27,6 +28,7 @@ LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to notic
 START_TIMEOUT = 20  # seconds for the child to open its files
 STOP_TIMEOUT = 0.5  # seconds for it to close them
 RESTART_PAUSE = 0.5  # seconds, so that a child that cannot start does not spin
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when its parent ends
 
 
 def embedded_uri(data_dir: Path) -> str:
@@ -42,14 +44,72 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
         return
     lock = await _lock(settings.DATA_DIR)
     try:
-        child = await _start_child(settings.DATA_DIR, lock)
-        watch = asyncio.create_task(_keep_running(child, settings.DATA_DIR, lock))
+        child = Child(settings.DATA_DIR, lock)
+        await child.start()
+        watch = asyncio.create_task(child.keep_running())
         yield
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
+        await child.stop()
     finally:
         os.close(lock)
+
+
+class Child:
+    """The process that serves the database of a folder."""
+
+    def __init__(self, data_dir: Path, lock: int) -> None:
+        """Set up, but don't start; `lock` is the folder's, as an open file."""
+        self._data_dir = data_dir
+        self._lock = lock
+        self._process: asyncio.subprocess.Process
+
+    async def start(self) -> None:
+        """Start the process and wait until it serves. Raises StartError."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            __file__,
+            str(_socket_path(self._data_dir)),
+            str(self._data_dir),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=[self._lock],  # the lock lasts until the child has ended too
+        )
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                ready = await self._process.stdout.readline()
+        except TimeoutError:
+            ready = b""
+        if not ready:
+            await self._kill()
+            folder = self._data_dir
+            raise StartError(f"The embedded database in {folder} does not start; see above.")
+
+    async def keep_running(self) -> None:
+        """Start the process again, for ever, whenever it ends."""
+        while True:
+            status = await self._process.wait()
+            log.error("embedded database ended with status %s, starting it again", status)
+            await asyncio.sleep(RESTART_PAUSE)
+            with suppress(StartError, OSError):
+                await self.start()
+
+    async def stop(self) -> None:
+        """Let the process close its files and end; kill it if it takes too long."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await self._process.wait()
+        except TimeoutError:
+            await self._kill()  # it hangs, or somebody stopped it; SQLite survives SIGKILL
+
+    async def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
 
 
 def make_data_dir(data_dir: Path) -> None:
@@ -88,52 +148,9 @@ async def _lock(data_dir: Path) -> int:
             await asyncio.sleep(0.1)
 
 
-async def _start_child(data_dir: Path, lock: int) -> asyncio.subprocess.Process:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        __file__,
-        str(_socket_path(data_dir)),
-        str(data_dir),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        pass_fds=[lock],  # the lock lasts until the child has ended too
-    )
-    assert child.stdout is not None
-    try:
-        async with asyncio.timeout(START_TIMEOUT):
-            ready = await child.stdout.readline()
-    except TimeoutError:
-        ready = b""
-    if not ready:
-        with suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
-        raise StartError(f"The embedded database in {data_dir} does not start; see above.")
-    return child
-
-
-async def _keep_running(child: asyncio.subprocess.Process, data_dir: Path, lock: int) -> None:
-    """Start the child again whenever it ends; end it when cancelled."""
-    try:
-        while True:
-            status = await child.wait()
-            log.error("embedded database ended with status %s, starting it again", status)
-            await asyncio.sleep(RESTART_PAUSE)
-            with suppress(StartError, OSError):
-                child = await _start_child(data_dir, lock)
-    finally:
-        assert child.stdin is not None
-        child.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT):
-                await child.wait()
-        except TimeoutError:
-            child.kill()  # it hangs, or somebody stopped it; its files bear a kill
-            await child.wait()
-
-
 def serve(socket_path: str, data_dir: str) -> None:
     """Serve the database until standard input ends: the child, which never outlives its chat."""
+    _die_with_parent()
     # Both signals reach the whole terminal; the chat needs its database to say goodbye.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -157,6 +174,16 @@ async def _serve(socket_path: str, data_dir: str) -> None:
     # Not a full clean-up: it would wait for connections that nobody will use again.
     handler.close_all()
     os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """Let Linux kill this process when the chat has ended, however that was.
+
+    The end of standard input says it too, but not to a process that hangs or is stopped: it would
+    keep the folder's lock, and the next start would be refused.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

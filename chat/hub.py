@@ -88,15 +88,23 @@ class Hub:
             if member.identity.session_id == session_id:
                 member.close(SIGNED_OUT, "Signed out")
 
-    async def close_all(self) -> None:
-        """Close every socket because the chat ends, and wait until the last one has gone."""
+    async def close_all(self, timeout: float) -> None:
+        """Close every socket because the chat ends; cut off those that stay longer than `timeout`.
+
+        Returns when the last one has gone, or after `timeout` seconds: the view of a socket may
+        still wait for the database then.
+        """
+        if self.is_closing:
+            return
         self.is_closing = True
         self._flush()
         self.presence.close()
         for member in self.websockets:
-            member.close(WSCloseCode.GOING_AWAY, "Server shutdown")
+            member.close(WSCloseCode.GOING_AWAY, "Server shutdown", timeout)
         if self.websockets:
-            await self._emptied.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._emptied.wait()
 
     async def watch(self) -> None:
         """Ping every socket, for ever, and cut off those that do not answer."""

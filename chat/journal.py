@@ -34,7 +34,6 @@ PATIENCE = 4.4  # seconds a message waits; more than one call of the database
 LOOK_EVERY = 0.2  # seconds between looks for those that have waited so long
 POLL_EVERY = 2  # seconds between looks for entries of other processes
 RETRY_PAUSE = 0.1  # seconds between attempts that got nowhere
-DRAIN_TIMEOUT = 1.5  # seconds to store what waits when the chat ends
 
 
 class Journal:
@@ -85,11 +84,11 @@ class Journal:
             tasks.create_task(self._write())
             tasks.create_task(self._keep_time())
 
-    async def drain(self) -> None:
-        """Take no more, and wait until what waits is stored, at most DRAIN_TIMEOUT seconds."""
+    async def drain(self, timeout: float) -> None:
+        """Take no more, and wait until what waits is stored, `timeout` seconds at most."""
         self._closed = True
         if waiting := [draft.stored for draft in self.waiting.values()]:
-            await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
+            await asyncio.wait(waiting, timeout=timeout)
             for draft in self.waiting.values():
                 draft.give_up()
             await asyncio.sleep(0)  # so that its senders are told before their sockets close

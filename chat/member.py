@@ -74,14 +74,14 @@ class Member:
         """Answer the peer's own ping."""
         self.write(wire.control_frame(PONG, payload))
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, code: int, reason: str = "", timeout: float = CLOSE_WAIT) -> None:
         """Say goodbye once; the view reads on until the peer answers, or is cut off."""
         # Not by ws.close(): called beside the view, it does not wait for the answer, and to a
         # browser that had no time for it the end is not a clean one.
         if not self.is_closed:
             self.write(wire.control_frame(CLOSE, code.to_bytes(2, "big") + reason.encode()))
             self.is_closed = True
-            self._cut = asyncio.get_running_loop().call_later(CLOSE_WAIT, self.abort)
+            self._cut = asyncio.get_running_loop().call_later(timeout, self.abort)
 
     def finish(self) -> None:
         """Let go of the connection at the end of its view, however that came about."""

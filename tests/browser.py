@@ -30,8 +30,8 @@ from playwright.async_api import (
 )
 
 from app import create_app
-from app import serving as app_serving
 from database import READY
+from server import serving as app_serving
 from settings import Settings
 from tests import PASSWORD
 
@@ -259,7 +259,7 @@ async def arrive_noting(
 async def serving(settings: Settings) -> AsyncIterator[ChatSite]:
     """Serve a chat as main() does."""
     app, listener = create_app(settings), socket.create_server(("127.0.0.1", 0))
-    async with app_serving(app, listener):
+    async with app_serving(app, [listener]):
         await app[READY].wait()
         yield ChatSite(app, listener.getsockname()[1])
 

@@ -1,13 +1,8 @@
 """A real database for the whole run, a real application for each test, and people who use it."""
 
-import itertools
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,44 +14,35 @@ from playwright.async_api import Browser
 
 from app import create_app
 from database import READY
-from embedded import embedded_uri
-from settings import ROOT, Settings
+from settings import Settings
 from tests import PASSWORD
 from tests.browser import ChatSite, Visit, chromium, serving, visiting
+from tests.databases import TEST_MONGO_HOST, embedded_server, new_database
 
 PATIENCE = 10  # seconds until what should have come counts as missing
-
-database_names = (f"test{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="session")
 def mongo() -> Iterator[str]:
     """The address of a database server that lasts for the whole run."""
-    with tempfile.TemporaryDirectory(prefix="chat") as folder:
-        address = embedded_uri(Path(folder))
-        server = subprocess.Popen(
-            [sys.executable, ROOT / "embedded.py", f"{folder}/database.sock", folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert server.stdin is not None
-        assert server.stdout is not None
-        assert server.stdout.readline() == b"ready\n"
-        yield address
-        server.stdin.close()
-        server.wait()
-        server.stdout.close()
+    if TEST_MONGO_HOST:
+        yield TEST_MONGO_HOST
+        return
+    with embedded_server() as server:
+        server.start()
+        yield server.address
 
 
 @pytest.fixture
-def settings(mongo: str) -> Settings:
+def settings(mongo: str) -> Iterator[Settings]:
     """Settings with an empty database of their own."""
-    return Settings(
-        MONGO_HOST=mongo,
-        MONGO_DB_NAME=next(database_names),
-        SECRET_KEY=("a key for the tests",),
-        REGISTRATIONS_PER_HOUR=0,
-    )
+    with new_database(mongo) as name:
+        yield Settings(
+            MONGO_HOST=mongo,
+            MONGO_DB_NAME=name,
+            SECRET_KEY=("a key for the tests",),
+            REGISTRATIONS_PER_HOUR=0,
+        )
 
 
 class Socket:

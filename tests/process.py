@@ -1,16 +1,22 @@
-"""The real process, `python app.py`: started, killed, restarted, on a folder of its own."""
+"""The real process, `python app.py`: started, killed, restarted, on a folder of its own.
+
+Its database is the embedded one, or one of its own at TEST_MONGO_HOST; a test that stops or kills
+the embedded database asks for it by MONGO_HOST="".
+"""
 
 import asyncio
 import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 
+from embedded import embedded_uri
 from settings import ROOT
+from tests.databases import TEST_MONGO_HOST, new_database
 
 PATIENCE = 20  # seconds until a start or an end counts as missing
 
@@ -44,7 +50,13 @@ class Chat:
     @property
     def url(self) -> str:
         """The address of the pages, without a slash at its end."""
-        return f"http://127.0.0.1:{self.port}"
+        host = "[::1]" if self.environment["HOST"] == "::1" else "127.0.0.1"
+        return f"http://{host}:{self.port}"
+
+    @property
+    def database(self) -> str:
+        """The address of its database server."""
+        return self.environment.get("MONGO_HOST") or embedded_uri(self.folder / "data")
 
     @property
     def pid(self) -> int:
@@ -52,12 +64,12 @@ class Chat:
         assert self._process is not None
         return self._process.pid
 
-    async def launch(self) -> None:
+    async def launch(self, program: Path = ROOT / "app.py") -> None:
         """Start the process, whether or not it will come up."""
         self._announced.clear()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(ROOT / "app.py"),
+            str(program),
             cwd=self.folder,
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -69,6 +81,10 @@ class Chat:
     async def start(self) -> None:
         """Start the process and wait until it serves."""
         await self.launch()
+        await self.serves()
+
+    async def serves(self) -> None:
+        """Wait until the process serves."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._announced.wait()
@@ -136,8 +152,14 @@ class Chat:
 @asynccontextmanager
 async def running_chat(port: int | None = None, **environment: str | int) -> AsyncIterator[Chat]:
     """Run a chat on new data, and end it afterwards."""
-    # Short, because the database's socket may have a path of 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="chat", ignore_cleanup_errors=True) as folder:
+    with ExitStack() as stack:
+        # Short, because the database's socket may have a path of 107 bytes.
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="chat", ignore_cleanup_errors=True)
+        )
+        if TEST_MONGO_HOST and "MONGO_HOST" not in environment:
+            environment["MONGO_HOST"] = TEST_MONGO_HOST
+            environment["MONGO_DB_NAME"] = stack.enter_context(new_database(TEST_MONGO_HOST))
         chat = Chat(Path(folder), port, **environment)
         try:
             await chat.start()

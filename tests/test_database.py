@@ -1,16 +1,11 @@
 """A database that is away, stops, comes back, or was written by the tutorial."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,48 +15,20 @@ from app import create_app
 from auth.passwords import PARAMETERS
 from chat.journal import JOURNAL
 from database import READY, connect
-from embedded import embedded_uri
-from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
+from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
 from tests import PASSWORD
 from tests.conftest import House, OpenHouse, Person
+from tests.databases import EmbeddedServer, embedded_server
+
+pytestmark = pytest.mark.serial  # the promises are measured in seconds
 
 REFUSED_WITHIN = 5  # seconds, as promised
 
 
-class DatabaseServer:
-    """A database server of the test's own, to be started, stopped and killed."""
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self.address = embedded_uri(Path(folder))
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, ROOT / "embedded.py", f"{self.folder}/database.sock", self.folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"ready\n"
-
-    def send(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        os.kill(self.process.pid, number)
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.communicate()
-            self.process = None
-
-
 @pytest.fixture
-def server() -> Iterator[DatabaseServer]:
-    with tempfile.TemporaryDirectory(prefix="chat") as folder:
-        server = DatabaseServer(folder)
+def server() -> Iterator[EmbeddedServer]:
+    with embedded_server() as server:
         yield server
-        server.kill()
 
 
 async def refusal(person: Person, path: str = "/") -> str:
@@ -82,7 +49,7 @@ async def recovery(person: Person) -> None:
 
 
 async def test_a_chat_without_database_says_so_and_works_as_soon_as_there_is_one(
-    server: DatabaseServer, settings: Settings, aiohttp_server: Any, aiohttp_client: Any
+    server: EmbeddedServer, settings: Settings, aiohttp_server: Any, aiohttp_client: Any
 ) -> None:
     app = create_app(replace(settings, MONGO_HOST=server.address))
     house = House(await aiohttp_server(app), aiohttp_client)
@@ -101,7 +68,7 @@ async def test_a_chat_without_database_says_so_and_works_as_soon_as_there_is_one
 
 @pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL])
 async def test_a_database_that_goes_is_told_in_time_and_signs_nobody_out(
-    server: DatabaseServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, fault: Any
+    server: EmbeddedServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
     monkeypatch.setattr("auth.sessions.TRUSTED_FOR", 0.1)
     server.start()
@@ -218,7 +185,7 @@ def test_an_address_that_is_none_is_refused_without_its_password() -> None:
 
 
 async def test_a_cookie_of_a_chat_whose_database_is_away_is_not_touched(
-    server: DatabaseServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("auth.sessions.TRUSTED_FOR", 0)
     server.start()

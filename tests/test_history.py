@@ -9,18 +9,18 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chat.entry import Entry
 from database import Database, connect
-from embedded import embedded_uri
 from settings import Settings
 from tests.history import Client, History, Shown, check, come_to_rest, judge, talking, visited
 from tests.process import Chat, running_chat
 from tests.test_process import children
+
+pytestmark = pytest.mark.serial  # each test takes all that the machine has
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "10"))  # `make soak` asks for 100
 PACE = 300  # messages per second, of all clients together
@@ -37,9 +37,9 @@ NO_LIMITS: dict[str, Any] = {
 
 @asynccontextmanager
 async def database_of(chat: Chat) -> AsyncIterator[Database]:
-    """Open the embedded database of a chat, beside the chat itself."""
-    client = connect(embedded_uri(Path(chat.environment["DATA_DIR"])))
-    yield client.get_default_database("chat")
+    """Open the database of a chat, beside the chat itself."""
+    client = connect(chat.database)
+    yield client[chat.environment.get("MONGO_DB_NAME", "chat")]
     client.close()
 
 
@@ -161,7 +161,7 @@ async def test_a_killed_chat_loses_doubles_and_reorders_nothing() -> None:
 async def test_a_killed_database_process_loses_doubles_and_reorders_nothing() -> None:
     dice = random.Random(2)
     async with (
-        running_chat(**NO_LIMITS) as chat,
+        running_chat(MONGO_HOST="", **NO_LIMITS) as chat,
         database_of(chat) as database,
         visited([chat.url], SENDERS + READERS, dice) as clients,
     ):
@@ -180,7 +180,7 @@ async def test_a_killed_database_process_loses_doubles_and_reorders_nothing() ->
 async def test_a_database_that_stands_still_loses_doubles_and_reorders_nothing() -> None:
     dice = random.Random(3)
     async with (
-        running_chat(**NO_LIMITS) as chat,
+        running_chat(MONGO_HOST="", **NO_LIMITS) as chat,
         database_of(chat) as database,
         visited([chat.url], SENDERS + READERS, dice) as clients,
     ):

@@ -185,7 +185,7 @@ async def test_drain_stores_what_waits_and_takes_no_more(messages: Any) -> None:
     async with running(messages) as process:
         waiting = [asyncio.create_task(process.say(f"m{n}")) for n in range(20)]
         await asyncio.sleep(0)  # they have begun
-        await process.journal.drain()
+        await process.journal.drain(timeout=10)
         assert [(await task).seq for task in waiting] == list(range(1, 21))
         with pytest.raises(Unavailable):
             await process.say("too late")

@@ -1,6 +1,7 @@
 """The real process: how it starts, how it ends, and what outlives a kill."""
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -19,7 +20,10 @@ import pytest
 from settings import ROOT
 from tests import PASSWORD
 from tests.conftest import Socket
-from tests.process import Chat, free_port, running_chat
+from tests.databases import embedded_server
+from tests.process import PATIENCE, Chat, free_port, running_chat
+
+pytestmark = pytest.mark.serial  # the promises are measured in seconds
 
 ENDS_WITHIN = 5  # seconds, as promised
 
@@ -67,8 +71,29 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@contextmanager
+def held_lock(data: Path) -> Iterator[None]:
+    """Hold the lock of a data folder, as another chat would."""
+    data.mkdir()
+    with open(data / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+async def until_it_waits_for(file: Path, chat: Chat) -> None:
+    """Wait until a chat that is starting has opened a file."""
+    async with asyncio.timeout(PATIENCE):
+        while file not in open_files(chat.pid):
+            await asyncio.sleep(0.02)
+
+
+def open_files(pid: int) -> list[Path]:
+    """Return the files that a process has open."""
+    return [fd.readlink() for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()]
+
+
 async def test_the_start_says_where_the_chat_is_and_where_its_data() -> None:
-    async with running_chat() as chat:
+    async with running_chat(MONGO_HOST="") as chat:
         data = chat.folder / "data"
         assert chat.output.splitlines() == [
             f"Chat at {chat.url}",
@@ -83,7 +108,7 @@ async def test_the_start_says_where_the_chat_is_and_where_its_data() -> None:
 async def test_a_signal_ends_it_in_time_with_0_and_tells_every_socket(
     number: signal.Signals,
 ) -> None:
-    async with running_chat() as chat, signed_in(chat, "alice") as alice:
+    async with running_chat(MONGO_HOST="") as chat, signed_in(chat, "alice") as alice:
         sockets = [await alice.connect() for _ in range(5)]
         [child] = children(chat.pid)
         codes = [asyncio.create_task(socket.close_code()) for socket in sockets]
@@ -97,21 +122,95 @@ async def test_a_signal_ends_it_in_time_with_0_and_tells_every_socket(
 
 
 async def test_a_reader_who_never_reads_and_a_stopped_database_do_not_hold_up_the_end() -> None:
-    async with running_chat(MESSAGES_PER_SECOND=0) as chat, signed_in(chat, "alice") as alice:
+    async with (
+        running_chat(MONGO_HOST="", MESSAGES_PER_SECOND=0) as chat,
+        signed_in(chat, "alice") as alice,
+    ):
         await alice.connect()  # reads nothing
         socket = await alice.connect()
         for _ in range(100):
             await socket.say("x" * 2000)
             await socket.next("message")
-        os.kill(children(chat.pid)[0], signal.SIGSTOP)
+        [child] = children(chat.pid)
+        os.kill(child, signal.SIGSTOP)
         await socket.say("this one waits")
         started = time.monotonic()
         assert await chat.terminate() == 0
         assert time.monotonic() - started < ENDS_WITHIN
+        assert not is_running(child)
+        assert len(chat.output.splitlines()) == 2  # nothing but its greeting
+        await chat.start()
+
+
+async def test_a_stopped_server_elsewhere_does_not_hold_up_the_end() -> None:
+    with embedded_server() as server:
+        server.start()
+        async with (
+            running_chat(MONGO_HOST=server.address) as chat,
+            signed_in(chat, "alice") as alice,
+        ):
+            socket = await alice.connect()
+            server.send(signal.SIGSTOP)
+            await socket.say("this one waits")
+            started = time.monotonic()
+            assert await chat.terminate() == 0
+            assert time.monotonic() - started < ENDS_WITHIN
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+async def test_a_stopped_database_dies_with_its_chat_however_that_ends(
+    number: signal.Signals,
+) -> None:
+    async with running_chat(MONGO_HOST="") as chat:
+        [child] = children(chat.pid)
+        os.kill(child, signal.SIGSTOP)
+        os.kill(chat.pid, number)
+        assert await chat.ended() == -number
+        assert not is_running(child)
+        await chat.start()
+
+
+async def test_a_signal_during_the_start_ends_it_with_0_and_without_a_word(folder: Path) -> None:
+    chat = Chat(folder)
+    with held_lock(folder / "data"):
+        await chat.launch()
+        await until_it_waits_for(folder / "data" / "lock", chat)
+        assert await chat.terminate() == 0
+    assert not chat.output
+
+
+HANGING = """
+import asyncio, time
+from app import create_app
+from server import run
+
+async def hang(app):
+    {how}
+
+def create_hanging_app(settings):
+    app = create_app(settings)
+    app.on_cleanup.append(hang)
+    return app
+
+run(create_hanging_app)
+"""
+
+
+@pytest.mark.parametrize("how", ["time.sleep(60)", "await asyncio.sleep(60)"])
+async def test_a_part_that_hangs_does_not_hold_up_the_end(folder: Path, how: str) -> None:
+    chat = Chat(folder, PYTHONPATH=str(ROOT))
+    (folder / "hanging.py").write_text(HANGING.format(how=how))
+    await chat.launch(folder / "hanging.py")
+    await chat.serves()
+    [child] = children(chat.pid)
+    started = time.monotonic()
+    assert await chat.terminate() == 0
+    assert time.monotonic() - started < ENDS_WITHIN
+    assert not is_running(child)
 
 
 async def test_a_kill_takes_the_embedded_database_with_it_and_loses_nothing() -> None:
-    async with running_chat() as chat:
+    async with running_chat(MONGO_HOST="") as chat:
         async with signed_in(chat, "alice") as alice:
             socket = await alice.connect()
             for number in range(10):
@@ -130,7 +229,7 @@ async def test_a_kill_takes_the_embedded_database_with_it_and_loses_nothing() ->
 
 
 async def test_the_embedded_database_is_started_again_when_it_dies() -> None:
-    async with running_chat() as chat, signed_in(chat, "alice") as alice:
+    async with running_chat(MONGO_HOST="") as chat, signed_in(chat, "alice") as alice:
         socket = await alice.connect()
         await socket.say("before")
         await socket.next("message")
@@ -215,7 +314,7 @@ async def refusal(chat: Chat) -> str:
 
 
 async def test_a_second_chat_on_the_same_data_is_refused() -> None:
-    async with running_chat() as chat:
+    async with running_chat(MONGO_HOST="") as chat:
         second = Chat(chat.folder)
         assert "Another chat is running" in await refusal(second)
         await chat.kill()
@@ -227,6 +326,24 @@ async def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
         line = await refusal(Chat(folder, chat.port))
         assert f"PORT={chat.port}" in line
         assert "in use" in line
+
+
+@pytest.mark.parametrize(
+    ("host", "addresses"),
+    [
+        ("127.0.0.1", ["127.0.0.1"]),
+        ("::1", ["[::1]"]),
+        ("::", ["127.0.0.1", "[::1]"]),
+        ("localhost", ["127.0.0.1", "localhost"]),
+    ],
+)
+async def test_it_answers_at_every_address_of_its_host(host: str, addresses: list[str]) -> None:
+    async with running_chat(HOST=host) as chat, aiohttp.ClientSession() as session:
+        for address in addresses:
+            async with session.get(f"http://{address}:{chat.port}/login") as response:
+                assert response.status == 200
+        named = f"[{host}]" if ":" in host else host
+        assert chat.output.startswith(f"Chat at http://{named}:{chat.port}\n")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ async def answers(port: int) -> None:
 async def chat() -> AsyncIterator[Server]:
     """Run the chat as a user would, its limits off, with somebody signed in."""
     limits = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
-    async with running_chat(SECRET_KEY=SECRET_KEY, **limits) as process:
+    async with running_chat(SECRET_KEY=SECRET_KEY, MONGO_HOST="", **limits) as process:
         pin(process.pid, SERVER_CORE)
         server = Server("chat", process.pid, process.port)
         server.database = server.embedded()

@@ -1,0 +1,147 @@
+"""The process that serves an application: its addresses, its signals, and its end in time."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+from aiohttp import web
+
+from logs import AccessLogger, set_up_logging
+from settings import SETTINGS, Settings, StartError, load_settings
+
+log = logging.getLogger("chat")
+
+BACKLOG = 2048  # connections that wait to be accepted: a whole room may come back at once
+SHUTDOWN_TIMEOUT = 1  # seconds for requests under way, after every socket has been closed
+END_WITHIN = 4  # seconds from the signal to the end of the process; 5 are promised
+
+
+def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
+    """Serve the application until SIGINT or SIGTERM, and end the process: with 1 if it can't start.
+
+    Not by sys.exit(): Python would wait for the driver's threads, and those for a database that
+    may not answer.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):  # until it serves there is nothing to finish
+        signal.signal(number, lambda *_: os._exit(0))
+    status = 0
+    try:
+        settings = load_settings()
+        set_up_logging(settings.DEBUG)
+        asyncio.run(_serve(create_app(settings), listen(settings)))
+    except StartError as error:
+        print(error, file=sys.stderr)
+        status = 1
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    logging.shutdown()
+    os._exit(status)
+
+
+@asynccontextmanager
+async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
+    """Serve, and shut the application down in order at the end. Raises StartError."""
+    runner = web.AppRunner(
+        app,
+        access_log=log if app[SETTINGS].DEBUG else None,
+        access_log_class=AccessLogger,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+    )
+    try:
+        await runner.setup()
+        for listener in listeners:
+            await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        yield
+        for site in runner.sites:
+            await site.stop()
+        # cleanup() would call it too, but after it has stopped reading: the answers of the
+        # WebSockets to their close frames would be lost.
+        await app.shutdown()
+    finally:
+        await runner.cleanup()
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """Return a listening socket for each address of HOST. Raises StartError.
+
+    A name may have several addresses, as `localhost` has two; `::` stands for IPv4 as well.
+    """
+    listeners: list[socket.socket] = []
+    missing: OSError | None = None  # an address of the name that this machine doesn't have
+    host, port = settings.SITE_HOST, settings.SITE_PORT
+    try:
+        for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            takes_ipv4 = address[0] == "::" and socket.has_dualstack_ipv6()
+            try:
+                listener = socket.create_server(
+                    (address[0], port, *address[2:]),
+                    family=family,
+                    backlog=BACKLOG,
+                    dualstack_ipv6=takes_ipv4,
+                )
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+            else:
+                listeners.append(listener)
+                port = listener.getsockname()[1]  # with PORT=0 the system has chosen it
+        if missing and not listeners:
+            raise missing
+    except (OSError, UnicodeError) as error:
+        raise StartError(
+            f"HOST={settings.SITE_HOST}, PORT={settings.SITE_PORT} can't be listened on: "
+            f"{getattr(error, 'strerror', 'no host name')}. Choose another, or stop what uses it."
+        ) from None
+    return listeners
+
+
+async def _serve(app: web.Application, listeners: Sequence[socket.socket]) -> None:
+    """Serve until SIGINT or SIGTERM. Raises StartError."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def end() -> None:
+        if not stop.is_set():
+            _end_in_time()
+            stop.set()
+
+    async with serving(app, listeners):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, end)
+        _announce(app[SETTINGS], listeners[0].getsockname()[1])
+        await stop.wait()
+
+
+def _end_in_time() -> None:
+    """End the process END_WITHIN seconds from now, whatever still hangs.
+
+    By a thread, because the event loop may be what hangs; and without a word, because a reader
+    of the log that has stopped may be. The embedded database dies with the process.
+    """
+    timer = threading.Timer(END_WITHIN, os._exit, [0])
+    timer.daemon = True
+    timer.start()
+
+
+def _announce(settings: Settings, port: int) -> None:
+    """Print where the chat is and where it keeps its data."""
+    host = settings.SITE_HOST
+    print(f"Chat at http://{f'[{host}]' if ':' in host else host}:{port}")
+    if settings.MONGO_HOST:
+        # Cut by hand: a password may contain what a URL parser takes for a delimiter.
+        servers = settings.MONGO_HOST.partition("://")[2].rpartition("@")[2]
+        servers = servers.partition("/")[0].partition("?")[0]
+        print(f"Database: MongoDB at {servers}, which keeps the data")
+    else:
+        print(f"Database: embedded, keeps its data in {settings.DATA_DIR}")
+    sys.stdout.flush()  # also where it is a pipe

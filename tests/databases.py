@@ -1,0 +1,73 @@
+"""The database servers that tests talk to, and a database of its own for each of them.
+
+`TEST_MONGO_HOST=mongodb://… make test` runs against that server whatever does not stop, kill or
+restart its database; without it every run has an embedded server of its own.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pymongo
+
+from embedded import embedded_uri
+from settings import ROOT
+
+TEST_MONGO_HOST = os.environ.get("TEST_MONGO_HOST", "")
+
+
+class EmbeddedServer:
+    """An embedded database server without a chat, to be started, stopped and killed."""
+
+    def __init__(self, folder: str) -> None:
+        """Set up, but don't start."""
+        self.folder = folder
+        self.address = embedded_uri(Path(folder))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it serves."""
+        self.process = subprocess.Popen(
+            [sys.executable, ROOT / "embedded.py", f"{self.folder}/database.sock", self.folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the server a signal."""
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        """Kill the server if it runs."""
+        if self.process:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+
+@contextmanager
+def embedded_server() -> Iterator[EmbeddedServer]:
+    """Set up an embedded server on a folder of its own, and kill it at the end."""
+    with tempfile.TemporaryDirectory(prefix="chat") as folder:
+        server = EmbeddedServer(folder)
+        yield server
+        server.kill()
+
+
+@contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """Return a name for a database that nobody has used, and drop the database at the end."""
+    name = f"chat-test-{uuid4().hex}"
+    yield name
+    with pymongo.MongoClient[dict[str, Any]](server) as client:
+        client.drop_database(name)
