@@ -1,13 +1,28 @@
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# What nx-27017 and neosqlite allow, from 3.11 on, which has asyncio.timeout().
+IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+UNSUPPORTED := The chat needs Python 3.11 to 3.14: make run PYTHON=/path/to/python3.12 names one.
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each -c '$(IS_SUPPORTED)' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
+# envparse has no pyproject.toml; without --use-pep517 older versions of pip warn of that.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
+# At once; more than cores, because most tests wait for something most of the time.
+WORKERS ?= 4
 
 .PHONY: run test soak lint browser screenshots lighthouse bench clean
 
 run: .venv/run
 	$(BIN)/python app.py
 
+# First the tests that run side by side, then those that need the machine for themselves;
+# `make test TESTS=tests/test_talk.py` runs some, one after the other.
 test: .venv/dev browser
+ifdef TESTS
 	$(BIN)/pytest $(TESTS)
+else
+	$(BIN)/pytest --numprocesses $(WORKERS) -m "not serial"
+	$(BIN)/pytest -m serial
+endif
 
 # A hundred kills under load, where `make test` has ten: takes about five minutes.
 soak: .venv/dev
@@ -18,13 +33,14 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 
-# Chromium for the browser tests: the system's if it has one, else Debian's, else Playwright's.
+# Chromium for the browser tests: Debian's where it can be installed, else the one in PATH, else
+# Playwright's. libatomic1 is for the Node.js that Playwright brings.
 browser: .venv/dev
-	@command -v chromium >/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	@if [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release; then \
+		dpkg -s chromium libatomic1 >/dev/null 2>&1 || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium libatomic1 >/dev/null; }; \
 	else \
-		$(BIN)/playwright install chromium; \
+		command -v chromium >/dev/null || $(BIN)/playwright install chromium; \
 	fi
 
 screenshots: .venv/dev browser
@@ -40,14 +56,15 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/run: requirements.txt
+	@$(or $(PYTHON),false) -c '$(IS_SUPPORTED)' 2>/dev/null || { echo '$(UNSUPPORTED)' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 .venv/bench: .venv/dev requirements-bench.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	$(INSTALL) -r requirements-bench.txt
 	@touch $@
