@@ -35,6 +35,9 @@ from takeover import take_over
 
 log = logging.getLogger("chat")
 
+# Seconds for the database to be there before the first request is answered: whoever opens the
+# address as soon as it is printed should find the chat. Later the pages say that it is away.
+READY_WITHIN = 3
 # Of the four seconds that server.py gives to the end; what is left is for open requests and files.
 STORE_WITHIN = 1.5  # seconds to store the messages that wait
 GOODBYE_WITHIN = 3  # seconds for that, and for every socket to be closed
@@ -88,6 +91,9 @@ async def serve_ctx(app: web.Application) -> AsyncIterator[None]:
         asyncio.create_task(open_journal(app)),
         asyncio.create_task(app[SESSIONS].watch(app[HUB].sessions)),
     ]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READY_WITHIN):
+            await app[READY].wait()
     yield
     for task in tasks:
         task.cancel()
