@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from settings import ROOT
+from settings import ROOT, Settings
 from tests import PASSWORD
 from tests.conftest import Socket
 from tests.databases import embedded_server
@@ -376,27 +376,33 @@ async def test_heroku_needs_what_its_disk_cannot_keep(
     assert "heroku config:set" in line
 
 
-async def test_the_procfile_serves_as_on_heroku(mongo: str, folder: Path) -> None:
+HONCHO = ["-m", "honcho", "-d", str(ROOT), "-e", os.devnull, "start"]
+
+
+@pytest.mark.parametrize("way", [HONCHO, [str(ROOT / "app.py")]], ids=["Procfile", "app.py"])
+async def test_it_starts_serves_and_ends_as_on_heroku(
+    settings: Settings, folder: Path, way: list[str]
+) -> None:
     port = free_port()
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PORT": str(port),
         "DYNO": "web.1",
-        "MONGO_HOST": mongo,
-        "MONGO_DB_NAME": "heroku",
+        "MONGO_HOST": settings.MONGO_HOST,
+        "MONGO_DB_NAME": settings.MONGO_DB_NAME,
         "SECRET_KEY": "a long random text",
         "DATA_DIR": str(folder),
         "PYTHONUNBUFFERED": "1",
     }
-    honcho = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "honcho", "-d", str(ROOT), "-e", os.devnull, "start",
+    dyno = await asyncio.create_subprocess_exec(
+        sys.executable, *way,
         env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    assert honcho.stdout is not None
-    lines = [await honcho.stdout.readline()]
+    assert dyno.stdout is not None
+    lines = [await dyno.stdout.readline()]
     while b"Database:" not in lines[-1]:
         assert lines[-1], b"".join(lines).decode()
-        lines.append(await honcho.stdout.readline())
+        lines.append(await dyno.stdout.readline())
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=forwarded) as session:
         form = {"login": "alice", "email": "a@example.com"}
@@ -412,10 +418,11 @@ async def test_the_procfile_serves_as_on_heroku(mongo: str, folder: Path) -> Non
         async with session.get("/", headers=plain, allow_redirects=False) as response:
             assert response.status == 308
             assert response.headers["Location"].startswith("https://")
-    honcho.terminate()
-    output = b"".join(lines) + (await honcho.communicate())[0]
-    assert b"web.1 stopped" in output
+    dyno.terminate()
+    output = b"".join(lines) + (await dyno.communicate())[0]
     assert b"Traceback" not in output, output.decode()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
 
 
 def test_app_json_names_what_heroku_has_to_ask_for() -> None:

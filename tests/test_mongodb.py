@@ -1,0 +1,1172 @@
+"""What the chat relies on in its database, one claim per test.
+
+The docstring of each test names the page that promises it, in the manual of MongoDB or of its
+driver. The rest of the chat is tested against the embedded database, which is only like MongoDB;
+these tests find out whether a server keeps all of it, within a minute:
+
+    TEST_MONGO_HOST=mongodb://localhost:27017 pytest tests/test_mongodb.py
+
+Not here, because no test can see them from outside: what a majority has acknowledged outlives a
+failover, and what is acknowledged outlives a crash.
+"""
+
+import asyncio
+import random
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from bson import ObjectId
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from auth.sessions import LOOK_UP_AT_ONCE
+from chat.authors import PAGE
+from chat.entry import now
+from chat.incoming import MESSAGE_LENGTH, SEQ_LIMIT
+from chat.journal import BATCH
+from chat.search import QUERY_WORDS
+from database import (
+    ACKNOWLEDGED,
+    CALL_TIMEOUT,
+    Collection,
+    Conflict,
+    Database,
+    DatabaseUnavailable,
+    Document,
+    connect,
+    create_indexes,
+    deadline,
+    insert_in_order,
+)
+from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
+from takeover import CHUNK
+from tests.hostile import HOSTILE
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """A database with nothing in it, not even indexes."""
+    async with another_client(settings) as database:
+        yield database
+
+
+@pytest.fixture
+async def messages(db: Database) -> Collection:
+    """The log, empty, with its indexes."""
+    await create_indexes(db)
+    return db[MESSAGE_COLLECTION]
+
+
+@pytest.fixture
+async def users(db: Database) -> Collection:
+    """The accounts: none, with their indexes."""
+    await create_indexes(db)
+    return db[USER_COLLECTION]
+
+
+@asynccontextmanager
+async def another_client(settings: Settings) -> AsyncIterator[Database]:
+    """Connect to the test's database, as another process does."""
+    client = connect(settings.MONGO_HOST)
+    yield client[settings.MONGO_DB_NAME]
+    client.close()
+
+
+def message(seq: int, **fields: Any) -> Document:
+    """Return a message as the journal stores it."""
+    entry = {"seq": seq, "key": f"u1:{seq}", "user": "alice", "user_id": "u1", "time": now()}
+    return {**entry, "msg": f"message {seq}", **fields}
+
+
+def account(login: str, **fields: Any) -> Document:
+    """Return an account, less what no test here needs."""
+    return {"login": login, "login_key": login, "email_key": f"{login}@example.com", **fields}
+
+
+async def seqs(messages: Collection, **query: Any) -> list[int]:
+    """Return the numbers of those messages that match, in order."""
+    documents = await messages.find(query).sort("seq", 1).to_list(None)
+    return [document["seq"] for document in documents]
+
+
+# The client
+
+
+async def test_a_server_that_is_there_answers_a_ping(db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/ping/"""
+    assert (await db.command("ping"))["ok"] == 1
+
+
+@pytest.mark.parametrize(("path", "name"), [("", "chat"), ("/", "chat"), ("/talk", "talk")])
+async def test_the_address_names_the_database_unless_it_is_chat(path: str, name: str) -> None:
+    """https://www.mongodb.com/docs/manual/reference/connection-string/ (defaultauthdb), and
+    https://pymongo.readthedocs.io/en/stable/api/pymongo/mongo_client.html (get_default_database)
+    """
+    client = connect(f"mongodb://localhost{path}")
+    assert client.get_default_database("chat").name == name
+    client.close()
+
+
+@pytest.mark.parametrize("options", ["", "?w=1&readConcernLevel=local"])
+async def test_majority_is_asked_for_whatever_the_address_says(options: str) -> None:
+    """https://pymongo.readthedocs.io/en/stable/api/pymongo/mongo_client.html: "the keyword
+    parameter takes precedence"
+    """
+    client = connect(f"mongodb://localhost/chat{options}")
+    collection = client.get_default_database("chat")[MESSAGE_COLLECTION]
+    assert collection.write_concern.document == ACKNOWLEDGED
+    assert collection.read_concern.document == {"level": "majority"}
+    client.close()
+
+
+async def test_a_server_that_is_not_there_is_an_error_of_the_driver_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/connection-string-options/
+    (serverSelectionTimeoutMS)
+    """
+    monkeypatch.setattr("database.SELECT_TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = connect(f"mongodb://127.0.0.1:{port}")
+    with pytest.raises(DatabaseUnavailable, match="ServerSelectionTimeoutError"):
+        async with deadline():
+            await client.admin.command("ping")
+    client.close()
+
+
+async def test_upkeep_is_given_up_when_its_time_is_over(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://pymongo.readthedocs.io/en/stable/api/pymongo/index.html (pymongo.timeout)
+
+    It has to reach the thread in which Motor makes the call.
+    """
+    monkeypatch.setattr("database.UPKEEP_TIMEOUT", 1e-6)
+    with pytest.raises(DatabaseUnavailable):
+        await create_indexes(db)
+
+
+# Indexes
+
+
+async def test_making_the_indexes_again_changes_nothing(db: Database, messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.createIndex/: "If you
+    call createIndex() for an index that already exists, MongoDB does not recreate the index"
+
+    Nor the text index: NX-27017 0.8.1 tries to, and create_indexes() bears its error.
+    """
+    await messages.insert_one(message(1, msg="tea"))
+    before = await messages.index_information()
+    await create_indexes(db)
+    assert await messages.index_information() == before
+    assert await found(messages, "tea") == [1]
+
+
+async def test_two_processes_may_make_the_indexes_at_once(settings: Settings, db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/createIndexes/"""
+    async with another_client(settings) as other:
+        await asyncio.gather(create_indexes(db), create_indexes(other))
+    await db[MESSAGE_COLLECTION].insert_one(message(1))
+    with pytest.raises(DuplicateKeyError):
+        await db[MESSAGE_COLLECTION].insert_one(message(1))
+
+
+@pytest.mark.parametrize(
+    ("collection", "field"),
+    [
+        (MESSAGE_COLLECTION, "seq"),
+        (MESSAGE_COLLECTION, "key"),
+        (USER_COLLECTION, "login_key"),
+        (USER_COLLECTION, "email_key"),
+    ],
+)
+async def test_a_unique_index_is_not_made_over_duplicates(
+    db: Database, collection: str, field: str
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/index-unique/: "MongoDB cannot directly create a
+    unique index if the collection already contains data that would violate the unique constraint"
+
+    So a chat whose data is broken does not start.
+    """
+    for number in (1, 2):
+        document = message(number) | account(str(number)) | {field: "the same"}
+        await db[collection].insert_one(document)
+    with pytest.raises(DatabaseUnavailable):
+        await create_indexes(db)
+
+
+async def test_sessions_are_to_be_removed_at_the_time_they_expire(users: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/core/index-ttl/ and
+    https://www.mongodb.com/docs/manual/tutorial/expire-data/
+
+    When the server removes them does not matter: the chat believes no session that has expired.
+    """
+    indexes = await users.database[SESSION_COLLECTION].index_information()
+    [ttl] = [index for index in indexes.values() if dict(index["key"]) == {"expires": 1}]
+    assert ttl["expireAfterSeconds"] == 0
+
+
+async def test_an_index_that_is_not_unique_refuses_nothing(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-single/"""
+    await messages.insert_one(message(1, user_id="u1"))
+    await messages.insert_one(message(2, user_id="u1"))
+    assert await seqs(messages, user_id="u1") == [1, 2]
+
+
+# Storing
+
+
+async def test_an_ordered_insert_is_acknowledged_and_stores_a_whole_batch(
+    messages: Collection,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/insert/#output"""
+    documents = [message(seq, msg="🫖" * MESSAGE_LENGTH) for seq in range(1, BATCH + 1)]
+    reply = await messages.database.command(
+        "insert", messages.name, documents=documents, ordered=True, writeConcern=ACKNOWLEDGED
+    )
+    assert (reply["ok"], reply["n"]) == (1, BATCH)
+    assert "writeErrors" not in reply
+    assert "writeConcernError" not in reply
+    assert await seqs(messages) == list(range(1, BATCH + 1))
+
+
+@pytest.mark.parametrize("taken", [{"seq": 3}, {"key": "u1:3"}])
+async def test_an_ordered_insert_stops_at_the_first_duplicate_and_keeps_what_came_before(
+    messages: Collection, taken: Document
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/insert/#command-fields: "when an
+    insert of a document fails, return without inserting any remaining documents"
+    """
+    await messages.insert_one({**message(9, key="other"), **taken})
+    with pytest.raises(Conflict):
+        await insert_in_order(messages, [message(seq) for seq in range(1, 6)])
+    assert await seqs(messages, msg={"$ne": "message 9"}) == [1, 2]
+
+
+async def test_a_duplicate_in_an_ordered_insert_is_told_in_the_reply(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/insert/#output: an example with
+    code 11000, and `ok` 1, so that the driver raises nothing
+    """
+    reply = await messages.database.command(
+        "insert",
+        messages.name,
+        documents=[message(1), message(2), message(2, key="other"), message(3)],
+        ordered=True,
+        writeConcern=ACKNOWLEDGED,
+    )
+    [error] = reply["writeErrors"]
+    assert (reply["ok"], reply["n"]) == (1, 2)
+    assert (error["index"], error["code"]) == (2, 11000)
+
+
+async def test_the_server_gives_ids_to_what_comes_without(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/#_id-field: it
+    "will create and populate the _id if the driver or application does not"
+
+    The driver does not for a command that is sent as it is.
+    """
+    await insert_in_order(messages, [message(1), message(2)])
+    ids = [document["_id"] for document in await messages.find({}).to_list(None)]
+    assert [type(id_) for id_ in ids] == [ObjectId, ObjectId]
+    assert len(set(ids)) == 2
+
+
+async def test_of_all_who_want_one_number_at_once_one_gets_it(
+    settings: Settings, messages: Collection
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/index-unique/
+
+    The others store nothing at all, so the batches of two processes never mix.
+    """
+
+    async def append(collection: Collection, name: str) -> str:
+        batch = [message(seq, key=f"{name}:{seq}", msg=name) for seq in range(1, 21)]
+        try:
+            await insert_in_order(collection, batch)
+        except Conflict:
+            return ""
+        return name
+
+    async with another_client(settings) as other:
+        both = (messages, other[MESSAGE_COLLECTION])
+        names = await asyncio.gather(*(append(both[n % 2], f"u{n}") for n in range(10)))
+    [winner] = [name for name in names if name]
+    documents = await messages.find({}).sort("seq", 1).to_list(None)
+    stored = [(document["seq"], document["msg"]) for document in documents]
+    assert stored == [(seq, winner) for seq in range(1, 21)]
+
+
+async def test_a_reader_during_an_ordered_insert_sees_no_holes(
+    settings: Settings, messages: Collection
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/read-isolation-consistency-recency/
+
+    The manual says that an insert of many documents is not isolated from its readers, and that
+    they are stored one after the other. That an ascending scan meets them in this order follows,
+    but is not spelled out.
+    """
+    async with another_client(settings) as other:
+        batch = [message(seq) for seq in range(1, BATCH + 1)]
+        writing = asyncio.create_task(insert_in_order(messages, batch))
+        read: list[int] = []
+        while len(read) < BATCH:
+            read = await seqs(other[MESSAGE_COLLECTION], seq={"$gt": 0})
+            assert read == list(range(1, len(read) + 1))
+        await writing
+
+
+@pytest.mark.parametrize("field", ["login_key", "email_key"])
+async def test_a_taken_name_is_refused_as_a_duplicate(users: Collection, field: str) -> None:
+    """https://www.mongodb.com/docs/manual/core/index-unique/ and
+    https://pymongo.readthedocs.io/en/stable/api/pymongo/errors.html (DuplicateKeyError)
+    """
+    await users.insert_one(account("alice", **{field: "taken"}))
+    with pytest.raises(DuplicateKeyError):
+        await users.insert_one(account("bob", **{field: "taken"}))
+    assert [user["login"] for user in await users.find({}).to_list(None)] == ["alice"]
+
+
+@pytest.mark.parametrize("other", ["Alice", "alicé", "alice ", "alic", "аlice", "alice\u0301"])
+async def test_names_are_the_same_only_if_they_are_written_the_same(
+    users: Collection, other: str
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#strings: "simple
+    binary comparison"
+    """
+    await users.insert_one(account("alice"))
+    assert await users.find_one({"login_key": other}) is None
+    await users.insert_one(account(other))
+    user = await users.find_one({"login_key": other})
+    assert user is not None
+    assert user["login"] == other
+
+
+async def test_a_name_is_free_again_when_its_account_is_deleted(users: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.deleteOne/"""
+    first = await users.insert_one(account("alice"))
+    await users.delete_one({"_id": first.inserted_id})
+    assert await users.find_one({"_id": first.inserted_id}) is None
+    await users.insert_one(account("alice"))
+
+
+async def test_an_inserted_document_is_given_its_id_in_place(users: Collection) -> None:
+    """https://pymongo.readthedocs.io/en/stable/api/pymongo/collection.html (insert_one): "If the
+    document does not have an _id field one will be added automatically"
+    """
+    user = account("alice")
+    await users.insert_one(user)
+    assert isinstance(user["_id"], ObjectId)
+    assert await users.find_one({"_id": user["_id"]}) == user
+
+
+async def test_an_id_of_ones_own_is_kept(db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/core/document/#the-_id-field"""
+    sessions = db[SESSION_COLLECTION]
+    await sessions.insert_one({"_id": "a-token_", "user_id": "u1"})
+    assert await sessions.find_one({"_id": "a-token_"}) == {"_id": "a-token_", "user_id": "u1"}
+
+
+# An answer that is lost
+
+
+class Relay:
+    """A way to a server on which the answer to every insert is lost, and the connection with it."""
+
+    def __init__(self, uri: str, host: str, port: int | None) -> None:
+        """Set up, but don't listen: `host` and `port` are those of the server, or its socket."""
+        self.lost = 0  # answers; each came, so its insert was over
+        self._uri = parse_uri(uri)
+        self._host, self._port = host, port
+        self._serving: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Yield the address that leads through the relay."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        user, password = self._uri["username"], self._uri["password"]
+        options = self._uri["options"]
+        source = options.get("authSource") or self._uri["database"] or "admin"
+        yield (
+            f"mongodb://{f'{quote_plus(user)}:{quote_plus(password)}@' if user else ''}"
+            f"127.0.0.1:{server.sockets[0].getsockname()[1]}/?directConnection=true"
+            f"&serverMonitoringMode=poll&authSource={quote_plus(source)}"
+        )
+        server.close()
+        await asyncio.gather(*self._serving)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        server_reader, server_writer = await self._reach()
+        with suppress(asyncio.IncompleteReadError, OSError):  # either end has closed
+            while True:
+                request = await self._read(reader)
+                server_writer.write(request)
+                answer = await self._read(server_reader)
+                if b"\x02insert\x00" in request:
+                    self.lost += 1
+                    break
+                writer.write(answer)
+        for end in (writer, server_writer):
+            end.close()
+            with suppress(OSError):
+                await end.wait_closed()
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._port is None:
+            return await asyncio.open_unix_connection(self._host)
+        options = self._uri["options"]
+        tls = ssl.create_default_context(cafile=options.get("tlsCAFile"))
+        context = tls if options.get("tls") else None
+        return await asyncio.open_connection(self._host, self._port, ssl=context)
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        """Read one message of MongoDB's protocol, which begins with its length."""
+        head = await reader.readexactly(4)
+        return head + await reader.readexactly(int.from_bytes(head, "little") - len(head))
+
+
+@pytest.fixture
+async def relay(settings: Settings, db: Database) -> Relay:
+    """A relay to the server."""
+    address: Any = db.client.address  # a property, which Motor's types take for a method
+    return Relay(settings.MONGO_HOST, *address)
+
+
+@asynccontextmanager
+async def through(relay: Relay, settings: Settings) -> AsyncIterator[Database]:
+    """Connect to the test's database by way of a relay."""
+    async with relay.listening() as uri:
+        client = connect(uri)
+        yield client[settings.MONGO_DB_NAME]
+        # In a thread, because it says goodbye to the server, for which the relay has to run.
+        await asyncio.to_thread(client.close)
+
+
+async def test_an_ordered_insert_whose_answer_is_lost_is_not_repeated_by_the_driver(
+    settings: Settings, messages: Collection, relay: Relay
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/retryable-writes/#retryable-write-operations: the
+    methods are, a command that is sent as it is is none of them
+    """
+    async with through(relay, settings) as lossy:
+        with pytest.raises(DatabaseUnavailable):
+            async with deadline():
+                await insert_in_order(lossy[MESSAGE_COLLECTION], [message(1), message(2)])
+    assert relay.lost == 1
+
+
+async def test_an_insert_whose_answer_is_lost_is_done_and_found_by_its_key(
+    settings: Settings, messages: Collection, relay: Relay
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/retryable-writes/ and
+    https://www.mongodb.com/docs/manual/core/index-unique/
+
+    So the journal looks for what it stored, and its second attempt cannot store it twice.
+    """
+    async with through(relay, settings) as lossy:
+        with suppress(DatabaseUnavailable):
+            async with deadline():
+                await insert_in_order(lossy[MESSAGE_COLLECTION], [message(1), message(2)])
+    document = await messages.find_one({"key": "u1:1"})
+    assert document is not None
+    assert document["seq"] == 1
+    with pytest.raises(Conflict):
+        await insert_in_order(messages, [message(3, key="u1:1"), message(4, key="u1:2")])
+    assert await seqs(messages) == [1, 2]
+
+
+async def test_an_account_whose_answer_is_lost_is_stored_once(
+    settings: Settings, users: Collection, relay: Relay
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/retryable-writes/
+
+    Whether or not the driver sends it again, as it does to a replica set.
+    """
+    async with through(relay, settings) as lossy:
+        with pytest.raises(DatabaseUnavailable):
+            async with deadline():
+                await lossy[USER_COLLECTION].insert_one(account("alice"))
+    assert relay.lost >= 1
+    assert len(await users.find({"login_key": "alice"}).to_list(None)) == 1
+    with pytest.raises(DuplicateKeyError):
+        await users.insert_one(account("alice"))
+
+
+# Reading
+
+
+async def test_what_is_acknowledged_is_what_every_process_reads_next(
+    settings: Settings, messages: Collection
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/read-concern-majority/#read-your-own-writes
+
+    Written with "majority" and read from the primary with "majority", in no session.
+    """
+    async with another_client(settings) as other:
+        for seq in range(1, 21):
+            await insert_in_order(messages, [message(seq)])
+            assert await seqs(other[MESSAGE_COLLECTION], seq={"$gt": seq - 1}) == [seq]
+            await other[MESSAGE_COLLECTION].update_one({"seq": seq}, {"$set": {"msg": "edited"}})
+            document = await messages.find_one({"seq": seq})
+            assert document is not None
+            assert document["msg"] == "edited"
+            await messages.delete_many({"_id": {"$in": [document["_id"]]}})
+            assert await other[MESSAGE_COLLECTION].find_one({"seq": seq}) is None
+
+
+@pytest.mark.parametrize("query", [{"seq": 2}, {"key": "none"}, {"_id": ObjectId()}])
+async def test_what_is_not_there_is_none(messages: Collection, query: Document) -> None:
+    """https://pymongo.readthedocs.io/en/stable/api/pymongo/collection.html (find_one): "Returns a
+    single document, or None if no matching document is found"
+    """
+    await messages.insert_one(message(1))
+    assert await messages.find_one(query) is None
+
+
+async def test_a_collection_that_is_not_there_is_empty(db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/core/databases-and-collections/: "If a collection does
+    not exist, MongoDB creates the collection when you first store data"
+
+    The chat looks for what the tutorial left before it makes any.
+    """
+    assert await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).limit(1).to_list(None) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "direction", "limit", "numbers"),
+    [
+        ({}, -1, 3, [9, 8, 7]),
+        ({}, -1, 100, [9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        ({"$lt": 5}, -1, 2, [4, 3]),
+        ({"$lt": 1}, -1, 2, []),
+        ({"$gt": 5}, 1, 2, [6, 7]),
+        ({"$gt": 9}, 1, 2, []),
+        ({"$gte": 5}, 1, 2, [5, 6]),
+        ({"$lt": SEQ_LIMIT}, -1, 1, [9]),
+    ],
+)
+async def test_a_range_of_numbers_is_read_in_order_and_cut(
+    messages: Collection, where: Document, direction: int, limit: int, numbers: list[int]
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/cursor.sort/#limit-results and
+    https://www.mongodb.com/docs/manual/reference/operator/query/gt/
+    """
+    for seq in random.sample(range(1, 10), 9):
+        await messages.insert_one(message(seq))
+    found = messages.find({"seq": where} if where else {}).sort("seq", direction).limit(limit)
+    assert [document["seq"] for document in await found.to_list(None)] == numbers
+
+
+async def test_one_persons_messages_after_a_number_are_found_in_order(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/tutorial/query-documents/#specify-and-conditions"""
+    for seq in random.sample(range(1, 10), 9):
+        await messages.insert_one(message(seq, user_id=f"u{seq % 2}"))
+    assert await seqs(messages, user_id="u1", seq={"$gt": 3}) == [5, 7, 9]
+
+
+async def test_changes_are_left_out_by_the_field_that_only_they_have(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/query/exists/: "If <boolean> is
+    false, the query returns only the documents that do not contain the field"
+    """
+    for document in (message(1), message(2, of=1), message(3), message(4, of=1)):
+        await messages.insert_one(document)
+    assert await seqs(messages, seq={"$lt": 4}, of={"$exists": False}) == [1, 3]
+
+
+async def test_a_cursor_brings_everything_each_document_once(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/getMore/
+
+    The first answer has 101 documents, and the driver asks for the others.
+    """
+    for start in range(1, PAGE + 1, BATCH):
+        await insert_in_order(messages, [message(seq) for seq in range(start, start + BATCH)])
+    assert await seqs(messages) == list(range(1, PAGE + 1))
+
+
+async def test_a_limit_brings_as_many_as_that_in_any_order(db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/cursor.limit/"""
+    sessions, ids = db[SESSION_COLLECTION], ["a", "b", "c"]
+    for id_ in ids:
+        await sessions.insert_one({"_id": id_, "user_id": "u1"})
+    some = await sessions.find({"user_id": "u1"}, {"_id": 1}).limit(2).to_list(None)
+    assert len(some) == 2
+    assert {session["_id"] for session in some} < set(ids)
+
+
+@pytest.mark.parametrize("has_index", [False, True])
+async def test_a_missing_field_sorts_before_every_value(db: Database, has_index: bool) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#non-existent-fields
+
+    So one look at the first document tells whether the tutorial left any.
+    """
+    users = db[USER_COLLECTION]
+    if has_index:
+        await users.create_index("login_key", unique=True)
+    for user in (account("bob"), {"login": "of the tutorial"}, account(""), account("alice")):
+        await users.insert_one(user)
+    first = await users.find({}).sort("login_key", 1).limit(1).to_list(None)
+    assert [user["login"] for user in first] == ["of the tutorial"]
+
+
+async def test_many_missing_fields_all_sort_before_every_value(db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#non-existent-fields"""
+    messages = db[MESSAGE_COLLECTION]
+    for seq in random.sample(range(-5, 6), 11):
+        await messages.insert_one({"seq": seq} if seq > 0 else {"user": "of the tutorial"})
+    documents = await messages.find({}).sort("seq", 1).limit(8).to_list(None)
+    assert [document.get("seq") for document in documents] == [None] * 6 + [1, 2]
+
+
+async def test_messages_sort_by_time_then_by_id_and_those_without_a_time_come_first(
+    db: Database,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/cursor.sort/#sort-consistency,
+    https://www.mongodb.com/docs/manual/reference/method/cursor.allowDiskUse/ and
+    https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#dates-and-timestamps
+    """
+    messages, noon = db[MESSAGE_COLLECTION], datetime(2016, 3, 1, 12, tzinfo=UTC)
+    ids = sorted(ObjectId() for _ in range(6))
+    expected: list[Document] = [
+        {"_id": ids[4]},
+        {"_id": ids[5]},
+        {"_id": ids[2], "time": noon},
+        {"_id": ids[3], "time": noon},
+        {"_id": ids[1], "time": noon + timedelta(milliseconds=1)},
+        {"_id": ids[0], "time": noon + timedelta(days=300)},
+    ]
+    for document in reversed(expected):
+        await messages.insert_one(document | {"msg": "of the tutorial"})
+    cursor = messages.find({}, {"time": 1, "seq": 1}).sort([("time", 1), ("_id", 1)])
+    assert await cursor.allow_disk_use(True).to_list(None) == expected
+
+
+async def test_the_newest_sessions_come_first(db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/cursor.sort/#limit-results"""
+    sessions, start = db[SESSION_COLLECTION], now()
+    for n in random.sample(range(10), 10):
+        created = start + timedelta(milliseconds=n)
+        await sessions.insert_one({"_id": str(n), "user_id": "u1", "created": created})
+    newest = sessions.find({"user_id": "u1"}).sort("created", -1).limit(3)
+    assert [session["_id"] for session in await newest.to_list(None)] == ["9", "8", "7"]
+
+
+@pytest.mark.parametrize(
+    ("projection", "fields"),
+    [
+        ({"_id": 1}, {"_id"}),
+        ({"password": 1}, {"_id", "password"}),
+        ({"login": 1, "read": 1, "banned": 1}, {"_id", "login"}),
+    ],
+)
+async def test_a_projection_brings_the_id_and_those_fields_that_are_there(
+    users: Collection, projection: Document, fields: set[str]
+) -> None:
+    """https://www.mongodb.com/docs/manual/tutorial/project-fields-from-query-results/"""
+    await users.insert_one(account("alice", password="secret"))
+    user = await users.find_one({"login_key": "alice"}, projection)
+    assert user is not None
+    assert set(user) == fields
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+async def test_a_thousand_ids_are_looked_up_at_once_and_the_unknown_are_missing(
+    db: Database, as_text: bool
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/query/in/"""
+    collection = db[SESSION_COLLECTION]
+    ids = [str(ObjectId()) if as_text else ObjectId() for _ in range(LOOK_UP_AT_ONCE)]
+    for start in range(0, len(ids) - 1, BATCH):
+        batch = [{"_id": id_} for id_ in ids[start : start + BATCH] if id_ != ids[-1]]
+        await insert_in_order(collection, batch)
+    documents = await collection.find({"_id": {"$in": ids}}).to_list(None)
+    assert sorted(document["_id"] for document in documents) == sorted(ids[:-1])
+
+
+async def test_no_ids_are_found_as_nothing(users: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/query/in/: it "selects the documents
+    where the value of a field equals any value in the specified array", so none with none
+    """
+    await users.insert_one(account("alice"))
+    assert await users.find({"_id": {"$in": []}}, {"login": 1}).to_list(None) == []
+
+
+async def test_an_account_is_told_from_the_one_that_asks_by_its_id(users: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/query/ne/"""
+    alice = (await users.insert_one(account("alice"))).inserted_id
+    query: Document = {"login_key": "alice", "_id": {"$ne": alice}}
+    assert await users.find_one(query, {"_id": 1}) is None
+    query["_id"] = {"$ne": ObjectId()}
+    assert await users.find_one(query, {"_id": 1}) == {"_id": alice}
+
+
+# Changing
+
+
+async def test_an_update_sets_fields_and_leaves_the_others_as_they_are(
+    messages: Collection,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/update/set/: "If the field does not
+    exist, $set will add a new field with the specified value"
+
+    A date among those it leaves; NX-27017 0.8.1 makes text of one that is set, so none is.
+    """
+    document = message(1)
+    await messages.insert_one(document)
+    await messages.update_one({"seq": 1}, {"$set": {"msg": "edited", "state": "edited"}})
+    assert await messages.find_one({"seq": 1}) == document | {"msg": "edited", "state": "edited"}
+
+
+async def test_an_update_tells_how_many_documents_it_matched(users: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.updateOne/
+    (matchedCount)
+    """
+    user = account("alice", password="old")
+    await users.insert_one(user)
+    read = {"_id": user["_id"], "password": "old"}
+    first = await users.update_one(read, {"$set": {"password": "new"}})
+    second = await users.update_one(read, {"$set": {"password": "newer"}})
+    assert (first.matched_count, second.matched_count) == (1, 0)
+    stored = await users.find_one({"_id": user["_id"]})
+    assert stored is not None
+    assert stored["password"] == "new"
+
+
+async def test_of_two_updates_with_one_condition_one_matches(
+    settings: Settings, users: Collection
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/write-operations-atomicity/: "The second update
+    then fails to match"
+    """
+    user = account("alice", password="old")
+    await users.insert_one(user)
+    read = {"_id": user["_id"], "password": "old"}
+    async with another_client(settings) as other:
+        both = (users, other[USER_COLLECTION])
+        results = await asyncio.gather(
+            *(both[n % 2].update_one(read, {"$set": {"password": f"new {n}"}}) for n in range(10))
+        )
+    [winner] = [n for n, result in enumerate(results) if result.matched_count]
+    stored = await users.find_one({"_id": user["_id"]})
+    assert stored is not None
+    assert stored["password"] == f"new {winner}"
+
+
+async def test_a_text_that_is_gone_is_not_brought_back(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/query/ne/
+
+    Asked of a field that every message has, because NX-27017 0.8.1 does not find those without.
+    """
+    await messages.insert_one(message(1, msg=""))
+    await messages.insert_one(message(2, msg="text"))
+    for seq in (1, 2):
+        edited = {"$set": {"msg": "edited"}}
+        await messages.update_one({"seq": seq, "msg": {"$ne": ""}}, edited)
+    texts = [document["msg"] for document in await messages.find({}).sort("seq", 1).to_list(None)]
+    assert texts == ["", "edited"]
+
+
+@pytest.mark.parametrize(("stored", "moved"), [(None, 5), (0, 5), (4, 5), (5, 5), (6, 6)])
+async def test_a_mark_only_moves_forwards(
+    users: Collection, stored: int | None, moved: int
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/update/max/: "If the field does not
+    exists, the $max operator sets the field to the specified value"
+    """
+    user = account("alice") | ({} if stored is None else {"read": stored})
+    await users.insert_one(user)
+    await users.bulk_write([UpdateOne({"_id": user["_id"]}, {"$max": {"read": 5}})], ordered=False)
+    assert await users.find_one({"_id": user["_id"]}) == user | {"read": moved}
+
+
+async def test_marks_of_two_processes_leave_the_highest(
+    settings: Settings, users: Collection
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/write-operations-atomicity/"""
+    alice = (await users.insert_one(account("alice"))).inserted_id
+    async with another_client(settings) as other:
+        both = (users, other[USER_COLLECTION])
+        await asyncio.gather(
+            *(
+                both[n % 2].bulk_write([UpdateOne({"_id": alice}, {"$max": {"read": n}})])
+                for n in random.sample(range(1, 21), 20)
+            )
+        )
+    stored = await users.find_one({"_id": alice})
+    assert stored is not None
+    assert stored["read"] == 20
+
+
+async def test_a_mark_of_nobody_stores_nothing_and_does_not_keep_the_others_back(
+    users: Collection,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/: "By default,
+    upsert is false"
+    """
+    alice = (await users.insert_one(account("alice"))).inserted_id
+    ids = [ObjectId(), alice, ObjectId()]
+    updates = [UpdateOne({"_id": id_}, {"$max": {"read": 3}}) for id_ in ids]
+    await users.bulk_write(updates, ordered=False)
+    stored = [(user["_id"], user["read"]) for user in await users.find({}).to_list(None)]
+    assert stored == [(alice, 3)]
+
+
+async def test_hundreds_of_messages_are_numbered_at_once_unless_they_have_a_number(
+    db: Database,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/ and
+    https://www.mongodb.com/docs/manual/reference/operator/query/exists/
+    """
+    messages, ids = db[MESSAGE_COLLECTION], [ObjectId() for _ in range(CHUNK)]
+    await insert_in_order(messages, [{"_id": id_, "msg": "old"} for id_ in ids])
+    await messages.update_one({"_id": ids[0]}, {"$set": {"seq": 1000}})
+    updates = [
+        UpdateOne({"_id": id_, "seq": {"$exists": False}}, {"$set": {"seq": seq, "user_id": ""}})
+        for seq, id_ in enumerate(ids, 1)
+    ]
+    for _ in range(2):  # a second attempt does no harm
+        await messages.bulk_write(updates, ordered=False)
+    assert await seqs(messages) == [*range(2, CHUNK + 1), 1000]
+    assert await seqs(messages, user_id="") == list(range(2, CHUNK + 1))
+
+
+async def test_an_update_that_is_refused_among_others_is_told(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/#error-handling
+
+    A write that fails in silence would count as done.
+    """
+    for seq in (1, 2, 3):
+        await messages.insert_one(message(seq))
+    updates = [
+        UpdateOne({"seq": 1}, {"$set": {"seq": 2}}),
+        UpdateOne({"seq": 3}, {"$max": {"n": 1}}),
+    ]
+    with pytest.raises(BulkWriteError) as caught:
+        await messages.bulk_write(updates, ordered=False)
+    assert isinstance(caught.value, PyMongoError)
+    assert await seqs(messages) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+async def test_a_document_is_replaced_only_while_the_condition_holds(
+    db: Database, is_done: bool
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.replaceOne/"""
+    users = db[USER_COLLECTION]
+    old = {"_id": ObjectId(), "login": "alice", "password": "plain"}
+    await users.insert_one(old | ({"login_key": "alice"} if is_done else {}))
+    secured = old | {"login_key": "secured", "password": None, "created": now()}
+    await users.replace_one({"_id": old["_id"], "login_key": {"$exists": False}}, secured)
+    expected = old | {"login_key": "alice"} if is_done else secured
+    assert await users.find({}).to_list(None) == [expected]
+
+
+async def test_a_whole_page_of_messages_gets_another_name_at_once(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.updateMany/"""
+    for start in range(1, PAGE + 1, BATCH):
+        await insert_in_order(messages, [message(seq) for seq in range(start, start + BATCH)])
+    await insert_in_order(messages, [message(PAGE + 1)])
+    documents = await messages.find({}).sort("seq", 1).limit(PAGE).to_list(None)
+    ids = [document["_id"] for document in documents]
+    await messages.update_many({"_id": {"$in": ids}}, {"$set": {"user": "deleted user"}})
+    assert await seqs(messages, user="deleted user") == list(range(1, PAGE + 1))
+    assert await seqs(messages, user="alice") == [PAGE + 1]
+
+
+async def test_those_are_deleted_that_are_named_and_no_others(db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.deleteMany/
+
+    Named in a tuple, which the driver takes for an array as well.
+    """
+    sessions = db[SESSION_COLLECTION]
+    for id_ in ("a", "b", "c"):
+        await sessions.insert_one({"_id": id_, "user_id": "u1"})
+    await sessions.delete_many({"_id": {"$in": ("a", "c", "unknown")}})
+    assert [session["_id"] for session in await sessions.find({}).to_list(None)] == ["b"]
+
+
+# Values
+
+
+async def test_a_time_is_utc_and_exact_to_the_millisecond(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-types/#date: "milliseconds since the Unix
+    epoch"
+    """
+    time = datetime(2026, 7, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    await insert_in_order(messages, [message(1, time=time)])
+    document = await messages.find_one({"seq": 1})
+    assert document is not None
+    assert document["time"] == time
+    assert document["time"].utcoffset() == timedelta(0)
+
+
+async def test_what_is_finer_than_a_millisecond_is_cut_off(users: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-types/#date
+
+    So what was just written compares as it will be read, if it has no more than that: see now().
+    """
+    created = datetime(2026, 7, 31, 12, 0, 0, 123_999, tzinfo=UTC)
+    await users.insert_one(account("alice", created=created))
+    user = await users.find_one({"login_key": "alice"})
+    assert user is not None
+    assert user["created"] == created.replace(microsecond=123_000)
+    assert now().microsecond % 1000 == 0
+
+
+async def test_an_id_tells_when_its_document_was_stored(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-types/#objectid and
+    https://pymongo.readthedocs.io/en/stable/api/bson/objectid.html (generation_time)
+
+    A minute is for the clock of the server, which gives the id.
+    """
+    await insert_in_order(messages, [message(1)])
+    document = await messages.find_one({"seq": 1})
+    assert document is not None
+    stored: datetime = document["_id"].generation_time
+    assert abs(stored - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("number", [0, 2**31 - 1, 2**31, SEQ_LIMIT, 2**53 + 1, 2**63 - 1])
+async def test_whole_numbers_of_64_bits_survive(users: Collection, number: int) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-types/ (long, 64-bit integer)"""
+    await users.insert_one(account("alice", seen=number))
+    await users.update_one({"login_key": "alice"}, {"$max": {"read": number}})
+    user = await users.find_one({"login_key": "alice", "seen": number})
+    assert user is not None
+    assert (user["seen"], user["read"]) == (number, number)
+    assert isinstance(user["seen"], int)
+    assert isinstance(user["read"], int)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \t\n ",
+        "𝔸 🫖 👩‍👩‍👧‍👦 🇩🇪",
+        "e\u0301 \u00e9 \ufb01",
+        "\u202e\u200f العربية",
+        "\ufffe\uffff\U0010ffff",
+        "$set a.b $ . {'$gt': ''}",
+        "'; DROP TABLE messages; --",
+        "\\\"'`",
+        "🫖" * MESSAGE_LENGTH,
+    ],
+)
+async def test_a_text_is_read_as_it_was_written(messages: Collection, text: str) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-types/#string"""
+    await insert_in_order(messages, [message(1, msg=text, key=text[:64])])
+    await messages.insert_one(message(2, msg="other"))
+    await messages.update_one({"seq": 2}, {"$set": {"msg": text}})
+    texts = [document["msg"] for document in await messages.find({}).sort("seq", 1).to_list(None)]
+    assert texts == [text, text]
+    assert await seqs(messages, key=text[:64]) == [1]
+
+
+async def test_texts_that_run_a_script_elsewhere_are_read_as_they_were_written(
+    messages: Collection,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-types/#string"""
+    await insert_in_order(messages, [message(seq, msg=text) for seq, text in enumerate(HOSTILE, 1)])
+    documents = await messages.find({}).sort("seq", 1).to_list(None)
+    assert [document["msg"] for document in documents] == HOSTILE
+
+
+@pytest.mark.parametrize("text", ["\ud800", "x\udfff", "\ude00\ud83d"])
+async def test_half_a_character_is_refused_by_the_driver(users: Collection, text: str) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-types/#string
+
+    With no error of the database: the chat has to find it first, or its answer is a 500.
+    """
+    with pytest.raises(UnicodeEncodeError):
+        await users.insert_one(account(text))
+    assert await users.find({}).to_list(None) == []
+
+
+async def test_a_document_keeps_its_fields_in_their_order(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/core/document/#document-field-order: "Fields in BSON
+    documents are ordered", and `_id` comes first
+
+    For whoever looks into the database: the chat itself reads every field by its name.
+    """
+    document = message(1) | {"of": 7, "nothing": None, "yes": True}
+    await insert_in_order(messages, [document])
+    stored = await messages.find_one({"seq": 1})
+    assert stored is not None
+    del stored["_id"]  # NX-27017 0.8.1 puts it last where the server gave it
+    assert stored == document
+    assert list(stored) == list(document)
+
+
+# Finding
+
+
+def quoted(*words: str) -> Document:
+    """Return the query for all of the words, as the page for finding sends it."""
+    return {"$text": {"$search": " ".join(f'"{word}"' for word in words)}}
+
+
+async def found(messages: Collection, *words: str) -> list[int]:
+    """Return the numbers of the messages with all of the words."""
+    return await seqs(messages, **quoted(*words))
+
+
+async def said(messages: Collection, *texts: str) -> None:
+    """Store messages, numbered from 1."""
+    await insert_in_order(messages, [message(seq, msg=text) for seq, text in enumerate(texts, 1)])
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["tea"], [1, 2, 4]),
+        (["milk"], [1, 3, 4]),
+        (["tea", "milk"], [1, 4]),
+        (["milk", "tea"], [1, 4]),
+        (["tea", "milk", "sugar"], [4]),
+        (["tea", "salt"], []),
+        (["salt"], []),
+    ],
+)
+async def test_of_words_in_quotes_all_have_to_be_there(
+    messages: Collection, words: list[str], numbers: list[int]
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/query/text/#exact-strings
+
+    It says so of one string in quotes. That each of several has to be there, in whatever order, is
+    in FTSMatcher::positivePhrasesMatch() of
+    https://github.com/mongodb/mongo/blob/master/src/mongo/db/fts/fts_matcher.cpp
+    """
+    await said(messages, "tea with milk", "tea", "milk", "milk, sugar and tea", "coffee")
+    assert await found(messages, *words) == numbers
+
+
+async def test_as_many_words_may_be_asked_for_as_the_page_takes(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/query/text/#exact-strings"""
+    words = [f"word{number}" for number in range(QUERY_WORDS)]
+    await said(messages, " ".join(words), " ".join(words[1:]))
+    assert await found(messages, *words) == [1]
+
+
+@pytest.mark.parametrize("word", ["te", "ea", "teas", "blue", "blueberries", "open", "opened"])
+async def test_a_word_is_found_only_as_it_is_written(messages: Collection, word: str) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/specify-text-index-language/:
+    with `none` it "ignores suffix stemming"
+
+    Asked for alone: of several words MongoDB takes all but one for parts of words, too.
+    """
+    await said(messages, "tea", "blueberry", "it opens at nine", "opening")
+    assert await found(messages, word) == []
+
+
+@pytest.mark.parametrize("word", ["the", "and", "a", "is", "not", "or", "AND", "NOT", "и"])
+async def test_small_words_count_as_well(messages: Collection, word: str) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/specify-text-index-language/:
+    with `none` it "parses through each word in the field, including stop words"
+    """
+    await said(messages, f"hot {word} cups", "hot cups")  # which has none of them as a part, too
+    assert await found(messages, word) == [1]
+    assert await found(messages, "hot", word) == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Tea", "tea"),
+        ("tea", "TEA"),
+        ("café", "CAFÉ"),
+        ("café", "cafe"),
+        ("cafe", "café"),
+        ("Ångström", "angstrom"),
+        ("Привет", "ПРИВЕТ"),
+        ("Ёлка", "ёлка"),
+        ("ΟΔΟΣ", "οδοσ"),
+    ],
+)
+async def test_a_word_is_found_in_capitals_and_with_or_without_accents(
+    messages: Collection, text: str, word: str
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/text-index-properties/"""
+    await said(messages, f"so {text}, yes", "nothing")
+    assert await found(messages, word) == [1]
+    assert await found(messages, word, "yes") == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tea,milk", "tea-milk", "tea.milk", "(tea)«milk»", "tea\nmilk", "tea'milk", "tea’milk",
+     "tea/milk", "tea…milk!", "“tea”:milk?", "tea—milk", "<b>tea</b><i>milk</i>", "$tea+milk"],
+)  # fmt: skip
+async def test_signs_separate_words(messages: Collection, text: str) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/text-index-properties/#tokenization-delimiters
+
+    An apostrophe as well, in no language; in English it would not.
+    """
+    await said(messages, text)
+    assert await found(messages, "tea") == [1]
+    assert await found(messages, "milk") == [1]
+    assert await found(messages, "milk", "tea") == [1]
+
+
+async def test_a_word_with_an_underscore_is_found_whole(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/text-index-properties/#tokenization-delimiters
+
+    Not by its parts, which NX-27017 0.8.1 finds and MongoDB does not.
+    """
+    await said(messages, "see foo_bar there", "see foobar", "see foo")
+    assert await found(messages, "foo_bar") == [1]
+    assert await found(messages, "see", "foo_bar") == [1]
+
+
+async def test_finds_are_sorted_by_number_and_cut_and_go_on_below_one(
+    messages: Collection,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/operator/query/text/: "Combine $text with Other
+    Query and Sort Operations"; https://www.mongodb.com/docs/manual/reference/method/cursor.maxTimeMS/
+    """
+    texts = [("tea", "milk")[seq % 2] for seq in range(1, 101)]
+    await said(messages, *texts)
+    cursor = messages.find({**quoted("milk"), "seq": {"$lt": 60}}).sort("seq", -1).limit(21)
+    documents = await cursor.max_time_ms(CALL_TIMEOUT * 1000).to_list(None)
+    assert [document["seq"] for document in documents] == list(range(59, 18, -2))
+
+
+async def test_a_changed_text_is_found_by_its_new_words_only(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/"""
+    await said(messages, "tea with milk", "tea with milk")
+    await messages.update_one({"seq": 1}, {"$set": {"msg": "coffee with milk", "state": "edited"}})
+    await messages.update_one({"seq": 2}, {"$set": {"msg": "", "state": "deleted"}})
+    assert await found(messages, "tea") == []
+    assert await found(messages, "milk") == [1]
+    assert await found(messages, "coffee") == [1]
+
+
+async def test_what_was_stored_before_the_index_is_found(db: Database) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/create-text-index/"""
+    messages = db[MESSAGE_COLLECTION]
+    await insert_in_order(messages, [message(1, msg="tea"), message(2, msg="milk")])
+    await create_indexes(db)
+    await insert_in_order(messages, [message(3, msg="tea again")])
+    assert await found(messages, "tea") == [1, 3]
+
+
+async def test_an_entry_without_a_text_is_never_found(messages: Collection) -> None:
+    """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/
+
+    "Text indexes are always sparse."
+    """
+    change = message(2, of=1)
+    del change["msg"]
+    await insert_in_order(messages, [message(1, msg="tea"), change])
+    assert await seqs(messages) == [1, 2]
+    for word in ("tea", "None", "null", "of"):
+        assert await found(messages, word) == ([1] if word == "tea" else [])
