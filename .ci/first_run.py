@@ -22,7 +22,9 @@ def processes() -> dict[int, str]:
 
 
 before = processes()
-make = subprocess.Popen(["make", "run"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+make = subprocess.Popen(
+    ["make", "run"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+)
 assert make.stdout
 output = []
 for line in make.stdout:

@@ -216,9 +216,11 @@ async def visiting(browser: Browser) -> AsyncIterator[Visit]:
             await expect(visitor.notices("Connection to server started")).to_have_count(1)
         return visitor
 
-    yield come
-    for visitor in visitors:
-        await visitor.context.close()
+    try:
+        yield come
+    finally:
+        for visitor in visitors:
+            await visitor.context.close()
     problems = [visitor.problems for visitor in visitors]
     assert not any(problems), problems
 

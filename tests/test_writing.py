@@ -6,14 +6,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import WebSocketRoute, expect
+from playwright.async_api import Browser, WebSocketRoute, expect
 
 from chat import wire
 from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
 from settings import Settings
 from tests import PASSWORD
-from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor, arrive_noting, serving
+from tests.browser import (
+    CONNECTION_LOST,
+    ChatSite,
+    Visit,
+    Visitor,
+    arrive_noting,
+    serving,
+    visiting,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -21,7 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def stop_the_clock(visitor: Visitor) -> None:
     """Let time pass in somebody's page only by the test's own will."""
     await visitor.page.clock.install()
-    await visitor.page.clock.pause_at(time.time() + 1)
+    await visitor.page.clock.pause_at(time.time() + 30)  # what has passed by then is refused
 
 
 # The field
@@ -165,6 +173,7 @@ async def test_others_see_who_is_typing_until_the_message_comes(
     chat: ChatSite, visit: Visit
 ) -> None:
     alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    await stop_the_clock(alice)  # nobody is forgotten meanwhile
     typing, height = alice.page.locator("#typing"), "element => element.clientHeight"
     room = await alice.log.evaluate(height)
     await bob.field.press_sequentially("hi")
@@ -233,6 +242,7 @@ async def test_arrow_up_in_an_empty_field_edits_the_last_of_ones_own_messages(
     await expect(editing).to_be_hidden()
     await alice.say("first")
     await alice.say("a `mistaek`\nin two lines")
+    await expect(alice.texts).to_have_count(2)
     await bob.say("by another")
     await expect(alice.texts).to_have_count(3)
     await alice.field.fill("x")
@@ -268,9 +278,10 @@ async def test_a_message_is_deleted_on_the_second_press(chat: ChatSite, visit: V
     bob, alice = await visit(chat.url, "bob"), await visit(chat.url, "alice")
     await alice.say("kept")
     await alice.say("said in haste")
-    await expect(bob.texts).to_have_count(2)
+    for reader in (alice, bob):
+        await expect(reader.texts).to_have_text(["kept", "said in haste"])
     await alice.field.press("ArrowUp")
-    await alice.page.clock.install()
+    await stop_the_clock(alice)
     await alice.page.get_by_role("button", name="Delete").click()
     await alice.page.clock.run_for(4100)  # longer than the doubt lasts
     await alice.page.get_by_role("button", name="Delete", exact=True).click()
@@ -381,6 +392,7 @@ async def test_the_link_of_a_message_edits_it_in_the_page_for_fifteen_minutes(
     alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
     links = alice.log.locator(".message__more")
     await bob.say("by Bob")
+    await expect(alice.texts).to_have_text(["by Bob"])
     await alice.say("one")
     await alice.say("two")
     await expect(links).to_have_count(2)  # from the socket
@@ -396,7 +408,7 @@ async def test_the_link_of_a_message_edits_it_in_the_page_for_fifteen_minutes(
     await expect(alice.field).to_have_value("")
     async with alice.context.expect_page() as another_tab:
         await links.last.click(modifiers=["Control"])
-    assert (await another_tab.value).url == f"{chat.url}/message/3"
+    await expect(await another_tab.value).to_have_url(f"{chat.url}/message/3")
 
     await alice.page.clock.install()
     await alice.say("three")
@@ -408,11 +420,16 @@ async def test_the_link_of_a_message_edits_it_in_the_page_for_fifteen_minutes(
     await expect(alice.field).to_have_value("")
 
 
-async def test_a_moderators_links_lead_from_every_message(settings: Settings, visit: Visit) -> None:
-    async with serving(replace(settings, MODERATORS=("mod",))) as chat:
+async def test_a_moderators_links_lead_from_every_message(
+    settings: Settings, browser: Browser
+) -> None:
+    async with (
+        serving(replace(settings, MODERATORS=("mod",))) as chat,
+        visiting(browser) as visit,  # they leave before the chat ends, or they would miss it
+    ):
         bob, moderator = await visit(chat.url, "bob"), await visit(chat.url, "mod")
-        moderator.tolerates = ("Failed to load resource",)
         await bob.say("by Bob")
+        await expect(moderator.texts).to_have_text(["by Bob"])
         await moderator.say("by a moderator")
         links = moderator.log.locator(".message__more")
         await expect(links).to_have_count(2)

@@ -70,8 +70,9 @@ export class Log {
     this.#element.dataset.last = entry.seq
     this.#element.querySelector(".log__empty")?.remove()
     const message = create(entry, this.user)
-    this.#append(message)
+    this.#live.append(message)
     settle(message)
+    this.#grown()
     return true
   }
 
@@ -91,7 +92,8 @@ export class Log {
     const time = document.createElement("span")
     showTime(time, new Date())
     notice.append(time, ` ${text}`)
-    this.#append(notice)
+    this.#live.append(notice)
+    this.#grown()
   }
 
   // More was missed than the server replays: take the history from a new copy of the page.
@@ -124,18 +126,20 @@ export class Log {
     dressAll(this.#element)
   }
 
-  #append(line) {
-    this.#live.append(line)
+  // Called once a new line is settled, which changes its height.
+  #grown() {
     if (this.place.isAtEnd) this.#trim()
     this.place.follow()
   }
 
   #trim() {
     if (this.#history.childElementCount + this.#live.childElementCount <= LINES) return
-    for (const line of this.#lines.slice(0, -LINES_KEPT)) line.remove()
-    const [first] = this.#messages
-    this.#older.beginAt(first?.dataset.seq ?? this.last + 1)
-    if (first) settle(first)
+    this.place.hold(() => {
+      for (const line of this.#lines.slice(0, -LINES_KEPT)) line.remove()
+      const [first] = this.#messages
+      this.#older.beginAt(first?.dataset.seq ?? this.last + 1)
+      if (first) settle(first)
+    })
   }
 
   #prepend(page) {

@@ -50,6 +50,7 @@ export class Place {
 
   // Lets something change above or below without moving what the reader sees.
   hold(change) {
+    this.#look() // the reader may have scrolled, and the event for it be still to come
     if (this.#isAtEnd) {
       change()
       return this.toEnd()
