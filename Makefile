@@ -33,15 +33,17 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 
-# Chromium for the browser tests: Debian's where it can be installed, else the one in PATH, else
-# Playwright's. libatomic1 is for the Node.js that Playwright brings.
+# Chromium for the browser tests: Debian's where it can be installed (without a window), else the
+# one in PATH, else Playwright's. libatomic1 is for the Node.js that Playwright brings.
+browser: PACKAGES := chromium-headless-shell libatomic1
 browser: .venv/dev
 	@if [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release; then \
-		dpkg -s chromium libatomic1 >/dev/null 2>&1 || { apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium libatomic1 >/dev/null; }; \
+		dpkg -s $(PACKAGES) 2>/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES); }; \
 	else \
-		command -v chromium >/dev/null || $(BIN)/playwright install chromium; \
-	fi
+		command -v chromium-headless-shell || command -v chromium || \
+		$(BIN)/playwright install chromium; \
+	fi >/dev/null
 
 screenshots: .venv/dev browser
 	$(BIN)/python -m tests.screenshots

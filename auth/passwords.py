@@ -5,6 +5,7 @@ import os
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,7 +57,7 @@ class Hasher:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
         self._waiting = 0
-        self._nobody = _derive(os.urandom(16))
+        self._nobody = _hash_of_nobody()
 
     async def hash(self, password: str) -> str:
         """Return the PHC string of a password. Raises Busy."""
@@ -105,6 +106,12 @@ def _derive(secret: bytes) -> str:
     return Argon2id(
         salt=os.urandom(16), length=32, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB
     ).derive_phc_encoded(secret)
+
+
+@cache
+def _hash_of_nobody() -> str:
+    """Return a hash that no password matches, to be checked where there is no account."""
+    return _derive(os.urandom(16))
 
 
 def _verify(secret: bytes, phc: str) -> bool:

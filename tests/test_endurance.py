@@ -29,8 +29,6 @@ from tests.conftest import OpenHouse
 from tests.history import signed_in
 from tests.process import running_chat
 
-pytestmark = pytest.mark.serial  # each test takes all that the machine has
-
 PATIENCE = 30  # seconds until what should have come counts as missing
 ENDS_WITHIN = 5  # seconds, as promised
 CUT_OFF_WITHIN = 20  # seconds, as promised
@@ -267,6 +265,7 @@ def send_queues(port: int) -> dict[int, int]:
     }
 
 
+@pytest.mark.serial
 async def test_a_thousand_sockets_of_which_a_hundred_never_read_end_in_time_and_hear_goodbye() -> (
     None
 ):
@@ -300,8 +299,12 @@ async def test_a_thousand_sockets_of_which_a_hundred_never_read_end_in_time_and_
 
 @pytest.mark.parametrize(
     ("pace", "size", "within"),
-    [(4, 60, CUT_OFF_WITHIN), (100, 2000, OVERFLOWS_WITHIN)],
-    ids=["for their silence", "for what they leave unread"],
+    [
+        pytest.param(4, 60, CUT_OFF_WITHIN, id="for their silence"),
+        pytest.param(
+            100, 2000, OVERFLOWS_WITHIN, id="for what they leave unread", marks=pytest.mark.serial
+        ),
+    ],
 )
 async def test_a_hundred_who_never_read_are_cut_off_and_cost_the_others_nothing(
     pace: int, size: int, within: float
@@ -356,6 +359,7 @@ def resident() -> int:
     return pages * resource.getpagesize()
 
 
+@pytest.mark.serial
 async def test_ten_thousand_who_connect_and_vanish_leave_nothing_behind(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,8 +20,6 @@ from tests.history import Client, History, Shown, check, come_to_rest, judge, ta
 from tests.process import Chat, running_chat
 from tests.test_process import children
 
-pytestmark = pytest.mark.serial  # each test takes all that the machine has
-
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "10"))  # `make soak` asks for 100
 PACE = 300  # messages per second, of all clients together
 SENDERS = 10
@@ -141,6 +139,7 @@ async def a_while(dice: random.Random, shortest: float, longest: float) -> None:
     await asyncio.sleep(dice.uniform(shortest, longest))
 
 
+@pytest.mark.serial
 async def test_a_killed_chat_loses_doubles_and_reorders_nothing() -> None:
     dice = random.Random(1)
     async with (
@@ -158,6 +157,7 @@ async def test_a_killed_chat_loses_doubles_and_reorders_nothing() -> None:
         assert sum(client.resent for client in clients) >= ROUNDS
 
 
+@pytest.mark.serial
 async def test_a_killed_database_process_loses_doubles_and_reorders_nothing() -> None:
     dice = random.Random(2)
     async with (
@@ -194,6 +194,7 @@ async def test_a_database_that_stands_still_loses_doubles_and_reorders_nothing()
         assert all(client.refusals for client in clients[:SENDERS])
 
 
+@pytest.mark.serial
 async def test_sockets_cut_anywhere_lose_double_and_reorder_nothing() -> None:
     dice = random.Random(4)
     async with (
@@ -212,6 +213,7 @@ async def test_sockets_cut_anywhere_lose_double_and_reorder_nothing() -> None:
         assert sum(client.resent for client in clients) > 0
 
 
+@pytest.mark.serial
 async def test_who_missed_more_than_memory_holds_finds_all_of_it_on_the_pages() -> None:
     dice = random.Random(5)
     async with (
@@ -230,6 +232,7 @@ async def test_who_missed_more_than_memory_holds_finds_all_of_it_on_the_pages() 
         assert wanderer.reloads == 3
 
 
+@pytest.mark.serial
 async def test_messages_sent_up_to_three_times_are_stored_and_shown_once() -> None:
     dice = random.Random(6)
     async with (
@@ -247,6 +250,7 @@ async def test_messages_sent_up_to_three_times_are_stored_and_shown_once() -> No
         assert answers > 1.5 * sum(len(history.said) for history in histories)
 
 
+@pytest.mark.serial
 async def test_two_hundred_sockets_live_through_restarts_in_mid_talk() -> None:
     dice = random.Random(7)
     async with (
@@ -264,6 +268,7 @@ async def test_two_hundred_sockets_live_through_restarts_in_mid_talk() -> None:
         assert {tuple(client.close_codes) for client in clients} == {(1001, 1001, 1001)}
 
 
+@pytest.mark.serial
 async def test_two_chats_on_one_database_keep_one_log_while_one_is_replaced(
     settings: Settings,
 ) -> None:

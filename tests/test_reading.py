@@ -192,13 +192,17 @@ async def test_the_most_hostile_text_takes_no_time(chat: ChatSite, visit: Visit)
             took = await alice.page.evaluate(
                 """async text => {
                   const { richText } = await import("/static/js/text.js")
-                  const start = performance.now()
-                  if (richText(text, "alice").textContent !== text) throw new Error("changed")
-                  return performance.now() - start
+                  let best = Infinity
+                  for (let tries = 0; tries < 3 && best > 1000; tries++) { // others may be busy
+                    const start = performance.now()
+                    if (richText(text, "alice").textContent !== text) throw new Error("changed")
+                    best = Math.min(best, performance.now() - start)
+                  }
+                  return best
                 }""",
                 text,
             )
-            assert took < 1000, part  # ms; what is not linear takes many times as long
+            assert took < 1000, part  # ms, for what takes 100; not linear would take minutes
 
 
 async def test_every_colour_of_a_name_can_be_read_in_light_and_dark(
