@@ -1,12 +1,13 @@
-# What nx-27017 and neosqlite allow, from 3.11 on, which has asyncio.timeout().
+# The versions that nx-27017 and neosqlite allow; asyncio.timeout() needs 3.11.
 IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
-UNSUPPORTED := The chat needs Python 3.11 to 3.14: make run PYTHON=/path/to/python3.12 names one.
+UNSUPPORTED := The chat needs Python 3.11 to 3.14: install one, or say where it is, \
+	as in make run PYTHON=/path/to/python3.12
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c '$(IS_SUPPORTED)' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
 # envparse has no pyproject.toml; without --use-pep517 older versions of pip warn of that.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
-# At once; more than cores, because most tests wait for something most of the time.
+# Tests that run at once; more than there are cores, because most tests mostly wait.
 WORKERS ?= 4
 
 .PHONY: run test soak lint browser screenshots lighthouse bench clean
@@ -14,7 +15,7 @@ WORKERS ?= 4
 run: .venv/run
 	$(BIN)/python app.py
 
-# First the tests that run side by side, then those that need the machine for themselves;
+# First the tests that can run side by side, then those that need the whole machine;
 # `make test TESTS=tests/test_talk.py` runs some, one after the other.
 test: .venv/dev browser
 ifdef TESTS
@@ -41,8 +42,9 @@ browser: .venv/dev
 		dpkg -s $(PACKAGES) 2>/dev/null || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES); }; \
 	else \
+		$(BIN)/playwright --version || { echo "Playwright needs libatomic1." >&2; exit 1; }; \
 		command -v chromium-headless-shell || command -v chromium || \
-		$(BIN)/playwright install chromium; \
+		$(BIN)/playwright install $$([ "$$(id -u)" = 0 ] && echo --with-deps) chromium; \
 	fi >/dev/null
 
 screenshots: .venv/dev browser

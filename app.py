@@ -35,12 +35,12 @@ from takeover import take_over
 
 log = logging.getLogger("chat")
 
-# Seconds for the database to be there before the first request is answered: whoever opens the
-# address as soon as it is printed should find the chat. Later the pages say that it is away.
+# Seconds that the first requests wait for the database: whoever opens the address as soon as it is
+# printed should find the chat. After that the pages say that the database is away.
 READY_WITHIN = 3
-# Of the four seconds that server.py gives to the end; what is left is for open requests and files.
+# Parts of server.py's END_WITHIN; the rest is for requests under way and for closing files.
 STORE_WITHIN = 1.5  # seconds to store the messages that wait
-GOODBYE_WITHIN = 3  # seconds for that, and for every socket to be closed
+GOODBYE_WITHIN = 2.5  # seconds for that, and for every socket to be closed
 
 
 def create_app(settings: Settings) -> web.Application:

@@ -1,11 +1,10 @@
-"""The database of whoever has none: MongoDB's protocol over a SQLite file, in a child process.
+"""The database for a chat that is given none: MongoDB's protocol over SQLite, in a child process.
 
 The child (`python embedded.py SOCKET FOLDER`, below) serves NX-27017 on a Unix socket, so
 nothing is on the network and the chat talks to it as it would to MongoDB.
 """
 
 import asyncio
-import ctypes
 import fcntl
 import logging
 import os
@@ -183,6 +182,8 @@ def _die_with_parent() -> None:
     keep the folder's lock, and the next start would be refused.
     """
     if sys.platform == "linux":
+        import ctypes  # which a Python that was built without libffi lacks
+
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

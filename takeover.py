@@ -1,6 +1,7 @@
 """What the 2016 tutorial left in a database becomes a log and accounts, once, at the start."""
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import UpdateOne
@@ -12,6 +13,7 @@ from settings import MESSAGE_COLLECTION, USER_COLLECTION
 
 log = logging.getLogger(__name__)
 
+NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every time
 CHUNK = 500  # updates at a time, each chunk well within the deadline of a call
 
 
@@ -34,10 +36,9 @@ async def _number_messages(messages: Collection) -> None:
     attempt, gives the same numbers.
     """
     updates: list[UpdateOne] = []
-    cursor = messages.find({}, {"time": 1, "seq": 1}).sort([("time", 1), ("_id", 1)])
     async with upkeep():
-        documents = await cursor.allow_disk_use(True).to_list(None)
-    for seq, document in enumerate(documents, 1):
+        documents = await messages.find({}, {"time": 1, "seq": 1}).to_list(None)
+    for seq, document in enumerate(sorted(documents, key=_when), 1):
         if "seq" not in document:
             id_ = document["_id"]
             values = {"seq": seq, "key": f"old:{id_}", "user_id": ""}
@@ -46,6 +47,16 @@ async def _number_messages(messages: Collection) -> None:
         async with deadline():
             await messages.bulk_write(updates[start : start + CHUNK], ordered=False)
     log.info("took over %d messages", len(updates))
+
+
+def _when(document: Document) -> tuple[datetime, Any]:
+    """Return what to sort a message by: its time, if it has one, then its id.
+
+    Not left to the database: NX-27017 0.8.1 sorts dates by their length where SQLite stores JSON
+    in binary (from 3.45 on), and a whole second is written shorter.
+    """
+    time = document.get("time")
+    return time if isinstance(time, datetime) else NEVER, document["_id"]
 
 
 async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> None:

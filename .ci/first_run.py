@@ -8,19 +8,24 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
+
+TIMEOUT = 300  # seconds; installing takes most of it
 
 
 def processes() -> dict[int, str]:
     """Return the command lines of all processes, by id."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        if command:  # a zombie has none
-            found[int(folder.name)] = command
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            if command:  # a zombie has none
+                found[int(folder.name)] = command
     return found
 
 
+signal.alarm(TIMEOUT)
 before = processes()
 make = subprocess.Popen(
     ["make", "run"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -40,10 +45,10 @@ with urllib.request.urlopen(f"{address}/login", timeout=10) as page:
     assert b'id="password"' in page.read()
 [chat] = [pid for pid, command in processes().items() if command.endswith("python app.py")]
 os.kill(chat, signal.SIGTERM)
-output.append(make.stdout.read())
 assert make.wait(10) == 0, make.returncode
 left = {pid: command for pid, command in processes().items() if pid not in before}
 assert not left, left
+output.append(make.stdout.read())
 for word in ("warn", "deprecat", "error", "traceback"):
     assert word not in "".join(output).lower(), f"{word!r} in the output"
 print("`make run` starts, serves and ends, without a warning.")

@@ -18,6 +18,7 @@ PING_EVERY = 8  # seconds; also keeps proxies awake (Heroku's router: 55 s)
 PONG_WAIT = 6  # seconds; who is silent is gone after PING_EVERY + PONG_WAIT + 1
 REPLAY_LIMIT = 192 * 1024  # bytes; with more the page reloads (must be less than UNREAD_LIMIT)
 REST = 0.25  # of the time a flush took, before the next: the busier, the more joins one write
+CUT_OFF_WITHIN = 0.1  # seconds until the views of sockets that were cut off have ended
 SIGNED_OUT = 4401  # close code of our own, after HTTP's 401
 
 
@@ -91,8 +92,8 @@ class Hub:
     async def close_all(self, timeout: float) -> None:
         """Close every socket because the chat ends; cut off those that stay longer than `timeout`.
 
-        Returns when the last one has gone, or after `timeout` seconds: the view of a socket may
-        still wait for the database then.
+        Returns when the last one has gone, or a moment after `timeout` seconds: the view of a
+        socket may still wait for the database then.
         """
         if self.is_closing:
             return
@@ -103,7 +104,7 @@ class Hub:
             member.close(WSCloseCode.GOING_AWAY, "Server shutdown", timeout)
         if self.websockets:
             with suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(timeout + CUT_OFF_WITHIN):
                     await self._emptied.wait()
 
     async def watch(self) -> None:

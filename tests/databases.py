@@ -60,14 +60,18 @@ def embedded_server() -> Iterator[EmbeddedServer]:
     """Set up an embedded server on a folder of its own, and kill it at the end."""
     with tempfile.TemporaryDirectory(prefix="chat") as folder:
         server = EmbeddedServer(folder)
-        yield server
-        server.kill()
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 @contextmanager
 def new_database(server: str) -> Iterator[str]:
     """Return a name for a database that nobody has used, and drop the database at the end."""
-    name = f"chat-test-{uuid4().hex}"
-    yield name
-    with pymongo.MongoClient[dict[str, Any]](server) as client:
-        client.drop_database(name)
+    name = f"chat-test-{uuid4().hex[:16]}"  # Atlas' free clusters allow 38 bytes
+    try:
+        yield name
+    finally:
+        with pymongo.MongoClient[dict[str, Any]](server) as client:
+            client.drop_database(name)

@@ -81,9 +81,9 @@ class Chat:
     async def start(self) -> None:
         """Start the process and wait until it serves."""
         await self.launch()
-        await self.serves()
+        await self.until_it_serves()
 
-    async def serves(self) -> None:
+    async def until_it_serves(self) -> None:
         """Wait until the process serves."""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -133,7 +133,7 @@ class Chat:
             self.output += line.decode()
             if line.startswith(b"Chat at "):
                 self._announced.set()
-        self._announced.set()  # it never will; whoever waits finds nobody at home
+        self._announced.set()  # it has ended; whoever waits has to see that
 
     async def _healthy(self) -> None:
         assert self._process is not None

@@ -20,7 +20,9 @@ from tests import PASSWORD
 from tests.conftest import House, OpenHouse, Person
 from tests.databases import EmbeddedServer, embedded_server
 
-REFUSED_WITHIN = 10  # seconds; promised are 5, and a busy machine may take twice as long
+# Not a whole second, which NX-27017 0.8.1 writes, and sorts, in another way.
+HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
+REFUSED_WITHIN = 7  # seconds; promised are 5, and a busy machine may take two more
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ async def tutorial_database(settings: Settings) -> Any:
     db = client[settings.MONGO_DB_NAME]
     await db[MESSAGE_COLLECTION].insert_many(
         [
-            {"user": "bob", "msg": "second", "time": datetime(2016, 3, 1, 12, 0, 2, tzinfo=UTC)},
+            {"user": "bob", "msg": "second", "time": HALF_PAST_TWO},
             {"user": "alice", "msg": "<b>1st</b>", "time": datetime(2016, 3, 1, 12, tzinfo=UTC)},
             {"user": "alice", "msg": "third", "time": datetime(2016, 3, 1, 12, 0, 3, tzinfo=UTC)},
             {"user": "alice", "msg": "of no time"},
