@@ -61,7 +61,7 @@ clean:
 
 .venv/run: requirements.txt
 	@$(or $(PYTHON),false) -c '$(IS_SUPPORTED)' 2>/dev/null || { echo '$(UNSUPPORTED)' >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	$(INSTALL) -r requirements.txt
 	@touch $@
 

@@ -1,7 +1,7 @@
 """The database for a chat that is given none: MongoDB's protocol over SQLite, in a child process.
 
-The child (`python embedded.py SOCKET FOLDER`, below) serves NX-27017 on a Unix socket, so
-nothing is on the network and the chat talks to it as it would to MongoDB.
+The child (embedded_server.py) serves NX-27017 on a Unix socket, so nothing is on the network and
+the chat talks to it as it would to MongoDB.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from settings import SETTINGS, StartError
+from settings import ROOT, SETTINGS, StartError
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to notic
 START_TIMEOUT = 20  # seconds for the child to open its files
 STOP_TIMEOUT = 0.5  # seconds for it to close them
 RESTART_PAUSE = 0.5  # seconds, so that a child that cannot start does not spin
-PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when its parent ends
 
 
 def embedded_uri(data_dir: Path) -> str:
@@ -68,7 +67,7 @@ class Child:
         """Start the process and wait until it serves. Raises StartError."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            __file__,
+            str(ROOT / "embedded_server.py"),
             str(_socket_path(self._data_dir)),
             str(self._data_dir),
             stdin=asyncio.subprocess.PIPE,
@@ -106,8 +105,10 @@ class Child:
             await self._kill()  # it hangs, or somebody stopped it; SQLite survives SIGKILL
 
     async def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                # Not by its kill(), which may collect the status that asyncio waits for.
+                os.kill(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
 
@@ -145,47 +146,3 @@ async def _lock(data_dir: Path) -> int:
                     "stop it, or give this one a DATA_DIR of its own."
                 ) from None
             await asyncio.sleep(0.1)
-
-
-def serve(socket_path: str, data_dir: str) -> None:
-    """Serve the database until standard input ends: the child, which never outlives its chat."""
-    _die_with_parent()
-    # Both signals reach the whole terminal; the chat needs its database to say goodbye.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=logging.CRITICAL)
-    os.umask(0o077)
-    asyncio.run(_serve(socket_path, data_dir))
-
-
-async def _serve(socket_path: str, data_dir: str) -> None:
-    from nx_27017.handler import NeoSQLiteHandler
-    from nx_27017.server import handle_client
-
-    handler = NeoSQLiteHandler(data_dir=data_dir)
-    server = await asyncio.start_unix_server(
-        lambda reader, writer: handle_client(reader, writer, handler), socket_path
-    )
-    with suppress(BrokenPipeError):  # the chat may have ended meanwhile
-        print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    server.close()
-    # Not a full clean-up: it would wait for connections that nobody will use again.
-    handler.close_all()
-    os._exit(0)
-
-
-def _die_with_parent() -> None:
-    """Let Linux kill this process when the chat has ended, however that was.
-
-    The end of standard input says it too, but not to a process that hangs or is stopped: it would
-    keep the folder's lock, and the next start would be refused.
-    """
-    if sys.platform == "linux":
-        import ctypes  # which a Python that was built without libffi lacks
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    serve(*sys.argv[1:])

@@ -8,9 +8,10 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
 from aiohttp import web
@@ -32,21 +33,43 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
     Not by sys.exit(), which would wait for the driver's threads: they may be waiting for a database
     that does not answer.
     """
-    for number in SIGNALS:  # until it serves there is nothing to finish
-        signal.signal(number, lambda *_: os._exit(0))
+    end = End()
     status = 0
     try:
         settings = load_settings()
         set_up_logging(settings.DEBUG)
-        asyncio.run(_serve(create_app(settings), listen(settings)))
+        asyncio.run(_serve(create_app(settings), listen(settings), end))
+        logging.shutdown()
     except StartError as error:
+        status = 1
         print(error, file=sys.stderr)
-        status = 1
     except Exception:
-        traceback.print_exc()
         status = 1
-    logging.shutdown()
-    os._exit(status)
+        traceback.print_exc()
+    finally:  # even where nobody reads what is printed
+        os._exit(status)
+
+
+class End:
+    """The end of the process, END_WITHIN seconds after the first SIGINT or SIGTERM at the latest.
+
+    A thread of its own waits for the signal and for the time to be over, because the event loop may
+    hang. It logs nothing, because writing the log may be what hangs. The embedded database dies
+    with the process.
+    """
+
+    def __init__(self) -> None:
+        # Until the chat serves there is nothing to finish.
+        self.begin: Callable[[], object] = lambda: os._exit(0)
+        # In this thread, those it starts, and the database's process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        signal.sigwait(SIGNALS)
+        self.begin()
+        time.sleep(END_WITHIN)
+        os._exit(0)
 
 
 @asynccontextmanager
@@ -109,33 +132,14 @@ def listen(settings: Settings) -> list[socket.socket]:
     return listeners
 
 
-async def _serve(app: web.Application, listeners: Sequence[socket.socket]) -> None:
-    """Serve until SIGINT or SIGTERM. Raises StartError."""
+async def _serve(app: web.Application, listeners: Sequence[socket.socket], end: End) -> None:
+    """Serve until the end begins. Raises StartError."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def end(*_: object) -> None:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        _end_in_time()
-        loop.call_soon_threadsafe(stop.set)
-
     async with serving(app, listeners):
-        # Not by loop.add_signal_handler(): a loop that hangs would not hear of the signal.
-        for number in SIGNALS:
-            signal.signal(number, end)
-        _announce(app[SETTINGS], listeners[0].getsockname()[1])
+        end.begin = lambda: loop.call_soon_threadsafe(stop.set)
+        with suppress(OSError):  # nobody reads it
+            _announce(app[SETTINGS], listeners[0].getsockname()[1])
         await stop.wait()
-
-
-def _end_in_time() -> None:
-    """End the process END_WITHIN seconds from now, whatever still hangs.
-
-    A thread does it, because the event loop may hang. It logs nothing, because writing the log may
-    be what hangs. The embedded database dies with the process.
-    """
-    timer = threading.Timer(END_WITHIN, os._exit, [0])
-    timer.daemon = True
-    timer.start()
 
 
 def _announce(settings: Settings, port: int) -> None:
@@ -146,7 +150,7 @@ def _announce(settings: Settings, port: int) -> None:
         # Cut by hand: a password may contain what a URL parser takes for a delimiter.
         servers = settings.MONGO_HOST.partition("://")[2].rpartition("@")[2]
         servers = servers.partition("/")[0].partition("?")[0]
-        print(f"Database: MongoDB at {servers}, which keeps the data")
+        database = f"MongoDB at {servers}, which keeps the data"
     else:
-        print(f"Database: embedded, keeps its data in {settings.DATA_DIR}")
-    sys.stdout.flush()  # also where it is a pipe
+        database = f"embedded, keeps its data in {settings.DATA_DIR}"
+    print(f"Database: {database}", flush=True)

@@ -52,7 +52,7 @@ def load_settings() -> Settings:
     on_heroku = "DYNO" in os.environ
     settings = Settings(
         DEBUG=_read("DEBUG", False, _boolean, "use true or false"),
-        SITE_HOST=_read("HOST", "0.0.0.0" if on_heroku else "127.0.0.1", str, ""),
+        SITE_HOST=_read("HOST", "0.0.0.0" if on_heroku else "127.0.0.1", str.strip, ""),
         SITE_PORT=_read("PORT", 8080, _number(0, 65535), "use a number from 0 to 65535"),
         SECRET_KEY=_read("SECRET_KEY", (), _keys, "each key needs at least 8 characters", True),
         MONGO_HOST=_read(

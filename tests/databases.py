@@ -35,7 +35,12 @@ class EmbeddedServer:
     def start(self) -> None:
         """Start the server and wait until it serves."""
         self.process = subprocess.Popen(
-            [sys.executable, ROOT / "embedded.py", f"{self.folder}/database.sock", self.folder],
+            [
+                sys.executable,
+                ROOT / "embedded_server.py",
+                f"{self.folder}/database.sock",
+                self.folder,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

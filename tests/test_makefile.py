@@ -52,4 +52,4 @@ def test_no_python_at_all_is_refused_in_the_same_sentence(tmp_path: Path) -> Non
 def test_a_python_that_will_do_is_found_by_its_name(tmp_path: Path, version: str) -> None:
     python(tmp_path, "3.10").rename(tmp_path / "python3")
     python(tmp_path, version)
-    assert f"python{version} -m venv .venv" in make_run(tmp_path, "--dry-run").stdout
+    assert f"python{version} -m venv --clear .venv" in make_run(tmp_path, "--dry-run").stdout

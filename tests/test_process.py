@@ -201,6 +201,29 @@ async def test_a_signal_during_the_start_ends_it_with_0_and_without_a_word(folde
     assert not chat.output
 
 
+@pytest.mark.serial
+async def test_a_stopped_reader_of_the_log_does_not_hold_up_the_end(folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(65536))
+    os.set_blocking(writing, True)
+    chat = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "app.py"), stdout=writing, stderr=writing,
+        env=Chat(folder).environment,
+    )  # fmt: skip
+    os.close(writing)
+    async with asyncio.timeout(PATIENCE):
+        while not children(chat.pid) or not (folder / "data" / "database.sock").exists():
+            await asyncio.sleep(0.02)
+    started = time.monotonic()
+    chat.terminate()
+    assert await chat.wait() == 0
+    assert time.monotonic() - started < PROMISED_END
+    os.close(reading)
+
+
 HANGING = """
 import asyncio, signal, time
 from app import create_app

@@ -35,6 +35,7 @@ FLOORS = {
             "auth.cookies",
             "database",
             "embedded",
+            "embedded_server",
             "settings",
         ],
         0,
