@@ -33,12 +33,12 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
     Not by sys.exit(), which would wait for the driver's threads: they may be waiting for a database
     that does not answer.
     """
-    end = End()
+    shutdown = Shutdown()
     status = 0
     try:
         settings = load_settings()
         set_up_logging(settings.DEBUG)
-        asyncio.run(_serve(create_app(settings), listen(settings), end))
+        asyncio.run(_serve(create_app(settings), listen(settings), shutdown))
         logging.shutdown()
     except StartError as error:
         status = 1
@@ -50,8 +50,8 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
         os._exit(status)
 
 
-class End:
-    """The end of the process, END_WITHIN seconds after the first SIGINT or SIGTERM at the latest.
+class Shutdown:
+    """Ends the process END_WITHIN seconds after the first SIGINT or SIGTERM, if it still runs then.
 
     A thread of its own waits for the signal and for the time to be over, because the event loop may
     hang. It logs nothing, because writing the log may be what hangs. The embedded database dies
@@ -61,7 +61,7 @@ class End:
     def __init__(self) -> None:
         # Until the chat serves there is nothing to finish.
         self.begin: Callable[[], object] = lambda: os._exit(0)
-        # In this thread, those it starts, and the database's process.
+        # Blocked in this thread, in those that it starts, and in the database's process.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         threading.Thread(target=self._wait, daemon=True).start()
 
@@ -132,11 +132,13 @@ def listen(settings: Settings) -> list[socket.socket]:
     return listeners
 
 
-async def _serve(app: web.Application, listeners: Sequence[socket.socket], end: End) -> None:
-    """Serve until the end begins. Raises StartError."""
+async def _serve(
+    app: web.Application, listeners: Sequence[socket.socket], shutdown: Shutdown
+) -> None:
+    """Serve until the shutdown begins. Raises StartError."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     async with serving(app, listeners):
-        end.begin = lambda: loop.call_soon_threadsafe(stop.set)
+        shutdown.begin = lambda: loop.call_soon_threadsafe(stop.set)
         with suppress(OSError):  # nobody reads it
             _announce(app[SETTINGS], listeners[0].getsockname()[1])
         await stop.wait()
