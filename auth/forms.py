@@ -34,8 +34,11 @@ async def read_form(request: web.Request) -> dict[str, str]:
     Not `request.post()`: that decodes with any charset a client names, accepts files and
     repeated fields, and answers some malformed bodies with a 500.
     """
-    charset = (request.charset or "utf-8").lower()
-    if request.content_type != "application/x-www-form-urlencoded" or charset != "utf-8":
+    try:
+        content_type, charset = request.content_type, (request.charset or "utf-8").lower()
+    except Exception:  # Python's email package fails on some, as with IndexError on `a/b;0*`
+        content_type = charset = ""
+    if content_type != "application/x-www-form-urlencoded" or charset != "utf-8":
         raise FormError(415, "Please send a form (application/x-www-form-urlencoded, UTF-8)")
     if request.headers.getall("Content-Encoding", []) not in ([], ["identity"]):
         raise FormError(415, "Please send the form without Content-Encoding")
