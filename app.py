@@ -11,26 +11,24 @@ from aiohttp import web
 from aiohttp_session import session_middleware
 
 from assets import ASSETS, read_assets
-from auth.account import LEAVING
 from auth.attempts import LIMITS, AttemptLimits
 from auth.cookies import SessionCookie, secret_keys
-from auth.forms import BODY_LIMIT
 from auth.passwords import HASHER, hasher_ctx
-from auth.sessions import SESSIONS, sessions_ctx
+from auth.sessions import SESSIONS, Sessions
 from chat import wire
-from chat.authors import disown
 from chat.hub import HUB, hub_ctx
-from chat.inbox import inbox_ctx
-from chat.journal import JOURNAL, journal_ctx
-from chat.search import finder_ctx
+from chat.inbox import INBOX, Inbox
+from chat.journal import JOURNAL, Journal
+from chat.search import FINDER, Finder
 from chat.unread import read_marks_ctx
 from database import DB, READY, RETRY_PAUSE, DatabaseUnavailable, create_indexes, database_ctx
 from embedded import embedded_ctx
+from forms import BODY_LIMIT
 from logs import without_client_faults
 from middlewares import add_headers, authorize, db_handler, error_pages, guard
 from routes import setup_routes
 from server import run
-from settings import ROOT, SETTINGS, Settings
+from settings import MESSAGE_COLLECTION, ROOT, SETTINGS, Settings
 from takeover import take_over
 
 log = logging.getLogger("chat")
@@ -70,12 +68,8 @@ def create_app(settings: Settings) -> web.Application:
             embedded_ctx,
             database_ctx,
             hasher_ctx,
-            sessions_ctx,
             hub_ctx,
-            journal_ctx,
             read_marks_ctx,
-            inbox_ctx,
-            finder_ctx,
             serve_ctx,
         ]
     )
@@ -83,10 +77,13 @@ def create_app(settings: Settings) -> web.Application:
 
 
 async def serve_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Connect the parts, and keep their work going while the application runs."""
+    """Make the parts that hold nothing open, connect them, and keep their work going."""
+    app[SESSIONS] = Sessions(app[DB])
+    app[JOURNAL] = Journal(app[DB][MESSAGE_COLLECTION])
+    app[INBOX] = Inbox(app)
+    app[FINDER] = Finder(app[DB][MESSAGE_COLLECTION])
     app[JOURNAL].listeners.append(app[HUB].deliver)
     app[SESSIONS].listeners.append(app[HUB].close_session)
-    app[LEAVING] = (disown,)
     tasks = [
         asyncio.create_task(open_journal(app)),
         asyncio.create_task(app[SESSIONS].watch(app[HUB].sessions)),

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from settings import ROOT, SETTINGS, StartError
+from settings import ROOT, SETTINGS, StartError, make_data_dir
 
 log = logging.getLogger(__name__)
 
@@ -110,14 +110,6 @@ class Child:
                 # Not by its kill(), which may collect the status that asyncio waits for.
                 os.kill(self._process.pid, signal.SIGKILL)
         await self._process.wait()
-
-
-def make_data_dir(data_dir: Path) -> None:
-    """Make the folder for data, which nobody else may enter. Raises StartError."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartError(f"DATA_DIR={data_dir} cannot be made: {error.strerror}.") from None
 
 
 def _socket_path(data_dir: Path) -> Path:

@@ -8,10 +8,9 @@ import aiohttp_jinja2
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from auth.forms import wants_json
 from auth.sessions import IDENTITY, identify
-from auth.views import redirect
 from database import READY, DatabaseUnavailable
+from forms import redirect, wants_json
 from settings import SETTINGS, Settings
 
 log = logging.getLogger(__name__)

@@ -4,17 +4,17 @@ from aiohttp import web
 from aiohttp.abc import AbstractView
 from aiohttp.typedefs import Handler
 
-from assets import asset
-from auth.account import (
+from account.own_messages import OwnMessages
+from account.views import (
     Account,
     ChangePassword,
     DeleteAccount,
     EndSession,
     SignOutEverywhere,
 )
+from assets import asset
 from auth.ban import Ban
 from auth.views import Login, SignIn, SignOut
-from chat.authors import OwnMessages
 from chat.correction import Correction
 from chat.search import Search
 from chat.views import ChatList, WebSocket

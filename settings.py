@@ -77,6 +77,14 @@ def load_settings() -> Settings:
     return settings
 
 
+def make_data_dir(data_dir: Path) -> None:
+    """Make the folder for data, which nobody else may enter. Raises StartError."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"DATA_DIR={data_dir} cannot be made: {error.strerror}.") from None
+
+
 def _require_what_outlives_a_dyno(settings: Settings) -> None:
     """Heroku throws its disk away at every restart: data and key have to live elsewhere."""
     if not settings.MONGO_HOST:

@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from auth.forms import FormError
-from auth.limits import Limit, client_address
 from auth.models import User, fold
 from auth.passwords import HASHER
 from database import DB, Document
+from forms import FormError
+from limits import Limit, client_address
 
 FIVE_MINUTES = 300
 

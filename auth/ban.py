@@ -2,13 +2,11 @@
 
 from aiohttp import web
 
-from auth.forms import FormError, error_response, read_form
 from auth.models import User, fold
 from auth.moderators import is_moderator
-from auth.session_list import end_sessions
 from auth.sessions import IDENTITY, SESSIONS
-from auth.views import redirect
 from database import DB, Document
+from forms import FormError, error_response, read_form, redirect
 
 
 class Ban(web.View):
@@ -23,7 +21,7 @@ class Ban(web.View):
             context = {"status": error.status, "text": error.text}
             return error_response(self.request, "error.html", context, error)
         await User(app[DB]).ban(user)
-        await end_sessions(app[SESSIONS], str(user["_id"]))
+        await app[SESSIONS].end_all(str(user["_id"]))
         redirect(self.request, "main")
 
     async def find_user(self, form: dict[str, str]) -> Document:

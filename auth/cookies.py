@@ -13,8 +13,7 @@ from aiohttp_session import Session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from embedded import make_data_dir
-from settings import Settings, StartError
+from settings import Settings, StartError, make_data_dir
 
 LIFETIME = timedelta(days=14)
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from aiohttp_session import get_session, new_session
 
 from auth.cookies import LIFETIME
 from auth.models import User
-from database import DB, Database, DatabaseUnavailable, Document, deadline
+from database import Database, DatabaseUnavailable, Document, deadline
 from settings import SESSION_COLLECTION
 
 TRUSTED_FOR = 5  # seconds a document is believed; what ends in another process ends here by then
@@ -87,6 +87,17 @@ class Sessions:
         for session_id in session_ids:
             self._forget(session_id)
 
+    async def end_all(self, user_id: str, keep: Sequence[str] = ()) -> None:
+        """End every session of a user but those to keep. Raises DatabaseUnavailable."""
+        while True:
+            async with deadline():
+                own = self.collection.find({"user_id": user_id}, {"_id": 1})
+                documents = await own.limit(LOOK_UP_AT_ONCE).to_list(None)
+            ids = [document["_id"] for document in documents if document["_id"] not in keep]
+            if not ids:
+                return
+            await self.end(*ids)
+
     async def watch(self, live: Callable[[], Iterable[str]]) -> None:
         """Find out, for ever, which of the live sessions have ended elsewhere or run out."""
         while True:
@@ -159,12 +170,6 @@ def _fail(future: asyncio.Future[Identity | None], error: Exception) -> None:
 
 
 SESSIONS = web.AppKey("sessions", Sessions)
-
-
-async def sessions_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Keep the sessions while the application runs."""
-    app[SESSIONS] = Sessions(app[DB])
-    yield
 
 
 async def identify(request: web.Request) -> Identity | None:

@@ -7,20 +7,22 @@ import aiohttp_jinja2
 from aiohttp import web
 
 from auth.attempts import LIMITS, is_proven
-from auth.forms import FormError, check_filled, check_repeated, error_response, read_form
-from auth.limits import client_address
 from auth.models import BadEmail, BadLogin, User, UserExists
 from auth.passwords import HASHER, Busy, WeakPassword, check_strength
 from auth.sessions import IDENTITY, clear_session, set_session
 from database import DB, DatabaseUnavailable, Document
+from forms import (
+    FormError,
+    check_filled,
+    check_repeated,
+    error_response,
+    read_form,
+    redirect,
+)
+from limits import client_address
 
 NAME_LENGTH = 254  # characters of a login or e-mail address at the log-in form
 WRONG = "Wrong login or password"
-
-
-def redirect(request: web.Request, route_name: str) -> NoReturn:
-    """Send the browser to a page with GET, whatever it came with."""
-    raise web.HTTPSeeOther(request.app.router[route_name].url_for())
 
 
 class AccountForm(web.View):

@@ -6,17 +6,15 @@ from typing import Any
 import aiohttp_jinja2
 from aiohttp import web
 
-from auth.forms import FormError, error_response, read_form
 from auth.moderators import is_moderator
 from auth.sessions import IDENTITY
-from auth.views import redirect
-from chat.authors import DELETED_USER
-from chat.entry import DELETED, Entry, Unavailable
+from chat.entry import DELETED, DELETED_USER, Entry
 from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE, UNCHANGEABLE
 from chat.incoming import BadFrame, clean, read_nonce
-from chat.journal import JOURNAL
+from chat.journal import JOURNAL, Unavailable
 from chat.models import Message, Unchangeable, is_changeable
 from database import DB, DatabaseUnavailable
+from forms import FormError, error_response, read_form, redirect
 
 TEMPLATE = "chat/correction.html"
 NOT_YOURS = "Only who wrote a message can change it."

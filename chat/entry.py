@@ -1,10 +1,10 @@
-"""What the log holds: messages, and changes of earlier ones. Draft: what has no place in it yet."""
+"""What the log holds: messages, and changes of earlier ones."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 EDITED, DELETED = "edited", "deleted"  # states of a message; a new one has none
+DELETED_USER = "deleted user"  # the space keeps it from being anybody's login
 
 
 class Entry(NamedTuple):
@@ -57,37 +57,6 @@ class Change(NamedTuple):
     def nonce(self) -> str:
         """The client's own name for the change."""
         return self.key.partition(":")[2]
-
-
-class Unavailable(Exception):
-    """The message is not confirmed; sending it again with the same nonce is harmless."""
-
-
-class Draft:
-    """What waits to be stored: a message, or the change `of` one."""
-
-    def __init__(self, key: str, user: str, user_id: str, msg: str, of: int) -> None:
-        loop = asyncio.get_running_loop()
-        self.key, self.user, self.user_id, self.msg, self.of = key, user, user_id, msg, of
-        self.since = loop.time()
-        self.stored: asyncio.Future[Entry | Change] = loop.create_future()
-
-    def document(self, seq: int, time: datetime) -> dict[str, Any]:
-        """Return what is stored of it at a place of the log."""
-        return {
-            "seq": seq,
-            "key": self.key,
-            "user": self.user,
-            "user_id": self.user_id,
-            "time": time,
-            **({"of": self.of} if self.of else {"msg": self.msg}),
-        }
-
-    def give_up(self) -> None:
-        """Tell who waits for it that nobody knows, unless it is stored."""
-        if not self.stored.done():
-            self.stored.set_exception(Unavailable())
-            self.stored.exception()  # a sender who has left is nothing for the log
 
 
 def entry_key(user_id: str, nonce: str) -> str:

@@ -1,21 +1,19 @@
 """The inbox: does what the frames of every socket ask for, and answers those it can't take."""
 
-from collections.abc import AsyncIterator
-
 from aiohttp import web
 
-from auth.limits import Limit, Pace
 from auth.moderators import is_moderator
 from auth.sessions import Identity
 from chat import wire
-from chat.entry import Change, Entry, Unavailable
+from chat.entry import Change, Entry
 from chat.hub import HUB
 from chat.incoming import BadFrame, Incoming, read_chat_v1, read_classic
-from chat.journal import JOURNAL
+from chat.journal import JOURNAL, Unavailable
 from chat.member import Member
 from chat.models import Message, Unchangeable
 from chat.unread import READ_MARKS
 from database import DB, DatabaseUnavailable
+from limits import Limit, Pace
 from settings import SETTINGS
 
 BURST = 4  # seconds' worth of messages that somebody may send at once
@@ -88,9 +86,3 @@ class Inbox:
 
 
 INBOX = web.AppKey("inbox", Inbox)
-
-
-async def inbox_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Keep the inbox while the application runs."""
-    app[INBOX] = Inbox(app)
-    yield

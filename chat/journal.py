@@ -8,14 +8,15 @@ for a number stores nothing after it, reads what the winner stored, and tries ag
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 
-from chat.entry import Change, Draft, Entry, Unavailable, entry_key, now
+from chat.entry import Change, Entry, entry_key, now
 from chat.memory import LENGTH, Memory
 from database import (
-    DB,
     Collection,
     Conflict,
     DatabaseUnavailable,
@@ -23,7 +24,6 @@ from database import (
     deadline,
     insert_in_order,
 )
-from settings import MESSAGE_COLLECTION
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,37 @@ PATIENCE = 4.4  # seconds a message waits; more than one call of the database
 LOOK_EVERY = 0.2  # seconds between looks for those that have waited so long
 POLL_EVERY = 2  # seconds between looks for entries of other processes
 RETRY_PAUSE = 0.1  # seconds between attempts that got nowhere
+
+
+class Unavailable(Exception):
+    """The message is not confirmed; sending it again with the same nonce is harmless."""
+
+
+class Draft:
+    """What waits to be stored: a message, or the change `of` one."""
+
+    def __init__(self, key: str, user: str, user_id: str, msg: str, of: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.key, self.user, self.user_id, self.msg, self.of = key, user, user_id, msg, of
+        self.since = loop.time()
+        self.stored: asyncio.Future[Entry | Change] = loop.create_future()
+
+    def document(self, seq: int, time: datetime) -> dict[str, Any]:
+        """Return what is stored of it at a place of the log."""
+        return {
+            "seq": seq,
+            "key": self.key,
+            "user": self.user,
+            "user_id": self.user_id,
+            "time": time,
+            **({"of": self.of} if self.of else {"msg": self.msg}),
+        }
+
+    def give_up(self) -> None:
+        """Tell who waits for it that nobody knows, unless it is stored."""
+        if not self.stored.done():
+            self.stored.set_exception(Unavailable())
+            self.stored.exception()  # a sender who has left is nothing for the log
 
 
 class Journal:
@@ -191,9 +222,3 @@ class Journal:
 
 
 JOURNAL = web.AppKey("journal", Journal)
-
-
-async def journal_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Keep the journal while the application runs; it is opened when the database is ready."""
-    app[JOURNAL] = Journal(app[DB][MESSAGE_COLLECTION])
-    yield

@@ -2,22 +2,20 @@
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncIterator
 from itertools import groupby
 from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import web
 
-from auth.forms import FormError, error_response
-from auth.limits import Pace
 from auth.sessions import IDENTITY
 from chat.entry import Entry
 from chat.excerpt import excerpt, is_of_word
 from chat.inbox import TOO_FAST
 from chat.views import read_seq
-from database import CALL_TIMEOUT, DB, Collection, DatabaseUnavailable, deadline
-from settings import MESSAGE_COLLECTION
+from database import CALL_TIMEOUT, Collection, DatabaseUnavailable, deadline
+from forms import FormError, error_response
+from limits import Pace
 
 PAGE_LENGTH = 20  # messages
 QUERY_LENGTH = 100  # characters
@@ -62,12 +60,6 @@ class Finder:
 
 
 FINDER = web.AppKey("finder", Finder)
-
-
-async def finder_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Keep the finder while the application runs."""
-    app[FINDER] = Finder(app[DB][MESSAGE_COLLECTION])
-    yield
 
 
 class Search(web.View):

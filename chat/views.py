@@ -7,21 +7,20 @@ from typing import Any
 import aiohttp_jinja2
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from auth.forms import BODY_LIMIT, FormError, error_response, read_form
 from auth.moderators import is_moderator
 from auth.sessions import IDENTITY, SESSIONS, Identity
-from auth.views import redirect
 from chat import wire
-from chat.entry import Entry, Unavailable
+from chat.entry import Entry
 from chat.hub import HUB, SIGNED_OUT
 from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE
 from chat.incoming import BadFrame, clean, read_nonce
-from chat.journal import JOURNAL
+from chat.journal import JOURNAL, Unavailable
 from chat.line import Lines
 from chat.member import Member
 from chat.models import PAGE_LENGTH, Message
 from chat.unread import READ_MARKS
 from database import DB
+from forms import BODY_LIMIT, FormError, error_response, read_form, redirect
 from settings import SETTINGS
 
 REFRESH_PAUSES = ("10",)  # seconds; what a page without scripts may be refreshed with

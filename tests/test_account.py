@@ -11,12 +11,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from account import own_messages
+from account.sessions import describe
 from auth.passwords import HASHER
-from auth.session_list import describe
 from auth.sessions import SESSIONS, Identity
-from chat import authors
-from chat.authors import DELETED_USER
-from chat.entry import Change, Entry
+from chat.entry import DELETED_USER, Change, Entry
 from chat.journal import JOURNAL
 from chat.memory import Memory
 from database import DB, DatabaseUnavailable, Document, insert_in_order
@@ -444,14 +443,14 @@ async def test_a_download_that_breaks_off_is_seen_to(
     alice = await house.sign_in("alice")
     own = await user_id_of(house, "alice")
     await store(house, *({"user_id": own, "msg": "hi"} for _ in range(3)))
-    pages = authors.pages
+    pages = own_messages.pages
 
     async def break_off(*whose: Any) -> Any:
         async for documents in pages(*whose):
             yield documents
             raise DatabaseUnavailable
 
-    monkeypatch.setattr(authors, "pages", break_off)
+    monkeypatch.setattr(own_messages, "pages", break_off)
     response = await alice.get("/account/messages.jsonl")
     with pytest.raises(aiohttp.ClientPayloadError):
         await response.read()
@@ -562,7 +561,7 @@ async def test_a_deletion_that_broke_off_can_be_tried_again(
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(authors, "pages", away)
+        patch.setattr(own_messages, "pages", away)
         assert (await delete(alice)).status == 503
     assert (await alice.log_in("alice")).status == 303
     assert (await delete(alice)).status == 303

@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 import database
-from auth import limits, passwords
+import limits
+from auth import passwords
 from database import DB
 from settings import USER_COLLECTION
 from tests import PASSWORD

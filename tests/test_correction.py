@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat.entry import Unavailable
-from chat.journal import JOURNAL
+from chat.journal import JOURNAL, Unavailable
 from chat.models import Message
 from database import DatabaseUnavailable
 from tests import PASSWORD

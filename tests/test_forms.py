@@ -15,8 +15,9 @@ from aiohttp import web
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from auth import forms, views
-from auth.forms import BODY_LIMIT, MAX_FIELDS
+import forms
+from auth import views
+from forms import BODY_LIMIT, MAX_FIELDS
 from tests.conftest import PATIENCE, House
 from tests.raw import FormPage, ask, read_answer
 

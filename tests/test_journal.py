@@ -11,8 +11,8 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
-from chat.entry import Change, Entry, Unavailable, now
-from chat.journal import Journal
+from chat.entry import Change, Entry, now
+from chat.journal import Journal, Unavailable
 from database import Collection, DatabaseUnavailable, connect, create_indexes, deadline
 from settings import MESSAGE_COLLECTION, Settings
 

@@ -8,8 +8,8 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth import limits
-from auth.limits import Limit, Pace, client_address
+import limits
+from limits import Limit, Pace, client_address
 from settings import SETTINGS, Settings
 
 COUNTS = st.integers(1, 60)

@@ -26,8 +26,8 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from account.own_messages import PAGE
 from auth.sessions import LOOK_UP_AT_ONCE
-from chat.authors import PAGE
 from chat.entry import now
 from chat.incoming import MESSAGE_LENGTH, SEQ_LIMIT
 from chat.journal import BATCH

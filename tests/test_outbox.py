@@ -10,8 +10,9 @@ import pytest
 from playwright.async_api import WebSocketRoute, expect
 
 from auth.sessions import Identity
-from chat.entry import Change, Entry, Unavailable
+from chat.entry import Change, Entry
 from chat.hub import HUB
+from chat.journal import Unavailable
 from chat.models import Message
 from tests import PASSWORD
 from tests.browser import (

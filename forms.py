@@ -1,8 +1,8 @@
-"""Reading a posted form, and answering one that can't be taken."""
+"""Reading a posted form, and answering it: with a redirect, or with what is wrong."""
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 import aiohttp_jinja2
@@ -78,6 +78,11 @@ def check_repeated(form: Mapping[str, str]) -> None:
     """Check that a new password was typed twice alike. Raises FormError."""
     if form["password"] != form["password2"]:
         raise FormError(400, "Passwords must be the same", "password2")
+
+
+def redirect(request: web.Request, route_name: str) -> NoReturn:
+    """Send the browser to a page with GET, whatever it came with."""
+    raise web.HTTPSeeOther(request.app.router[route_name].url_for())
 
 
 def wants_json(request: web.Request) -> bool:

@@ -1,13 +1,12 @@
 """The sessions of one user: where somebody is signed in, to look at and to end."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from operator import itemgetter
 
-from auth.sessions import LOOK_UP_AT_ONCE, Identity, Sessions
+from auth.sessions import Identity, Sessions
 from database import Document, deadline
 
 SHOWN = 100  # sessions, the last used: as many as anybody will look through
@@ -83,7 +82,7 @@ class SessionList:
 
     async def end_others(self) -> None:
         """End all but the one that is asking."""
-        await end_sessions(self._sessions, self._identity.user_id, [self._identity.session_id])
+        await self._sessions.end_all(self._identity.user_id, [self._identity.session_id])
 
     def _is_this(self, document: Document) -> bool:
         return bool(document["_id"] == self._identity.session_id)
@@ -96,18 +95,6 @@ class SessionList:
             browser=describe(document["agent"]),
             is_this=self._is_this(document),
         )
-
-
-async def end_sessions(sessions: Sessions, user_id: str, keep: Sequence[str] = ()) -> None:
-    """End every session of a user but those to keep. Raises DatabaseUnavailable."""
-    while True:
-        async with deadline():
-            own = sessions.collection.find({"user_id": user_id}, {"_id": 1})
-            documents = await own.limit(LOOK_UP_AT_ONCE).to_list(None)
-        ids = [document["_id"] for document in documents if document["_id"] not in keep]
-        if not ids:
-            return
-        await sessions.end(*ids)
 
 
 def describe(agent: str) -> str:

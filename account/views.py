@@ -1,33 +1,35 @@
 """The page of one's own account: its password, its sessions, its end."""
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import web
 from aiohttp_session import get_session
 
+from account.own_messages import disown
+from account.sessions import SessionList
 from auth.attempts import is_proven
-from auth.forms import FormError, check_filled, check_repeated, error_response, read_form
 from auth.models import User
 from auth.moderators import is_moderator
 from auth.passwords import HASHER, Busy, WeakPassword, check_strength
-from auth.session_list import SessionList, end_sessions
 from auth.sessions import IDENTITY, SESSIONS
-from auth.views import redirect
 from database import DB, Document
+from forms import (
+    FormError,
+    check_filled,
+    check_repeated,
+    error_response,
+    read_form,
+    redirect,
+)
 
-TEMPLATE = "auth/account.html"
+TEMPLATE = "account.html"
 
 DONE = {
     "password": "Your password is changed. Wherever else you were signed in, you are not any more.",
     "session": "The session has ended.",
 }
-
-# What has to be done about a user, by id, before the account goes.
-Leave = Callable[[web.Application, str], Awaitable[None]]
-LEAVING: web.AppKey[tuple[Leave, ...]] = web.AppKey("leaving", tuple)
 
 
 class AccountPage(web.View):
@@ -133,7 +135,7 @@ class SignOutEverywhere(AccountAction):
 
     async def act(self, form: dict[str, str]) -> str:
         """End them, also the one that is asking."""
-        await end_sessions(self.request.app[SESSIONS], self.request[IDENTITY].user_id)
+        await self.request.app[SESSIONS].end_all(self.request[IDENTITY].user_id)
         await self.forget_cookie()
         return "login"
 
@@ -151,9 +153,8 @@ class DeleteAccount(AccountAction):
             raise FormError(403, "A moderator's account can't be deleted", "confirm")
         user = await self.proven(form["confirm"], "confirm")
         # The account last: where the database goes away in between, its owner can try again.
-        await end_sessions(app[SESSIONS], identity.user_id)
-        for leave in app[LEAVING]:
-            await leave(app, identity.user_id)
+        await app[SESSIONS].end_all(identity.user_id)
+        await disown(app, identity.user_id)
         await User(app[DB]).delete(user)
         await self.forget_cookie()
         return "login"

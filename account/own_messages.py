@@ -8,13 +8,12 @@ from aiohttp import web
 
 from auth.sessions import IDENTITY
 from chat import wire
-from chat.entry import DELETED, EDITED, Entry
+from chat.entry import DELETED, DELETED_USER, EDITED, Entry
 from chat.journal import JOURNAL
 from database import DB, Collection, DatabaseUnavailable, Document, deadline
 from settings import MESSAGE_COLLECTION
 
 PAGE = 1000  # entries; the embedded database reads them in 0.1 s, and others have a turn
-DELETED_USER = "deleted user"  # the space keeps it from being anybody's login
 
 
 class OwnMessages(web.View):
