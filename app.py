@@ -15,21 +15,24 @@ from auth.attempts import LIMITS, AttemptLimits
 from auth.cookies import SessionCookie, secret_keys
 from auth.passwords import HASHER, hasher_ctx
 from auth.sessions import SESSIONS, Sessions
+from background import background
 from chat import wire
 from chat.hub import HUB, hub_ctx
-from chat.inbox import INBOX, Inbox
 from chat.journal import JOURNAL, Journal
+from chat.models import Message
+from chat.read_marks import read_marks_ctx
 from chat.search import FINDER, Finder
-from chat.unread import read_marks_ctx
+from chat.views import MESSAGES, UNWELCOME
 from database import DB, READY, RETRY_PAUSE, DatabaseUnavailable, create_indexes, database_ctx
 from embedded import embedded_ctx
 from forms import BODY_LIMIT
+from limits import Limit
 from logs import without_client_faults
 from middlewares import add_headers, authorize, db_handler, error_pages, guard
+from migrate import migrate
 from routes import setup_routes
 from server import run
 from settings import MESSAGE_COLLECTION, ROOT, SETTINGS, Settings
-from takeover import take_over
 
 log = logging.getLogger("chat")
 
@@ -80,29 +83,25 @@ async def serve_ctx(app: web.Application) -> AsyncIterator[None]:
     """Make the parts that hold nothing open, connect them, and keep their work going."""
     app[SESSIONS] = Sessions(app[DB])
     app[JOURNAL] = Journal(app[DB][MESSAGE_COLLECTION])
-    app[INBOX] = Inbox(app)
+    app[MESSAGES] = Message(
+        app[DB][MESSAGE_COLLECTION], app[JOURNAL], app[SETTINGS].MESSAGES_PER_SECOND
+    )
+    app[UNWELCOME] = Limit(50, 10)
     app[FINDER] = Finder(app[DB][MESSAGE_COLLECTION])
     app[JOURNAL].listeners.append(app[HUB].deliver)
     app[SESSIONS].listeners.append(app[HUB].close_session)
-    tasks = [
-        asyncio.create_task(open_journal(app)),
-        asyncio.create_task(app[SESSIONS].watch(app[HUB].sessions)),
-    ]
-    with suppress(TimeoutError):
-        async with asyncio.timeout(READY_WITHIN):
-            await app[READY].wait()
-    yield
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    async with background(open_journal(app), app[SESSIONS].watch(app[HUB].sessions)):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY_WITHIN):
+                await app[READY].wait()
+        yield
 
 
 async def open_journal(app: web.Application) -> None:
     """Prepare the database, as soon as it is there, and then write the log for ever."""
     while True:
         try:
-            await take_over(app[DB], app[HASHER])
+            await migrate(app[DB], app[HASHER])
             await create_indexes(app[DB])
             await app[JOURNAL].open()
             break

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from background import background
 from settings import ROOT, SETTINGS, StartError, make_data_dir
 
 log = logging.getLogger(__name__)
@@ -44,11 +45,8 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
     try:
         child = Child(settings.DATA_DIR, lock)
         await child.start()
-        watch = asyncio.create_task(child.keep_running())
-        yield
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        async with background(child.keep_running()):
+            yield
         await child.stop()
     finally:
         os.close(lock)

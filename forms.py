@@ -28,6 +28,16 @@ class FormError(Exception):
         self.headers = {"Retry-After": str(int(retry_after) + 1)} if retry_after else {}
 
 
+def too_busy(field: str | None = None) -> FormError:
+    """Return what a form says that came while too many others are being worked on."""
+    return FormError(503, "Too busy, please try again", field, retry_after=2)
+
+
+def database_away(field: str | None = None) -> FormError:
+    """Return what a form says that can't be worked on without the database."""
+    return FormError(503, "The database is away, please try again", field, retry_after=5)
+
+
 async def read_form(request: web.Request) -> dict[str, str]:
     """Return the fields of an urlencoded form. Raises FormError, HTTPUnauthorized.
 

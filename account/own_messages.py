@@ -38,7 +38,7 @@ class OwnMessages(web.View):
         except DatabaseUnavailable:
             if not response.prepared:
                 raise
-            # The connection says it: a last line would be taken for the end.
+            # Abort the connection; otherwise a truncated download would look complete.
             raise ConnectionResetError("the database went away") from None
         return response
 
@@ -55,7 +55,7 @@ async def disown(app: web.Application, user_id: str) -> None:
         ids = [document["_id"] for document in documents]
         async with deadline():
             await messages.update_many({"_id": {"$in": ids}}, {"$set": {"user": DELETED_USER}})
-    journal.memory.rename(user_id, DELETED_USER)
+    journal.recent.rename(user_id, DELETED_USER)
 
 
 async def pages(messages: Collection, user_id: str) -> AsyncIterator[list[Document]]:

@@ -63,7 +63,7 @@ class SessionList:
         now = datetime.now(UTC)
         async with deadline():
             own = self._sessions.collection.find({"user_id": self._identity.user_id})
-            # By a number: NX-27017 0.8.1 can't be trusted to sort dates (see takeover.py).
+            # By a number: NX-27017 0.8.1 can't be trusted to sort dates (see migrate.py).
             documents = await own.sort("seen", -1).limit(SHOWN).to_list(None)
         documents.sort(key=itemgetter("created"), reverse=True)
         done = ""

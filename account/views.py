@@ -22,6 +22,7 @@ from forms import (
     error_response,
     read_form,
     redirect,
+    too_busy,
 )
 
 TEMPLATE = "account.html"
@@ -71,12 +72,15 @@ class AccountAction(AccountPage):
         except FormError as error:
             return await self.refuse(error)
         except Busy:
-            return await self.refuse(FormError(503, "Too busy, please try again", retry_after=2))
+            return await self.refuse(too_busy())
         redirect(self.request, next_page)
 
     @abstractmethod
     async def act(self, form: dict[str, str]) -> str:
-        """Do it; return the route to go to. Raises FormError, Busy, DatabaseUnavailable."""
+        """Carry out the action and return the route to redirect to.
+
+        Raises FormError, Busy, DatabaseUnavailable.
+        """
 
     async def refuse(self, error: FormError) -> web.Response:
         """Answer with the page and what is wrong."""

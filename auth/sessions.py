@@ -185,7 +185,7 @@ async def set_session(request: web.Request, user_id: str, login: str) -> None:
 
     Raises DatabaseUnavailable.
     """
-    # Headers may hold any bytes, a document none that are no UTF-8.
+    # A header may contain bytes that are not UTF-8; a BSON string may not.
     agent = request.headers.get("User-Agent", "").encode(errors="replace").decode()
     identity = await request.app[SESSIONS].create(user_id, login, agent)
     if IDENTITY in request:

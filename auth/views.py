@@ -15,9 +15,11 @@ from forms import (
     FormError,
     check_filled,
     check_repeated,
+    database_away,
     error_response,
     read_form,
     redirect,
+    too_busy,
 )
 from limits import client_address
 
@@ -53,10 +55,9 @@ class AccountForm(web.View):
         except FormError as error:
             return self.refuse(form, error)
         except Busy:
-            return self.refuse(form, FormError(503, "Too busy, please try again", retry_after=2))
+            return self.refuse(form, too_busy())
         except DatabaseUnavailable:
-            text = "The database is away, please try again"
-            return self.refuse(form, FormError(503, text, retry_after=5))
+            return self.refuse(form, database_away())
         redirect(self.request, "main")
 
     @abstractmethod

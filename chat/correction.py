@@ -8,12 +8,11 @@ from aiohttp import web
 
 from auth.moderators import is_moderator
 from auth.sessions import IDENTITY
-from chat.entry import DELETED, DELETED_USER, Entry
-from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE, UNCHANGEABLE
-from chat.incoming import BadFrame, clean, read_nonce
-from chat.journal import JOURNAL, Unavailable
-from chat.models import Message, Unchangeable, is_changeable
-from database import DB, DatabaseUnavailable
+from chat import wire
+from chat.entry import DELETED, DELETED_USER, Entry, Refused
+from chat.models import RETRY_AFTER, UNAVAILABLE, UNCHANGEABLE, Message, is_changeable
+from chat.views import MESSAGES, form_error
+from database import DatabaseUnavailable
 from forms import FormError, error_response, read_form, redirect
 
 TEMPLATE = "chat/correction.html"
@@ -41,8 +40,8 @@ class Correction(web.View):
             form = await read_form(self.request)
             entry = await self.message()
             await self.change(entry, form)
-        except (Unavailable, DatabaseUnavailable):
-            error = FormError(503, UNAVAILABLE, "msg", retry_after=5)
+        except DatabaseUnavailable:
+            error = FormError(503, UNAVAILABLE, "msg", RETRY_AFTER)
             return error_response(self.request, TEMPLATE, self.context(entry, form), error)
         except FormError as error:
             return error_response(self.request, TEMPLATE, self.context(entry, form), error)
@@ -57,23 +56,18 @@ class Correction(web.View):
         return entry
 
     async def change(self, entry: Entry, form: dict[str, str]) -> None:
-        """Do what a form asks for. Raises FormError, Unavailable, DatabaseUnavailable."""
+        """Do what a form asks for. Raises FormError."""
         user, action = self.request[IDENTITY], form.get("action")
+        if action not in ("edit", "delete"):
+            raise FormError(400, "Please choose to save or to delete")
         try:
-            nonce = read_nonce(form.get("nonce") or None)
-            msg = clean(form.get("msg", "")) if action == "edit" else ""
-            if action not in ("edit", "delete"):
-                raise FormError(400, "Please choose to save or to delete")
-            if wait := self.request.app[INBOX].messages.take(user.user_id):
-                raise FormError(429, TOO_FAST, "msg", wait)
+            nonce = wire.read_nonce(form.get("nonce") or None)
             if action == "edit":
-                await self._messages.edit(user, entry.seq, msg, nonce)
+                await self._messages.edit(user, entry.seq, form.get("msg", ""), nonce)
             else:
                 await self._messages.delete(user, entry.seq, nonce, self._is_moderator)
-        except BadFrame as bad:
-            raise FormError(400, bad.text, "msg") from None
-        except Unchangeable:
-            raise FormError(403, UNCHANGEABLE, "msg") from None
+        except Refused as refused:
+            raise form_error(refused) from None
 
     def context(self, entry: Entry | None, form: dict[str, str] | None = None) -> dict[str, Any]:
         """Return what the page shows: a message, or what was typed if none can be read."""
@@ -97,7 +91,7 @@ class Correction(web.View):
 
     @property
     def _messages(self) -> Message:
-        return Message(self.request.app[DB], self.request.app[JOURNAL])
+        return self.request.app[MESSAGES]
 
     @property
     def _is_moderator(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the log holds: messages, and changes of earlier ones."""
+"""What the log holds: messages, and changes of earlier ones; or why it takes none."""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -57,6 +57,16 @@ class Change(NamedTuple):
     def nonce(self) -> str:
         """The client's own name for the change."""
         return self.key.partition(":")[2]
+
+
+class Refused(Exception):
+    """What somebody asked for is not done; says why, and after how many seconds it may be."""
+
+    def __init__(self, code: str, text: str, wait: float = 0) -> None:
+        super().__init__(text)
+        self.code = code  # invalid, too_long, too_fast, forbidden or unavailable
+        self.text = text
+        self.wait = wait
 
 
 def entry_key(user_id: str, nonce: str) -> str:

@@ -9,16 +9,21 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, web
 
+from auth.sessions import Identity
+from background import background
 from chat import wire
+from chat.client import Client
 from chat.entry import Change, Entry
-from chat.member import Member
 from chat.presence import Presence
+from limits import Pace
 
 PING_EVERY = 8  # seconds; also keeps proxies awake (Heroku's router: 55 s)
 PONG_WAIT = 6  # seconds; who is silent is gone after PING_EVERY + PONG_WAIT + 1
 REPLAY_LIMIT = 192 * 1024  # bytes; with more the page reloads (must be less than UNREAD_LIMIT)
 REST = 0.25  # of the time a flush took, before the next: the busier, the more joins one write
 CUT_OFF_WITHIN = 0.1  # seconds until the views of sockets that were cut off have ended
+TYPING_EVERY = 3  # seconds between notices that somebody is writing
+TYPING_ROOM = 200  # people; in a larger room such notices would cost more than the talk
 SIGNED_OUT = 4401  # close code of our own, after HTTP's 401
 
 
@@ -26,40 +31,41 @@ class Hub:
     """Brings every event to every socket, in one order, each socket's frames joined per tick."""
 
     def __init__(self) -> None:
-        self.websockets: set[Member] = set()
+        self.websockets: set[Client] = set()
         self.presence = Presence(self.broadcast)
         self._outbox: list[wire.Frames] = []  # told to the room since the last flush
         self._rest_until = 0.0  # the loop's time before which no broadcast is flushed
         self._emptied = asyncio.Event()
         self.is_closing = False  # the chat ends, nobody may come any more
+        self._typing = Pace(1 / TYPING_EVERY, 1)  # by person
 
     def join(
-        self, member: Member, last: int, missed: Sequence[Entry | Change] | None, returning: bool
+        self, client: Client, last: int, missed: Sequence[Entry | Change] | None, returning: bool
     ) -> None:
         """Let a socket in: tell the others, greet it, and replay what it missed.
 
         Must be called in the same step of the event loop in which `last` and `missed` were
         read from the journal: then nothing falls between replay and broadcast.
         """
-        identity = member.identity
+        identity = client.identity
         self.presence.arrive(identity.user_id, identity.login, returning)
-        self._flush()  # to the others: what is in the outbox is before this member's time
-        self.websockets.add(member)
+        self._flush()  # to the others: what is in the outbox is before this client's time
+        self.websockets.add(client)
         replay = b"".join(
-            frames.classic if member.is_classic else frames.chat_v1
+            frames.classic if client.is_classic else frames.chat_v1
             for frames in map(wire.entry, missed or ())
         )
         truncated = missed is None or len(replay) > REPLAY_LIMIT
         online = self.presence.online()
-        member.send(wire.hello(identity.login, last, self.presence.people, online, truncated))
+        client.send(wire.hello(identity.login, last, self.presence.people, online, truncated))
         if replay and not truncated:
-            member.write(replay)
+            client.write(replay)
 
-    def leave(self, member: Member) -> None:
+    def leave(self, client: Client) -> None:
         """Let a socket go."""
-        if member in self.websockets:
-            self.websockets.remove(member)
-            self.presence.depart(member.identity.user_id)
+        if client in self.websockets:
+            self.websockets.remove(client)
+            self.presence.depart(client.identity.user_id)
             if self.is_closing and not self.websockets:
                 self._emptied.set()
 
@@ -74,20 +80,28 @@ class Hub:
             asyncio.get_running_loop().call_at(self._rest_until, self._flush)
         self._outbox.append(frames)
 
-    def send(self, member: Member, frames: wire.Frames) -> None:
+    def send(self, client: Client, frames: wire.Frames) -> None:
         """Tell one socket, after everything the room has been told."""
         self._flush()
-        member.send(frames)
+        client.send(frames)
+
+    def tell_of_typing(self, user: Identity) -> bool:
+        """Tell the room that somebody is writing; return False if it was told just now."""
+        if self._typing.take(user.user_id):
+            return False
+        if self.presence.people <= TYPING_ROOM:
+            self.broadcast(wire.typing(user.login))
+        return True
 
     def sessions(self) -> Iterable[str]:
         """Return the session of each open socket."""
-        return [member.identity.session_id for member in self.websockets]
+        return [client.identity.session_id for client in self.websockets]
 
     def close_session(self, session_id: str) -> None:
         """Close the sockets of a session that has ended."""
-        for member in self.websockets:
-            if member.identity.session_id == session_id:
-                member.close(SIGNED_OUT, "Signed out")
+        for client in self.websockets:
+            if client.identity.session_id == session_id:
+                client.close(SIGNED_OUT, "Signed out")
 
     async def close_all(self, timeout: float) -> None:
         """Close every socket because the chat ends; cut off those that stay longer than `timeout`.
@@ -100,8 +114,8 @@ class Hub:
         self.is_closing = True
         self._flush()
         self.presence.close()
-        for member in self.websockets:
-            member.close(WSCloseCode.GOING_AWAY, "Server shutdown", timeout)
+        for client in self.websockets:
+            client.close(WSCloseCode.GOING_AWAY, "Server shutdown", timeout)
         if self.websockets:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout + CUT_OFF_WITHIN):
@@ -113,11 +127,11 @@ class Hub:
         while True:
             await asyncio.sleep(1)
             now = loop.time()
-            for member in list(self.websockets):
-                if member.is_silent and not member.is_busy and now - member.pinged_at > PONG_WAIT:
-                    member.abort()
-                elif now - member.pinged_at >= PING_EVERY:
-                    member.ping(now)
+            for client in list(self.websockets):
+                if client.is_silent and not client.is_busy and now - client.pinged_at > PONG_WAIT:
+                    client.abort()
+                elif now - client.pinged_at >= PING_EVERY:
+                    client.ping(now)
 
     def _flush(self) -> None:
         """Write what the room was told, joined: one send() call costs more than all else here."""
@@ -128,10 +142,10 @@ class Hub:
         chat_v1 = b"".join(frames.chat_v1 for frames in self._outbox)
         classic = b"".join(frames.classic for frames in self._outbox)
         self._outbox.clear()
-        for member in self.websockets:
-            data = classic if member.is_classic else chat_v1
+        for client in self.websockets:
+            data = classic if client.is_classic else chat_v1
             if data:
-                member.write(data)
+                client.write(data)
         self._rest_until = clock() + REST * (clock() - started)
 
 
@@ -141,9 +155,6 @@ HUB = web.AppKey("hub", Hub)
 async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the room while the application runs."""
     app[HUB] = hub = Hub()
-    watch = asyncio.create_task(hub.watch())
-    yield
-    hub.presence.close()
-    watch.cancel()
-    with suppress(asyncio.CancelledError):
-        await watch
+    async with background(hub.watch()):
+        yield
+        hub.presence.close()

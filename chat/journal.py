@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from chat.entry import Change, Entry, entry_key, now
-from chat.memory import LENGTH, Memory
+from chat.recent import LENGTH, Recent
 from database import (
     Collection,
     Conflict,
@@ -71,7 +71,7 @@ class Journal:
     """Appends to the log, and delivers it: in order, each entry once, only what is stored."""
 
     def __init__(self, collection: Collection) -> None:
-        self.memory = Memory()  # what is delivered
+        self.recent = Recent()  # what is delivered
         self.listeners: list[Callable[[Sequence[Entry | Change]], None]] = []
         self._collection = collection
         self.waiting: dict[str, Draft] = {}  # by key, in the order they came
@@ -84,7 +84,7 @@ class Journal:
         async with deadline():
             documents = await self._collection.find({}).sort("seq", -1).limit(LENGTH).to_list(None)
         for document in reversed(documents):
-            self.memory.add(await self._entry(document))
+            self.recent.add(await self._entry(document))
 
     async def append(
         self, user: str, user_id: str, msg: str, nonce: str | None, of: int = 0
@@ -96,7 +96,7 @@ class Journal:
         """
         key = entry_key(user_id, nonce or secrets.token_urlsafe(12))
         async with self._places:
-            if stored := self.memory.find(key):
+            if stored := self.recent.find(key):
                 return stored
             if draft := self.waiting.get(key):
                 return await asyncio.shield(draft.stored)
@@ -163,7 +163,7 @@ class Journal:
         while drafts := [draft for draft in drafts if not draft.stored.done()]:
             time = now()
             documents = [
-                draft.document(self.memory.last + n, time) for n, draft in enumerate(drafts, 1)
+                draft.document(self.recent.last + n, time) for n, draft in enumerate(drafts, 1)
             ]
             try:
                 async with deadline():
@@ -176,7 +176,7 @@ class Journal:
 
     async def _find_out(self, head: Draft) -> None:
         """Deliver what is stored by now; `head` is the first draft that may not be."""
-        last = self.memory.last
+        last = self.recent.last
         try:
             await self._catch_up()
             if head.stored.done():
@@ -184,18 +184,18 @@ class Journal:
             # Not its number was taken, then, but its key: it repeats an entry of long ago.
             async with deadline():
                 document = await self._collection.find_one({"key": head.key})
-            if document and document["seq"] <= self.memory.last and not head.stored.done():
+            if document and document["seq"] <= self.recent.last and not head.stored.done():
                 head.stored.set_result(await self._entry(document))
         except DatabaseUnavailable:
             pass
-        if self.memory.last == last and not head.stored.done():
+        if self.recent.last == last and not head.stored.done():
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _catch_up(self) -> None:
         """Deliver what is stored after the last entry known. Raises DatabaseUnavailable."""
         while True:
             async with deadline():
-                following = self._collection.find({"seq": {"$gt": self.memory.last}})
+                following = self._collection.find({"seq": {"$gt": self.recent.last}})
                 documents = await following.sort("seq", 1).limit(BATCH).to_list(None)
             if documents:
                 await self._deliver(documents)
@@ -206,7 +206,7 @@ class Journal:
         """Hand on what is stored, all or nothing of it. Raises DatabaseUnavailable."""
         entries = [await self._entry(document) for document in documents]
         for entry in entries:
-            self.memory.add(entry)
+            self.recent.add(entry)
         for listener in self.listeners:
             listener(entries)
         for entry in entries:

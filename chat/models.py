@@ -1,52 +1,77 @@
-"""Message: the talk, as views see it."""
+"""Message: the talk, and the one door to it, for WebSockets and forms alike.
 
+The life of a message, from the key press to every other screen:
+
+1. The page sends a frame, which the WebSocket view reads (chat/views.py); a browser without scripts
+   posts a form. Both call Message.save().
+2. save() cleans the text, checks the pace of its author, and gives it to the journal.
+3. The journal (chat/journal.py) numbers it and stores it, with all that waits, in one ordered
+   insert. Only when the database has acknowledged that, it hands the entry on.
+4. The hub (chat/hub.py) makes it a frame (chat/wire.py) and writes it to every open socket
+   (chat/client.py), its author's included: so its author learns that it is stored.
+
+To edit or delete, the stored message is changed first. Then an entry that says which message has
+changed goes the same way from step 3 on.
+"""
+
+import re
+import unicodedata
 from datetime import timedelta
 
 from auth.sessions import Identity
-from chat.entry import DELETED, EDITED, Change, Entry, entry_key, now
-from chat.journal import Journal
-from database import Database, deadline
-from settings import MESSAGE_COLLECTION
+from chat.entry import DELETED, EDITED, Change, Entry, Refused, entry_key, now
+from chat.journal import Journal, Unavailable
+from database import Collection, DatabaseUnavailable, deadline
+from limits import Pace
 
 PAGE_LENGTH = 50  # messages
+BURST = 4  # seconds' worth of messages that somebody may send at once
 CHANGEABLE_FOR = timedelta(minutes=15)
+RETRY_AFTER = 5  # seconds; the database may be back then
+MESSAGE_LENGTH = 2000  # code points
 
+UNAVAILABLE = "The message could not be saved; sending it again is harmless"
+TOO_FAST = "Too fast, please wait a moment"
+UNCHANGEABLE = "This message can't be changed any more"
 
-class Unchangeable(Exception):
-    """The message is gone, somebody else's, or too old to be changed."""
+# Unicode's bidirectional controls can make a message read as another's (Trojan Source, 2021).
+BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{BIDI_CONTROLS}]")
+SURROGATES = re.compile("[\ud800-\udfff]")
+NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
 
 
 class Message:
     """Saves, changes and reads messages."""
 
-    def __init__(self, db: Database, journal: Journal) -> None:
-        self._collection = db[MESSAGE_COLLECTION]
+    def __init__(self, collection: Collection, journal: Journal, per_second: int) -> None:
+        self._collection = collection
         self._journal = journal
+        self._pace = Pace(per_second, BURST * per_second)  # by person
 
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry | Change:
-        """Store a message and show it to everybody; return its entry. Raises Unavailable."""
-        return await self._journal.append(user.login, user.user_id, msg, nonce)
+        """Store a message and show it to everybody; return its entry. Raises Refused.
+
+        A repeat, known by user and nonce, returns the entry of the first time.
+        """
+        msg = clean(msg)
+        self._check_pace(user)
+        try:
+            return await self._journal.append(user.login, user.user_id, msg, nonce)
+        except Unavailable:
+            raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
 
     async def edit(
         self, user: Identity, of: int, msg: str, nonce: str | None = None
     ) -> Entry | Change:
-        """Give a message another text. Raises Unchangeable, Unavailable, DatabaseUnavailable."""
-        if repeated := self._repeated(user, nonce):
-            return repeated
-        if not is_changeable(await self.get(of), user):
-            raise Unchangeable
-        return await self._change(user, of, nonce, msg, EDITED)
+        """Give one's own message another text; return the change. Raises Refused."""
+        return await self._change(user, of, nonce, clean(msg), EDITED)
 
     async def delete(
         self, user: Identity, of: int, nonce: str | None = None, is_moderator: bool = False
     ) -> Entry | Change:
-        """Take a message's text away. Raises Unchangeable, Unavailable, DatabaseUnavailable."""
-        if repeated := self._repeated(user, nonce):
-            return repeated
-        message = await self.get(of)
-        if not message or not (is_moderator or is_changeable(message, user)):
-            raise Unchangeable
-        return await self._change(user, of, nonce, "", DELETED)
+        """Take a message's text away; return the change. Raises Refused."""
+        return await self._change(user, of, nonce, "", DELETED, is_moderator)
 
     async def get(self, seq: int) -> Entry | None:
         """Return a message, None where there is none. Raises DatabaseUnavailable."""
@@ -61,8 +86,8 @@ class Message:
 
         Raises DatabaseUnavailable where memory does not hold the page.
         """
-        recent = self._journal.memory.entries
-        end = self._journal.memory.last + 1 if before is None else before
+        recent = self._journal.recent.entries
+        end = self._journal.recent.last + 1 if before is None else before
         page = [entry for entry in recent if entry.seq < end and isinstance(entry, Entry)]
         if len(page) >= count or end <= 1 or (recent and recent[0].seq == 1):
             return page[-count:]
@@ -80,20 +105,38 @@ class Message:
             documents = await found.limit(count).to_list(None)
         return [Entry.from_document(document) for document in documents]
 
-    def _repeated(self, user: Identity, nonce: str | None) -> Entry | Change | None:
-        return self._journal.memory.find(entry_key(user.user_id, nonce)) if nonce else None
+    def _check_pace(self, user: Identity) -> None:
+        if wait := self._pace.take(user.user_id):
+            raise Refused("too_fast", TOO_FAST, wait)
 
     async def _change(
-        self, user: Identity, of: int, nonce: str | None, msg: str, state: str
+        self,
+        user: Identity,
+        of: int,
+        nonce: str | None,
+        msg: str,
+        state: str,
+        is_moderator: bool = False,
     ) -> Entry | Change:
-        # First the message, then the log: whoever hears of the change reads it changed, and a
-        # second attempt after a failure in between does no harm.
-        update = {"$set": {"msg": msg, "state": state}}
-        async with deadline():
-            # A deleted message has no text; one that comes late must not bring it back. (Not by
-            # its state: NX-27017 0.8.1 finds no document without a field to be unlike anything.)
-            await self._collection.update_one({"seq": of, "msg": {"$ne": ""}}, update)
-        return await self._journal.append(user.login, user.user_id, "", nonce, of)
+        self._check_pace(user)
+        repeated = nonce and self._journal.recent.find(entry_key(user.user_id, nonce))
+        if repeated:
+            return repeated
+        try:
+            message = await self.get(of)
+            if not message or not (is_moderator or is_changeable(message, user)):
+                raise Refused("forbidden", UNCHANGEABLE)
+            # First the message, then the log: whoever hears of the change reads it changed, and a
+            # second attempt after a failure in between does no harm.
+            async with deadline():
+                # A deleted message has no text, and a late edit must not bring it back. (Not by its
+                # state: in NX-27017 0.8.1 `$ne` does not match documents that lack the field.)
+                await self._collection.update_one(
+                    {"seq": of, "msg": {"$ne": ""}}, {"$set": {"msg": msg, "state": state}}
+                )
+            return await self._journal.append(user.login, user.user_id, "", nonce, of)
+        except (Unavailable, DatabaseUnavailable):
+            raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
 
 
 def is_changeable(message: Entry | None, user: Identity) -> bool:
@@ -104,3 +147,24 @@ def is_changeable(message: Entry | None, user: Identity) -> bool:
         and message.state != DELETED
         and message.time > now() - CHANGEABLE_FOR
     )
+
+
+def clean(text: str) -> str:
+    """Return a message's text as it may be stored. Raises Refused."""
+    text = UNWANTED.sub("", NEWLINES.sub("\n", text)).strip("\n")
+    if not any(map(_is_visible, text)):
+        raise Refused("invalid", "Please write something")
+    if len(text) > MESSAGE_LENGTH:
+        raise Refused("too_long", f"A message has at most {MESSAGE_LENGTH} characters")
+    if not _is_unicode(text):
+        raise Refused("invalid", "The message is not valid Unicode")
+    return text
+
+
+def _is_visible(character: str) -> bool:
+    return not character.isspace() and unicodedata.category(character) != "Cf"
+
+
+def _is_unicode(text: str) -> bool:
+    # JSON can escape half a surrogate pair, which no database and no browser takes.
+    return SURROGATES.search(text) is None

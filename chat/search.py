@@ -11,10 +11,10 @@ from aiohttp import web
 from auth.sessions import IDENTITY
 from chat.entry import Entry
 from chat.excerpt import excerpt, is_of_word
-from chat.inbox import TOO_FAST
+from chat.models import TOO_FAST
 from chat.views import read_seq
 from database import CALL_TIMEOUT, Collection, DatabaseUnavailable, deadline
-from forms import FormError, error_response
+from forms import FormError, database_away, error_response, too_busy
 from limits import Pace
 
 PAGE_LENGTH = 20  # messages
@@ -87,10 +87,9 @@ class Search(web.View):
         try:
             entries = await finder.find(words, before)
         except TooManySearches:
-            raise FormError(503, "Too busy, please try again", "q", retry_after=2) from None
+            raise too_busy("q") from None
         except DatabaseUnavailable:
-            text = "The database is away, please try again"
-            raise FormError(503, text, "q", retry_after=5) from None
+            raise database_away("q") from None
         shown = entries[:PAGE_LENGTH]
         return {
             "results": [(entry, excerpt(entry.msg, words)) for entry in shown],

@@ -10,19 +10,21 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from auth.moderators import is_moderator
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from chat import wire
-from chat.entry import Entry
+from chat.client import Client
+from chat.entry import Change, Entry, Refused
 from chat.hub import HUB, SIGNED_OUT
-from chat.inbox import INBOX, TOO_FAST, UNAVAILABLE
-from chat.incoming import BadFrame, clean, read_nonce
-from chat.journal import JOURNAL, Unavailable
+from chat.journal import JOURNAL
 from chat.line import Lines
-from chat.member import Member
 from chat.models import PAGE_LENGTH, Message
-from chat.unread import READ_MARKS
-from database import DB
+from chat.read_marks import READ_MARKS
 from forms import BODY_LIMIT, FormError, error_response, read_form, redirect
+from limits import Limit
 from settings import SETTINGS
 
+MESSAGES = web.AppKey("messages", Message)
+UNWELCOME = web.AppKey("unwelcome", Limit)  # frames that ask for nothing, or in vain, by session
+
+STATUSES = {"invalid": 400, "too_long": 400, "forbidden": 403, "too_fast": 429, "unavailable": 503}
 REFRESH_PAUSES = ("10",)  # seconds; what a page without scripts may be refreshed with
 
 
@@ -34,6 +36,11 @@ def read_seq(request: web.Request, name: str) -> int | None:
     if len(values) > 1 or not re.fullmatch(r"[0-9]{1,15}", values[0]):
         raise web.HTTPBadRequest(text=f"?{name}= takes one whole number.")
     return int(values[0])
+
+
+def form_error(refused: Refused) -> FormError:
+    """Return why a form's message is refused, as the page says it."""
+    return FormError(STATUSES[refused.code], refused.text, "msg", refused.wait)
 
 
 class ChatList(web.View):
@@ -70,20 +77,16 @@ class ChatList(web.View):
         """Save the message of a form. Raises FormError."""
         user = self.request[IDENTITY]
         try:
-            msg, nonce = clean(form.get("msg", "")), read_nonce(form.get("nonce") or None)
-            if wait := self.request.app[INBOX].messages.take(user.user_id):
-                raise FormError(429, TOO_FAST, "msg", wait)
-            await Message(self.request.app[DB], self.request.app[JOURNAL]).save(user, msg, nonce)
-        except BadFrame as bad:
-            raise FormError(400, bad.text, "msg") from None
-        except Unavailable:
-            raise FormError(503, UNAVAILABLE, "msg", retry_after=5) from None
+            nonce = wire.read_nonce(form.get("nonce") or None)
+            await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
+        except Refused as refused:
+            raise form_error(refused) from None
 
     async def context(self, **place: int) -> dict[str, Any]:
         """Return what the page shows."""
         app, user = self.request.app, self.request[IDENTITY]
         may_any = is_moderator(app, user.login)
-        last = app[JOURNAL].memory.last
+        last = app[JOURNAL].recent.last
         messages = await self.messages(**place)
         refresh = self.request.query.get("refresh")
         return {
@@ -105,7 +108,7 @@ class ChatList(web.View):
         self, before: int | None = None, around: int | None = None, after: int | None = None
     ) -> list[Entry]:
         """Return the newest messages, or those at a place of the log, oldest first."""
-        talk = Message(self.request.app[DB], self.request.app[JOURNAL])
+        talk = self.request.app[MESSAGES]
         if around is not None:
             earlier = await talk.get_messages(around, PAGE_LENGTH // 2)
             return earlier + await talk.get_messages_from(around, PAGE_LENGTH // 2)
@@ -120,22 +123,22 @@ class WebSocket(web.View):
     async def get(self) -> web.WebSocketResponse:
         """Let the socket join, read it until it ends, and let it go."""
         request, hub = self.request, self.request.app[HUB]
-        memory = request.app[JOURNAL].memory
+        recent = request.app[JOURNAL].recent
         identity = request[IDENTITY]
         since = read_seq(request, "since")
         ws = self.socket(identity)
         await ws.prepare(request)
-        member = Member(ws, request, identity)
-        missed = [] if since is None else memory.after(since)
-        hub.join(member, memory.last, missed, returning="returning" in request.query)
+        client = Client(ws, request, identity)
+        missed = [] if since is None else recent.after(since)
+        hub.join(client, recent.last, missed, returning="returning" in request.query)
         try:
             # It may have ended while the upgrade was under way.
             if request.app[SESSIONS].has_ended(identity.session_id):
-                member.close(SIGNED_OUT, "Signed out")
-            await self.read(member)
+                client.close(SIGNED_OUT, "Signed out")
+            await self.read(client)
         finally:
-            hub.leave(member)
-            member.finish()
+            hub.leave(client)
+            client.finish()
         return ws
 
     def socket(self, identity: Identity) -> web.WebSocketResponse:
@@ -161,25 +164,60 @@ class WebSocket(web.View):
             raise web.HTTPBadRequest(text="This address speaks WebSocket only.")
         return ws
 
-    async def read(self, member: Member) -> None:
+    async def read(self, client: Client) -> None:
         """Take every frame the client sends, until either side closes."""
-        inbox = self.request.app[INBOX]
-        async for frame in member.ws:
-            if member.is_closed:
+        async for frame in client.ws:
+            if client.is_closed:
                 continue
             is_welcome = False
             if frame.type is WSMsgType.TEXT:
-                if frame.data == "close" and member.is_classic:
-                    member.close(WSCloseCode.OK)
+                if frame.data == "close" and client.is_classic:
+                    client.close(WSCloseCode.OK)
                 else:
-                    is_welcome = await inbox.take(member, frame.data)
+                    is_welcome = await self.take(client, frame.data)
             elif frame.type is WSMsgType.PONG:
-                is_welcome = member.is_silent  # nobody asked for more than one
-                member.is_silent = False
+                is_welcome = client.is_silent  # nobody asked for more than one
+                client.is_silent = False
             elif frame.type is WSMsgType.PING:
-                member.pong(frame.data)
+                client.pong(frame.data)
             elif frame.type is WSMsgType.BINARY:
-                member.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
+                client.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
             # Pings count too: a client has no need of more than one in some seconds.
-            if not is_welcome and inbox.refusals.take(member.identity.session_id):
-                member.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
+            if not is_welcome and self.request.app[UNWELCOME].take(client.identity.session_id):
+                client.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
+
+    async def take(self, client: Client, data: str) -> bool:
+        """Do what a frame asks for, or tell why not; return whether the frame was welcome."""
+        app, user, nonce = self.request.app, client.identity, None
+        recent = app[JOURNAL].recent
+        try:
+            frame = wire.read_classic(data) if client.is_classic else wire.read_chat_v1(data)
+            nonce = frame.nonce
+            if frame.type == "typing":
+                return app[HUB].tell_of_typing(user)
+            if frame.type == "read":
+                return app[READ_MARKS].mark(user.user_id, min(frame.seq, recent.last))
+            delivered = recent.last
+            client.is_busy = True
+            entry = await self.store(user, frame)
+        except wire.BadFrame as bad:
+            app[HUB].send(client, wire.error(bad, bad.nonce))
+            return False
+        except Refused as refused:
+            app[HUB].send(client, wire.error(refused, nonce))
+            return False
+        finally:
+            client.is_busy = False
+        if entry.seq <= delivered:  # a repeat: the room has seen it, so only its sender is answered
+            app[HUB].send(client, wire.entry(entry))
+        return True
+
+    async def store(self, user: Identity, frame: wire.Incoming) -> Entry | Change:
+        """Say, edit or delete what a frame asks for. Raises Refused."""
+        messages = self.request.app[MESSAGES]
+        if frame.type == "edit":
+            return await messages.edit(user, frame.seq, frame.msg, frame.nonce)
+        if frame.type == "delete":
+            may_any = is_moderator(self.request.app, user.login)
+            return await messages.delete(user, frame.seq, frame.nonce, may_any)
+        return await messages.save(user, frame.msg, frame.nonce)

@@ -1,19 +1,48 @@
-"""The frames that go out over a WebSocket, in both formats."""
+"""The wire: what comes in over a WebSocket and what goes out, in both formats.
+
+A socket without a subprotocol speaks the tutorial's format, plain lines of text; the page asks for
+`chat.v1`, which is JSON.
+"""
 
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
-from chat.entry import Change, Entry
-from chat.incoming import BadFrame
+from chat.entry import Change, Entry, Refused
 
-CHAT_V1 = "chat.v1"  # the page's subprotocol; without one a socket speaks the tutorial's format
+CHAT_V1 = "chat.v1"
+NONCE_LENGTH = 64  # characters
+SEQ_LIMIT = 10**15  # far beyond any log, and exact in every reader's numbers
 
 
-# Made once: json.dumps() would make it anew for each frame.
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+# Made once: json.loads() would make it anew for each frame.
+decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+# Made once, too, for each frame that goes out.
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class BadFrame(Refused):
+    """A client's frame can't be read."""
+
+    def __init__(self, text: str, nonce: str | None = None) -> None:
+        super().__init__("invalid", text)
+        self.nonce = nonce
+
+
+class Incoming(NamedTuple):
+    """What a client wants, checked; `type` says which of the other fields count."""
+
+    type: str  # message, edit, delete, typing, read
+    msg: str = ""
+    nonce: str | None = None
+    seq: int = 0  # the message to change, or the last one that was read
 
 
 class Frames(NamedTuple):
@@ -21,6 +50,43 @@ class Frames(NamedTuple):
 
     chat_v1: bytes
     classic: bytes
+
+
+def read_classic(data: str) -> Incoming:
+    """Read a text frame of the tutorial's format: the message itself."""
+    return Incoming("message", data)
+
+
+def read_chat_v1(data: str) -> Incoming:
+    """Read a JSON text frame of `chat.v1`. Raises BadFrame."""
+    try:
+        frame = decode(data)
+    except (ValueError, RecursionError):
+        raise BadFrame("The frame is not JSON") from None
+    if not isinstance(frame, dict):
+        raise BadFrame("The frame is not a JSON object")
+    nonce = read_nonce(frame.get("nonce"))
+    match frame.get("type"):
+        case "message":
+            return Incoming("message", _read_msg(frame, nonce), nonce)
+        case "edit":
+            return Incoming("edit", _read_msg(frame, nonce), nonce, _read_seq(frame, "of", nonce))
+        case "delete":
+            return Incoming("delete", "", nonce, _read_seq(frame, "of", nonce))
+        case "typing":
+            return Incoming("typing")
+        case "read":
+            return Incoming("read", seq=_read_seq(frame, "seq", nonce))
+    raise BadFrame("The frame's type is unknown", nonce)
+
+
+def read_nonce(value: Any) -> str | None:
+    """Return a client's nonce, None where it sent none. Raises BadFrame."""
+    if value is None:
+        return None
+    if isinstance(value, str) and 0 < len(value) <= NONCE_LENGTH and value.isprintable():
+        return value
+    raise BadFrame(f"The nonce is not text of 1 to {NONCE_LENGTH} printable characters")
 
 
 def entry(entry: Entry | Change) -> Frames:
@@ -95,12 +161,12 @@ def census(people: int, online: Sequence[str]) -> Frames:
     return _frames({"type": "people", "people": people, "online": online})
 
 
-def error(bad: BadFrame) -> Frames:
-    """Return what is wrong with a client's frame."""
-    frame = {"type": "error", "code": bad.code, "text": bad.text}
-    if bad.nonce is not None:
-        frame["nonce"] = bad.nonce
-    return _frames(frame, f"error: {bad.code.replace('_', ' ')}")
+def error(refused: Refused, nonce: str | None = None) -> Frames:
+    """Return why what a client's frame asked for is not done."""
+    frame = {"type": "error", "code": refused.code, "text": refused.text}
+    if nonce is not None:
+        frame["nonce"] = nonce
+    return _frames(frame, f"error: {refused.code.replace('_', ' ')}")
 
 
 def iso_time(time: datetime) -> str:
@@ -111,6 +177,20 @@ def iso_time(time: datetime) -> str:
 def control_frame(opcode: int, payload: bytes) -> bytes:
     """Return a close, ping or pong frame; its payload has at most 125 bytes (RFC 6455, 5.5)."""
     return bytes((0x80 | opcode, len(payload))) + payload
+
+
+def _read_msg(frame: dict[str, Any], nonce: str | None) -> str:
+    msg = frame.get("msg")
+    if not isinstance(msg, str):
+        raise BadFrame("The frame has no msg, or it is not text", nonce)
+    return msg
+
+
+def _read_seq(frame: dict[str, Any], name: str, nonce: str | None) -> int:
+    seq = frame.get(name)
+    if type(seq) is not int or not 0 < seq <= SEQ_LIMIT:  # True is an int, too
+        raise BadFrame(f"The frame's {name} is no number of a message", nonce)
+    return seq
 
 
 def _line(msg: str) -> str:

@@ -17,7 +17,7 @@ from auth.passwords import HASHER
 from auth.sessions import SESSIONS, Identity
 from chat.entry import DELETED_USER, Change, Entry
 from chat.journal import JOURNAL
-from chat.memory import Memory
+from chat.recent import Recent
 from database import DB, DatabaseUnavailable, Document, insert_in_order
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from tests import PASSWORD
@@ -569,7 +569,7 @@ async def test_a_deletion_that_broke_off_can_be_tried_again(
 
 
 def test_memory_gives_another_name_to_all_that_somebody_wrote_or_changed() -> None:
-    memory, time = Memory(), datetime.now(UTC)
+    recent, time = Recent(), datetime.now(UTC)
     by_alice = Entry(1, "a:1", "alice", "a", "hi", time)
     by_bob = Entry(2, "b:1", "bob", "b", "hi", time)
     for entry in (
@@ -578,16 +578,16 @@ def test_memory_gives_another_name_to_all_that_somebody_wrote_or_changed() -> No
         Change(3, "b:2", "bob", by_alice),
         Change(4, "a:2", "alice", by_bob),
     ):
-        memory.add(entry)
-    memory.rename("a", "nobody")
+        recent.add(entry)
+    recent.rename("a", "nobody")
     renamed = by_alice._replace(user="nobody")
-    assert list(memory.entries) == [
+    assert list(recent.entries) == [
         renamed,
         by_bob,
         Change(3, "b:2", "bob", renamed),
         Change(4, "a:2", "nobody", by_bob),
     ]
-    assert memory.find("a:1") == renamed
+    assert recent.find("a:1") == renamed
 
 
 # Moderators
@@ -709,4 +709,4 @@ async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
     response = await posting
     assert response.status == 401
     assert "You were signed out meanwhile" in await response.text()
-    assert guarded.app[JOURNAL].memory.last == 0
+    assert guarded.app[JOURNAL].recent.last == 0

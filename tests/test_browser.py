@@ -11,13 +11,12 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from chat import wire
-from chat.entry import Change, Entry
+from chat.client import Client
+from chat.entry import Change, Entry, Refused
 from chat.hub import HUB
-from chat.incoming import BadFrame
 from chat.journal import JOURNAL
-from chat.member import Member
-from chat.memory import LENGTH
 from chat.models import Message
+from chat.recent import LENGTH
 from database import DB
 from settings import MESSAGE_COLLECTION, Settings
 from tests import PASSWORD
@@ -512,18 +511,18 @@ async def test_a_message_whose_answer_was_lost_is_shown_once(
     chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
-    [member] = [m for m in chat.app[HUB].websockets if m.identity.login == "alice"]
-    write = Member.write
+    [client] = [m for m in chat.app[HUB].websockets if m.identity.login == "alice"]
+    write = Client.write
 
-    def write_to_others(self: Member, data: bytes) -> None:
-        if self is not member:  # nothing gets through to her
+    def write_to_others(self: Client, data: bytes) -> None:
+        if self is not client:  # nothing gets through to her
             write(self, data)
 
-    monkeypatch.setattr(Member, "write", write_to_others)
+    monkeypatch.setattr(Client, "write", write_to_others)
     await alice.say("is it stored?")
     await expect(bob.texts).to_have_text(["is it stored?"])
     alice.tolerates = CONNECTION_LOST
-    member.abort()
+    client.abort()
     await expect(alice.notices("Connection to server started")).to_have_count(2)
     await alice.say("it is")  # after the answer to the first, sent again
     for visitor in (alice, bob):
@@ -540,9 +539,9 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
     await alice.page.evaluate("window.isTheSamePage = true")
 
     await alice.context.set_offline(True)
-    for member in list(chat.app[HUB].websockets):
-        if member.identity.login == "alice":
-            member.abort()  # being offline does not close a socket that is open
+    for client in list(chat.app[HUB].websockets):
+        if client.identity.login == "alice":
+            client.abort()  # being offline does not close a socket that is open
     await expect(alice.notices("Connection broken")).to_have_count(1)
     missed = [f"missed {number}" for number in range(LENGTH + 100)]
     journal = chat.app[JOURNAL]
@@ -566,9 +565,9 @@ async def test_what_was_missed_is_replayed_in_order(chat: ChatSite, visit: Visit
     alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
     alice.tolerates = CONNECTION_LOST
     await alice.context.set_offline(True)
-    for member in list(chat.app[HUB].websockets):
-        if member.identity.login == "alice":
-            member.abort()
+    for client in list(chat.app[HUB].websockets):
+        if client.identity.login == "alice":
+            client.abort()
     await expect(alice.notices("Connection broken")).to_have_count(1)
     missed = [f"missed {number}" for number in range(60)]
     for text in missed:
@@ -805,7 +804,7 @@ async def test_hostile_names_are_shown_as_they_were_written(chat: ChatSite, visi
     for name in names:
         chat.app[HUB].broadcast(wire.joined(name))
         chat.app[HUB].broadcast(wire.left(name))
-        chat.app[HUB].broadcast(wire.error(BadFrame("invalid", name)))
+        chat.app[HUB].broadcast(wire.error(Refused("invalid", name)))
     await expect(alice.notices("")).to_have_count(1 + 2 * len(names))
     notices = await alice.notices("").all_text_contents()
     assert [notice[11:] for notice in notices[1:]] == [
@@ -873,7 +872,7 @@ async def test_no_page_scrolls_sideways(
     await alice.open()
     await expect(alice.notices("Connection to server started")).to_have_count(1)
     assert not await alice.is_too_wide(), "the chat"
-    monkeypatch.setattr("chat.incoming.MESSAGE_LENGTH", 1000)
+    monkeypatch.setattr("chat.models.MESSAGE_LENGTH", 1000)
     await alice.say("W" * 1001)
     await expect(alice.pending).to_contain_text("not sent")
     assert not await alice.is_too_wide(), "the chat with a message that was refused"

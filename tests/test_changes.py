@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chat.journal import JOURNAL
-from chat.unread import READ_MARKS
+from chat.read_marks import READ_MARKS
 from database import DB, DatabaseUnavailable, deadline
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from tests.conftest import House, OpenHouse, Person, Socket
@@ -105,7 +105,7 @@ async def test_a_change_sent_twice_is_one(house: House) -> None:
             await send(hers, **frame, of=seq, nonce=frame["type"])
             changes.append(await hers.next("change"))
         assert changes[0] == changes[1]
-    assert house.app[JOURNAL].memory.last == 3
+    assert house.app[JOURNAL].recent.last == 3
 
 
 @pytest.mark.parametrize("kind", ["edit", "delete"])
@@ -222,7 +222,7 @@ async def test_the_classic_format_hears_of_changes(house: House) -> None:
 async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.memory.LENGTH", 5)
+    monkeypatch.setattr("chat.recent.LENGTH", 5)
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
@@ -240,7 +240,7 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
 async def test_a_page_is_one_question_however_many_changes_lie_before_it(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.memory.LENGTH", 5)
+    monkeypatch.setattr("chat.recent.LENGTH", 5)
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
@@ -275,7 +275,7 @@ async def test_typing_is_told_at_most_once_in_three_seconds(house: House) -> Non
 async def test_typing_is_not_told_in_a_large_room(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.inbox.TYPING_ROOM", 1)
+    monkeypatch.setattr("chat.hub.TYPING_ROOM", 1)
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
     await send(hers, type="typing")

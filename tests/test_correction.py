@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from chat.journal import JOURNAL, Unavailable
-from chat.models import Message
 from database import DatabaseUnavailable
 from tests import PASSWORD
 from tests.conftest import House, OpenHouse, Person
@@ -79,7 +78,7 @@ async def test_others_may_change_nothing(house: House) -> None:
         assert response.status == 403
         assert page.error == "This message can't be changed any more"
     assert "mine" in await page_of(bob, "/")
-    assert house.app[JOURNAL].memory.last == 1
+    assert house.app[JOURNAL].recent.last == 1
 
 
 async def test_after_a_while_the_author_may_not_either_and_loses_nothing_typed(
@@ -149,7 +148,7 @@ async def test_there_is_no_page_where_there_is_no_message(moderated: House, seq:
     await page_of(mona, f"/message/{seq}", 404)
     response = await mona.post(f"/message/{seq}", {"action": "delete"})
     assert response.status == 404
-    assert moderated.app[JOURNAL].memory.last == 2
+    assert moderated.app[JOURNAL].recent.last == 2
 
 
 @pytest.mark.parametrize(
@@ -212,10 +211,15 @@ async def test_changes_count_as_messages_where_those_come_too_fast(open_house: O
     assert "too fast</textarea>" in await response.text()
 
 
-@pytest.mark.parametrize("fault", [Unavailable, DatabaseUnavailable])
-@pytest.mark.parametrize("place", ["get", "edit"])
+@pytest.mark.parametrize(
+    ("place", "fault"),
+    [
+        ("chat.models.Message.get", DatabaseUnavailable),
+        ("chat.journal.Journal.append", Unavailable),
+    ],
+)
 async def test_what_was_typed_stays_where_the_database_is_away(
-    house: House, monkeypatch: pytest.MonkeyPatch, fault: type[Exception], place: str
+    house: House, monkeypatch: pytest.MonkeyPatch, place: str, fault: type[Exception]
 ) -> None:
     alice = await house.sign_in("alice")
     await alice.write("as it was")
@@ -224,7 +228,7 @@ async def test_what_was_typed_stays_where_the_database_is_away(
         raise fault
 
     with monkeypatch.context() as patch:
-        patch.setattr(Message, place, fail)
+        patch.setattr(place, fail)
         response = await edit(alice, 1, "typed with care", nonce="n1")
     page = await response.text()
     assert response.status == 503
@@ -241,7 +245,7 @@ async def test_a_double_click_changes_once(house: House, action: str) -> None:
     form = {"action": action, "msg": "second", "nonce": "n1"}
     statuses = [(await alice.post("/message/1", form)).status for _ in range(2)]
     assert statuses == [303, 303]
-    assert house.app[JOURNAL].memory.last == 2
+    assert house.app[JOURNAL].recent.last == 2
 
 
 async def test_hostile_messages_stay_text_on_their_page(moderated: House) -> None:

@@ -99,7 +99,7 @@ async def test_a_database_that_goes_is_told_in_time_and_signs_nobody_out(
     await socket.say("during", nonce="n2")
     frame = await socket.next("message")
     assert (frame["seq"], frame["msg"]) == (2, "during")
-    assert house.app[JOURNAL].memory.last == 2
+    assert house.app[JOURNAL].recent.last == 2
     assert (await visitor.log_in("alice")).status == 303
 
 

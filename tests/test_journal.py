@@ -194,16 +194,16 @@ async def test_drain_stores_what_waits_and_takes_no_more(messages: Any) -> None:
 async def test_memory_answers_for_the_end_of_the_log(
     messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.memory.LENGTH", 4)
+    monkeypatch.setattr("chat.recent.LENGTH", 4)
     async with running(messages) as process:
         for number in range(1, 7):
             await process.say(f"m{number}")
-        after = {seq: process.journal.memory.after(seq) for seq in range(8)}
+        after = {seq: process.journal.recent.after(seq) for seq in range(8)}
         assert [None if e is None else [x.seq for x in e] for e in after.values()] == [
             None, None, [3, 4, 5, 6], [4, 5, 6], [5, 6], [6], [], None
         ]  # fmt: skip
     async with running(messages) as again:
-        assert again.journal.memory.last == 6
+        assert again.journal.recent.last == 6
         assert (await again.say("next")).seq == 7
 
 

@@ -29,9 +29,10 @@ from pymongo.uri_parser import parse_uri
 from account.own_messages import PAGE
 from auth.sessions import LOOK_UP_AT_ONCE
 from chat.entry import now
-from chat.incoming import MESSAGE_LENGTH, SEQ_LIMIT
 from chat.journal import BATCH
+from chat.models import MESSAGE_LENGTH
 from chat.search import QUERY_WORDS
+from chat.wire import SEQ_LIMIT
 from database import (
     ACKNOWLEDGED,
     CALL_TIMEOUT,
@@ -45,8 +46,8 @@ from database import (
     deadline,
     insert_in_order,
 )
+from migrate import CHUNK
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
-from takeover import CHUNK
 from tests.hostile import HOSTILE
 
 

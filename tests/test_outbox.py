@@ -34,7 +34,7 @@ A_DAY = 24 * 60 * 60 * 1000  # ms
 @pytest.fixture
 def stricter_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server refuse what the page takes for short enough."""
-    monkeypatch.setattr("chat.incoming.MESSAGE_LENGTH", 1000)
+    monkeypatch.setattr("chat.models.MESSAGE_LENGTH", 1000)
 
 
 SaveFirst = Callable[[Identity, str, str | None], Any]
@@ -62,8 +62,8 @@ async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
     for tab in tabs:
         tab.tolerates = CONNECTION_LOST
     await tabs[0].context.set_offline(True)
-    for member in list(chat.app[HUB].websockets):
-        member.abort()  # being offline does not close a socket that is open
+    for client in list(chat.app[HUB].websockets):
+        client.abort()  # being offline does not close a socket that is open
     for tab in tabs:
         await expect(tab.notices("Connection broken")).to_have_count(1)
 
@@ -268,7 +268,7 @@ async def test_a_refused_message_can_be_retried_and_does_not_block_the_next(
     await expect(alice.field).to_be_focused()
     await expect(mark).to_have_text("not sent: A message has at most 1000 characters")
 
-    monkeypatch.setattr("chat.incoming.MESSAGE_LENGTH", 3000)
+    monkeypatch.setattr("chat.models.MESSAGE_LENGTH", 3000)
     await alice.page.get_by_role("button", name="Retry").press("Enter")
     await expect(alice.texts).to_have_text(["y" * 1000, "x" * 1001])
     await expect(alice.pending).to_have_count(0)

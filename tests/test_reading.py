@@ -11,8 +11,8 @@ from playwright.async_api import Locator, Route, expect
 
 from chat.hub import HUB
 from chat.journal import JOURNAL
-from chat.memory import LENGTH
-from chat.unread import READ_MARKS
+from chat.read_marks import READ_MARKS
+from chat.recent import LENGTH
 from database import DB
 from settings import MESSAGE_COLLECTION
 from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor
@@ -319,8 +319,8 @@ async def test_what_was_deleted_while_its_author_was_away_is_not_there_to_be_edi
     await alice.say("a secret")
     await expect(alice.texts).to_have_text(["a secret"])
     await alice.context.set_offline(True)
-    for member in list(chat.app[HUB].websockets):
-        member.abort()  # being offline does not close a socket that is open
+    for client in list(chat.app[HUB].websockets):
+        client.abort()  # being offline does not close a socket that is open
     await expect(alice.notices("Connection broken")).to_have_count(1)
     await change(chat, 1, "")
     await write(chat, "bob", *map(str, range(LENGTH)))
@@ -487,7 +487,7 @@ async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_i
     await write(chat, "bob", "three", "four")
     await expect(alice.page).to_have_title("(2) Main Chat page")
     await expect(alice.page.locator("#unread")).to_be_hidden()  # she has left it at the end
-    [identity] = {member.identity for member in chat.app[HUB].websockets}
+    [identity] = {client.identity for client in chat.app[HUB].websockets}
     assert chat.app[READ_MARKS].get(identity.user_id) <= 2
     await hide(alice, False)
     await expect(alice.page).to_have_title("Main Chat page")

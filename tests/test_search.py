@@ -346,7 +346,7 @@ async def test_after_the_last_message_comes_the_chat_itself(house: House) -> Non
     alice = await house.sign_in("alice")
     await alice.write("one", "two")
     await alice.post("/message/2", {"action": "delete"})
-    assert house.app[JOURNAL].memory.last == 3  # the deletion, which no page shows
+    assert house.app[JOURNAL].recent.last == 3  # the deletion, which no page shows
     assert link(await (await alice.get("/?around=1")).text(), "newer") == "/?after=2"
     response = await alice.get("/?after=2")
     assert (response.status, response.headers["Location"]) == (303, "/")

@@ -28,11 +28,11 @@ FLOORS = {
             "chat.wire",
             "chat.entry",
             "chat.excerpt",
-            "chat.incoming",
-            "chat.memory",
+            "chat.recent",
             "auth.passwords",
             "limits",
             "auth.cookies",
+            "background",
             "database",
             "embedded",
             "embedded_server",
@@ -96,7 +96,7 @@ def test_only_the_database_module_imports_motor() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["chat.hub", "chat.member", "chat.memory", "chat.presence", "chat.wire"]
+    "module", ["chat.hub", "chat.client", "chat.recent", "chat.presence", "chat.wire"]
 )
 def test_the_room_knows_no_database(module: str) -> None:
     assert not packages(module) & {"database", "motor", "pymongo", "bson", "redis"}
@@ -104,7 +104,7 @@ def test_the_room_knows_no_database(module: str) -> None:
 
 
 def test_the_journal_knows_no_sockets() -> None:
-    assert not imports("chat.journal") & {"chat.hub", "chat.member", "chat.presence", "chat.wire"}
+    assert not imports("chat.journal") & {"chat.hub", "chat.client", "chat.presence", "chat.wire"}
     attributes = {
         node.attr
         for node in ast.walk(TREES["chat.journal"])

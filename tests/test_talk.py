@@ -135,7 +135,7 @@ async def test_sending_twice_is_answered_with_the_first(house: House) -> None:
 async def test_a_repeat_is_known_after_a_restart_and_long_after(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.memory.LENGTH", 3)
+    monkeypatch.setattr("chat.recent.LENGTH", 3)
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
@@ -356,8 +356,8 @@ async def test_one_socket_that_fails_harms_no_other(
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
     await his.next("hello")
-    member = next(m for m in house.app[HUB].websockets if m.identity.login == "alice")
-    member.abort()
+    client = next(m for m in house.app[HUB].websockets if m.identity.login == "alice")
+    client.abort()
     await his.say("one")
     assert (await his.next("message"))["msg"] == "one"
     assert await hers.close_code() == 1006
@@ -390,7 +390,7 @@ async def test_a_page_without_scripts_posts_once_however_often_it_is_clicked(hou
         response = await alice.post("/", {"msg": "double click", "nonce": "n1"})
         assert (response.status, response.headers["Location"]) == (303, "/")
     assert (await (await alice.get("/")).text()).count("double click") == 1
-    assert house.app[JOURNAL].memory.last == 1
+    assert house.app[JOURNAL].recent.last == 1
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat import incoming, wire
-from chat.entry import Entry
+from chat import models, wire
+from chat.entry import Entry, Refused
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123000, UTC)
 
@@ -33,13 +33,13 @@ def payload(frame: bytes) -> str:
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=3000))
 def test_clean_text_has_no_controls_and_cleaning_again_changes_nothing(text: str) -> None:
     try:
-        clean = incoming.clean(text)
-    except incoming.BadFrame:
+        clean = models.clean(text)
+    except Refused:
         return
-    assert 0 < len(clean) <= incoming.MESSAGE_LENGTH
+    assert 0 < len(clean) <= models.MESSAGE_LENGTH
     assert not any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in clean)
     assert not any(unicodedata.bidirectional(c) in ("LRE", "RLO", "PDF", "LRI") for c in clean)
-    assert incoming.clean(clean) == clean
+    assert models.clean(clean) == clean
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_clean_text_has_no_controls_and_cleaning_again_changes_nothing(text: str
 )
 def test_text_is_stored_as_typed_but_for_what_misleads(typed: str, stored: str | None) -> None:
     if stored is None:
-        with pytest.raises(incoming.BadFrame):
-            incoming.clean(typed)
+        with pytest.raises(Refused):
+            models.clean(typed)
     else:
-        assert incoming.clean(typed) == stored
+        assert models.clean(typed) == stored
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,6 @@ def test_text_is_stored_as_typed_but_for_what_misleads(typed: str, stored: str |
         '{"type":"message","msg":"hi","nonce":""}',
         '{"type":"message","msg":"hi","nonce":"a\\u0000"}',
         '{"type":"message","msg":"hi","nonce":"\\ud800"}',
-        '{"type":"message","msg":"\\ud800"}',
         '{"type":"message","msg":"hi","nonce":"' + "n" * 65 + '"}',
         '{"type":"message","msg":"hi"',
         "[" * 20_000,
@@ -98,17 +97,17 @@ def test_text_is_stored_as_typed_but_for_what_misleads(typed: str, stored: str |
     ],
 )
 def test_a_frame_that_is_no_message_is_invalid(data: str) -> None:
-    with pytest.raises(incoming.BadFrame) as caught:
-        incoming.read_chat_v1(data)
+    with pytest.raises(wire.BadFrame) as caught:
+        wire.read_chat_v1(data)
     assert caught.value.code == "invalid"
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(data: str) -> None:
-    for read in (incoming.read_chat_v1, incoming.read_classic):
+    for read in (wire.read_chat_v1, wire.read_classic):
         try:
-            assert isinstance(read(data), incoming.Incoming)
-        except incoming.BadFrame as bad:
+            assert isinstance(read(data), wire.Incoming)
+        except wire.BadFrame as bad:
             wire.error(bad)
 
 
@@ -131,6 +130,6 @@ def test_a_classic_line_cannot_forge_another() -> None:
 
 
 def test_an_error_names_the_nonce_it_is_about() -> None:
-    frames = wire.error(incoming.BadFrame("too_fast", "Too fast", "n1"))
+    frames = wire.error(Refused("too_fast", "Too fast"), "n1")
     assert json.loads(payload(frames.chat_v1))["nonce"] == "n1"
     assert payload(frames.classic) == "error: too fast"

@@ -372,8 +372,8 @@ async def test_without_a_connection_a_change_stays_in_the_field(
     await expect(alice.texts).to_have_text(["a mistaek"])
     alice.tolerates = CONNECTION_LOST
     await alice.context.set_offline(True)
-    for member in list(chat.app[HUB].websockets):
-        member.abort()
+    for client in list(chat.app[HUB].websockets):
+        client.abort()
     await expect(alice.notices("Connection broken")).to_have_count(1)
     await alice.field.press("ArrowUp")
     await alice.say("a mistake")

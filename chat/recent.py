@@ -7,7 +7,7 @@ from chat.entry import Change, Entry
 LENGTH = 500  # entries
 
 
-class Memory:
+class Recent:
     """The last entries, each as it reads now."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every time
 CHUNK = 500  # updates at a time, each chunk well within the deadline of a call
 
 
-async def take_over(db: Database, hasher: Hasher) -> None:
+async def migrate(db: Database, hasher: Hasher) -> None:
     """Number the tutorial's messages and hash its passwords; does nothing where that is done.
 
     May be interrupted and started again. Raises DatabaseUnavailable.

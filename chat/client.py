@@ -1,4 +1,4 @@
-"""Member: one open WebSocket, and how to write to it without ever waiting for its reader."""
+"""Client: one open WebSocket, and how to write to it without ever waiting for its reader."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ CLOSE, PING, PONG = 8, 9, 10
 PING_FRAME = wire.control_frame(PING, b"")
 
 
-class Member:
+class Client:
     """One socket in the room: written to by anybody, read by its view alone."""
 
     __slots__ = (

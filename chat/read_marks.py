@@ -9,6 +9,7 @@ from aiohttp import web
 from bson import ObjectId
 from pymongo import UpdateOne
 
+from background import background
 from database import DB, Collection, DatabaseUnavailable, deadline
 from settings import USER_COLLECTION
 
@@ -65,10 +66,7 @@ READ_MARKS = web.AppKey("read_marks", ReadMarks)
 async def read_marks_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the marks while the application runs, and store the last of them at its end."""
     app[READ_MARKS] = marks = ReadMarks(app[DB][USER_COLLECTION])
-    storing = asyncio.create_task(marks.run())
-    yield
-    storing.cancel()
-    with suppress(asyncio.CancelledError):
-        await storing
+    async with background(marks.run()):
+        yield
     with suppress(DatabaseUnavailable):
         await marks.store()
