@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> web.Application:
 
 
 async def serve_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Make the parts that hold nothing open, connect them, and keep their work going."""
+    """Make the parts that need no closing, connect all parts, and keep their work going."""
     app[SESSIONS] = Sessions(app[DB])
     app[JOURNAL] = Journal(app[DB][MESSAGE_COLLECTION])
     app[MESSAGES] = Message(

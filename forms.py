@@ -29,12 +29,12 @@ class FormError(Exception):
 
 
 def too_busy(field: str | None = None) -> FormError:
-    """Return what a form says that came while too many others are being worked on."""
+    """Return the error for a form that came while too many others are being worked on."""
     return FormError(503, "Too busy, please try again", field, retry_after=2)
 
 
 def database_away(field: str | None = None) -> FormError:
-    """Return what a form says that can't be worked on without the database."""
+    """Return the error for a form that needs the database while it is away."""
     return FormError(503, "The database is away, please try again", field, retry_after=5)
 
 

@@ -126,7 +126,7 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def db_handler(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer 503 until the database has its indexes. Raises DatabaseUnavailable."""
+    """Let no request pass until the database is prepared. Raises DatabaseUnavailable."""
     name = _route_name(request)
     if name and name not in ROUTES_WITHOUT_DATABASE and not request.app[READY].is_set():
         raise DatabaseUnavailable

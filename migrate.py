@@ -46,7 +46,7 @@ async def _number_messages(messages: Collection) -> None:
     for start in range(0, len(updates), CHUNK):
         async with deadline():
             await messages.bulk_write(updates[start : start + CHUNK], ordered=False)
-    log.info("took over %d messages", len(updates))
+    log.info("numbered %d messages", len(updates))
 
 
 def _when(document: Document) -> tuple[datetime, Any]:

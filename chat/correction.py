@@ -58,10 +58,10 @@ class Correction(web.View):
     async def change(self, entry: Entry, form: dict[str, str]) -> None:
         """Do what a form asks for. Raises FormError."""
         user, action = self.request[IDENTITY], form.get("action")
-        if action not in ("edit", "delete"):
-            raise FormError(400, "Please choose to save or to delete")
         try:
             nonce = wire.read_nonce(form.get("nonce") or None)
+            if action not in ("edit", "delete"):
+                raise FormError(400, "Please choose to save or to delete")
             if action == "edit":
                 await self._messages.edit(user, entry.seq, form.get("msg", ""), nonce)
             else:

@@ -1,4 +1,4 @@
-"""What the log holds: messages, and changes of earlier ones; or why it takes none."""
+"""What the log holds, messages and changes of earlier ones; and Refused, why it takes none."""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -60,7 +60,10 @@ class Change(NamedTuple):
 
 
 class Refused(Exception):
-    """What somebody asked for is not done; says why, and after how many seconds it may be."""
+    """What somebody asked for is refused, or not confirmed.
+
+    `text` says why, `wait` after how many seconds it may be tried again (0: not said).
+    """
 
     def __init__(self, code: str, text: str, wait: float = 0) -> None:
         super().__init__(text)

@@ -86,7 +86,10 @@ class Hub:
         client.send(frames)
 
     def tell_of_typing(self, user: Identity) -> bool:
-        """Tell the room that somebody is writing; return False if it was told just now."""
+        """Tell the room, unless it is large, that somebody is writing.
+
+        Returns False if they said so just now.
+        """
         if self._typing.take(user.user_id):
             return False
         if self.presence.people <= TYPING_ROOM:

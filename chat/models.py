@@ -1,14 +1,15 @@
-"""Message: the talk, and the one door to it, for WebSockets and forms alike.
+"""Message: the one door through which people save, edit and delete messages, by WebSocket or form.
 
 The life of a message, from the key press to every other screen:
 
 1. The page sends a frame, which the WebSocket view reads (chat/views.py); a browser without scripts
    posts a form. Both call Message.save().
 2. save() cleans the text, checks the pace of its author, and gives it to the journal.
-3. The journal (chat/journal.py) numbers it and stores it, with all that waits, in one ordered
-   insert. Only when the database has acknowledged that, it hands the entry on.
+3. The journal (chat/journal.py) numbers it and stores it, together with others that wait, in one
+   ordered insert. It hands the entry on only when it knows that the database has stored it.
 4. The hub (chat/hub.py) makes it a frame (chat/wire.py) and writes it to every open socket
-   (chat/client.py), its author's included: so its author learns that it is stored.
+   (chat/client.py), its author's included: so its author learns that it is stored. Whoever sends
+   it a second time is answered alone, by the view.
 
 To edit or delete, the stored message is changed first. Then an entry that says which message has
 changed goes the same way from step 3 on.

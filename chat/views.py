@@ -22,7 +22,7 @@ from limits import Limit
 from settings import SETTINGS
 
 MESSAGES = web.AppKey("messages", Message)
-UNWELCOME = web.AppKey("unwelcome", Limit)  # frames that ask for nothing, or in vain, by session
+UNWELCOME = web.AppKey("unwelcome", Limit)  # needless and refused frames, by session
 
 STATUSES = {"invalid": 400, "too_long": 400, "forbidden": 403, "too_fast": 429, "unavailable": 503}
 REFRESH_PAUSES = ("10",)  # seconds; what a page without scripts may be refreshed with
@@ -213,7 +213,7 @@ class WebSocket(web.View):
         return True
 
     async def store(self, user: Identity, frame: wire.Incoming) -> Entry | Change:
-        """Say, edit or delete what a frame asks for. Raises Refused."""
+        """Save, edit or delete a message, as a frame asks. Raises Refused."""
         messages = self.request.app[MESSAGES]
         if frame.type == "edit":
             return await messages.edit(user, frame.seq, frame.msg, frame.nonce)

@@ -24,12 +24,12 @@ def _refuse_constant(name: str) -> NoReturn:
 # Made once: json.loads() would make it anew for each frame.
 decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
-# Made once, too, for each frame that goes out.
+# Made once, too: json.dumps() would make it anew for each frame.
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class BadFrame(Refused):
-    """A client's frame can't be read."""
+    """A client's frame, or its nonce, can't be read."""
 
     def __init__(self, text: str, nonce: str | None = None) -> None:
         super().__init__("invalid", text)
@@ -37,7 +37,10 @@ class BadFrame(Refused):
 
 
 class Incoming(NamedTuple):
-    """What a client wants, checked; `type` says which of the other fields count."""
+    """What a client wants; `type` says which of the other fields count.
+
+    The frame is checked, but not the text: that is Message's.
+    """
 
     type: str  # message, edit, delete, typing, read
     msg: str = ""
@@ -162,7 +165,7 @@ def census(people: int, online: Sequence[str]) -> Frames:
 
 
 def error(refused: Refused, nonce: str | None = None) -> Frames:
-    """Return why what a client's frame asked for is not done."""
+    """Return the error frame: what a client asked for is refused, and why."""
     frame = {"type": "error", "code": refused.code, "text": refused.text}
     if nonce is not None:
         frame["nonce"] = nonce

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chat.journal import JOURNAL, Unavailable
+from chat.journal import JOURNAL, Journal, Unavailable
+from chat.models import Message
 from database import DatabaseUnavailable
 from tests import PASSWORD
 from tests.conftest import House, OpenHouse, Person
@@ -212,23 +213,34 @@ async def test_changes_count_as_messages_where_those_come_too_fast(open_house: O
 
 
 @pytest.mark.parametrize(
-    ("place", "fault"),
+    ("owner", "method", "goes_well", "fault"),
     [
-        ("chat.models.Message.get", DatabaseUnavailable),
-        ("chat.journal.Journal.append", Unavailable),
+        (Message, "get", 0, DatabaseUnavailable),  # when the page reads the message
+        (Message, "get", 1, DatabaseUnavailable),  # when it is checked who may change it
+        (Journal, "append", 0, Unavailable),
     ],
 )
 async def test_what_was_typed_stays_where_the_database_is_away(
-    house: House, monkeypatch: pytest.MonkeyPatch, place: str, fault: type[Exception]
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    method: str,
+    goes_well: int,
+    fault: type[Exception],
 ) -> None:
     alice = await house.sign_in("alice")
     await alice.write("as it was")
+    call, calls = getattr(owner, method), 0
 
-    async def fail(*_: object) -> None:
-        raise fault
+    async def fail(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > goes_well:
+            raise fault
+        return await call(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(place, fail)
+        patch.setattr(owner, method, fail)
         response = await edit(alice, 1, "typed with care", nonce="n1")
     page = await response.text()
     assert response.status == 503

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
-from auth.sessions import Identity
 from chat.entry import Change, Entry
 from chat.hub import HUB
-from chat.journal import Unavailable
-from chat.models import Message
+from chat.journal import Journal, Unavailable
 from tests import PASSWORD
 from tests.browser import (
     CONNECTION_LOST,
@@ -37,22 +35,22 @@ def stricter_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.models.MESSAGE_LENGTH", 1000)
 
 
-SaveFirst = Callable[[Identity, str, str | None], Any]
+SaveFirst = Callable[[str, str, str | None], Any]  # login, message, nonce
 
 
 @pytest.fixture
 def before_saving(monkeypatch: pytest.MonkeyPatch) -> Callable[[SaveFirst], None]:
     """Let something happen before each message is saved."""
-    save = Message.save
+    append = Journal.append
 
     def do(first: SaveFirst) -> None:
-        async def save_later(
-            self: Message, user: Identity, msg: str, nonce: str | None = None
+        async def append_later(
+            self: Journal, user: str, user_id: str, msg: str, nonce: str | None, of: int = 0
         ) -> Entry | Change:
             await first(user, msg, nonce)
-            return await save(self, user, msg, nonce)
+            return await append(self, user, user_id, msg, nonce, of)
 
-        monkeypatch.setattr(Message, "save", save_later)
+        monkeypatch.setattr(Journal, "append", append_later)
 
     return do
 
@@ -202,7 +200,7 @@ async def test_what_could_not_be_saved_is_tried_again_in_its_order(
     tried: list[str] = []
     both_are_written = asyncio.Event()
 
-    async def fail_twice(user: Identity, msg: str, nonce: str | None) -> None:
+    async def fail_twice(user: str, msg: str, nonce: str | None) -> None:
         tried.append(msg)
         await both_are_written.wait()
         if len(tried) <= 2:
@@ -347,8 +345,8 @@ async def test_anothers_message_with_the_same_nonce_acknowledges_nothing(
     nonces: asyncio.Queue[str | None] = asyncio.Queue()
     may_go_on = asyncio.Event()
 
-    async def hold_alice(user: Identity, msg: str, nonce: str | None) -> None:
-        if user.login == "alice":
+    async def hold_alice(user: str, msg: str, nonce: str | None) -> None:
+        if user == "alice":
             nonces.put_nowait(nonce)
             await may_go_on.wait()
 
@@ -427,7 +425,7 @@ async def test_a_browser_that_keeps_nothing_still_sends_everything_once(
 ) -> None:
     saved: list[str] = []
 
-    async def note(user: Identity, msg: str, nonce: str | None) -> None:
+    async def note(user: str, msg: str, nonce: str | None) -> None:
         saved.append(msg)
 
     before_saving(note)
@@ -501,7 +499,7 @@ async def test_a_message_is_sent_by_the_tab_in_which_it_was_written(
 ) -> None:
     saved: list[str] = []
 
-    async def note(user: Identity, msg: str, nonce: str | None) -> None:
+    async def note(user: str, msg: str, nonce: str | None) -> None:
         saved.append(msg)
 
     before_saving(note)
