@@ -465,6 +465,8 @@ async def test_what_others_have_put_into_the_storage_is_ignored(
     await keep(alice, "outbox:alice:huge", {"msg": "a huge time", "at": 1e308})
     await keep(alice, "outbox:alice:sound", sound)
     await alice.page.reload()
+    # Then "mine" can't be sent before the one with the huge time, which would sort behind it.
+    await expect(alice.texts).to_have_text(["sound", "a huge time"])
     await alice.say("mine")
     await expect(alice.texts).to_have_text(["sound", "a huge time", "mine"])
     await expect(alice.pending).to_have_count(0)
