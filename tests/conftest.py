@@ -1,25 +1,22 @@
-"""A real database for the whole run, a real application for each test, and people who use it."""
+"""A database for the whole run, a chat for each test, and a browser."""
 
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 from playwright.async_api import Browser
 
 from app import create_app
+from auth import sessions
 from database import READY
 from settings import Settings
-from tests import PASSWORD
-from tests.browser import ChatSite, Visit, chromium, serving, visiting
-from tests.databases import TEST_MONGO_HOST, embedded_server, new_database
-
-PATIENCE = 10  # seconds until what should have come counts as missing
+from tests.support.browser import Visit, chromium, visiting
+from tests.support.clocks import LateClock
+from tests.support.databases import TEST_MONGO_HOST, embedded_server, new_database
+from tests.support.house import House, OpenHouse
+from tests.support.site import ChatSite, serving
 
 
 @pytest.fixture(scope="session")
@@ -43,114 +40,6 @@ def settings(mongo: str) -> Iterator[Settings]:
             SECRET_KEY=("a key for the tests",),
             REGISTRATIONS_PER_HOUR=0,
         )
-
-
-class Socket:
-    """A person's WebSocket of format `chat.v1`."""
-
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
-        self.ws = ws
-
-    async def next(self, *types: str) -> dict[str, Any]:
-        """Return the next frame of one of the types (of any, without), passing over others."""
-        while True:
-            frame: dict[str, Any] = await self.ws.receive_json(timeout=PATIENCE)
-            if not types or frame["type"] in types:
-                return frame
-
-    async def say(self, msg: str, nonce: str | None = None) -> None:
-        """Send a message."""
-        frame = {"type": "message", "msg": msg} | ({"nonce": nonce} if nonce else {})
-        await self.ws.send_str(json.dumps(frame))
-
-    async def close_code(self) -> int | None:
-        """Return the code the server closes with, passing over what comes before."""
-        while True:
-            message = await self.ws.receive(timeout=PATIENCE)
-            if message.type in (
-                aiohttp.WSMsgType.CLOSE,
-                aiohttp.WSMsgType.CLOSING,
-                aiohttp.WSMsgType.CLOSED,
-                aiohttp.WSMsgType.ERROR,
-            ):
-                return self.ws.close_code
-
-    async def close(self) -> None:
-        """Close the socket from the person's side."""
-        await self.ws.close()
-
-
-class Person:
-    """Somebody with a browser of their own: cookies, pages, sockets."""
-
-    def __init__(self, client: TestClient[web.Request, web.Application]) -> None:
-        self.client = client
-        self.app = client.server.app  # type: ignore[attr-defined]
-
-    async def get(self, path: str, **options: Any) -> aiohttp.ClientResponse:
-        """Ask for a page, following no redirect."""
-        return await self.client.get(path, **{"allow_redirects": False, **options})
-
-    async def post(self, path: str, form: Any = None, **options: Any) -> aiohttp.ClientResponse:
-        """Post a form, following no redirect."""
-        return await self.client.post(path, data=form, **{"allow_redirects": False, **options})
-
-    async def register(self, login: str, **fields: str) -> aiohttp.ClientResponse:
-        """Create an account, and with it be signed in."""
-        form = {"login": login, "email": f"{login}@example.com", "password": PASSWORD}
-        form["password2"] = fields.get("password", PASSWORD)
-        return await self.post("/signin", {**form, **fields})
-
-    async def log_in(self, login: str, password: str = PASSWORD) -> aiohttp.ClientResponse:
-        """Log in to an account."""
-        return await self.post("/login", {"login": login, "password": password})
-
-    async def write(self, *texts: str) -> None:
-        """Post messages, one after the other."""
-        for text in texts:
-            response = await self.post("/", {"msg": text})
-            assert response.status == 303, await response.text()
-
-    async def connect(self, since: int | None = None, **options: Any) -> Socket:
-        """Open a `chat.v1` socket."""
-        query = "" if since is None else f"?since={since}"
-        ws = await self.client.ws_connect(f"/ws{query}", protocols=["chat.v1"], **options)
-        return Socket(ws)
-
-    async def connect_classic(self, **options: Any) -> aiohttp.ClientWebSocketResponse:
-        """Open a socket of the tutorial's format."""
-        ws: aiohttp.ClientWebSocketResponse = await self.client.ws_connect("/ws", **options)
-        return ws
-
-
-class House:
-    """A running chat, which people visit."""
-
-    def __init__(self, server: TestServer, client: Callable[..., Awaitable[Any]]) -> None:
-        self.server = server
-        self.app = server.app
-        self._client = client
-        self._visitors: list[TestClient[web.Request, web.Application]] = []
-
-    async def visitor(self, **options: Any) -> Person:
-        """Return somebody who is not signed in."""
-        self._visitors.append(await self._client(self.server, **options))
-        return Person(self._visitors[-1])
-
-    async def sign_in(self, login: str) -> Person:
-        """Return somebody with a new account, signed in."""
-        person = await self.visitor()
-        response = await person.register(login)
-        assert response.status == 303, await response.text()
-        return person
-
-    async def close(self) -> None:
-        """Let everybody go; a chat that ends waits for those who stay."""
-        for visitor in self._visitors:
-            await visitor.session.close()
-
-
-OpenHouse = Callable[..., Awaitable[House]]
 
 
 @pytest_asyncio.fixture
@@ -199,3 +88,11 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
     """Let people come; nothing may go wrong in their pages."""
     async with visiting(browser) as come:
         yield come
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> LateClock:
+    """The clock that sessions go by; put it ahead and what was looked up is looked up again."""
+    clock = LateClock(0)
+    monkeypatch.setattr(sessions, "time", clock)
+    return clock

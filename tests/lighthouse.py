@@ -12,9 +12,9 @@ from statistics import median
 from playwright.async_api import expect
 from yarl import URL
 
-from tests.browser import chromium, visiting
-from tests.history import signed_in
-from tests.process import running_chat
+from tests.support.accounts import signed_in
+from tests.support.browser import chromium, visiting
+from tests.support.processes import running_chat
 
 LIGHTHOUSE = "lighthouse@12.8.2"
 CATEGORIES = ("performance", "accessibility", "best-practices")

@@ -12,8 +12,8 @@ from pymongo import AsyncMongoClient
 
 from embedded import embedded_uri
 from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION
-from tests.browser import Visitor, chromium
-from tests.process import Chat, running_chat
+from tests.support.browser import Visitor, chromium
+from tests.support.processes import Chat, running_chat
 
 FOLDER = ROOT / "docs" / "screenshots"
 PEOPLE = ("alice", "bob", "carol", "dave")

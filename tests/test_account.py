@@ -20,33 +20,29 @@ from chat.journal import JOURNAL
 from chat.recent import Recent
 from database import DB, DatabaseUnavailable, Document, insert_in_order
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
-from tests import PASSWORD
-from tests.conftest import PATIENCE, House, OpenHouse, Person
-from tests.history import HistoryPage
-from tests.hostile import HOSTILE
-from tests.raw import FormPage, ask
-from tests.test_accounts import COMMON, FILL, JSON, SAME, WRONG, accounts, signed_in_as
-from tests.test_sessions import LateClock, held_by, later, present, stored_sessions
-
-__all__ = ["later"]  # a fixture
+from tests.support.accounts import (
+    COMMON,
+    FILL,
+    JSON,
+    SAME,
+    accounts,
+    delete_account,
+    log_in,
+    signed_in_as,
+    user_id_of,
+)
+from tests.support.clocks import LateClock
+from tests.support.hostile import HOSTILE
+from tests.support.house import House, OpenHouse
+from tests.support.pages import FormPage, HistoryPage
+from tests.support.people import PASSWORD, WRONG, Person
+from tests.support.raw_requests import ask
+from tests.support.sessions import held_by, present, stored_sessions
+from tests.support.waiting import PATIENCE
 
 NEW = "a new password"
 CHANGE = {"old": PASSWORD, "password": NEW, "password2": NEW}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-
-
-async def log_in(house: House, login: str, **options: Any) -> Person:
-    """Return somebody signed in to an account that is there, in a browser of its own."""
-    person = await house.visitor(**options)
-    assert (await person.log_in(login)).status == 303
-    return person
-
-
-async def user_id_of(house: House, login: str) -> str:
-    """Return the id of an account."""
-    user = await house.app[DB][USER_COLLECTION].find_one({"login": login})
-    assert user is not None
-    return str(user["_id"])
 
 
 async def page_of(person: Person) -> str:
@@ -457,14 +453,6 @@ async def test_a_download_that_breaks_off_is_seen_to(
     assert not caplog.records
 
 
-# The end of an account
-
-
-async def delete(person: Person, password: str = PASSWORD) -> aiohttp.ClientResponse:
-    """Press the last button of the page."""
-    return await person.post("/account/delete", {"confirm": password})
-
-
 async def authors_of(person: Person) -> list[str]:
     """Return who said what the chat's page shows."""
     page = await (await person.get("/")).text()
@@ -478,7 +466,7 @@ async def test_a_deleted_account_leaves_what_it_said_without_its_name(
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     for person in (alice, bob, alice):
         await person.post("/", {"msg": "hi"})
-    response = await delete(alice)
+    response = await delete_account(alice)
     assert (response.status, response.headers["Location"]) == (303, "/login")
     assert await authors_of(bob) == [DELETED_USER, "bob", DELETED_USER]
     resumed = await bob.connect(since=0)
@@ -492,7 +480,7 @@ async def test_a_deleted_account_is_signed_out_everywhere(house: House) -> None:
     alice = await house.sign_in("alice")
     other = await log_in(house, "alice")
     cookies, socket = [held_by(alice), held_by(other)], await other.connect()
-    await delete(alice)
+    await delete_account(alice)
     assert await socket.close_code() == 4401
     for cookie in cookies:
         assert await signed_in_as(await present(house, cookie)) is None
@@ -503,7 +491,7 @@ async def test_a_deleted_account_is_signed_out_everywhere(house: House) -> None:
 async def test_the_login_of_a_deleted_account_is_free_for_somebody_else(house: House) -> None:
     alice = await house.sign_in("alice")
     await alice.post("/", {"msg": "hi"})
-    await delete(alice)
+    await delete_account(alice)
     namesake = await house.sign_in("alice")
     assert await authors_of(namesake) == [DELETED_USER]
     assert await lines(namesake) == []
@@ -521,7 +509,7 @@ async def test_an_account_is_not_deleted_without_its_password(
     house: House, password: str, status: int, error: str
 ) -> None:
     alice = await house.sign_in("alice")
-    response = await delete(alice, password)
+    response = await delete_account(alice, password)
     page = await FormPage.read(response)
     assert (response.status, page.error, page.error_field) == (status, error, "confirm")
     assert page.marked == ["confirm"]
@@ -545,7 +533,7 @@ async def test_what_is_being_saved_while_its_author_goes_loses_the_name_too(
     await socket.say("the last word")
     async with asyncio.timeout(PATIENCE):
         await inserting.wait()
-        assert (await delete(alice)).status == 303
+        assert (await delete_account(alice)).status == 303
     [document] = await house.app[DB][MESSAGE_COLLECTION].find({}).to_list(None)
     assert document["user"] == DELETED_USER
     assert await authors_of(bob) == [DELETED_USER]
@@ -562,9 +550,9 @@ async def test_a_deletion_that_broke_off_can_be_tried_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(own_messages, "pages", away)
-        assert (await delete(alice)).status == 503
+        assert (await delete_account(alice)).status == 503
     assert (await alice.log_in("alice")).status == 303
-    assert (await delete(alice)).status == 303
+    assert (await delete_account(alice)).status == 303
     assert await accounts(house) == []
 
 
@@ -668,7 +656,7 @@ async def test_a_ban_that_may_not_be_is_refused(
 
 async def test_a_moderator_s_login_never_becomes_free(guarded: House) -> None:
     alice = await guarded.sign_in("alice")
-    response = await delete(alice)
+    response = await delete_account(alice)
     assert response.status == 403
     assert (await FormPage.read(response)).error == "A moderator's account can't be deleted"
     assert await signed_in_as(alice) == "alice"
@@ -702,7 +690,7 @@ async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
     if way_out == "ban":
         await ban(alice, "bob")
     elif way_out == "delete":
-        await delete(other)
+        await delete_account(other)
     else:
         await other.post("/account/signout", {})
     gone.set()

@@ -3,8 +3,9 @@
 import pytest
 from playwright.async_api import expect
 
-from tests import PASSWORD
-from tests.browser import REFUSED, ChatSite, Visit, Visitor
+from tests.support.browser import REFUSED, Visit, Visitor
+from tests.support.people import PASSWORD
+from tests.support.site import ChatSite
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

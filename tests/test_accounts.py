@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import re
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -13,35 +11,21 @@ import limits
 from auth import passwords
 from database import DB
 from settings import USER_COLLECTION
-from tests import PASSWORD
-from tests.conftest import House, OpenHouse, Person
-from tests.raw import FormPage
-from tests.test_limits import Clock
-
-JSON = {"Accept": "application/json"}
-WRONG = "not the password"
-
-
-def from_address(address: str) -> dict[str, str]:
-    """Return the header with which a proxy tells whom it speaks for."""
-    return {"X-Forwarded-For": address}
-
-
-async def accounts(house: House) -> list[dict[str, Any]]:
-    """Return every account there is."""
-    found: list[dict[str, Any]] = await house.app[DB][USER_COLLECTION].find({}).to_list(None)
-    return found
-
-
-async def signed_in_as(person: Person) -> str | None:
-    """Return the login that the chat's page greets, None if it sends the person to log in."""
-    response = await person.get("/")
-    if response.status == 303:
-        assert response.headers["Location"] == "/login"
-        return None
-    greeting = re.search(r'class="bar__user"[^>]*>(.*?)</a>', await response.text())
-    assert greeting is not None
-    return greeting[1]
+from tests.support.accounts import (
+    COMMON,
+    EXISTS,
+    FILL,
+    JSON,
+    REGISTRATION,
+    SAME,
+    accounts,
+    from_address,
+    signed_in_as,
+)
+from tests.support.clocks import Clock
+from tests.support.house import House, OpenHouse
+from tests.support.pages import FormPage
+from tests.support.people import PASSWORD, WRONG
 
 
 @pytest.fixture
@@ -130,14 +114,6 @@ async def test_a_script_that_is_not_signed_in_is_told_so(house: House) -> None:
     assert await response.json() == {"error": "Please log in first."}
 
 
-REGISTRATION = {
-    "login": "bob",
-    "email": "bob@example.com",
-    "password": PASSWORD,
-    "password2": PASSWORD,
-}
-FILL, SAME, EXISTS = "Please fill all fields", "Passwords must be the same", "User exists"
-COMMON = "This password is too common, please choose another"
 BAD_LOGIN = "A login has 3 to 32 letters of one alphabet, digits, or _ . -"
 BAD_EMAIL = "That is no e-mail address."
 

@@ -19,20 +19,13 @@ from chat.models import Message
 from chat.recent import LENGTH
 from database import DB
 from settings import MESSAGE_COLLECTION, Settings
-from tests import PASSWORD
-from tests.browser import (
-    CONNECTION_LOST,
-    REFUSED,
-    ChatSite,
-    Visit,
-    Visitor,
-    serving,
-    tls_front,
-    visiting,
-)
-from tests.conftest import PATIENCE
-from tests.hostile import HOSTILE
-from tests.process import running_chat
+from tests.support.browser import CONNECTION_LOST, REFUSED, Visit, Visitor, visiting
+from tests.support.hostile import HOSTILE
+from tests.support.people import PASSWORD
+from tests.support.processes import running_chat
+from tests.support.proxies import tls_front
+from tests.support.site import ChatSite, serving
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -12,7 +12,9 @@ from chat.journal import JOURNAL
 from chat.read_marks import READ_MARKS
 from database import DB, DatabaseUnavailable, deadline
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
-from tests.conftest import House, OpenHouse, Person, Socket
+from tests.support.house import House, OpenHouse
+from tests.support.people import Person
+from tests.support.sockets import Socket
 
 
 async def send(socket: Socket, **frame: Any) -> None:

@@ -8,10 +8,10 @@ import pytest
 from chat.journal import JOURNAL, Journal, Unavailable
 from chat.models import Message
 from database import DatabaseUnavailable
-from tests import PASSWORD
-from tests.conftest import House, OpenHouse, Person
-from tests.hostile import HOSTILE
-from tests.raw import FormPage
+from tests.support.hostile import HOSTILE
+from tests.support.house import House, OpenHouse
+from tests.support.pages import FormPage
+from tests.support.people import PASSWORD, Person
 
 TOO_LATE = "This message can&#39;t be changed any more"
 

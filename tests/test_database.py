@@ -16,9 +16,9 @@ from auth.passwords import PARAMETERS
 from chat.journal import JOURNAL
 from database import READY, connect
 from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
-from tests import PASSWORD
-from tests.conftest import House, OpenHouse, Person
-from tests.databases import EmbeddedServer, embedded_server
+from tests.support.databases import EmbeddedServer, embedded_server
+from tests.support.house import House, OpenHouse
+from tests.support.people import PASSWORD, Person
 
 # Not a whole second, which NX-27017 0.8.1 writes, and sorts, in another way.
 HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)

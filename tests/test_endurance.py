@@ -1,45 +1,43 @@
 """Many sockets, and such that never read or just vanish: nobody waits, nothing is left over."""
 
-import array
 import asyncio
-import fcntl
 import gc
 import itertools
-import json
 import os
 import random
 import resource
-import select
 import signal
 import socket
 import struct
-import termios
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-from yarl import URL
 
 from chat.hub import HUB, SIGNED_OUT
-from tests.conftest import OpenHouse
-from tests.history import signed_in
-from tests.process import running_chat
+from tests.support.house import OpenHouse
+from tests.support.processes import running_chat
+from tests.support.raw_sockets import (
+    AT_ONCE,
+    CLOSE,
+    PATIENCE,
+    PER_SESSION,
+    PING,
+    TEXT,
+    Crowd,
+    RawSocket,
+    crowd_at,
+    frame,
+)
 
-PATIENCE = 30  # seconds until what should have come counts as missing
 ENDS_WITHIN = 5  # seconds, as promised
 CUT_OFF_WITHIN = 20  # seconds, as promised
 OVERFLOWS_WITHIN = 10  # seconds; before silence could tell (PING_EVERY + PONG_WAIT)
 CYCLES = 10_000
-AT_ONCE = 100  # sockets that connect together; the listener of a test has room for 128
-PER_SESSION = 20  # sockets; their pongs count as frames, of which a session has 50 in 10 s
-SMALL = 4096  # bytes of a receive buffer, so that a reader who never reads is soon behind
 NO_LIMITS: dict[str, Any] = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
-
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 @pytest.fixture(autouse=True)
@@ -49,198 +47,6 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-class RawSocket(asyncio.Protocol):
-    """A WebSocket taken apart by hand: it accepts nothing but whole, valid, expected frames."""
-
-    def __init__(self) -> None:
-        self.received = 0  # bytes
-        self.seqs: list[int] = []  # of the messages
-        self.pings = 0
-        self.pongs: list[bytes] = []
-        self.close_code: int | None = None
-        self.close_pause = 0.0  # seconds until it answers a close frame
-        self.has_closed = False  # sent a close frame
-        self.fault: AssertionError | None = None
-        self.ended = asyncio.Event()
-        self.upgraded = asyncio.Event()
-        self.transport: asyncio.Transport
-        self._buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.received += len(data)
-        self._buffer += data
-        try:
-            if not self.upgraded.is_set():
-                self._read_head()
-            if self.upgraded.is_set():
-                self._read_frames()
-        except AssertionError as fault:
-            self.fault = self.fault or fault
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._buffer and self.fault is None:
-            self.fault = AssertionError(f"ends within a frame: {self._buffer!r}")
-        # To a browser such an end is not clean, whatever code came first.
-        if self.close_code is not None and not self.has_closed and self.fault is None:
-            self.fault = AssertionError("ends before the close frame could be answered")
-        self.upgraded.set()
-        self.ended.set()
-
-    @property
-    def port(self) -> int:
-        """Its own port, by which the kernel's tables name it."""
-        port: int = self.transport.get_extra_info("sockname")[1]
-        return port
-
-    @property
-    def unread(self) -> int:
-        """How many bytes wait in its receive buffer."""
-        count = array.array("i", [0])
-        fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.FIONREAD, count)
-        return count[0]
-
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether the connection was reset, which also one who never reads can ask for."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), 0)
-        return any(event & select.POLLERR for _, event in poll.poll(0))
-
-    def send(self, opcode: int, payload: bytes = b"") -> None:
-        """Send a frame."""
-        self.has_closed |= opcode == CLOSE
-        self.transport.write(frame(opcode, payload))
-
-    def say(self, msg: str) -> None:
-        """Send a message."""
-        self.send(TEXT, json.dumps({"type": "message", "msg": msg}).encode())
-
-    async def end(self) -> None:
-        """Wait until the connection has ended; complain about what came before."""
-        async with asyncio.timeout(PATIENCE):
-            await self.ended.wait()
-        if self.fault:
-            raise self.fault
-
-    def _read_head(self) -> None:
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
-        if found:
-            assert head.startswith(b"HTTP/1.1 101 "), head
-            self._buffer = rest
-            self.upgraded.set()
-
-    def _read_frames(self) -> None:
-        position = 0
-        while len(self._buffer) >= position + 2:
-            first, size = self._buffer[position : position + 2]
-            start = position + 2
-            # One whole frame of a known kind, no extensions, not masked (RFC 6455, 5.1 and 5.2).
-            assert first in (0x80 | TEXT, 0x80 | CLOSE, 0x80 | PING, 0x80 | PONG), hex(first)
-            assert size <= (127 if first == 0x80 | TEXT else 125), size
-            if size > 125:
-                width = 2 if size == 126 else 8
-                size = int.from_bytes(self._buffer[start : start + width], "big")
-                start += width
-            if len(self._buffer) < start + size:
-                break
-            self._take(first & 0x0F, self._buffer[start : start + size])
-            position = start + size
-        self._buffer = self._buffer[position:]
-
-    def _take(self, opcode: int, payload: bytes) -> None:
-        assert self.close_code is None, f"comes after the close frame: {opcode} {payload!r}"
-        if opcode == TEXT:
-            event = json.loads(payload)
-            if event["type"] == "message":
-                self.seqs.append(event["seq"])
-        elif opcode == PING:
-            self.pings += 1
-            self.send(PONG, payload)
-        elif opcode == PONG:
-            self.pongs.append(payload)
-        else:
-            self.close_code = int.from_bytes(payload[:2], "big")
-            loop = asyncio.get_running_loop()
-            loop.call_later(self.close_pause, self.send, CLOSE, payload[:2])
-
-
-def frame(opcode: int, payload: bytes) -> bytes:
-    """Return a client's frame, masked with a key of zeros."""
-    size = len(payload)
-    length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
-    return bytes((0x80 | opcode,)) + length + bytes(4) + payload
-
-
-class Crowd:
-    """Opens many raw sockets at one address, few for each session."""
-
-    def __init__(self, door: str, browsers: list[aiohttp.ClientSession]) -> None:
-        self.browsers = browsers
-        self._door = URL(door)
-        cookies = [browser.cookie_jar.filter_cookies(self._door) for browser in browsers]
-        self._requests = itertools.cycle(
-            "GET /ws?since=0 HTTP/1.1\r\n"
-            f"Host: {self._door.host}:{self._door.port}\r\n"
-            f"Cookie: {cookie.output(header='', sep=';').strip()}\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
-            "Sec-WebSocket-Protocol: chat.v1\r\n\r\n".encode()
-            for cookie in cookies
-        )
-
-    @property
-    def request(self) -> bytes:
-        """The next session's request for an upgrade."""
-        return next(self._requests)
-
-    async def dial(self, receive_buffer: int | None = None) -> socket.socket:
-        """Return a connected socket that has not sent anything."""
-        sock = socket.socket()
-        sock.setblocking(False)
-        if receive_buffer:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        await asyncio.get_running_loop().sock_connect(sock, (self._door.host, self._door.port))
-        return sock
-
-    async def readers(self, count: int) -> list[RawSocket]:
-        """Return open sockets that read everything."""
-        sockets: list[RawSocket] = []
-        while len(sockets) < count:
-            wanted = min(AT_ONCE, count - len(sockets))
-            sockets += await asyncio.gather(*(self._open(None) for _ in range(wanted)))
-        return sockets
-
-    async def deaf(self, count: int) -> list[RawSocket]:
-        """Return open sockets that never read."""
-        sockets = await asyncio.gather(*(self._open(SMALL) for _ in range(count)))
-        for deaf in sockets:
-            deaf.transport.pause_reading()
-        return sockets
-
-    async def _open(self, receive_buffer: int | None) -> RawSocket:
-        sock = await self.dial(receive_buffer)
-        _, reader = await asyncio.get_running_loop().create_connection(RawSocket, sock=sock)
-        reader.transport.write(self.request)
-        async with asyncio.timeout(PATIENCE):
-            await reader.upgraded.wait()
-        if reader.fault:
-            raise reader.fault
-        return reader
-
-
-@asynccontextmanager
-async def crowd_at(door: str, sockets: int) -> AsyncIterator[Crowd]:
-    """Sign as many people in as so many sockets need."""
-    async with AsyncExitStack() as stack:
-        logins = [f"user{number}" for number in range(-(-sockets // PER_SESSION))]
-        people = [stack.enter_async_context(signed_in(door, login)) for login in logins]
-        yield Crowd(door, [await person for person in people])
 
 
 async def until(is_so: Callable[[], object]) -> None:

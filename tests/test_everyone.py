@@ -11,8 +11,9 @@ from playwright.async_api import Browser, expect
 from chat import wire
 from chat.hub import HUB
 from settings import Settings
-from tests import PASSWORD
-from tests.browser import REFUSED, ChatSite, Visit, Visitor, serving, visiting
+from tests.support.browser import REFUSED, Visit, Visitor, visiting
+from tests.support.people import PASSWORD
+from tests.support.site import ChatSite, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

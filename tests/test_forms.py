@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 import forms
 from auth import views
 from forms import BODY_LIMIT, MAX_FIELDS
-from tests.conftest import PATIENCE, House
-from tests.raw import FormPage, ask, read_answer
+from tests.support.house import House
+from tests.support.pages import FormPage
+from tests.support.raw_requests import ask, read_answer
+from tests.support.waiting import PATIENCE
 
 FORM = "application/x-www-form-urlencoded"
 GOOD = b"login=alice&password=correct+horse"

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from settings import ROOT
-from tests.conftest import House, OpenHouse, Person
-from tests.raw import Answer, ask, exchange
+from tests.support.house import House, OpenHouse
+from tests.support.people import Person
+from tests.support.raw_requests import Answer, ask, exchange
 
 PUBLIC = "https://chat.example.com"
 OTHER = "https://talk.example.org:8443"

@@ -4,8 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,16 +14,17 @@ import pytest
 from chat.entry import Entry
 from database import Database, connect
 from settings import Settings
-from tests.history import Client, History, Shown, check, come_to_rest, judge, talking, visited
-from tests.process import Chat, running_chat
-from tests.test_process import children
+from tests.support.databases import another_client
+from tests.support.history import Client, History, check, come_to_rest, judge, talking, visited
+from tests.support.pages import Shown
+from tests.support.processes import Chat, children, running_chat
+from tests.support.proxies import Scissors
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "10"))  # `make soak` asks for 100
 PACE = 300  # messages per second, of all clients together
 SENDERS = 10
 READERS = 2  # who never say a word
 CUTS = 30  # in each direction
-CUT_ODDS = {"up": 1 / 40, "down": 1 / 400}  # of each piece that passes; about ten a second
 NO_LIMITS: dict[str, Any] = {
     "MESSAGES_PER_SECOND": 0,
     "SOCKETS_PER_USER": 0,
@@ -39,85 +38,6 @@ async def database_of(chat: Chat) -> AsyncIterator[Database]:
     client = connect(chat.database)
     yield client[chat.environment.get("MONGO_DB_NAME", "chat")]
     client.close()
-
-
-@asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database of some settings."""
-    client = connect(settings.MONGO_HOST)
-    yield client[settings.MONGO_DB_NAME]
-    client.close()
-
-
-class Scissors:
-    """A TCP proxy that cuts connections anywhere, also in the middle of a frame, either way."""
-
-    def __init__(self, port: int, dice: random.Random) -> None:
-        """Set up, but don't listen: `port` is the chat's."""
-        self.are_out = False
-        self.cuts = {"up": 0, "down": 0}
-        self._port, self._dice = port, dice
-        self._server: asyncio.Server | None = None
-        self._pumps: set[asyncio.Task[None]] = set()
-
-    @property
-    def url(self) -> str:
-        """The address of the chat behind the proxy."""
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def __aenter__(self) -> "Scissors":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        chat_reader, chat_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        ends = (writer.transport, chat_writer.transport)
-        for pump in (
-            self._pump("up", reader, chat_writer, ends),
-            self._pump("down", chat_reader, writer, ends),
-        ):
-            task = asyncio.create_task(pump)
-            self._pumps.add(task)
-            task.add_done_callback(self._pumps.discard)
-
-    async def _pump(
-        self,
-        way: str,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        ends: tuple[asyncio.WriteTransport, asyncio.WriteTransport],
-    ) -> None:
-        """Carry bytes one way until either side ends, or the scissors do."""
-        try:
-            while data := await reader.read(65536):
-                if self.are_out and self._dice.random() < CUT_ODDS[way]:
-                    self.cuts[way] += 1
-                    writer.write(data[: self._dice.randrange(len(data))])
-                    break
-                writer.write(data)
-                await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            is_hard = self._dice.random() < 0.5
-            for transport in ends:
-                cut(transport, is_hard)
-
-
-def cut(transport: asyncio.WriteTransport, is_hard: bool) -> None:
-    """Drop a connection; hard means with what the kernel has not delivered yet."""
-    if is_hard and not transport.is_closing():
-        linger = struct.pack("ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    transport.abort()
 
 
 @asynccontextmanager
@@ -283,7 +203,7 @@ async def test_two_chats_on_one_database_keep_one_log_while_one_is_replaced(
         running_chat(**shared) as stays,
         running_chat(**shared) as goes,
         running_chat(**shared) as comes,
-        opened(settings) as database,
+        another_client(settings) as database,
     ):
         await comes.stop()
         doors = [stays.url, goes.url]

@@ -11,21 +11,11 @@ from hypothesis import strategies as st
 import limits
 from limits import Limit, Pace, client_address
 from settings import SETTINGS, Settings
+from tests.support.clocks import Clock
 
 COUNTS = st.integers(1, 60)
 PERIODS = st.sampled_from([1, 10, 300, 3600])
 UPTIMES = st.floats(0, 1e8)  # seconds; three years
-
-
-class Clock:
-    """A clock that stands still until it is put forward."""
-
-    def __init__(self, now: float = 1000.0) -> None:
-        self.now = now
-
-    def monotonic(self) -> float:
-        """Return the time, as time.monotonic does."""
-        return self.now
 
 
 @pytest.fixture

@@ -13,18 +13,15 @@ failover, and what is acknowledged outlives a crash.
 import asyncio
 import random
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote_plus
 
 import pytest
 from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
-from pymongo.uri_parser import parse_uri
 
 from account.own_messages import PAGE
 from auth.sessions import LOOK_UP_AT_ONCE
@@ -48,7 +45,9 @@ from database import (
 )
 from migrate import CHUNK
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
-from tests.hostile import HOSTILE
+from tests.support.databases import another_client
+from tests.support.hostile import HOSTILE
+from tests.support.proxies import Relay
 
 
 @pytest.fixture
@@ -70,14 +69,6 @@ async def users(db: Database) -> Collection:
     """The accounts: none, with their indexes."""
     await create_indexes(db)
     return db[USER_COLLECTION]
-
-
-@asynccontextmanager
-async def another_client(settings: Settings) -> AsyncIterator[Database]:
-    """Connect to the test's database, as another process does."""
-    client = connect(settings.MONGO_HOST)
-    yield client[settings.MONGO_DB_NAME]
-    client.close()
 
 
 def message(seq: int, **fields: Any) -> Document:
@@ -373,67 +364,6 @@ async def test_an_id_of_ones_own_is_kept(db: Database) -> None:
     sessions = db[SESSION_COLLECTION]
     await sessions.insert_one({"_id": "a-token_", "user_id": "u1"})
     assert await sessions.find_one({"_id": "a-token_"}) == {"_id": "a-token_", "user_id": "u1"}
-
-
-# An answer that is lost
-
-
-class Relay:
-    """A way to a server on which the answer to every insert is lost, and the connection with it."""
-
-    def __init__(self, uri: str, host: str, port: int | None) -> None:
-        """Set up, but don't listen: `host` and `port` are those of the server, or its socket."""
-        self.lost = 0  # answers; each came, so its insert was over
-        self._uri = parse_uri(uri)
-        self._host, self._port = host, port
-        self._serving: set[asyncio.Task[None]] = set()
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
-        """Yield the address that leads through the relay."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        user, password = self._uri["username"], self._uri["password"]
-        options = self._uri["options"]
-        source = options.get("authSource") or self._uri["database"] or "admin"
-        yield (
-            f"mongodb://{f'{quote_plus(user)}:{quote_plus(password)}@' if user else ''}"
-            f"127.0.0.1:{server.sockets[0].getsockname()[1]}/?directConnection=true"
-            f"&serverMonitoringMode=poll&authSource={quote_plus(source)}"
-        )
-        server.close()
-        await asyncio.gather(*self._serving)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        server_reader, server_writer = await self._reach()
-        with suppress(asyncio.IncompleteReadError, OSError):  # either end has closed
-            while True:
-                request = await self._read(reader)
-                server_writer.write(request)
-                answer = await self._read(server_reader)
-                if b"\x02insert\x00" in request:
-                    self.lost += 1
-                    break
-                writer.write(answer)
-        for end in (writer, server_writer):
-            end.close()
-            with suppress(OSError):
-                await end.wait_closed()
-
-    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._port is None:
-            return await asyncio.open_unix_connection(self._host)
-        options = self._uri["options"]
-        tls = ssl.create_default_context(cafile=options.get("tlsCAFile"))
-        context = tls if options.get("tls") else None
-        return await asyncio.open_connection(self._host, self._port, ssl=context)
-
-    async def _read(self, reader: asyncio.StreamReader) -> bytes:
-        """Read one message of MongoDB's protocol, which begins with its length."""
-        head = await reader.readexactly(4)
-        return head + await reader.readexactly(int.from_bytes(head, "little") - len(head))
 
 
 @pytest.fixture

@@ -12,16 +12,11 @@ from playwright.async_api import WebSocketRoute, expect
 from chat.entry import Change, Entry
 from chat.hub import HUB
 from chat.journal import Journal, Unavailable
-from tests import PASSWORD
-from tests.browser import (
-    CONNECTION_LOST,
-    ChatSite,
-    Visit,
-    Visitor,
-    arrive_noting,
-)
-from tests.conftest import PATIENCE
-from tests.process import running_chat
+from tests.support.browser import CONNECTION_LOST, Visit, Visitor, arrive_noting
+from tests.support.people import PASSWORD
+from tests.support.processes import running_chat
+from tests.support.site import ChatSite
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

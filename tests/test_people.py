@@ -7,8 +7,9 @@ from playwright.async_api import expect
 
 from chat import wire
 from chat.hub import HUB
-from tests.browser import ChatSite, Visit
-from tests.hostile import HOSTILE
+from tests.support.browser import Visit
+from tests.support.hostile import HOSTILE
+from tests.support.site import ChatSite
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -19,10 +19,10 @@ import aiohttp
 import pytest
 
 from settings import ROOT, Settings
-from tests import PASSWORD
-from tests.conftest import Socket
-from tests.databases import embedded_server
-from tests.process import PATIENCE, Chat, free_port, running_chat
+from tests.support.databases import embedded_server
+from tests.support.people import PASSWORD
+from tests.support.processes import PATIENCE, Chat, children, free_port, running_chat
+from tests.support.sockets import Socket
 
 PROMISED_END = 5  # seconds; the chat takes 4 at most
 
@@ -66,10 +66,6 @@ async def signed_in(chat: Chat, login: str, path: str = "/signin") -> AsyncItera
         async with session.post(path, data=form | passwords, allow_redirects=False) as response:
             assert response.status == 303, await response.text()
         yield Visitor(session)
-
-
-def children(pid: int) -> list[int]:
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def end_of(pid: int) -> None:

@@ -15,8 +15,9 @@ from chat.read_marks import READ_MARKS
 from chat.recent import LENGTH
 from database import DB
 from settings import MESSAGE_COLLECTION
-from tests.browser import CONNECTION_LOST, ChatSite, Visit, Visitor
-from tests.conftest import PATIENCE
+from tests.support.browser import CONNECTION_LOST, Visit, Visitor
+from tests.support.site import ChatSite
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -12,9 +12,10 @@ from chat.journal import JOURNAL
 from chat.search import BURST, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
 from database import CALL_TIMEOUT, connect
 from settings import MESSAGE_COLLECTION, Settings
-from tests.conftest import House, OpenHouse, Person
-from tests.hostile import HOSTILE
-from tests.raw import FormPage
+from tests.support.hostile import HOSTILE
+from tests.support.house import House, OpenHouse
+from tests.support.pages import FormPage
+from tests.support.people import Person
 
 
 class Finds(HTMLParser):

@@ -18,37 +18,17 @@ import database
 from auth import cookies, sessions
 from auth.cookies import secret_keys
 from auth.sessions import SESSIONS, Identity
-from database import DB, DatabaseUnavailable, Document
+from database import DB, DatabaseUnavailable
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
-from tests import PASSWORD
-from tests.conftest import PATIENCE, House, OpenHouse, Person
-from tests.raw import ask
-from tests.test_accounts import signed_in_as
+from tests.support.accounts import signed_in_as
+from tests.support.clocks import LateClock
+from tests.support.house import House, OpenHouse
+from tests.support.people import PASSWORD
+from tests.support.raw_requests import ask
+from tests.support.sessions import held_by, present, stored_sessions
+from tests.support.waiting import PATIENCE
 
 FERNET = Fernet(cookies._fernet_key("a key for the tests"))
-
-
-class LateClock:
-    """The time of day and the monotonic clock, some seconds ahead."""
-
-    def __init__(self, ahead: float) -> None:
-        self.ahead = ahead
-
-    def monotonic(self) -> float:
-        """Return what time.monotonic will."""
-        return time.monotonic() + self.ahead
-
-    def time(self) -> float:
-        """Return what time.time will."""
-        return time.time() + self.ahead
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> LateClock:
-    """The clock that sessions go by; put it ahead and what was looked up is looked up again."""
-    clock = LateClock(0)
-    monkeypatch.setattr(sessions, "time", clock)
-    return clock
 
 
 def cookie_of(response: aiohttp.ClientResponse) -> Morsel[str]:
@@ -56,24 +36,6 @@ def cookie_of(response: aiohttp.ClientResponse) -> Morsel[str]:
     assert len(response.headers.getall("Set-Cookie")) == 1
     [morsel] = response.cookies.values()
     return morsel
-
-
-def held_by(person: Person) -> str:
-    """Return the content of a person's session cookie."""
-    [morsel] = person.client.session.cookie_jar
-    assert morsel.key == "session"
-    return morsel.value
-
-
-async def present(house: House, cookie: str, name: str = "session") -> Person:
-    """Return somebody who presents a cookie, however they came by it."""
-    return await house.visitor(headers={"Cookie": f"{name}={cookie}"})
-
-
-async def stored_sessions(house: House) -> list[Document]:
-    """Return every session there is."""
-    found: list[Document] = await house.app[DB][SESSION_COLLECTION].find({}).to_list(None)
-    return found
 
 
 async def change_session(house: House, **fields: Any) -> None:

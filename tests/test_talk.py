@@ -12,7 +12,10 @@ from aiohttp import WSMsgType
 from chat import hub, presence
 from chat.hub import HUB
 from chat.journal import JOURNAL
-from tests.conftest import PATIENCE, House, OpenHouse, Person, Socket
+from tests.support.house import House, OpenHouse
+from tests.support.people import Person
+from tests.support.sockets import Socket
+from tests.support.waiting import PATIENCE
 
 
 async def read_line(ws: aiohttp.ClientWebSocketResponse) -> str:

@@ -12,16 +12,9 @@ from chat import wire
 from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
 from settings import Settings
-from tests import PASSWORD
-from tests.browser import (
-    CONNECTION_LOST,
-    ChatSite,
-    Visit,
-    Visitor,
-    arrive_noting,
-    serving,
-    visiting,
-)
+from tests.support.browser import CONNECTION_LOST, Visit, Visitor, arrive_noting, visiting
+from tests.support.people import PASSWORD
+from tests.support.site import ChatSite, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests import PASSWORD
-from tests.process import free_port, running_chat
+from tests.support.people import PASSWORD
+from tests.support.processes import free_port, running_chat
 
 SERVER_CORE, LOAD_CORE = 0, 1
 SECRET_KEY = "a key for the benchmark"

@@ -1,23 +1,11 @@
 """A real browser, and people who sit at it."""
 
-import asyncio
 import json
 import shutil
-import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from playwright.async_api import (
     Browser,
     BrowserContext,
@@ -29,11 +17,8 @@ from playwright.async_api import (
     expect,
 )
 
-from app import create_app
-from database import READY
-from server import serving as app_serving
-from settings import Settings
-from tests import PASSWORD
+from tests.support.people import PASSWORD
+from tests.support.site import ChatSite
 
 PATIENCE = 10_000  # ms until what should have come counts as missing
 
@@ -229,19 +214,6 @@ async def visiting(browser: Browser) -> AsyncIterator[Visit]:
     assert not any(problems), problems
 
 
-@dataclass(frozen=True)
-class ChatSite:
-    """A chat that runs in this process."""
-
-    app: web.Application
-    port: int
-
-    @property
-    def url(self) -> str:
-        """The address of the pages, without a slash at its end."""
-        return f"http://127.0.0.1:{self.port}"
-
-
 async def arrive_noting(
     chat: ChatSite, visit: Visit, login: str, kind: str
 ) -> tuple[Visitor, list[dict[str, Any]]]:
@@ -259,77 +231,3 @@ async def arrive_noting(
     await visitor.open()
     await expect(visitor.notices("Connection to server started")).to_have_count(1)
     return visitor, sent
-
-
-@asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[ChatSite]:
-    """Serve a chat as main() does."""
-    app, listener = create_app(settings), socket.create_server(("127.0.0.1", 0))
-    async with app_serving(app, [listener]):
-        await app[READY].wait()
-        yield ChatSite(app, listener.getsockname()[1])
-
-
-@asynccontextmanager
-async def tls_front(port: int, folder: Path) -> AsyncIterator[str]:
-    """Serve what a local port serves, over TLS, as a proxy in front of it would."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(_self_signed(folder))
-    browsers: set[asyncio.StreamWriter] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        browsers.add(writer)
-        try:
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(_relay(reader, inner_writer), _relay(inner_reader, writer))
-        except OSError:
-            pass  # nobody is there
-        finally:
-            browsers.remove(writer)
-            writer.transport.abort()
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for writer in browsers:
-            writer.transport.abort()
-
-
-async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()  # either end takes the other with it
-
-
-def _self_signed(folder: Path) -> Path:
-    """Write a key and a certificate for this machine that nobody else vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "front.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path

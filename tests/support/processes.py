@@ -16,7 +16,7 @@ import aiohttp
 
 from embedded import embedded_uri
 from settings import ROOT
-from tests.databases import TEST_MONGO_HOST, new_database
+from tests.support.databases import TEST_MONGO_HOST, new_database
 
 PATIENCE = 20  # seconds until a start or an end counts as missing
 
@@ -166,3 +166,7 @@ async def running_chat(port: int | None = None, **environment: str | int) -> Asy
             yield chat
         finally:
             await chat.stop()
+
+
+def children(pid: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

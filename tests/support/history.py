@@ -10,28 +10,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
 
 from chat.entry import Entry
 from database import Database
 from settings import MESSAGE_COLLECTION
-from tests import PASSWORD
+from tests.support.accounts import signed_in
+from tests.support.pages import HistoryPage, Shown
 
 LONGEST_PAUSE = 0.3  # seconds until a client comes back; the page waits longer and longer
 RETRY_PAUSE = 0.2  # seconds until it sends again what could not be saved; the page's is 2 s
 ANSWER_WITHIN = 10  # seconds; more than the chat waits for its database
 REST_WITHIN = 40  # seconds until everything that was said is stored and shown
-
-
-class Shown(NamedTuple):
-    """A message as it stands on a screen."""
-
-    seq: int
-    user: str
-    msg: str
 
 
 @dataclass
@@ -267,48 +259,6 @@ class Client:
         self.reloads += 1
 
 
-class HistoryPage(HTMLParser):
-    """A page of the talk, as a reader finds it."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.older: str | None = None  # the path of the page before it
-        self._messages: dict[int, dict[str, str]] = {}  # by number, the texts of their parts
-        self._texts: dict[str, str] = {}
-        self._parts: list[str] = []  # the classes of the elements that are open
-        self.feed(html)
-
-    @property
-    def lines(self) -> list[Shown]:
-        """The messages."""
-        return [
-            Shown(seq, texts["message__author"].strip("()"), texts["message__text"])
-            for seq, texts in self._messages.items()
-        ]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notice where a message begins, each of its parts, and the link to what is older."""
-        attributes = dict(attrs)
-        if attributes.get("id") == "older":
-            self.older = attributes["href"]
-        elif seq := attributes.get("data-seq"):
-            self._texts, self._parts = {}, []
-            self._messages[int(seq)] = self._texts
-        elif tag == "template":
-            self._texts = {}
-        self._parts.append(attributes.get("class") or "")
-
-    def handle_data(self, data: str) -> None:
-        """Take the text of a part, and of those it is in."""
-        for part in self._parts:
-            self._texts[part] = self._texts.get(part, "") + data
-
-    def handle_endtag(self, tag: str) -> None:
-        """Leave the part."""
-        if self._parts:
-            self._parts.pop()
-
-
 async def come_to_rest(clients: Iterable[Client], database: Database) -> None:
     """Wait until all that was said is acknowledged, and every screen shows the last number."""
     clients, who = list(clients), ""
@@ -370,16 +320,3 @@ async def visited(
         yield company
         for life in lives:
             life.cancel()
-
-
-@asynccontextmanager
-async def signed_in(door: str, login: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """Register an account and yield its browser."""
-    jar, connector = aiohttp.CookieJar(unsafe=True), aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(cookie_jar=jar, connector=connector) as session:
-        form = {"login": login, "email": f"{login}@example.com"}
-        passwords = {"password": PASSWORD, "password2": PASSWORD}
-        url = f"{door}/signin"
-        async with session.post(url, data=form | passwords, allow_redirects=False) as response:
-            assert response.status == 303, await response.text()
-        yield session

@@ -9,16 +9,20 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pymongo
 
+from database import (
+    Database,
+    connect,
+)
 from embedded import embedded_uri
-from settings import ROOT
+from settings import ROOT, Settings
 
 TEST_MONGO_HOST = os.environ.get("TEST_MONGO_HOST", "")
 
@@ -80,3 +84,11 @@ def new_database(server: str) -> Iterator[str]:
     finally:
         with pymongo.MongoClient[dict[str, Any]](server) as client:
             client.drop_database(name)
+
+
+@asynccontextmanager
+async def another_client(settings: Settings) -> AsyncIterator[Database]:
+    """Connect to the test's database, as another process does."""
+    client = connect(settings.MONGO_HOST)
+    yield client[settings.MONGO_DB_NAME]
+    client.close()

@@ -1,0 +1,77 @@
+"""Accounts: forms and sentences about them, and who is signed in."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from database import DB
+from settings import USER_COLLECTION
+from tests.support.house import House
+from tests.support.people import PASSWORD, Person
+
+JSON = {"Accept": "application/json"}
+REGISTRATION = {
+    "login": "bob",
+    "email": "bob@example.com",
+    "password": PASSWORD,
+    "password2": PASSWORD,
+}
+FILL, SAME, EXISTS = "Please fill all fields", "Passwords must be the same", "User exists"
+COMMON = "This password is too common, please choose another"
+
+
+@asynccontextmanager
+async def signed_in(door: str, login: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """Register an account and yield its browser."""
+    jar, connector = aiohttp.CookieJar(unsafe=True), aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(cookie_jar=jar, connector=connector) as session:
+        form = {"login": login, "email": f"{login}@example.com"}
+        passwords = {"password": PASSWORD, "password2": PASSWORD}
+        url = f"{door}/signin"
+        async with session.post(url, data=form | passwords, allow_redirects=False) as response:
+            assert response.status == 303, await response.text()
+        yield session
+
+
+async def log_in(house: House, login: str, **options: Any) -> Person:
+    """Return somebody signed in to an account that is there, in a browser of its own."""
+    person = await house.visitor(**options)
+    assert (await person.log_in(login)).status == 303
+    return person
+
+
+async def user_id_of(house: House, login: str) -> str:
+    """Return the id of an account."""
+    user = await house.app[DB][USER_COLLECTION].find_one({"login": login})
+    assert user is not None
+    return str(user["_id"])
+
+
+async def delete_account(person: Person, password: str = PASSWORD) -> aiohttp.ClientResponse:
+    """Delete a person's account by the form on its page."""
+    return await person.post("/account/delete", {"confirm": password})
+
+
+def from_address(address: str) -> dict[str, str]:
+    """Return the header with which a proxy tells whom it speaks for."""
+    return {"X-Forwarded-For": address}
+
+
+async def accounts(house: House) -> list[dict[str, Any]]:
+    """Return every account there is."""
+    found: list[dict[str, Any]] = await house.app[DB][USER_COLLECTION].find({}).to_list(None)
+    return found
+
+
+async def signed_in_as(person: Person) -> str | None:
+    """Return the login that the chat's page greets, None if it sends the person to log in."""
+    response = await person.get("/")
+    if response.status == 303:
+        assert response.headers["Location"] == "/login"
+        return None
+    greeting = re.search(r'class="bar__user"[^>]*>(.*?)</a>', await response.text())
+    assert greeting is not None
+    return greeting[1]

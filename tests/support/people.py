@@ -1,0 +1,55 @@
+"""People who use a chat that runs in this process."""
+
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from tests.support.sockets import Socket
+
+PASSWORD = "correct horse battery"  # of everybody
+WRONG = "not the password"
+
+
+class Person:
+    """Somebody with a browser of their own: cookies, pages, sockets."""
+
+    def __init__(self, client: TestClient[web.Request, web.Application]) -> None:
+        self.client = client
+        self.app = client.server.app  # type: ignore[attr-defined]
+
+    async def get(self, path: str, **options: Any) -> aiohttp.ClientResponse:
+        """Ask for a page, following no redirect."""
+        return await self.client.get(path, **{"allow_redirects": False, **options})
+
+    async def post(self, path: str, form: Any = None, **options: Any) -> aiohttp.ClientResponse:
+        """Post a form, following no redirect."""
+        return await self.client.post(path, data=form, **{"allow_redirects": False, **options})
+
+    async def register(self, login: str, **fields: str) -> aiohttp.ClientResponse:
+        """Create an account, and with it be signed in."""
+        form = {"login": login, "email": f"{login}@example.com", "password": PASSWORD}
+        form["password2"] = fields.get("password", PASSWORD)
+        return await self.post("/signin", {**form, **fields})
+
+    async def log_in(self, login: str, password: str = PASSWORD) -> aiohttp.ClientResponse:
+        """Log in to an account."""
+        return await self.post("/login", {"login": login, "password": password})
+
+    async def write(self, *texts: str) -> None:
+        """Post messages, one after the other."""
+        for text in texts:
+            response = await self.post("/", {"msg": text})
+            assert response.status == 303, await response.text()
+
+    async def connect(self, since: int | None = None, **options: Any) -> Socket:
+        """Open a `chat.v1` socket."""
+        query = "" if since is None else f"?since={since}"
+        ws = await self.client.ws_connect(f"/ws{query}", protocols=["chat.v1"], **options)
+        return Socket(ws)
+
+    async def connect_classic(self, **options: Any) -> aiohttp.ClientWebSocketResponse:
+        """Open a socket of the tutorial's format."""
+        ws: aiohttp.ClientWebSocketResponse = await self.client.ws_connect("/ws", **options)
+        return ws

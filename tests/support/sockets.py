@@ -1,0 +1,43 @@
+"""A client of the WebSocket."""
+
+import json
+from typing import Any
+
+import aiohttp
+
+from tests.support.waiting import PATIENCE
+
+
+class Socket:
+    """A person's WebSocket of format `chat.v1`."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self.ws = ws
+
+    async def next(self, *types: str) -> dict[str, Any]:
+        """Return the next frame of one of the types (of any, without), passing over others."""
+        while True:
+            frame: dict[str, Any] = await self.ws.receive_json(timeout=PATIENCE)
+            if not types or frame["type"] in types:
+                return frame
+
+    async def say(self, msg: str, nonce: str | None = None) -> None:
+        """Send a message."""
+        frame = {"type": "message", "msg": msg} | ({"nonce": nonce} if nonce else {})
+        await self.ws.send_str(json.dumps(frame))
+
+    async def close_code(self) -> int | None:
+        """Return the code the server closes with, passing over what comes before."""
+        while True:
+            message = await self.ws.receive(timeout=PATIENCE)
+            if message.type in (
+                aiohttp.WSMsgType.CLOSE,
+                aiohttp.WSMsgType.CLOSING,
+                aiohttp.WSMsgType.CLOSED,
+                aiohttp.WSMsgType.ERROR,
+            ):
+                return self.ws.close_code
+
+    async def close(self) -> None:
+        """Close the socket from the person's side."""
+        await self.ws.close()
