@@ -16,7 +16,7 @@ run: .venv/run
 	$(BIN)/python app.py
 
 # First the tests that can run side by side, then those that need the whole machine;
-# `make test TESTS=tests/test_talk.py` runs some, one after the other.
+# `make test TESTS=tests/chat` runs some, one after the other.
 test: .venv/dev browser
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
@@ -27,7 +27,7 @@ endif
 
 # A hundred kills under load, where `make test` has ten: takes about five minutes.
 soak: .venv/dev
-	CHAOS_ROUNDS=100 $(BIN)/pytest tests/test_history.py
+	CHAOS_ROUNDS=100 $(BIN)/pytest tests/load/test_history.py
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""A database for the whole run, a chat for each test, and a browser."""
+"""A database for the whole run, and a chat for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -6,17 +6,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
 
 from app import create_app
 from auth import sessions
 from database import READY
 from settings import Settings
-from tests.support.browser import Visit, chromium, visiting
 from tests.support.clocks import LateClock
 from tests.support.databases import TEST_MONGO_HOST, embedded_server, new_database
 from tests.support.house import House, OpenHouse
-from tests.support.site import ChatSite, serving
 
 
 @pytest.fixture(scope="session")
@@ -64,30 +61,6 @@ async def open_house(
 async def house(open_house: OpenHouse) -> House:
     """A chat with the default settings, apart from registrations, which are not limited."""
     return await open_house()
-
-
-# One browser serves all tests that need one, so they share its event loop.
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, launched once."""
-    async with chromium() as launched:
-        yield launched
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
-    """A chat where people may talk as fast as a test can."""
-    async with serving(replace(settings, MESSAGES_PER_SECOND=0)) as site:
-        yield site
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: Browser) -> AsyncIterator[Visit]:
-    """Let people come; nothing may go wrong in their pages."""
-    async with visiting(browser) as come:
-        yield come
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Accounts: forms and sentences about them, and who is signed in."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import aiohttp
 from database import DB
 from settings import USER_COLLECTION
 from tests.support.house import House
-from tests.support.people import PASSWORD, Person
+from tests.support.people import NEW_PASSWORD, PASSWORD, Person
 
 JSON = {"Accept": "application/json"}
 REGISTRATION = {
@@ -20,6 +21,7 @@ REGISTRATION = {
     "password2": PASSWORD,
 }
 FILL, SAME, EXISTS = "Please fill all fields", "Passwords must be the same", "User exists"
+PASSWORD_CHANGE = {"old": PASSWORD, "password": NEW_PASSWORD, "password2": NEW_PASSWORD}
 COMMON = "This password is too common, please choose another"
 
 
@@ -75,3 +77,20 @@ async def signed_in_as(person: Person) -> str | None:
     greeting = re.search(r'class="bar__user"[^>]*>(.*?)</a>', await response.text())
     assert greeting is not None
     return greeting[1]
+
+
+async def account_page(person: Person) -> str:
+    """Return the page of a person's account."""
+    response = await person.get("/account")
+    assert response.status == 200
+    return await response.text()
+
+
+async def downloaded(person: Person) -> list[dict[str, Any]]:
+    """Return what a person downloads."""
+    response = await person.get("/account/messages.jsonl")
+    assert response.status == 200
+    assert response.headers["Content-Disposition"] == 'attachment; filename="messages.jsonl"'
+    text = await response.text(encoding="utf-8")
+    assert text == "" or text.endswith("\n")
+    return [json.loads(line) for line in text.split("\n")[:-1]]

@@ -231,3 +231,6 @@ async def arrive_noting(
     await visitor.open()
     await expect(visitor.notices("Connection to server started")).to_have_count(1)
     return visitor, sent
+
+
+A_WHILE = 30_000  # ms; a page may pause for several seconds before it comes back

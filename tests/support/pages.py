@@ -1,5 +1,6 @@
 """Pages as a reader finds them."""
 
+import re
 from html.parser import HTMLParser
 from typing import NamedTuple
 
@@ -100,3 +101,9 @@ class FormPage(HTMLParser):
         """Take the error's text."""
         if self._is_alert and data.strip():
             self.error, self.error_field = data.strip(), self._field
+
+
+def told(page: str) -> str | None:
+    """Return what the page says has been done."""
+    found = re.search(r'role="status">(.*?)<', page)
+    return found and found[1]

@@ -10,6 +10,7 @@ from tests.support.sockets import Socket
 
 PASSWORD = "correct horse battery"  # of everybody
 WRONG = "not the password"
+NEW_PASSWORD = "a new password"
 
 
 class Person:
@@ -42,6 +43,14 @@ class Person:
         for text in texts:
             response = await self.post("/", {"msg": text})
             assert response.status == 303, await response.text()
+
+    async def talk(self, count: int) -> None:
+        """Say `count` messages through a socket that is closed afterwards, one after the other."""
+        socket = await self.connect()
+        for number in range(count):
+            await socket.say(f"message {number}")
+            await socket.next("message")
+        await socket.close()
 
     async def connect(self, since: int | None = None, **options: Any) -> Socket:
         """Open a `chat.v1` socket."""

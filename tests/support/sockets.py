@@ -26,6 +26,16 @@ class Socket:
         frame = {"type": "message", "msg": msg} | ({"nonce": nonce} if nonce else {})
         await self.ws.send_str(json.dumps(frame))
 
+    async def said(self, msg: str) -> int:
+        """Send a message and return its number."""
+        await self.say(msg)
+        seq: int = (await self.next("message"))["seq"]
+        return seq
+
+    async def send(self, **frame: Any) -> None:
+        """Send a frame."""
+        await self.ws.send_str(json.dumps(frame))
+
     async def close_code(self) -> int | None:
         """Return the code the server closes with, passing over what comes before."""
         while True:

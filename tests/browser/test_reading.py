@@ -21,6 +21,7 @@ from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+
 SMALL = {"width": 600, "height": 400}
 
 

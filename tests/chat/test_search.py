@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from chat.excerpt import LENGTH, excerpt
 from chat.journal import JOURNAL
 from chat.search import BURST, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
 from database import CALL_TIMEOUT, connect
@@ -255,41 +254,6 @@ async def test_a_search_that_takes_too_long_is_given_up(
 async def test_only_the_signed_in_search(house: House) -> None:
     response = await (await house.visitor()).get("/search?q=word")
     assert (response.status, response.headers["Location"]) == (303, "/login")
-
-
-# Excerpts
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "begins", "ends"),
-    [
-        ("", "", "needle", "needle"),
-        ("", " hay" * 400, "needle hay", "hay…"),
-        ("hay " * 400, "", "…hay", "hay needle"),
-        ("hay " * 400, " hay" * 400, "…hay", "hay…"),
-        ("x" * 990 + " ", " " + "x" * 990, "…needle", "x…"),
-        ("hay " * 10, " hay" * 400, "hay hay", "hay…"),
-        ("hay\n" * 400, "", "…", "hay\nneedle"),
-    ],
-)
-def test_a_long_message_is_cut_around_the_first_of_the_words(
-    before: str, after: str, begins: str, ends: str
-) -> None:
-    text = f"{before}needle{after}"
-    pieces = excerpt(text, ["needle"])
-    shown = "".join(piece.text for piece in pieces)
-    assert [piece.text for piece in pieces if piece.is_found] == ["needle"]
-    assert shown.startswith(begins)
-    assert shown.endswith(ends)
-    assert len(shown) <= LENGTH + 2
-    assert shown.strip("…") in text
-
-
-def test_a_text_without_any_of_the_words_is_shown_from_its_beginning() -> None:
-    assert "".join(piece.text for piece in excerpt("x" * 999, ["y"])) == "x" * LENGTH + "…"
-
-
-# The history around what was found
 
 
 def numbers(page: str) -> list[int]:

@@ -4,12 +4,10 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import REFUSED, Visit, Visitor
-from tests.support.people import PASSWORD
+from tests.support.people import NEW_PASSWORD, PASSWORD
 from tests.support.site import ChatSite
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-NEW = "a new password"
 
 
 async def log_in(visitor: Visitor, login: str) -> None:
@@ -37,7 +35,7 @@ async def test_the_password_is_changed_by_keyboard_alone(chat: ChatSite, visit: 
         await keyboard.press("Tab")
         if await page.locator("#old").evaluate("field => field === document.activeElement"):
             break
-    for text in (PASSWORD, NEW, "something else"):
+    for text in (PASSWORD, NEW_PASSWORD, "something else"):
         await keyboard.type(text)
         await keyboard.press("Tab")
     alice.tolerates = REFUSED
@@ -45,7 +43,7 @@ async def test_the_password_is_changed_by_keyboard_alone(chat: ChatSite, visit: 
     await expect(page.locator("#password2")).to_be_focused()
     await expect(alice.error).to_have_text("Passwords must be the same")
     await page.locator("#old").focus()
-    for text in (PASSWORD, NEW, NEW):
+    for text in (PASSWORD, NEW_PASSWORD, NEW_PASSWORD):
         await keyboard.type(text)
         await keyboard.press("Tab")
     await keyboard.press("Enter")

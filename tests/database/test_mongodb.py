@@ -4,7 +4,7 @@ The docstring of each test names the page that promises it, in the manual of Mon
 driver. The rest of the chat is tested against the embedded database, which is only like MongoDB;
 these tests find out whether a server keeps all of it, within a minute:
 
-    TEST_MONGO_HOST=mongodb://localhost:27017 pytest tests/test_mongodb.py
+    TEST_MONGO_HOST=mongodb://localhost:27017 pytest tests/database/test_mongodb.py
 
 Not here, because no test can see them from outside: what a majority has acknowledged outlives a
 failover, and what is acknowledged outlives a crash.

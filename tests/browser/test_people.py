@@ -1,4 +1,4 @@
-"""Who is here, in Chromium: by name where there is room, else behind the count."""
+"""Who is here, in Chromium: who comes and goes, and the list of names."""
 
 import re
 
@@ -12,6 +12,66 @@ from tests.support.hostile import HOSTILE
 from tests.support.site import ChatSite
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+GRACE = 0.2  # seconds, in place of five
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let who has no socket be gone sooner."""
+    monkeypatch.setattr("chat.presence.GRACE", GRACE)
+
+
+@pytest.mark.usefixtures("short_grace")
+async def test_others_are_told_who_comes_and_who_goes(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    bob = await visit(chat.url, "bob")
+    await expect(alice.notices("bob joined")).to_have_text(
+        [re.compile(r"^\[\d\d:\d\d:\d\d\] bob joined$")]
+    )
+    people = alice.page.locator("#people")
+    await expect(people).to_have_text(re.compile(r"^2\b"))
+    await bob.page.close()
+    await expect(alice.notices("bob disconnected")).to_have_text(
+        [re.compile(r"^\[\d\d:\d\d:\d\d\] bob disconnected$")]
+    )
+    await expect(people).to_have_text(re.compile(r"^1\b"))
+    await expect(alice.notices("alice")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("short_grace")
+async def test_nobody_is_told_twice_about_somebody_with_two_tabs(
+    chat: ChatSite, visit: Visit
+) -> None:
+    bob = await visit(chat.url, "bob")
+    alice = await visit(chat.url, "alice")
+    second = await alice.tab()
+    await second.say("from the second tab")
+    for reader in (alice, second, bob):
+        await expect(reader.texts).to_have_text(["from the second tab"])
+        await expect(reader.page.locator("#people")).to_have_text(re.compile(r"^2\b"))
+    await expect(bob.notices("alice joined")).to_have_count(1)
+    for tab in (alice, second):
+        await expect(tab.notices("alice")).to_have_count(0)
+
+    await second.page.close()
+    carol = await visit(chat.url, "carol")  # comes and goes later, so is told of later
+    await carol.page.close()
+    await expect(bob.notices("carol disconnected")).to_have_count(1)
+    await expect(bob.notices("alice disconnected")).to_have_count(0)
+    await alice.page.close()
+    await expect(bob.notices("alice disconnected")).to_have_count(1)
+    await expect(bob.notices("alice joined")).to_have_count(1)
+
+
+async def test_a_reload_is_nothing_to_tell(chat: ChatSite, visit: Visit) -> None:
+    bob = await visit(chat.url, "bob")
+    alice = await visit(chat.url, "alice")
+    await alice.page.reload()
+    await alice.say("here again")
+    await expect(bob.texts).to_have_text(["here again"])
+    await expect(bob.notices("alice")).to_have_text([re.compile("alice joined")])
 
 
 async def test_a_wide_page_lists_who_is_here_by_name(chat: ChatSite, visit: Visit) -> None:

@@ -17,6 +17,45 @@ from tests.support.site import ChatSite, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+
+@pytest.mark.parametrize("width", [320, 1000])
+async def test_no_page_scrolls_sideways(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    alice = await visit(chat.url, viewport={"width": width, "height": 640})
+    alice.tolerates = REFUSED
+    for path in ("/login", "/signin", "/nothing-here"):
+        await alice.open(path)
+        assert not await alice.is_too_wide(), path
+    await alice.open("/signin")
+    await alice.fill(login="x" * 100, email="x", password=PASSWORD, password2=PASSWORD)
+    await alice.submit()
+    await expect(alice.error).not_to_have_text("")
+    await alice.page.wait_for_load_state()  # with its style sheets
+    assert not await alice.is_too_wide(), "a form with an error"
+
+    await alice.sign_up("W" * 32)
+    for text in (
+        "W" * 500,
+        "a word " * 60,
+        "\n".join("line" * 20 for _ in range(5)),
+        "https://" * 9,
+    ):
+        await alice.post(text)
+    await alice.open()
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    assert not await alice.is_too_wide(), "the chat"
+    monkeypatch.setattr("chat.models.MESSAGE_LENGTH", 1000)
+    await alice.say("W" * 1001)
+    await expect(alice.pending).to_contain_text("not sent")
+    assert not await alice.is_too_wide(), "the chat with a message that was refused"
+    await expect(alice.page.locator("#submit")).to_be_in_viewport(ratio=1)
+    await expect(alice.page.locator("#signout")).to_be_in_viewport(ratio=1)
+    for path in ("/?before=4", "/?around=2", "/search?q=https", "/search?q=*", "/message/1"):
+        await alice.open(path)
+        assert not await alice.is_too_wide(), path
+
+
 LOOKS: list[dict[str, Any]] = [
     {"color_scheme": "light", "width": 1200},
     {"color_scheme": "dark", "width": 1200},

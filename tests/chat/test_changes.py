@@ -1,7 +1,6 @@
-"""Editing, deleting, typing notices and read marks, as sockets see them."""
+"""Editing, deleting and typing notices, as sockets see them."""
 
 import asyncio
-import json
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
@@ -9,23 +8,9 @@ from typing import Any
 import pytest
 
 from chat.journal import JOURNAL
-from chat.read_marks import READ_MARKS
-from database import DB, DatabaseUnavailable, deadline
-from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from database import DB, deadline
+from settings import MESSAGE_COLLECTION
 from tests.support.house import House, OpenHouse
-from tests.support.people import Person
-from tests.support.sockets import Socket
-
-
-async def send(socket: Socket, **frame: Any) -> None:
-    await socket.ws.send_str(json.dumps(frame))
-
-
-async def said(socket: Socket, msg: str) -> int:
-    """Say something and return its number."""
-    await socket.say(msg)
-    seq: int = (await socket.next("message"))["seq"]
-    return seq
 
 
 async def stored(house: House, seq: int) -> dict[str, Any] | None:
@@ -42,8 +27,8 @@ async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
 ) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
-    seq = await said(hers, "helo, my secret")
-    await send(hers, **frame, of=seq, nonce="c1")
+    seq = await hers.said("helo, my secret")
+    await hers.send(**frame, of=seq, nonce="c1")
     change = await his.next("change")
     assert change == await hers.next("change")
     assert change == {
@@ -67,9 +52,9 @@ async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
 async def test_who_resumes_sees_only_how_a_message_reads_now(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers = await alice.connect()
-    seq = await said(hers, "first")
+    seq = await hers.said("first")
     for msg in ("second, a secret", "third"):
-        await send(hers, type="edit", of=seq, msg=msg)
+        await hers.send(type="edit", of=seq, msg=msg)
         await hers.next("change")
     his = await bob.connect(since=1)
     assert [(await his.next("change"))["msg"] for _ in range(2)] == ["third", "third"]
@@ -82,12 +67,12 @@ async def test_a_change_survives_a_restart_and_reaches_another_process(
     one, other = await open_house(), await open_house()
     alice, bob = await one.sign_in("alice"), await one.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
-    seq = await said(hers, "helo")
+    seq = await hers.said("helo")
     elsewhere = await other.visitor()
     await elsewhere.log_in("bob")
     there = await elsewhere.connect(since=0)
     assert (await there.next("message"))["msg"] == "helo"
-    await send(hers, type="edit", of=seq, msg="hello")
+    await hers.send(type="edit", of=seq, msg="hello")
     assert await there.next("change") == await his.next("change")
     third = await open_house()
     late = await third.visitor()
@@ -100,11 +85,11 @@ async def test_a_change_survives_a_restart_and_reaches_another_process(
 async def test_a_change_sent_twice_is_one(house: House) -> None:
     alice = await house.sign_in("alice")
     hers = await alice.connect()
-    seq = await said(hers, "helo")
+    seq = await hers.said("helo")
     for frame in ({"type": "edit", "msg": "hello"}, {"type": "delete"}):
         changes = []
         for _ in range(2):
-            await send(hers, **frame, of=seq, nonce=frame["type"])
+            await hers.send(**frame, of=seq, nonce=frame["type"])
             changes.append(await hers.next("change"))
         assert changes[0] == changes[1]
     assert house.app[JOURNAL].recent.last == 3
@@ -117,20 +102,20 @@ async def test_what_may_not_be_changed_is_left_alone(
 ) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
-    seq = await said(hers, "hello")
+    seq = await hers.said("hello")
     who = his if case == "another's" else hers
     if case == "too old":
         monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
     elif case == "gone":
-        await send(hers, type="delete", of=seq)
+        await hers.send(type="delete", of=seq)
         await hers.next("change")
     elif case == "not there":
         seq = 999
     elif case == "itself a change":
-        await send(hers, type="edit", of=seq, msg="hello")
+        await hers.send(type="edit", of=seq, msg="hello")
         seq = (await hers.next("change"))["seq"]
     before = await stored(house, seq)
-    await send(who, type=kind, of=seq, msg="something else", nonce="n9")
+    await who.send(type=kind, of=seq, msg="something else", nonce="n9")
     error = await who.next("error", "change")
     assert (error["type"], error.get("code"), error["nonce"]) == ("error", "forbidden", "n9")
     assert await stored(house, seq) == before
@@ -141,10 +126,10 @@ async def test_an_edit_that_comes_after_the_deletion_does_not_bring_the_message_
 ) -> None:
     alice = await house.sign_in("alice")
     one, two = await alice.connect(), await alice.connect()
-    seq = await said(one, "hello")
+    seq = await one.said("hello")
     await two.next("message")
     await asyncio.gather(
-        send(one, type="delete", of=seq, nonce="d"), send(two, type="edit", of=seq, msg="again")
+        one.send(type="delete", of=seq, nonce="d"), two.send(type="edit", of=seq, msg="again")
     )
     assert (await one.next("change"))["seq"] == 2
     await asyncio.sleep(0)
@@ -159,10 +144,10 @@ async def test_a_moderator_deletes_but_does_not_edit(open_house: OpenHouse) -> N
     house = await open_house(MODERATORS=("Ålice",))
     alice, bob = await house.sign_in("ålice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
-    seq = await said(his, "spam")
-    await send(hers, type="edit", of=seq, msg="ham", nonce="n1")
+    seq = await his.said("spam")
+    await hers.send(type="edit", of=seq, msg="ham", nonce="n1")
     assert (await hers.next("error"))["code"] == "forbidden"
-    await send(hers, type="delete", of=seq, nonce="n2")
+    await hers.send(type="delete", of=seq, nonce="n2")
     change = await his.next("change")
     assert (change["user"], change["state"], change["msg"]) == ("ålice", "deleted", "")
 
@@ -190,8 +175,8 @@ async def test_a_bad_frame_is_answered_and_changes_nothing(
 ) -> None:
     alice = await house.sign_in("alice")
     socket = await alice.connect()
-    seq = await said(socket, "hello")
-    await send(socket, **frame, nonce="n1")
+    seq = await socket.said("hello")
+    await socket.send(**frame, nonce="n1")
     error = await socket.next("error", "change")
     assert (error["type"], error.get("code"), error["nonce"]) == ("error", code, "n1")
     assert (await stored(house, seq) or {})["msg"] == "hello"
@@ -201,9 +186,9 @@ async def test_changes_count_as_messages_do(open_house: OpenHouse) -> None:
     house = await open_house(MESSAGES_PER_SECOND=1)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
-    seq = await said(socket, "hello")
+    seq = await socket.said("hello")
     for number in range(4):
-        await send(socket, type="edit", of=seq, msg=f"hello {number}", nonce=f"n{number}")
+        await socket.send(type="edit", of=seq, msg=f"hello {number}", nonce=f"n{number}")
     answers = [await socket.next("change", "error") for _ in range(4)]
     assert [a.get("code") for a in answers] == [None, None, None, "too_fast"]
 
@@ -211,9 +196,9 @@ async def test_changes_count_as_messages_do(open_house: OpenHouse) -> None:
 async def test_the_classic_format_hears_of_changes(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect_classic()
-    seq = await said(hers, "helo")
-    await send(hers, type="edit", of=seq, msg="hello\n(bob) I owe you")
-    await send(hers, type="delete", of=seq)
+    seq = await hers.said("helo")
+    await hers.send(type="edit", of=seq, msg="hello\n(bob) I owe you")
+    await hers.send(type="delete", of=seq)
     lines = [await his.receive_str(timeout=10) for _ in range(3)]
     assert lines == [
         "(alice) helo", "alice edited: hello ⏎ (bob) I owe you",
@@ -229,8 +214,8 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
     alice = await house.sign_in("alice")
     socket = await alice.connect()
     for number in range(60):
-        seq = await said(socket, f"message {number}")
-        await send(socket, type="edit", of=seq, msg=f"changed {number}")
+        seq = await socket.said(f"message {number}")
+        await socket.send(type="edit", of=seq, msg=f"changed {number}")
         await socket.next("change")
     page = await (await alice.get("/")).text()
     assert page.count('data-user="alice"') == 50 + 1  # and the log's own
@@ -246,7 +231,7 @@ async def test_a_page_is_one_question_however_many_changes_lie_before_it(
     house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
-    seq = await said(socket, "changed all the time")
+    seq = await socket.said("changed all the time")
     await asyncio.gather(
         *(house.app[JOURNAL].append("alice", "", "", None, seq) for _ in range(300))
     )
@@ -268,7 +253,7 @@ async def test_typing_is_told_at_most_once_in_three_seconds(house: House) -> Non
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
     for _ in range(5):
-        await send(hers, type="typing")
+        await hers.send(type="typing")
     assert await his.next("typing") == {"type": "typing", "user": "alice"}
     await hers.say("there")
     assert (await his.next("typing", "message"))["type"] == "message"
@@ -280,72 +265,6 @@ async def test_typing_is_not_told_in_a_large_room(
     monkeypatch.setattr("chat.hub.TYPING_ROOM", 1)
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
-    await send(hers, type="typing")
+    await hers.send(type="typing")
     await hers.say("there")
     assert (await his.next("typing", "message"))["type"] == "message"
-
-
-async def read_mark(person: Person) -> int:
-    """Return up to where the page believes its reader to have read, without moving the mark."""
-    page = await (await person.get("/", headers={"Sec-Fetch-Dest": "empty"})).text()
-    return int(page.partition('data-read="')[2].partition('"')[0])
-
-
-async def test_the_read_mark_is_the_users_and_never_moves_back(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
-    for number in range(5):
-        await said(hers, f"message {number}")
-    assert await read_mark(bob) == 0
-    await send(his, type="read", seq=3)
-    await send(his, type="read", seq=2)
-    await send(his, type="typing")
-    await hers.next("typing")
-    other_device = await house.visitor()
-    await other_device.log_in("bob")
-    assert [await read_mark(bob), await read_mark(other_device), await read_mark(alice)] == [
-        3,
-        3,
-        0,
-    ]
-    await bob.get("/?before=2")  # history is no reading of the newest
-    assert await read_mark(bob) == 3
-    await bob.get("/")
-    assert await read_mark(bob) == 5
-    await send(his, type="read", seq=999)  # beyond the log
-    await send(his, type="typing")
-    assert await read_mark(bob) == 5
-
-
-async def test_read_marks_outlive_the_process(open_house: OpenHouse) -> None:
-    house = await open_house()
-    bob = await house.sign_in("bob")
-    socket = await bob.connect()
-    await said(socket, "hello")
-    await bob.get("/")
-    await house.app[READ_MARKS].store()
-    later = await open_house()
-    again = await later.visitor()
-    await again.log_in("bob")
-    assert await read_mark(again) == 1
-    user = await house.app[DB][USER_COLLECTION].find_one({"login": "bob"})
-    assert user is not None
-    assert user["created"].tzinfo  # which an update must not spoil
-
-
-async def test_marks_wait_while_the_database_is_away(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bob = await house.sign_in("bob")
-    socket = await bob.connect()
-    await said(socket, "hello")
-    await bob.get("/")
-    marks = house.app[READ_MARKS]
-    monkeypatch.setattr("database.CALL_TIMEOUT", 0)
-    with pytest.raises(DatabaseUnavailable):
-        await marks.store()
-    monkeypatch.undo()
-    await marks.store()
-    user = await house.app[DB][USER_COLLECTION].find_one({"login": "bob"})
-    assert user is not None
-    assert user["read"] == 1

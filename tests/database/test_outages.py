@@ -1,27 +1,23 @@
-"""A database that is away, stops, comes back, or was written by the tutorial."""
+"""A database that is away, stops and comes back."""
 
 import asyncio
 import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
 
 from app import create_app
-from auth.passwords import PARAMETERS
 from chat.journal import JOURNAL
 from database import READY, connect
-from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
+from settings import Settings
 from tests.support.databases import EmbeddedServer, embedded_server
 from tests.support.house import House, OpenHouse
-from tests.support.people import PASSWORD, Person
+from tests.support.people import Person
 
-# Not a whole second, which NX-27017 0.8.1 writes, and sorts, in another way.
-HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
 REFUSED_WITHIN = 7  # seconds; promised are 5, and a busy machine may take two more
 
 
@@ -101,78 +97,6 @@ async def test_a_database_that_goes_is_told_in_time_and_signs_nobody_out(
     assert (frame["seq"], frame["msg"]) == (2, "during")
     assert house.app[JOURNAL].recent.last == 2
     assert (await visitor.log_in("alice")).status == 303
-
-
-async def tutorial_database(settings: Settings) -> Any:
-    """Fill the database as the tutorial did, its races and all."""
-    client = connect(settings.MONGO_HOST)
-    db = client[settings.MONGO_DB_NAME]
-    await db[MESSAGE_COLLECTION].insert_many(
-        [
-            {"user": "bob", "msg": "second", "time": HALF_PAST_TWO},
-            {"user": "alice", "msg": "<b>1st</b>", "time": datetime(2016, 3, 1, 12, tzinfo=UTC)},
-            {"user": "alice", "msg": "third", "time": datetime(2016, 3, 1, 12, 0, 3, tzinfo=UTC)},
-            {"user": "alice", "msg": "of no time"},
-        ]
-    )
-    await db[USER_COLLECTION].insert_many(
-        [
-            {"login": "alice", "email": "alice@example.com", "password": PASSWORD},
-            {"login": "Алёна", "email": "alena@example.com", "password": "short"},
-            {"login": "Alice", "email": "other@example.com", "password": PASSWORD},
-            {"login": "nobody"},
-        ]
-    )
-    return client
-
-
-async def test_what_the_tutorial_wrote_is_taken_over(
-    settings: Settings, open_house: OpenHouse
-) -> None:
-    client = await tutorial_database(settings)
-    db = client[settings.MONGO_DB_NAME]
-    house = await open_house()
-    messages = await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
-    assert [(m["seq"], m["msg"]) for m in messages] == [
-        (1, "of no time"),
-        (2, "<b>1st</b>"),
-        (3, "second"),
-        (4, "third"),
-    ]
-    users = await db[USER_COLLECTION].find({}).to_list(None)
-    assert all(u["password"] is None or u["password"].startswith(PARAMETERS) for u in users)
-    for name, password in (
-        ("ALICE", PASSWORD),
-        ("алёна", "short"),
-        ("other@example.com", PASSWORD),
-    ):
-        person = await house.visitor()
-        assert (await person.log_in(name, password)).status == 303
-    assert (await (await house.visitor()).log_in("nobody", "None")).status == 401
-    page = await (await person.get("/")).text()
-    assert "T12:00:00.000Z" in page
-    assert "&lt;b&gt;1st&lt;/b&gt;" in page
-    socket = await person.connect(since=3)
-    await socket.next("hello")
-    assert (await socket.next("message"))["msg"] == "third"
-    await socket.say("fourth")
-    assert (await socket.next("message"))["seq"] == 5
-    client.close()
-
-
-async def test_taking_over_twice_or_after_an_interruption_changes_nothing(
-    settings: Settings, open_house: OpenHouse
-) -> None:
-    client = await tutorial_database(settings)
-    messages = client[settings.MONGO_DB_NAME][MESSAGE_COLLECTION]
-    # As if a first attempt had been killed after one update.
-    await messages.update_one({"msg": "second"}, {"$set": {"seq": 3, "key": "old", "user_id": ""}})
-    for _ in range(2):
-        house = await open_house()
-        await house.server.close()
-        documents = await messages.find({}).sort("seq", 1).to_list(None)
-        assert [d["seq"] for d in documents] == [1, 2, 3, 4]
-    client.close()
 
 
 def test_an_address_that_is_none_is_refused_without_its_password() -> None:

@@ -12,7 +12,7 @@ from playwright.async_api import WebSocketRoute, expect
 from chat.entry import Change, Entry
 from chat.hub import HUB
 from chat.journal import Journal, Unavailable
-from tests.support.browser import CONNECTION_LOST, Visit, Visitor, arrive_noting
+from tests.support.browser import A_WHILE, CONNECTION_LOST, Visit, Visitor, arrive_noting
 from tests.support.people import PASSWORD
 from tests.support.processes import running_chat
 from tests.support.site import ChatSite
@@ -20,7 +20,7 @@ from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-A_WHILE = 30_000  # ms; a page may pause for several seconds before it comes back
+
 A_DAY = 24 * 60 * 60 * 1000  # ms
 
 

@@ -1,0 +1,93 @@
+"""Downloading what one has written."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+
+from account import own_messages
+from database import DB, DatabaseUnavailable, Document
+from settings import MESSAGE_COLLECTION
+from tests.support.accounts import (
+    downloaded,
+    user_id_of,
+)
+from tests.support.hostile import HOSTILE
+from tests.support.house import House
+
+
+async def store(house: House, *documents: Document) -> None:
+    """Put entries at the end of the log, as another process would."""
+    log = house.app[DB][MESSAGE_COLLECTION]
+    time = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    seq = await log.count_documents({})
+    for start in range(0, len(documents), 500):
+        await log.insert_many(
+            {"seq": seq + n, "key": f"{d['user_id']}:{seq + n}", "user": "x", "time": time} | d
+            for n, d in enumerate(documents[start : start + 500], start + 1)
+        )
+
+
+async def test_thousands_of_messages_are_downloaded_in_order(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    own, other = await user_id_of(house, "alice"), await user_id_of(house, "bob")
+    await store(
+        house,
+        *({"user_id": (own, other)[n % 2], "msg": f"number {n}"} for n in range(5000)),
+    )
+    assert await downloaded(alice) == [
+        {"seq": n + 1, "time": "2026-11-21T10:00:00.000Z", "msg": f"number {n}"}
+        for n in range(0, 5000, 2)
+    ]
+    assert len(await downloaded(bob)) == 2500
+
+
+async def test_a_download_has_each_message_as_it_reads_now(house: House) -> None:
+    alice = await house.sign_in("alice")
+    own, other = await user_id_of(house, "alice"), "0" * 24
+    await store(
+        house,
+        {"user_id": own, "msg": "as it was"},
+        {"user_id": own, "msg": "corrected", "state": "edited"},
+        {"user_id": own, "msg": "", "state": "deleted"},
+        {"user_id": own, "of": 2},
+        {"user_id": other, "msg": "of somebody else"},
+        {"user_id": other, "of": 3},
+    )
+    assert [(line["seq"], line["msg"], line.get("edited")) for line in await downloaded(alice)] == [
+        (1, "as it was", None),
+        (2, "corrected", True),
+    ]
+
+
+async def test_a_download_keeps_every_text_on_its_line(house: House) -> None:
+    alice = await house.sign_in("alice")
+    texts = [*HOSTILE, "two\nlines", "Привет 👋", '"quoted" \\ \t', "\u2028"]
+    own = await user_id_of(house, "alice")
+    await store(house, *({"user_id": own, "msg": text} for text in texts))
+    assert [line["msg"] for line in await downloaded(alice)] == texts
+
+
+async def test_who_has_said_nothing_downloads_nothing(house: House) -> None:
+    assert await downloaded(await house.sign_in("alice")) == []
+
+
+async def test_a_download_that_breaks_off_is_seen_to(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice = await house.sign_in("alice")
+    own = await user_id_of(house, "alice")
+    await store(house, *({"user_id": own, "msg": "hi"} for _ in range(3)))
+    pages = own_messages.pages
+
+    async def break_off(*whose: Any) -> Any:
+        async for documents in pages(*whose):
+            yield documents
+            raise DatabaseUnavailable
+
+    monkeypatch.setattr(own_messages, "pages", break_off)
+    response = await alice.get("/account/messages.jsonl")
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await response.read()
+    assert not caplog.records

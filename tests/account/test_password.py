@@ -1,0 +1,160 @@
+"""Changing the password."""
+
+import asyncio
+
+import pytest
+
+from auth.passwords import HASHER
+from auth.sessions import SESSIONS, Identity
+from tests.support.accounts import (
+    COMMON,
+    FILL,
+    JSON,
+    PASSWORD_CHANGE,
+    SAME,
+    account_page,
+    log_in,
+    signed_in_as,
+)
+from tests.support.clocks import LateClock
+from tests.support.house import House, OpenHouse
+from tests.support.pages import FormPage, told
+from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG
+from tests.support.sessions import held_by, present, stored_sessions
+
+
+async def test_a_changed_password_replaces_the_old_one(house: House) -> None:
+    alice = await house.sign_in("alice")
+    response = await alice.post("/account/password", PASSWORD_CHANGE)
+    assert (response.status, response.headers["Location"]) == (303, "/account")
+    assert "Your password is changed" in (told(await account_page(alice)) or "")
+    elsewhere = await house.visitor()
+    assert (await elsewhere.log_in("alice", PASSWORD)).status == 401
+    assert (await elsewhere.log_in("alice", NEW_PASSWORD)).status == 303
+
+
+async def test_a_changed_password_ends_all_other_sessions(house: House) -> None:
+    alice = await house.sign_in("alice")
+    bob = await house.sign_in("bob")
+    others = [await log_in(house, "alice") for _ in range(2)]
+    cookies = [held_by(other) for other in others]
+    sockets = [await other.connect() for other in others]
+    own, of_bob = await alice.connect(), await bob.connect()
+    async with asyncio.timeout(2):
+        await alice.post("/account/password", PASSWORD_CHANGE)
+        assert [await socket.close_code() for socket in sockets] == [4401, 4401]
+    for cookie in cookies:
+        assert await signed_in_as(await present(house, cookie)) is None
+    assert await signed_in_as(alice) == "alice"
+    for socket in (own, of_bob):
+        await socket.say("still here")
+        assert (await socket.next("message"))["msg"] == "still here"
+
+
+async def test_a_changed_password_ends_sessions_in_other_processes(
+    open_house: OpenHouse, later: LateClock
+) -> None:
+    here, there = await open_house(), await open_house()
+    alice = await here.sign_in("alice")
+    other = await log_in(there, "alice")
+    assert await signed_in_as(other) == "alice"
+    await alice.post("/account/password", PASSWORD_CHANGE)
+    later.ahead = 5
+    assert await signed_in_as(other) is None
+
+
+async def test_a_log_in_under_way_with_the_old_password_comes_to_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, thief = await house.sign_in("alice"), await house.visitor()
+    create = house.app[SESSIONS].create
+
+    async def too_late(*whose: str) -> Identity:
+        monkeypatch.undo()
+        assert (await alice.post("/account/password", PASSWORD_CHANGE)).status == 303
+        return await create(*whose)
+
+    monkeypatch.setattr(house.app[SESSIONS], "create", too_late)
+    assert (await thief.log_in("alice")).status == 401
+    assert await signed_in_as(thief) is None
+    assert len(await stored_sessions(house)) == 1
+
+
+async def test_of_two_changes_of_the_password_at_once_only_the_first_counts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    thief = await log_in(house, "alice")
+    hash_password = house.app[HASHER].hash
+
+    async def too_late(password: str) -> str:
+        monkeypatch.undo()
+        assert (await alice.post("/account/password", PASSWORD_CHANGE)).status == 303
+        return await hash_password(password)
+
+    monkeypatch.setattr(house.app[HASHER], "hash", too_late)
+    theirs = {
+        **PASSWORD_CHANGE,
+        "password": "the password of a thief",
+        "password2": "the password of a thief",
+    }
+    assert (await thief.post("/account/password", theirs)).status == 401
+    assert await signed_in_as(alice) == "alice"
+    assert await signed_in_as(thief) is None
+    assert (await alice.log_in("alice", NEW_PASSWORD)).status == 303
+
+
+REFUSED_CHANGES: list[tuple[dict[str, str], int, str, str]] = [
+    ({"old": ""}, 400, "old", FILL),
+    ({"password": " "}, 400, "password", FILL),
+    ({"password2": ""}, 400, "password2", FILL),
+    ({"password2": "something else"}, 400, "password2", SAME),
+    ({"old": WRONG}, 401, "old", "Wrong password"),
+    ({"old": "\x00"}, 401, "old", "Wrong password"),
+    ({"old": '"><script>'}, 401, "old", "Wrong password"),
+    ({"password": "seven77", "password2": "seven77"}, 400, "password",
+     "Password must have at least 8 characters"),
+    ({"password": "PassWord", "password2": "PassWord"}, 400, "password", COMMON),
+    ({"password": "alice.b", "password2": "alice.b"}, 400, "password",
+     "Password must have at least 8 characters"),
+    ({"password": "Alice@example.com", "password2": "Alice@example.com"}, 400, "password", COMMON),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "status", "field", "error"), REFUSED_CHANGES)
+async def test_a_refused_change_says_why_beside_the_field(
+    house: House, changes: dict[str, str], status: int, field: str, error: str
+) -> None:
+    alice = await house.sign_in("alice")
+    other = await log_in(house, "alice")
+    response = await alice.post("/account/password", PASSWORD_CHANGE | changes)
+    page = await FormPage.read(response)
+    assert response.status == status
+    assert (page.error_field, page.error, page.marked) == (field, error, [field])
+    assert page.value(field) is None
+    answer = await alice.post("/account/password", PASSWORD_CHANGE | changes, headers=JSON)
+    assert (answer.status, await answer.json()) == (status, {"error": error})
+    assert await signed_in_as(other) == "alice"
+    assert (await other.log_in("alice")).status == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [("password", {**PASSWORD_CHANGE, "old": WRONG}), ("delete", {"confirm": WRONG})],
+)
+async def test_guesses_count_as_failed_log_ins(
+    house: House, path: str, form: dict[str, str]
+) -> None:
+    alice = await house.sign_in("alice")
+    guesses = [await alice.post(f"/account/{path}", form) for _ in range(7)]
+    assert sorted(guess.status for guess in guesses) == [401] * 5 + [429] * 2
+    assert int(guesses[-1].headers["Retry-After"]) > 200
+    assert (await FormPage.read(guesses[-1])).error == "Too many attempts, please wait"
+    assert (await (await house.visitor()).log_in("alice")).status == 429
+
+
+async def test_the_right_password_is_no_failed_attempt(house: House) -> None:
+    alice = await house.sign_in("alice")
+    again = {"old": PASSWORD, "password": PASSWORD, "password2": PASSWORD}
+    for _ in range(7):
+        assert (await alice.post("/account/password", again)).status == 303

@@ -1,0 +1,138 @@
+"""What moderators may do to other people's accounts."""
+
+import asyncio
+import html
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chat.journal import JOURNAL
+from database import DB
+from settings import USER_COLLECTION
+from tests.support.accounts import JSON, delete_account, log_in, signed_in_as
+from tests.support.clocks import LateClock
+from tests.support.house import House, OpenHouse
+from tests.support.pages import FormPage
+from tests.support.people import WRONG, Person
+from tests.support.sessions import held_by, present
+
+
+async def ban(moderator: Person, login: str, **options: Any) -> aiohttp.ClientResponse:
+    """Ban a login."""
+    return await moderator.post("/ban", {"login": login}, **options)
+
+
+@pytest.fixture
+async def guarded(open_house: OpenHouse) -> House:
+    """A chat with two moderators."""
+    return await open_house(MODERATORS=("alice", "Carol"))
+
+
+async def test_who_is_banned_is_out_and_stays_out(guarded: House) -> None:
+    alice, bob = await guarded.sign_in("alice"), await guarded.sign_in("Bob")
+    cookie, socket = held_by(bob), await bob.connect()
+    async with asyncio.timeout(2):
+        response = await ban(alice, "bob")
+        assert (response.status, response.headers["Location"]) == (303, "/")
+        assert await socket.close_code() == 4401
+    assert await signed_in_as(await present(guarded, cookie)) is None
+    page = await FormPage.read(refusal := await bob.log_in("bob"))
+    assert (refusal.status, page.error) == (403, "This account has been banned")
+    assert (await bob.log_in("bob", WRONG)).status == 401
+    assert (await bob.register("bob", email="new@example.com")).status == 409
+    assert (await bob.register("robert", email="Bob@example.com")).status == 409
+    assert await signed_in_as(bob) is None
+    assert (await ban(alice, "bob")).status == 303
+
+
+async def test_a_ban_reaches_other_processes(open_house: OpenHouse, later: LateClock) -> None:
+    here, there = await open_house(MODERATORS=("alice",)), await open_house()
+    alice, bob = await here.sign_in("alice"), await there.sign_in("bob")
+    assert await signed_in_as(bob) == "bob"
+    await ban(alice, "bob")
+    later.ahead = 5
+    assert await signed_in_as(bob) is None
+
+
+async def test_a_ban_can_be_taken_back_in_the_database(guarded: House) -> None:
+    alice, bob = await guarded.sign_in("alice"), await guarded.sign_in("bob")
+    await ban(alice, "bob")
+    users = guarded.app[DB][USER_COLLECTION]
+    await users.update_one({"login": "bob"}, {"$unset": {"banned": 1}})
+    assert (await bob.log_in("bob")).status == 303
+
+
+@pytest.mark.parametrize(
+    ("who", "login", "status", "error"),
+    [
+        ("bob", "dave", 403, "Only a moderator may ban"),
+        ("bob", "nobody", 403, "Only a moderator may ban"),
+        ("alice", "nobody", 404, "Nobody has this login"),
+        ("alice", "", 404, "Nobody has this login"),
+        ("alice", "dave@example.com", 404, "Nobody has this login"),
+        ("alice", '{"$gt": ""}', 404, "Nobody has this login"),
+        ("alice", "<script>", 404, "Nobody has this login"),
+        ("alice", "x" * 20_000, 404, "Nobody has this login"),
+        ("alice", "ALICE", 400, "You can't ban yourself"),
+        ("alice", "carol", 400, "A moderator can't be banned"),
+    ],
+)
+async def test_a_ban_that_may_not_be_is_refused(
+    guarded: House, who: str, login: str, status: int, error: str
+) -> None:
+    people = {name: await guarded.sign_in(name) for name in ("alice", "bob", "carol", "dave")}
+    response = await ban(people[who], login)
+    assert response.status == status
+    assert html.escape(error) in (await response.text()).replace("&#39;", "&#x27;")
+    answer = await ban(people[who], login, headers=JSON)
+    assert (answer.status, await answer.json()) == (status, {"error": error})
+    for name, person in people.items():
+        assert await signed_in_as(person) == name
+
+
+async def test_a_moderator_s_login_never_becomes_free(guarded: House) -> None:
+    alice = await guarded.sign_in("alice")
+    response = await delete_account(alice)
+    assert response.status == 403
+    assert (await FormPage.read(response)).error == "A moderator's account can't be deleted"
+    assert await signed_in_as(alice) == "alice"
+
+
+async def test_nobody_bans_anybody(guarded: House) -> None:
+    nobody = await guarded.visitor()
+    assert (await ban(nobody, "alice")).headers["Location"] == "/login"
+
+
+@pytest.mark.parametrize("way_out", ["ban", "delete", "sign out"])
+async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
+    guarded: House, way_out: str
+) -> None:
+    alice, bob = await guarded.sign_in("alice"), await guarded.sign_in("bob")
+    assert (await bob.get("/")).status == 200
+    other = await log_in(guarded, "bob")
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"msg="
+        begun.set()
+        await gone.wait()
+        yield b"late"
+
+    posting = asyncio.create_task(
+        bob.post("/", slowly(), headers={"Content-Type": "application/x-www-form-urlencoded"})
+    )
+    await begun.wait()
+    await (await alice.get("/")).read()  # so that the server has read who is posting
+    if way_out == "ban":
+        await ban(alice, "bob")
+    elif way_out == "delete":
+        await delete_account(other)
+    else:
+        await other.post("/account/signout", {})
+    gone.set()
+    response = await posting
+    assert response.status == 401
+    assert "You were signed out meanwhile" in await response.text()
+    assert guarded.app[JOURNAL].recent.last == 0

@@ -1,0 +1,221 @@
+"""Logging in and signing out, and what is said when that can't be."""
+
+import os
+
+import pytest
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+import database
+from auth import passwords
+from database import DB
+from settings import USER_COLLECTION
+from tests.support.accounts import (
+    FILL,
+    JSON,
+    REGISTRATION,
+    accounts,
+    signed_in_as,
+)
+from tests.support.house import House
+from tests.support.pages import FormPage
+from tests.support.people import PASSWORD, WRONG
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Alice", "alice", "ALICE", "Ａｌｉｃｅ", " Alice ", "Alice@example.com", "aLICE@EXAMPLE.COM"],
+)
+async def test_login_takes_login_or_email_in_any_case(house: House, name: str) -> None:
+    await house.sign_in("Alice")
+    alice = await house.visitor()
+    response = await alice.log_in(name)
+    assert response.status == 303
+    assert response.headers["Location"] == "/"
+    assert await signed_in_as(alice) == "Alice"
+
+
+async def test_login_refuses_the_password_of_somebody_else(house: House) -> None:
+    await house.sign_in("alice")
+    await (await house.visitor()).register("bob", password="the password of bob")
+    person = await house.visitor()
+    assert (await person.log_in("alice", "the password of bob")).status == 401
+    assert await signed_in_as(person) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_who_signs_out_is_nobody(house: House, method: str) -> None:
+    alice = await house.sign_in("alice")
+    response = await alice.client.request(method, "/signout", allow_redirects=False)
+    assert response.status == 303
+    assert response.headers["Location"] == "/login"
+    assert await signed_in_as(alice) is None
+
+
+async def test_nobody_can_sign_out_too(house: House) -> None:
+    response = await (await house.visitor()).post("/signout")
+    assert response.status == 303
+
+
+@pytest.mark.parametrize("path", ["/login", "/signin"])
+async def test_who_is_signed_in_is_sent_on_to_the_chat(house: House, path: str) -> None:
+    alice = await house.sign_in("alice")
+    response = await alice.get(path)
+    assert response.status == 303
+    assert response.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize(("path", "status"), [("/", 303), ("/?before=3", 303), ("/ws", 401)])
+async def test_who_is_not_signed_in_sees_nothing(house: House, path: str, status: int) -> None:
+    assert (await (await house.visitor()).get(path)).status == status
+
+
+async def test_a_script_that_is_not_signed_in_is_told_so(house: House) -> None:
+    response = await (await house.visitor()).get("/", headers=JSON)
+    assert response.status == 401
+    assert await response.json() == {"error": "Please log in first."}
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "field", "error"),
+    [
+        ({}, 400, "login", FILL),
+        ({"login": "", "password": PASSWORD}, 400, "login", FILL),
+        ({"login": "  ", "password": PASSWORD}, 400, "login", FILL),
+        ({"login": "alice"}, 400, "password", FILL),
+        ({"login": "alice", "password": ""}, 400, "password", FILL),
+        ({"login[$ne]": "", "password[$ne]": ""}, 400, "login", FILL),
+        (
+            {"login": "a" * 255, "password": PASSWORD},
+            400,
+            "login",
+            "That is too long for a login or an address",
+        ),
+        ({"login": "alice", "password": WRONG}, 401, "password", "Wrong login or password"),
+        ({"login": "alice", "password": PASSWORD + " "}, 401, "password", None),
+        ({"login": "alice", "password": "p" * 30_000}, 401, "password", None),
+        ({"login": "alice", "password": "\x00"}, 401, "password", None),
+        ({"login": "nobody", "password": PASSWORD}, 401, "password", None),
+        ({"login": "no\x00body", "password": PASSWORD}, 401, "password", None),
+        ({"login": "nobody@example.com", "password": PASSWORD}, 401, "password", None),
+        ({"login": "$ne", "password": PASSWORD}, 401, "password", None),
+        ({"login": '{"$gt": ""}', "password": PASSWORD}, 401, "password", None),
+        ({"login": '"><script>', "password": PASSWORD}, 401, "password", None),
+    ],
+)
+async def test_a_refused_login_keeps_what_was_typed_and_says_why(
+    house: House, form: dict[str, str], status: int, field: str, error: str | None
+) -> None:
+    await house.sign_in("alice")
+    error = error or "Wrong login or password"
+    visitor = await house.visitor()
+
+    response = await visitor.post("/login", form)
+    page = await FormPage.read(response)
+    assert response.status == status
+    assert (page.error_field, page.error, page.marked) == (field, error, [field])
+    if "\x00" not in form.get("login", ""):
+        assert page.value("login") == form.get("login", "")
+    assert page.value("password") is None
+
+    answer = await visitor.post("/login", form, headers=JSON)
+    assert answer.status == status
+    assert await answer.json() == {"error": error}
+    assert "Set-Cookie" not in response.headers
+
+
+async def test_a_password_never_comes_back_in_a_page(house: House) -> None:
+    visitor = await house.visitor()
+    for path in ("/login", "/signin"):
+        response = await visitor.post(
+            path, {**REGISTRATION, "login": "x", "password2": "Tr0ub4dor"}
+        )
+        page = await response.text()
+        assert PASSWORD not in page
+        assert "Tr0ub4dor" not in page
+
+
+@pytest.mark.parametrize("path", ["/login", "/signin"])
+async def test_too_many_passwords_at_once_are_put_off(
+    house: House, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(passwords, "MAX_WAITING", 0)
+    visitor = await house.visitor()
+    response = await visitor.post(path, REGISTRATION)
+    page = await FormPage.read(response)
+    assert response.status == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert page.error == "Too busy, please try again"
+    assert page.value("login") == "bob"
+    answer = await visitor.post(path, REGISTRATION, headers=JSON)
+    assert (answer.status, await answer.json()) == (503, {"error": "Too busy, please try again"})
+
+
+@pytest.mark.parametrize("path", ["/login", "/signin"])
+async def test_a_database_that_is_away_is_said_in_the_form(
+    house: House, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    visitor = await house.visitor()
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "CALL_TIMEOUT", 0)
+        response = await visitor.post(path, REGISTRATION)
+        answer = await visitor.post(path, REGISTRATION, headers=JSON)
+    page = await FormPage.read(response)
+    assert response.status == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert page.error == "The database is away, please try again"
+    assert page.value("login") == "bob"
+    assert answer.status == 503
+    assert await answer.json() == {"error": "The database is away, please try again"}
+
+
+async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> None:
+    await house.sign_in("alice")
+    weak = Argon2id(salt=os.urandom(16), length=32, iterations=1, lanes=1, memory_cost=64)
+    outdated = weak.derive_phc_encoded(PASSWORD.encode())
+    await house.app[DB][USER_COLLECTION].update_one({}, {"$set": {"password": outdated}})
+
+    alice = await house.visitor()
+    assert (await alice.log_in("alice", WRONG)).status == 401
+    assert (await accounts(house))[0]["password"] == outdated
+    assert (await alice.log_in("alice")).status == 303
+    [user] = await accounts(house)
+    assert user["password"].startswith(passwords.PARAMETERS)
+
+    assert (await alice.log_in("alice")).status == 303
+    assert (await accounts(house))[0]["password"] == user["password"]
+
+
+async def test_a_hash_of_today_stays(house: House) -> None:
+    alice = await house.sign_in("alice")
+    before = await accounts(house)
+    assert (await alice.log_in("alice")).status == 303
+    assert await accounts(house) == before
+
+
+async def test_an_account_without_a_password_lets_nobody_in(house: House) -> None:
+    await house.sign_in("alice")
+    await house.app[DB][USER_COLLECTION].update_one({}, {"$set": {"password": None}})
+    for password in (PASSWORD, "None", "null"):
+        assert (await (await house.visitor()).log_in("alice", password)).status == 401
+
+
+async def test_an_unknown_login_gets_the_answer_of_a_wrong_password(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.sign_in("alice")
+    checked: list[str] = []
+    verify = passwords._verify
+
+    def count(secret: bytes, phc: str) -> bool:
+        checked.append(phc.rpartition("$")[0].rpartition("$")[0])
+        return verify(secret, phc)
+
+    monkeypatch.setattr(passwords, "_verify", count)
+    visitor = await house.visitor()
+    known, unknown = await visitor.log_in("alice", WRONG), await visitor.log_in("carol", WRONG)
+    assert known.status == unknown.status == 401
+    assert (await known.text()).replace("alice", "carol") == await unknown.text()
+    assert known.headers.keys() == unknown.headers.keys()
+    # The same work for both: a quick "no" would tell which logins exist.
+    assert len(checked) == 2
+    assert checked[0] == checked[1]

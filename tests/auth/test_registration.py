@@ -1,0 +1,199 @@
+"""Creating an account, and what is said when that can't be."""
+
+import asyncio
+
+import pytest
+
+from tests.support.accounts import (
+    COMMON,
+    EXISTS,
+    FILL,
+    JSON,
+    REGISTRATION,
+    SAME,
+    accounts,
+    signed_in_as,
+)
+from tests.support.house import House
+from tests.support.pages import FormPage
+from tests.support.people import PASSWORD
+
+
+async def test_who_registers_is_signed_in(house: House) -> None:
+    alice = await house.visitor()
+    response = await alice.register("alice")
+    assert response.status == 303
+    assert response.headers["Location"] == "/"
+    assert await signed_in_as(alice) == "alice"
+
+
+async def test_password_is_stored_as_an_argon2id_hash_only(house: House) -> None:
+    await house.sign_in("alice")
+    [user] = await accounts(house)
+    assert user["password"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert PASSWORD not in str(user)
+    assert user["created"].tzinfo is not None
+
+
+BAD_LOGIN = "A login has 3 to 32 letters of one alphabet, digits, or _ . -"
+BAD_EMAIL = "That is no e-mail address."
+
+
+def both(password: str) -> dict[str, str]:
+    """Return the fields of a password typed twice."""
+    return {"password": password, "password2": password}
+
+
+REFUSED_REGISTRATIONS: list[tuple[dict[str, str | None], int, str, str]] = [
+    ({"login": None}, 400, "login", FILL),
+    ({"login": ""}, 400, "login", FILL),
+    ({"login": " \t"}, 400, "login", FILL),
+    ({"email": None}, 400, "email", FILL),
+    ({"password": None}, 400, "password", FILL),
+    ({"password2": None}, 400, "password2", FILL),
+    ({"password2": ""}, 400, "password2", FILL),
+    ({"password2": "something else"}, 400, "password2", SAME),
+    ({**both("seven77")}, 400, "password", "Password must have at least 8 characters"),
+    ({**both("1" * 257)}, 400, "password", "Password must have at most 256 characters"),
+    ({**both("password")}, 400, "password", COMMON),
+    ({**both("PassWord")}, 400, "password", COMMON),
+    ({**both("ｐａｓｓｗｏｒｄ")}, 400, "password", COMMON),
+    ({**both("abababab")}, 400, "password", COMMON),
+    ({**both("Bob@Example.com")}, 400, "password", COMMON),
+    ({"login": "robert.1", **both("Robert.1")}, 400, "password", COMMON),
+    ({"login": "ab"}, 400, "login", BAD_LOGIN),
+    ({"login": "a" * 33}, 400, "login", BAD_LOGIN),
+    ({"login": "a" * 20_000}, 400, "login", BAD_LOGIN),
+    ({"login": "alicе"}, 400, "login", BAD_LOGIN),  # its last letter is Cyrillic
+    ({"login": "Аlice"}, 400, "login", BAD_LOGIN),  # its first one is
+    ({"login": "αβγδ"}, 400, "login", BAD_LOGIN),
+    ({"login": "bob@example"}, 400, "login", BAD_LOGIN),
+    ({"login": "bob＠example"}, 400, "login", BAD_LOGIN),
+    ({"login": "bob smith"}, 400, "login", BAD_LOGIN),
+    ({"login": "bob\nsmith"}, 400, "login", BAD_LOGIN),
+    ({"login": "bob\x00"}, 400, "login", BAD_LOGIN),
+    ({"login": "bob\u202e"}, 400, "login", BAD_LOGIN),
+    ({"login": "bob\u200d"}, 400, "login", BAD_LOGIN),
+    ({"login": "x) hi (admin"}, 400, "login", BAD_LOGIN),
+    ({"login": "<b>bob</b>"}, 400, "login", BAD_LOGIN),
+    ({"login": '"onfocus="alert(1)'}, 400, "login", BAD_LOGIN),
+    ({"email": "bob"}, 400, "email", BAD_EMAIL),
+    ({"email": "@"}, 400, "email", BAD_EMAIL),
+    ({"email": "bob@a@b"}, 400, "email", BAD_EMAIL),
+    ({"email": "b ob@example.com"}, 400, "email", BAD_EMAIL),
+    ({"email": "bob\x00@example.com"}, 400, "email", BAD_EMAIL),
+    ({"email": "bob\u202e@example.com"}, 400, "email", BAD_EMAIL),
+    ({"email": "b" * 243 + "@example.com"}, 400, "email", BAD_EMAIL),
+    ({"login": "alice"}, 409, "login", EXISTS),
+    ({"login": "ALICE"}, 409, "login", EXISTS),
+    ({"login": "ａｌｉｃｅ"}, 409, "login", EXISTS),
+    ({"email": "alice@example.com"}, 409, "login", EXISTS),
+    ({"email": "Alice@EXAMPLE.com"}, 409, "login", EXISTS),
+]
+
+
+@pytest.mark.parametrize(("changes", "status", "field", "error"), REFUSED_REGISTRATIONS)
+async def test_a_refused_registration_keeps_what_was_typed_and_says_why(
+    house: House, changes: dict[str, str | None], status: int, field: str, error: str
+) -> None:
+    await house.sign_in("alice")
+    form = {k: v for k, v in (REGISTRATION | changes).items() if v is not None}
+    visitor = await house.visitor()
+
+    response = await visitor.post("/signin", form)
+    page = await FormPage.read(response)
+    assert response.status == status
+    assert (page.error_field, page.error, page.marked) == (field, error, [field])
+    for name in ("login", "email"):
+        if "\x00" not in (typed := form.get(name, "")):  # HTML has none
+            assert page.value(name) == typed
+    assert page.value("password") is None
+    assert page.value("password2") is None
+
+    answer = await visitor.post("/signin", form, headers=JSON)
+    assert answer.status == status
+    assert await answer.json() == {"error": error}
+    assert "Set-Cookie" not in response.headers
+    assert len(await accounts(house)) == 1
+
+
+@pytest.mark.parametrize(
+    ("login", "stored"),
+    [
+        ("bob", "bob"),
+        ("B.o-b_1", "B.o-b_1"),
+        ("123", "123"),
+        ("x" * 32, "x" * 32),
+        ("Zoë", "Zoë"),
+        ("Zoe\u0308", "Zoë"),
+        ("Straße", "Straße"),
+        ("Žižek", "Žižek"),
+        ("ａｌｉｃｅ", "alice"),
+        ("  alice  ", "alice"),
+        ("Алиса", "Алиса"),
+        ("Ёж_1", "Ёж_1"),
+        ("Ґанок", "Ґанок"),
+        ("і" * 32, "і" * 32),
+    ],
+)
+async def test_logins_are_latin_or_cyrillic(house: House, login: str, stored: str) -> None:
+    person = await house.visitor()
+    assert (await person.register(login, email="a@b")).status == 303
+    assert await signed_in_as(person) == stored
+    assert (await (await house.visitor()).log_in(login)).status == 303
+
+
+@pytest.mark.parametrize(
+    ("login", "variant"),
+    [("zoë", "ZOE\u0308"), ("straße", "STRASSE"), ("алиса", "АЛИСА"), ("bob.1", "ｂｏｂ．１")],
+)
+async def test_variants_of_a_login_are_one_login(house: House, login: str, variant: str) -> None:
+    assert (await (await house.visitor()).register(login, email="a@b")).status == 303
+    assert (await (await house.visitor()).register(variant, email="c@d")).status == 409
+    assert (await (await house.visitor()).log_in(variant)).status == 303
+
+
+async def test_a_hundred_registrations_of_one_login_make_one_account(
+    house: House, quick_hashes: None
+) -> None:
+    variants = ["alice", "ALICE", "Alice", "ａｌｉｃｅ", "ＡＬＩＣＥ", "aLiCe", "ａlice", "alicＥ"]
+    visitor = await house.visitor()
+    responses = await asyncio.gather(
+        *(
+            visitor.register(variants[number % len(variants)], email=f"{number}@example.com")
+            for number in range(100)
+        )
+    )
+    assert sorted(response.status for response in responses) == [303] + 99 * [409]
+    [user] = await accounts(house)
+    assert user["login_key"] == "alice"
+
+
+async def test_many_registrations_of_one_address_make_one_account(
+    house: House, quick_hashes: None
+) -> None:
+    visitor = await house.visitor()
+    variants = ["me@example.com", "ME@example.com", "me@EXAMPLE.COM", "ｍe@example.com"]
+    responses = await asyncio.gather(
+        *(visitor.register(f"user{n}", email=variants[n % 4]) for n in range(40))
+    )
+    assert sorted(response.status for response in responses) == [303] + 39 * [409]
+    assert len(await accounts(house)) == 1
+
+
+@pytest.mark.parametrize(
+    ("password", "typed"),
+    [
+        ("café au lait", "cafe\u0301 au lait"),
+        (" spaces around ", " spaces around "),
+        ("tab\tnul\x00newline\n", "tab\tnul\x00newline\n"),
+        ("пароль из слов", "пароль из слов"),
+        ("🔑🗝️🔒🔓 keys", "🔑🗝️🔒🔓 keys"),
+        ("abc" + "d" * 253, "abc" + "d" * 253),
+    ],
+)
+async def test_a_password_may_be_of_any_characters(house: House, password: str, typed: str) -> None:
+    response = await (await house.visitor()).register("alice", password=password)
+    assert response.status == 303
+    assert (await (await house.visitor()).log_in("alice", typed)).status == 303
+    assert (await (await house.visitor()).log_in("alice", typed[:-1])).status == 401

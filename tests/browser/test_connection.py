@@ -1,0 +1,184 @@
+"""The connection in Chromium: kills, deploys, outages, TLS."""
+
+import asyncio
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from chat.client import Client
+from chat.hub import HUB
+from chat.journal import JOURNAL
+from chat.recent import LENGTH
+from settings import Settings
+from tests.support.browser import A_WHILE, CONNECTION_LOST, Visit, visiting
+from tests.support.people import PASSWORD
+from tests.support.processes import running_chat
+from tests.support.proxies import tls_front
+from tests.support.site import ChatSite, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_killed_server_costs_nobody_a_message(visit: Visit) -> None:
+    async with running_chat() as process:
+        alice, bob = await visit(process.url, "alice"), await visit(process.url, "bob")
+        for visitor in (alice, bob):
+            visitor.tolerates = CONNECTION_LOST
+            await visitor.page.evaluate("window.isTheSamePage = true")
+        await alice.say("before")
+        await expect(bob.texts).to_have_text(["before"])
+
+        await bob.say("in the moment of the kill")
+        await process.kill()
+        for visitor in (alice, bob):
+            await expect(visitor.notices("Connection broken")).to_have_count(1)
+        await alice.say("while it was away")
+        await process.start()
+
+        for visitor in (alice, bob):
+            await expect(visitor.notices("Connection to server started")).to_have_count(
+                2, timeout=A_WHILE
+            )
+        for visitor in (alice, bob):
+            await expect(visitor.texts).to_have_count(3)
+        await alice.say("after, by Alice")
+        await expect(bob.texts.last).to_have_text("after, by Alice")
+        await bob.say("after, by Bob")
+        for visitor in (alice, bob):
+            await expect(visitor.texts.last).to_have_text("after, by Bob")
+            said = await visitor.texts.all_inner_texts()
+            assert said[0] == "before"
+            assert set(said[1:3]) == {"in the moment of the kill", "while it was away"}
+            assert said[3:] == ["after, by Alice", "after, by Bob"]
+            assert await visitor.page.evaluate("window.isTheSamePage")
+        await expect(alice.notices("bob joined")).to_have_count(1)  # long before
+        await bob.page.reload()
+        assert await bob.texts.all_inner_texts() == await alice.texts.all_inner_texts()
+
+
+async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
+    async with running_chat() as process:
+        alice, bob = await visit(process.url, "alice"), await visit(process.url, "bob")
+        for visitor in (alice, bob):
+            visitor.tolerates = CONNECTION_LOST
+        await process.restart()
+        for visitor in (alice, bob):
+            await expect(visitor.notices("Clean connection end")).to_have_count(1)
+            await expect(visitor.notices("Connection to server started")).to_have_count(
+                2, timeout=A_WHILE
+            )
+        for visitor in (alice, bob):
+            await expect(visitor.page.locator("#people")).to_have_text(re.compile(r"^2\b"))
+        await alice.say("still here")
+        for visitor in (alice, bob):
+            await expect(visitor.texts).to_have_text(["still here"])
+        await expect(alice.notices("bob")).to_have_text([re.compile("bob joined")])
+        await expect(bob.notices("alice")).to_have_count(0)
+
+
+async def test_a_message_whose_answer_was_lost_is_shown_once(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    [client] = [m for m in chat.app[HUB].websockets if m.identity.login == "alice"]
+    write = Client.write
+
+    def write_to_others(self: Client, data: bytes) -> None:
+        if self is not client:  # nothing gets through to her
+            write(self, data)
+
+    monkeypatch.setattr(Client, "write", write_to_others)
+    await alice.say("is it stored?")
+    await expect(bob.texts).to_have_text(["is it stored?"])
+    alice.tolerates = CONNECTION_LOST
+    client.abort()
+    await expect(alice.notices("Connection to server started")).to_have_count(2)
+    await alice.say("it is")  # after the answer to the first, sent again
+    for visitor in (alice, bob):
+        await expect(visitor.texts).to_have_text(["is it stored?", "it is"])
+
+
+async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    alice.tolerates = CONNECTION_LOST
+    await alice.say("before")
+    await expect(bob.texts).to_have_text(["before"])
+    await alice.page.evaluate("window.isTheSamePage = true")
+
+    await alice.context.set_offline(True)
+    for client in list(chat.app[HUB].websockets):
+        if client.identity.login == "alice":
+            client.abort()  # being offline does not close a socket that is open
+    await expect(alice.notices("Connection broken")).to_have_count(1)
+    missed = [f"missed {number}" for number in range(LENGTH + 100)]
+    journal = chat.app[JOURNAL]
+    await asyncio.gather(*(journal.append("bob", "", text, None) for text in missed))
+    await alice.say("written offline")
+    await alice.field.fill("half a sentence")
+    await alice.context.set_offline(False)
+
+    await expect(alice.texts).to_have_text([*missed[-50:], "written offline"])
+    await expect(alice.field).to_have_value("half a sentence")
+    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await expect(alice.texts.last).to_be_in_viewport()
+    await bob.say("welcome back")
+    await expect(alice.texts.last).to_have_text("welcome back")
+    await expect(alice.texts).to_have_count(52)
+    await expect(alice.page.get_by_text("Times are in UTC")).to_have_count(0)
+    assert await alice.page.evaluate("window.isTheSamePage")
+
+
+async def test_what_was_missed_is_replayed_in_order(chat: ChatSite, visit: Visit) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    alice.tolerates = CONNECTION_LOST
+    await alice.context.set_offline(True)
+    for client in list(chat.app[HUB].websockets):
+        if client.identity.login == "alice":
+            client.abort()
+    await expect(alice.notices("Connection broken")).to_have_count(1)
+    missed = [f"missed {number}" for number in range(60)]
+    for text in missed:
+        await bob.post(text)
+    await alice.context.set_offline(False)
+    await expect(alice.texts).to_have_text(missed)
+
+
+async def test_over_tls_one_logs_in_talks_and_signs_out(
+    settings: Settings, browser: Browser, tmp_path: Path
+) -> None:
+    async with (
+        serving(replace(settings, SECURE_COOKIES=True)) as chat,
+        tls_front(chat.port, tmp_path) as url,
+        visiting(browser) as visit,
+    ):
+        alice = await visit(url, "alice", ignore_https_errors=True)
+        bob = await visit(url, ignore_https_errors=True)
+        await bob.sign_up("bob")
+        await bob.context.clear_cookies()
+        await bob.open()
+        await bob.fill(login="bob", password=PASSWORD)
+        await bob.submit()
+        await expect(bob.page).to_have_title("Main Chat page")
+        [cookie] = await bob.context.cookies()
+        assert cookie["name"] == "__Host-session"
+        assert cookie["secure"]
+        # Enter sends once the script is there, which over TLS takes its time.
+        await expect(bob.notices("Connection to server started")).to_have_count(1)
+        await bob.say("hello over TLS")
+        await alice.say("hello Bob")
+        for visitor in (alice, bob):
+            await expect(visitor.messages).to_have_count(2)
+
+        other_tab = await bob.tab()
+        await expect(other_tab.notices("Connection to server started")).to_have_count(1)
+        await bob.page.get_by_role("button", name="Sign out").click()
+        for tab in (bob, other_tab):
+            await expect(tab.page).to_have_url(f"{url}/login")
+        assert await bob.context.cookies() == []
+        await bob.open()
+        await expect(bob.page).to_have_url(f"{url}/login")

@@ -1,0 +1,174 @@
+"""Accounts in Chromium: creating one, logging in, signing out."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests.support.browser import REFUSED, Visit
+from tests.support.people import PASSWORD
+from tests.support.site import ChatSite
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_registering_through_the_page_leads_into_the_chat(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url)
+    await expect(alice.page).to_have_url(f"{alice.url}/login")
+    await alice.page.get_by_role("link", name="Create account").click()
+    await alice.page.get_by_label("Login").fill("alice")
+    await alice.page.get_by_label("E-mail").fill("alice@example.com")
+    await alice.page.get_by_label(re.compile(r"Password \(")).fill(PASSWORD)
+    await alice.page.get_by_label("Password again").fill(PASSWORD)
+    await alice.page.get_by_role("button", name="Create account").click()
+    await expect(alice.page).to_have_title("Main Chat page")
+    await expect(alice.page).to_have_url(f"{alice.url}/")
+    await expect(alice.page.locator(".bar")).to_contain_text("alice")
+    [cookie] = await alice.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Lax"
+
+
+async def test_one_logs_in_with_the_login_or_the_address(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    for name in ("alice", "ALICE", "alice@example.com"):
+        await alice.context.clear_cookies()
+        await alice.open()
+        await alice.fill(login=name, password=PASSWORD)
+        await alice.page.keyboard.press("Enter")
+        await expect(alice.page).to_have_title("Main Chat page")
+        await expect(alice.page.locator(".bar")).to_contain_text("alice")
+        # Without the cookie its socket would be refused.
+        await expect(alice.notices("Connection to server started")).to_have_count(1)
+
+
+async def test_who_is_signed_in_is_led_from_the_account_pages_to_the_chat(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    for path in ("/login", "/signin"):
+        await alice.open(path)
+        await expect(alice.page).to_have_url(f"{alice.url}/")
+        await expect(alice.page).to_have_title("Main Chat page")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_an_empty_form_is_complained_about(
+    chat: ChatSite, visit: Visit, scripts: bool
+) -> None:
+    alice = await visit(chat.url, java_script_enabled=scripts)
+    alice.tolerates = () if scripts else REFUSED  # with scripts the server is not even asked
+    for path in ("/login", "/signin"):
+        await alice.open(path)
+        # A browser's own check, which only scripts turn off, would keep an empty form back.
+        await alice.fill(login=" ", password=" ")
+        if path == "/signin":
+            await alice.fill(email="a@b", password2=" ")
+        await alice.submit()
+        await expect(alice.error).to_have_text("Please fill all fields")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_different_passwords_are_complained_about(
+    chat: ChatSite, visit: Visit, scripts: bool
+) -> None:
+    alice = await visit(chat.url, java_script_enabled=scripts)
+    alice.tolerates = () if scripts else REFUSED
+    await alice.open("/signin")
+    await alice.fill(login="alice", email="a@example.com", password=PASSWORD, password2="another")
+    await alice.submit()
+    await expect(alice.error).to_have_text("Passwords must be the same")
+    await expect(alice.page.locator("#login")).to_have_value("alice")
+
+
+async def test_a_login_that_is_taken_is_complained_about_beside_the_field(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await visit(chat.url, "alice")
+    other = await visit(chat.url)
+    other.tolerates = REFUSED
+    await other.open("/signin")
+    await other.fill(login="Alice", email="b@example.com", password=PASSWORD, password2=PASSWORD)
+    await other.submit()
+    await expect(other.error).to_have_text("User exists")
+    login = other.page.get_by_label("Login")
+    await expect(login).to_have_value("Alice")
+    await expect(login).to_be_focused()
+    await expect(login).to_have_attribute("aria-invalid", "true")
+    await expect(login).to_have_accessible_description("User exists")
+    await expect(other.page.get_by_label("E-mail")).to_have_value("b@example.com")
+    await expect(other.page.locator("#password")).to_have_value("")
+    # What the server refused can be put right in the same form.
+    await other.fill(login="bob", password=PASSWORD, password2=PASSWORD)
+    await other.submit()
+    await expect(other.page).to_have_title("Main Chat page")
+
+
+async def test_what_the_script_complains_about_is_not_put_beside_another_field(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await visit(chat.url, "alice")
+    other = await visit(chat.url)
+    other.tolerates = REFUSED
+    await other.open("/signin")
+    await other.fill(login="alice", email="b@example.com", password=PASSWORD, password2=PASSWORD)
+    await other.submit()
+    await expect(other.error).to_have_text("User exists")
+    await other.fill(login="bob", password=PASSWORD, password2="another")
+    await other.submit()
+    await expect(other.page.get_by_text("Passwords must be the same")).to_have_count(1)
+    login = other.page.get_by_label("Login")
+    await expect(login).not_to_have_accessible_description("Passwords must be the same")
+
+
+async def test_a_wrong_password_is_complained_about(chat: ChatSite, visit: Visit) -> None:
+    await visit(chat.url, "alice")
+    other = await visit(chat.url)
+    other.tolerates = REFUSED
+    await other.fill(login="alice", password="not her password")
+    await other.submit()
+    await expect(other.error).to_have_text("Wrong login or password")
+    await expect(other.page.locator("#login")).to_have_value("alice")
+    await expect(other.page.locator("#password")).to_have_value("")
+
+
+async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice")
+    other_tab = await alice.tab()
+    elsewhere = await visit(chat.url)
+    await elsewhere.fill(login="alice", password=PASSWORD)
+    await elsewhere.submit()
+    for tab in (other_tab, elsewhere):
+        await expect(tab.notices("Connection to server started")).to_have_count(1)
+    cookies = await alice.context.cookies()
+
+    await alice.page.get_by_role("button", name="Sign out").click()
+    for tab in (alice, other_tab):
+        await expect(tab.page).to_have_url(f"{tab.url}/login")
+    assert await alice.context.cookies() == []
+
+    await alice.context.add_cookies(
+        [
+            {"name": c["name"], "value": c["value"], "domain": c["domain"], "path": "/"}
+            for c in cookies
+        ]
+    )
+    await alice.open()  # the old cookie is worth nothing
+    await expect(alice.page).to_have_url(f"{alice.url}/login")
+    await elsewhere.say("another session goes on")
+    await expect(elsewhere.texts).to_have_text(["another session goes on"])
+
+
+async def test_going_back_after_signing_out_shows_no_chat(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.say("between us")
+    await expect(alice.texts).to_have_text(["between us"])
+    await alice.page.get_by_role("button", name="Sign out").click()
+    await expect(alice.page).to_have_url(f"{alice.url}/login")
+    await alice.page.go_back()
+    await expect(alice.page).to_have_title("Log in · Chat")
+    await expect(alice.page.get_by_text("between us")).to_have_count(0)

@@ -1,0 +1,178 @@
+"""Talking in Chromium."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from database import DB
+from settings import MESSAGE_COLLECTION, Settings
+from tests.support.browser import A_WHILE, Visit, visiting
+from tests.support.site import ChatSite, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_two_people_talk(chat: ChatSite, visit: Visit) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    for speaker, text in [(alice, "hello Bob"), (bob, "hello Alice"), (alice, "how are you?")]:
+        await speaker.say(text)
+        for reader in (alice, bob):
+            await expect(reader.texts.last).to_have_text(text)
+    for reader in (alice, bob):
+        await expect(reader.messages).to_have_text(
+            [
+                re.compile(rf"^\s*\[\d\d:\d\d:\d\d\]\s+{line}\s*(Change\s*)?$")
+                for line in (
+                    r"\(alice\)\s+hello Bob",
+                    r"\(bob\)\s+hello Alice",
+                    r"\(alice\)\s+how are you\?",
+                )
+            ]
+        )
+
+
+async def test_what_was_said_in_a_hurry_keeps_its_order(chat: ChatSite, visit: Visit) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    said = [f"line {number}" for number in range(30)]
+    for text in said:
+        await alice.say(text)
+    for reader in (alice, bob):
+        await expect(reader.texts).to_have_text(said)
+
+
+async def test_the_talk_is_the_same_after_a_reload(chat: ChatSite, visit: Visit) -> None:
+    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+    await alice.say("one\n  two <b>three</b> & four")
+    await expect(bob.texts).to_have_count(1)
+    await bob.say("five")
+    await expect(alice.texts).to_have_count(2)
+    live = await alice.messages.all_inner_texts()
+    shape = await alice.messages.first.evaluate("element => element.outerHTML")
+    await alice.page.reload()
+    await expect(alice.messages).to_have_count(2)
+    assert await alice.messages.all_inner_texts() == live
+    assert await alice.messages.first.evaluate("element => element.outerHTML") == shape
+
+
+async def test_times_are_those_of_the_readers_zone_on_a_24_hour_clock(
+    chat: ChatSite, visit: Visit
+) -> None:
+    times = [datetime(2026, 11, 20, 14, 30, 5, tzinfo=UTC), datetime(2026, 11, 20, 15, tzinfo=UTC)]
+    in_tokyo = ["[23:30:05] (ghost) 1", "[00:00:00] (ghost) 2"]
+    alice = await visit(chat.url, "alice", timezone_id="Asia/Tokyo", locale="en-US")
+    for seq, time in enumerate(times, 1):
+        entry = {"seq": seq, "key": f":{seq}", "user": "ghost", "user_id": "", "msg": str(seq)}
+        await chat.app[DB][MESSAGE_COLLECTION].insert_one({**entry, "time": time})
+    await expect(alice.messages).to_have_text(in_tokyo)  # from the socket
+    await alice.page.reload()
+    await expect(alice.messages).to_have_text(in_tokyo)  # from the page
+    await expect(alice.page.get_by_text("Times are in UTC")).to_have_count(0)
+
+
+async def test_enter_sends_and_shift_enter_begins_a_line(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    await expect(alice.field).to_be_focused()
+    await alice.page.keyboard.type("one")
+    await alice.page.keyboard.press("Shift+Enter")
+    await alice.page.keyboard.type("two")
+    await expect(alice.field).to_have_value("one\ntwo")
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.texts).to_have_count(1)
+    assert await alice.texts.all_inner_texts() == ["one\ntwo"]
+
+
+async def test_the_field_is_cleared_and_keeps_the_focus(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    for send in (alice.field.press("Enter"), alice.submit()):
+        await alice.field.fill("hello")
+        await send
+        await expect(alice.field).to_have_value("")
+        await expect(alice.field).to_be_focused()
+    await expect(alice.texts).to_have_text(["hello", "hello"])
+
+
+async def test_an_empty_message_is_not_sent(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    for nothing in ("", "  ", "\n"):
+        await alice.say(nothing)
+    await alice.say("something")
+    await expect(alice.texts).to_have_text(["something"])
+    await expect(alice.error).to_have_text("")
+
+
+async def test_enter_that_ends_a_composition_does_not_send(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.field.fill("かな")
+    keydown = {"key": "Enter", "bubbles": True, "cancelable": True}
+    for sign in ({"isComposing": True}, {"keyCode": 229}):  # Safari knows but the second
+        await alice.field.dispatch_event("keydown", {**keydown, **sign})
+        await expect(alice.field).to_have_value("かな")
+    await alice.field.dispatch_event("keydown", keydown)  # the same without the sign does
+    await expect(alice.texts).to_have_text(["かな"])
+    await expect(alice.field).to_have_value("")
+
+
+async def test_who_talks_too_fast_is_told_and_everything_still_arrives(
+    settings: Settings, browser: Browser
+) -> None:
+    async with (
+        serving(replace(settings, MESSAGES_PER_SECOND=1)) as slow,
+        visiting(browser) as visit,
+    ):
+        alice = await visit(slow.url, "alice")
+        # Four may come at once; so many that a slow machine is too fast as well.
+        said = [f"line {number}" for number in range(8)]
+        for text in said:
+            await alice.say(text)
+        await expect(alice.error).to_have_text("Too fast, please wait a moment")
+        await expect(alice.texts).to_have_text(said, timeout=A_WHILE)
+        await expect(alice.error).to_have_text("")
+
+
+async def test_the_newest_is_scrolled_to_only_for_who_reads_at_the_end(
+    chat: ChatSite, visit: Visit
+) -> None:
+    bob = await visit(chat.url, "bob")
+    for number in range(40):
+        await bob.post(f"line {number}")
+    alice = await visit(chat.url, "alice", viewport={"width": 600, "height": 400})
+    await expect(alice.texts.last).to_be_in_viewport()  # the page begins at the end
+    await bob.say("to who reads along")
+    await expect(alice.texts.last).to_have_text("to who reads along")
+    await expect(alice.texts.last).to_be_in_viewport()
+
+    await alice.log.evaluate("log => log.scrollTop = 100")
+    await bob.say("to who reads back")
+    await expect(alice.texts.last).to_have_text("to who reads back")
+    assert await alice.log.evaluate("log => log.scrollTop") == 100
+    await expect(alice.texts.last).not_to_be_in_viewport()
+
+    await alice.say("my own")
+    await expect(alice.texts.last).to_have_text("my own")
+    await expect(alice.texts.last).to_be_in_viewport()
+
+
+async def test_who_reads_at_the_end_stays_there_while_the_field_grows(
+    chat: ChatSite, visit: Visit
+) -> None:
+    bob = await visit(chat.url, "bob")
+    for number in range(40):
+        await bob.post(f"line {number}")
+    alice = await visit(chat.url, "alice", viewport={"width": 600, "height": 500})
+    await alice.field.fill("a\nmessage\nof\nmany\nlines")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+    await bob.say("meanwhile")
+    await expect(alice.texts.last).to_have_text("meanwhile")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+
+
+async def test_the_log_says_that_it_is_empty_only_while_it_is(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    empty = alice.page.get_by_text("Nobody has said anything yet")
+    await expect(empty).to_be_visible()
+    await alice.say("hello")
+    await expect(alice.texts).to_have_text(["hello"])
+    await expect(empty).to_be_hidden()

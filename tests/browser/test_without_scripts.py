@@ -1,0 +1,164 @@
+"""The pages in Chromium without scripts."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from chat.entry import Change, Entry
+from chat.models import Message
+from tests.support.browser import REFUSED, Visit
+from tests.support.people import PASSWORD
+from tests.support.site import ChatSite
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_without_scripts_older_messages_are_a_link_away(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    said = [f"line {number}" for number in range(1, 121)]
+    for text in said:
+        await alice.post(text)
+    await alice.open()
+    await expect(alice.texts).to_have_text(said[-50:])
+    await alice.page.get_by_role("link", name="Older messages").click()
+    await expect(alice.texts).to_have_text(said[20:70])
+    await alice.page.get_by_role("link", name="Older messages").click()
+    await expect(alice.texts).to_have_text(said[:20])
+    await expect(alice.page.get_by_role("link", name="Older messages")).to_have_count(0)
+    await alice.page.get_by_role("link", name="Back to the newest messages").click()
+    await expect(alice.texts).to_have_text(said[-50:])
+
+
+async def test_everything_works_without_scripts(chat: ChatSite, visit: Visit) -> None:
+    bob = await visit(chat.url, "bob")
+    for number in range(60):
+        await bob.post(f"line {number}")
+    alice = await visit(chat.url, java_script_enabled=False)
+    await alice.page.get_by_role("link", name="Create account").click()
+    await alice.fill(login="alice", email="a@example.com", password=PASSWORD, password2=PASSWORD)
+    await alice.submit()
+    await expect(alice.page).to_have_title("Main Chat page")
+    await expect(alice.texts).to_have_count(50)
+    await expect(alice.texts.last).to_have_text("line 59")
+    await expect(alice.page.get_by_text("Times are in UTC")).to_have_count(1)
+
+    await alice.field.fill("two\nlines, <b>without</b> scripts")
+    await alice.submit()
+    await expect(alice.page).to_have_url(f"{alice.url}/")
+    await expect(alice.texts.last).to_have_text("two lines, <b>without</b> scripts")
+    await expect(alice.field).to_have_value("")
+    await expect(bob.texts.last).to_have_text("two lines, <b>without</b> scripts")
+    assert await bob.texts.last.inner_text() == "two\nlines, <b>without</b> scripts"
+
+    await alice.page.get_by_role("link", name="Older messages").click()
+    await expect(alice.texts.first).to_have_text("line 0")
+    await alice.page.get_by_role("link", name="Back to the newest messages").click()
+    await alice.page.get_by_role("link", name="Refresh every 10 seconds").click()
+    await expect(alice.page).to_have_url(f"{alice.url}/?refresh=10")
+    await expect(alice.page.locator("meta[http-equiv=refresh]")).to_have_attribute("content", "10")
+    await alice.page.get_by_role("link", name="Stop refreshing").click()
+    await expect(alice.page.locator("meta[http-equiv=refresh]")).to_have_count(0)
+
+    await alice.page.get_by_role("button", name="Sign out").click()
+    await expect(alice.page).to_have_url(f"{alice.url}/login")
+    await alice.fill(login="alice", password=PASSWORD)
+    await alice.submit()
+    await expect(alice.page).to_have_title("Main Chat page")
+
+
+async def test_the_refreshing_page_shows_what_is_new(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.views.REFRESH_PAUSES", ("1",))
+    bob, alice = (
+        await visit(chat.url, "bob"),
+        await visit(chat.url, "alice", java_script_enabled=False),
+    )
+    await alice.open("/?refresh=1")
+    await bob.say("news")
+    await expect(alice.texts).to_have_text(["news"])
+
+
+async def test_a_double_click_without_scripts_posts_once(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts: asyncio.Queue[None] = asyncio.Queue()
+    both_are_there = asyncio.Event()
+    save = Message.save
+
+    async def save_slowly(*args: Any) -> Entry | Change:
+        posts.put_nowait(None)
+        await both_are_there.wait()
+        return await save(*args)
+
+    monkeypatch.setattr(Message, "save", save_slowly)
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    await alice.field.fill("once")
+    button = await alice.page.locator("#submit").bounding_box()
+    assert button is not None
+    for _ in range(2):
+        await alice.page.mouse.click(button["x"] + 5, button["y"] + 5)
+        await asyncio.wait_for(posts.get(), PATIENCE)
+    both_are_there.set()
+    await expect(alice.texts).to_have_text(["once"])
+    await alice.post("the end")
+    await alice.open()
+    await expect(alice.texts).to_have_text(["once", "the end"])
+
+
+async def test_a_refused_message_without_scripts_is_kept_in_the_field(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    alice.tolerates = REFUSED
+    await alice.field.fill("x" * 2001)
+    await alice.submit()
+    await expect(alice.error).to_have_text("A message has at most 2000 characters")
+    await expect(alice.field).to_have_value("x" * 2001)
+
+
+async def test_what_was_said_long_ago_is_found_without_scripts(
+    chat: ChatSite, visit: Visit
+) -> None:
+    bob = await visit(chat.url, "bob", java_script_enabled=False)
+    for number in range(1, 121):
+        await bob.post(f"line {number}" if number != 40 else "the <b>needle</b>")
+    await bob.open()
+    await bob.page.get_by_role("link", name="Search").click()
+    await expect(bob.page.get_by_label("Words in messages")).to_be_focused()
+    await bob.page.keyboard.type("Needle")
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.page.locator("mark")).to_have_text(["needle"])
+    await bob.page.get_by_role("link", name="bob").click()
+    await expect(bob.page).to_have_url(f"{bob.url}/?around=40#m40")
+    await expect(bob.page.locator(":target .message__text")).to_have_text("the <b>needle</b>")
+    await expect(bob.page.locator(":target")).to_be_in_viewport()
+    await bob.page.get_by_role("link", name="Newer messages").click()
+    await expect(bob.texts.first).to_have_text("line 65")
+    await expect(bob.texts.last).to_have_text("line 114")
+    await bob.page.get_by_role("link", name="Newer messages").click()
+    await expect(bob.texts.last).to_have_text("line 120")
+    await expect(bob.page.get_by_role("link", name="Newer messages")).to_have_count(0)
+
+
+async def test_a_message_is_edited_and_deleted_without_scripts(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    await alice.post("helo")
+    await alice.open()
+    await alice.page.get_by_role("link", name="Change").click()
+    await expect(alice.page.get_by_label("Text")).to_have_value("helo")
+    await alice.page.get_by_label("Text").fill("hello")
+    await alice.page.get_by_role("button", name="Save").click()
+    await expect(alice.page).to_have_url(f"{alice.url}/")
+    await expect(alice.texts).to_have_text(["hello"])
+    await expect(alice.log.locator(".message__state")).to_have_text("edited")
+    await alice.page.get_by_role("link", name="Change").click()
+    await alice.page.get_by_role("button", name="Delete").click()
+    await expect(alice.texts).to_have_text([""])
+    await expect(alice.log.locator(".message__state")).to_have_text("deleted")
+    await expect(alice.page.get_by_role("link", name="Change")).to_have_count(0)

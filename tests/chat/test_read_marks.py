@@ -1,0 +1,75 @@
+"""How far somebody has read."""
+
+import pytest
+
+from chat.read_marks import READ_MARKS
+from database import DB, DatabaseUnavailable
+from settings import USER_COLLECTION
+from tests.support.house import House, OpenHouse
+from tests.support.people import Person
+
+
+async def read_mark(person: Person) -> int:
+    """Return up to where the page believes its reader to have read, without moving the mark."""
+    page = await (await person.get("/", headers={"Sec-Fetch-Dest": "empty"})).text()
+    return int(page.partition('data-read="')[2].partition('"')[0])
+
+
+async def test_the_read_mark_is_the_users_and_never_moves_back(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    for number in range(5):
+        await hers.said(f"message {number}")
+    assert await read_mark(bob) == 0
+    await his.send(type="read", seq=3)
+    await his.send(type="read", seq=2)
+    await his.send(type="typing")
+    await hers.next("typing")
+    other_device = await house.visitor()
+    await other_device.log_in("bob")
+    assert [await read_mark(bob), await read_mark(other_device), await read_mark(alice)] == [
+        3,
+        3,
+        0,
+    ]
+    await bob.get("/?before=2")  # history is no reading of the newest
+    assert await read_mark(bob) == 3
+    await bob.get("/")
+    assert await read_mark(bob) == 5
+    await his.send(type="read", seq=999)  # beyond the log
+    await his.send(type="typing")
+    assert await read_mark(bob) == 5
+
+
+async def test_read_marks_outlive_the_process(open_house: OpenHouse) -> None:
+    house = await open_house()
+    bob = await house.sign_in("bob")
+    socket = await bob.connect()
+    await socket.said("hello")
+    await bob.get("/")
+    await house.app[READ_MARKS].store()
+    later = await open_house()
+    again = await later.visitor()
+    await again.log_in("bob")
+    assert await read_mark(again) == 1
+    user = await house.app[DB][USER_COLLECTION].find_one({"login": "bob"})
+    assert user is not None
+    assert user["created"].tzinfo  # which an update must not spoil
+
+
+async def test_marks_wait_while_the_database_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = await house.sign_in("bob")
+    socket = await bob.connect()
+    await socket.said("hello")
+    await bob.get("/")
+    marks = house.app[READ_MARKS]
+    monkeypatch.setattr("database.CALL_TIMEOUT", 0)
+    with pytest.raises(DatabaseUnavailable):
+        await marks.store()
+    monkeypatch.undo()
+    await marks.store()
+    user = await house.app[DB][USER_COLLECTION].find_one({"login": "bob"})
+    assert user is not None
+    assert user["read"] == 1
