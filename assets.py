@@ -1,4 +1,4 @@
-"""The static files: read once, and sent compressed to whoever takes that, or not at all."""
+"""The static files: read once, kept in memory, and sent compressed if the client accepts it."""
 
 import gzip
 import hashlib
@@ -13,11 +13,11 @@ from settings import ROOT, SETTINGS
 
 FOLDER = ROOT / "static"
 ETAG_ANY = "*"
-TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # unless it says zero
+TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # q=0 means: not gzip
 
 
 class Asset(NamedTuple):
-    """A file, in both forms."""
+    """A static file, plain and compressed."""
 
     body: bytes
     compressed: bytes
@@ -29,12 +29,12 @@ ASSETS = web.AppKey("assets", dict[str, Asset])
 
 
 def read_assets() -> dict[str, Asset]:
-    """Return every file of the folder by its path in it."""
+    """Return the files of the folder, by their path in it."""
     return {name: _read(path) for name, path in _paths().items()}
 
 
 async def asset(request: web.Request) -> web.Response:
-    """Send a file, unless the client has it. Raises HTTPNotFound."""
+    """Send a file, or 304 if the client has it. Raises HTTPNotFound."""
     name = request.match_info["filename"]
     found = request.app[ASSETS].get(name)
     if request.app[SETTINGS].DEBUG:  # it may be new, or have changed
@@ -43,7 +43,9 @@ async def asset(request: web.Request) -> web.Response:
     if found is None:
         raise web.HTTPNotFound
     headers = {"ETag": f'"{found.etag}"', "Vary": "Accept-Encoding"}
-    known = {tag.value for tag in request.if_none_match or ()}  # weak ones, too: a proxy's
+    known = {
+        tag.value for tag in request.if_none_match or ()
+    }  # weak ones too: a proxy may send them
     if known & {found.etag, ETAG_ANY}:
         return web.Response(status=304, headers=headers)
     body = found.body
@@ -61,5 +63,5 @@ def _paths() -> dict[str, Path]:
 def _read(path: Path) -> Asset:
     body = path.read_bytes()
     content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    # Without its own time in it, gzip gives the same bytes each time.
+    # Without the time in it, the compressed file is always the same.
     return Asset(body, gzip.compress(body, mtime=0), content_type, hashlib.sha1(body).hexdigest())

@@ -1,4 +1,4 @@
-"""Work that goes on beside everything else."""
+"""Background tasks with one owner, which cancels them and waits for their end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine

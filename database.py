@@ -1,7 +1,7 @@
-"""MongoDB through Motor: the client, the indexes, and whether the database is there.
+"""MongoDB through Motor: the client, the deadlines, the indexes, and the health check.
 
-The only file that imports Motor, which is past its end of life: its successor, PyMongo's
-asynchronous client, will take its place here.
+This is the only file that imports Motor, because Motor has reached its end of life: PyMongo's
+asynchronous client can replace it here.
 """
 
 import asyncio
@@ -33,34 +33,34 @@ Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
 
 CLIENT: web.AppKey[Client] = web.AppKey("client", AsyncIOMotorClient)
-DB: web.AppKey[Database] = web.AppKey("db", AsyncIOMotorDatabase)
-READY = web.AppKey("ready", asyncio.Event)
+DATABASE: web.AppKey[Database] = web.AppKey("database", AsyncIOMotorDatabase)
+DB: web.RequestKey[Database] = web.RequestKey("db", AsyncIOMotorDatabase)  # for views: db_handler
+READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
 
-ACKNOWLEDGED = {"w": "majority"}  # so that no failover takes back what was shown
-CALL_TIMEOUT = 4  # seconds; a visitor hears "unavailable" within five
+ACKNOWLEDGED = {"w": "majority"}  # so that a failover can't undo what people have seen
+CALL_TIMEOUT = 4  # seconds; a visitor is promised an answer within five
 SELECT_TIMEOUT = 2  # seconds to connect, or to find a server
-UPKEEP_TIMEOUT = 60  # seconds for what is done at the start, over all that is stored
+UPKEEP_TIMEOUT = 60  # seconds for a call at the start that goes over all that is stored
 CLOSE_TIMEOUT = 0.5  # seconds
 RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 
 
 class Conflict(Exception):
-    """A document was refused, for a value that has to be unique; those before it are stored."""
+    """A document was refused because a unique value exists; those before it are stored."""
 
 
 class DatabaseUnavailable(Exception):
-    """The database is away, too slow, or not ready: what was asked may or may not be done."""
+    """The database is away, too slow or not ready. Nobody knows whether it did what was asked."""
 
 
 @asynccontextmanager
 async def deadline() -> AsyncIterator[None]:
-    """Give a database call four seconds, and one exception for whatever else goes wrong.
+    """Give a database call four seconds, and raise DatabaseUnavailable for whatever goes wrong.
 
-    Raises DatabaseUnavailable; lets DuplicateKeyError through, which tells that the database
-    is there and has judged.
+    Lets DuplicateKeyError through: then the database is there, and has decided.
     """
     try:
-        # Motor's own timeouts count from when one of its threads is free: far too late.
+        # Motor's own timeouts only start when one of its threads is free, which is far too late.
         async with asyncio.timeout(CALL_TIMEOUT):
             yield
     except DuplicateKeyError:
@@ -70,10 +70,10 @@ async def deadline() -> AsyncIterator[None]:
 
 
 async def insert_in_order(collection: Collection, documents: list[Document]) -> None:
-    """Insert documents, up to the first that is refused. Raises Conflict.
+    """Insert documents in order, up to the first that is refused. Raises Conflict.
 
-    Sends what insert_many(ordered=True) would send, at half its cost: that guards against
-    batches too large for one command, and ours are not.
+    Sends the same command as insert_many(ordered=True) at half its cost, which comes from splitting
+    batches that are too large for one command. Ours are not.
     """
     reply = await collection.database.command(
         "insert", collection.name, documents=documents, ordered=True, writeConcern=ACKNOWLEDGED
@@ -86,7 +86,7 @@ async def insert_in_order(collection: Collection, documents: list[Document]) -> 
 
 @asynccontextmanager
 async def upkeep() -> AsyncIterator[None]:
-    """Give a call longer that goes over all that is stored. Raises DatabaseUnavailable."""
+    """Give a call that goes over all that is stored a minute. Raises DatabaseUnavailable."""
     try:
         with pymongo.timeout(UPKEEP_TIMEOUT):
             yield
@@ -95,7 +95,7 @@ async def upkeep() -> AsyncIterator[None]:
 
 
 def connect(uri: str) -> Client:
-    """Return a client, which connects when it is first used. Raises StartError."""
+    """Return a client; it connects when it is first used. Raises StartError."""
     try:
         return AsyncIOMotorClient(
             uri,
@@ -103,13 +103,13 @@ def connect(uri: str) -> Client:
             tz_aware=True,
             connectTimeoutMS=SELECT_TIMEOUT * 1000,
             serverSelectionTimeoutMS=SELECT_TIMEOUT * 1000,
-            # Frees the thread. timeoutMS would too, but it costs a third of a call's time.
+            # Ends the call in its thread, too. So does timeoutMS, but calls take a third longer.
             socketTimeoutMS=CALL_TIMEOUT * 1000,
             w=ACKNOWLEDGED["w"],
             readConcernLevel="majority",
         )
     except (PyMongoError, ValueError) as error:
-        # Not the error's own text: it may quote the address, and the password in it.
+        # Without the error's own text, which may quote the password in the address.
         raise StartError(
             f"MONGO_HOST is not a MongoDB address ({type(error).__name__}): check it against "
             "https://www.mongodb.com/docs/manual/reference/connection-string/."
@@ -117,10 +117,10 @@ def connect(uri: str) -> Client:
 
 
 async def database_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Keep the client while the application runs."""
+    """Open the client, and close it when the application ends."""
     settings = app[SETTINGS]
     app[CLIENT] = client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
-    app[DB] = (
+    app[DATABASE] = (
         client[settings.MONGO_DB_NAME]
         if settings.MONGO_DB_NAME
         else client.get_default_database("chat")
@@ -128,13 +128,13 @@ async def database_ctx(app: web.Application) -> AsyncIterator[None]:
     app[READY] = asyncio.Event()
     yield
     with suppress(TimeoutError):
-        # It says goodbye to the server, and without a thread all else would wait for the answer.
+        # In a thread, because it waits until the server has answered.
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await asyncio.to_thread(client.close)
 
 
 async def create_indexes(db: Database) -> None:
-    """Make what every query relies on. Raises DatabaseUnavailable."""
+    """Create the indexes that the queries rely on. Raises DatabaseUnavailable."""
     for collection, field, options in (
         (MESSAGE_COLLECTION, "seq", {"unique": True}),
         (MESSAGE_COLLECTION, "key", {"unique": True}),
@@ -152,18 +152,18 @@ async def create_indexes(db: Database) -> None:
 
 async def _create_text_index(collection: Collection, field: str) -> None:
     try:
-        # Of no language: each word counts, "the" too, and only as it is written.
+        # Without a language: no stop words such as "the", and no stemming.
         await collection.create_index([(field, pymongo.TEXT)], default_language="none")
     except OperationFailure as error:
-        # nx-27017 0.8.1 does not see that it has the index, and would fill it a second time.
+        # NX-27017 0.8.1 does not notice that it has the index, and tries to fill it again.
         if "constraint failed" not in str(error):
             raise
 
 
 async def is_reachable(app: web.Application) -> bool:
-    """Tell whether the database answers and its collections are prepared."""
+    """Return whether the database answers and has its indexes."""
     with suppress(DatabaseUnavailable):
         async with deadline():
-            await app[DB].command("ping")
+            await app[DATABASE].command("ping")
             return app[READY].is_set()
     return False

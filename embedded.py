@@ -1,7 +1,7 @@
-"""The database for a chat that is given none: MongoDB's protocol over SQLite, in a child process.
+"""The embedded database: a child process that speaks MongoDB's protocol and stores in SQLite.
 
-The child (embedded_server.py) serves NX-27017 on a Unix socket, so nothing is on the network and
-the chat talks to it as it would to MongoDB.
+It runs when MONGO_HOST is not set. The child (embedded_server.py) serves NX-27017 on a Unix socket:
+nothing is on the network, and the chat talks to it as to MongoDB.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from settings import ROOT, SETTINGS, StartError, make_data_dir
 log = logging.getLogger(__name__)
 
 SOCKET_PATH_LIMIT = 107  # bytes, of Linux's sockaddr_un
-LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to notice
+LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to end
 START_TIMEOUT = 20  # seconds for the child to open its files
 STOP_TIMEOUT = 0.5  # seconds for it to close them
-RESTART_PAUSE = 0.5  # seconds, so that a child that cannot start does not spin
+RESTART_PAUSE = 0.5  # seconds before the child is started again
 
 
 def embedded_uri(data_dir: Path) -> str:
@@ -36,7 +36,7 @@ def embedded_uri(data_dir: Path) -> str:
 
 
 async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Keep the child running while the application runs, unless MONGO_HOST names a database."""
+    """Keep the child running while the application runs, unless MONGO_HOST is set."""
     settings = app[SETTINGS]
     if settings.MONGO_HOST:
         yield
@@ -53,10 +53,10 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 class Child:
-    """The process that serves the database of a folder."""
+    """The child process with the database of a folder."""
 
     def __init__(self, data_dir: Path, lock: int) -> None:
-        """Set up, but don't start; `lock` is the folder's, as an open file."""
+        """Set up; `lock` is the open, locked file that keeps other chats out of the folder."""
         self._data_dir = data_dir
         self._lock = lock
         self._process: asyncio.subprocess.Process
@@ -70,7 +70,7 @@ class Child:
             str(self._data_dir),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            pass_fds=[self._lock],  # the lock lasts until the child has ended too
+            pass_fds=[self._lock],  # so that the lock lasts until the child has ended, too
         )
         assert self._process.stdout is not None
         try:
@@ -84,7 +84,7 @@ class Child:
             raise StartError(f"The embedded database in {folder} does not start; see above.")
 
     async def keep_running(self) -> None:
-        """Start the process again, for ever, whenever it ends."""
+        """Start the process again whenever it ends, for ever."""
         while True:
             status = await self._process.wait()
             log.error("embedded database ended with status %s, starting it again", status)
@@ -100,12 +100,12 @@ class Child:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await self._process.wait()
         except TimeoutError:
-            await self._kill()  # it hangs, or somebody stopped it; SQLite survives SIGKILL
+            await self._kill()  # it hangs, or is stopped; SQLite survives SIGKILL
 
     async def _kill(self) -> None:
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
-                # Not by its kill(), which may collect the status that asyncio waits for.
+                # Not Process.kill(), which may take the exit status that asyncio waits for.
                 os.kill(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
@@ -115,7 +115,7 @@ def _socket_path(data_dir: Path) -> Path:
 
 
 async def _lock(data_dir: Path) -> int:
-    """Return an open file whose lock only one chat holds in a folder. Raises StartError."""
+    """Return an open, locked file: only one chat may use a folder. Raises StartError."""
     if len(os.fsencode(_socket_path(data_dir))) > SOCKET_PATH_LIMIT:
         raise StartError(f"DATA_DIR={data_dir} is too long for a Unix socket: use a shorter path.")
     make_data_dir(data_dir)

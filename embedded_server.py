@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when 
 def main(socket_path: str, data_dir: str) -> None:
     """Serve the database until standard input ends; never outlive the chat."""
     _die_with_parent()
-    # Both signals reach the whole terminal; the chat needs its database to say goodbye.
+    # Ctrl-C reaches this process too, but the chat still needs it to store what waits.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.umask(0o077)
@@ -26,7 +26,7 @@ def main(socket_path: str, data_dir: str) -> None:
 
 
 async def _serve(socket_path: str, data_dir: str) -> None:
-    # Imported only now: it takes half a second, in which the chat may end.
+    # Imported here, because it takes half a second, and the chat may end meanwhile.
     from nx_27017.handler import NeoSQLiteHandler
     from nx_27017.server import handle_client
 
@@ -34,23 +34,23 @@ async def _serve(socket_path: str, data_dir: str) -> None:
     server = await asyncio.start_unix_server(
         lambda reader, writer: handle_client(reader, writer, handler), socket_path
     )
-    with suppress(BrokenPipeError):  # the chat may have ended meanwhile
+    with suppress(BrokenPipeError):  # the chat may have ended
         print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
-    # Not a full clean-up: it would wait for connections that nobody will use again.
+    # Without a full clean-up, which would wait for connections that nobody uses any more.
     handler.close_all()
     os._exit(0)
 
 
 def _die_with_parent() -> None:
-    """Let Linux kill this process when the chat has ended, however that was.
+    """Make Linux kill this process when the chat ends, for whatever reason.
 
-    The end of standard input says it too, but not to a process that hangs or is stopped: it would
-    keep the folder's lock, and the next start would be refused.
+    The end of standard input also ends it, but not while it hangs or is stopped: then it would keep
+    the folder's lock, and the chat could not start again.
     """
     if sys.platform == "linux":
-        import ctypes  # which a Python that was built without libffi lacks
+        import ctypes  # missing if Python was built without libffi
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

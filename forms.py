@@ -1,6 +1,7 @@
-"""Reading a posted form, and answering it: with a redirect, or with what is wrong."""
+"""Pages with a form: how a posted form is read, and how errors are shown in it."""
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
@@ -9,6 +10,7 @@ import aiohttp_jinja2
 from aiohttp import web
 
 from auth.sessions import IDENTITY, SESSIONS
+from limits import Busy
 
 BODY_LIMIT = 32 * 1024  # bytes of a form; also of a WebSocket message
 READ_TIMEOUT = 10  # seconds for a body to arrive
@@ -16,16 +18,51 @@ MAX_FIELDS = 20
 
 
 class FormError(Exception):
-    """What was posted can't be taken; the text says so beside the field."""
+    """A form is refused: the page shows `text` beside the field, or above all fields."""
 
     def __init__(
         self, status: int, text: str, field: str | None = None, retry_after: float = 0
     ) -> None:
+        """Set up; `status` is the HTTP status, `retry_after` is in seconds, 0 if not known."""
         super().__init__(text)
         self.status = status
         self.text = text
         self.field = field
         self.headers = {"Retry-After": str(int(retry_after) + 1)} if retry_after else {}
+
+
+class FormPage(web.View):
+    """A page with a form: either the form is carried out, or the page shows it with an error."""
+
+    template: str
+
+    async def post(self) -> web.Response:
+        """Carry out the form and redirect, or answer with the form and what is wrong with it."""
+        form: dict[str, str] = {}
+        try:
+            form = await read_form(self.request)
+            route_name = await self.act(form)
+        except FormError as error:
+            return await self.refuse(form, error)
+        except Busy:
+            return await self.refuse(form, too_busy())
+        redirect(self.request, route_name)
+
+    @abstractmethod
+    async def act(self, form: dict[str, str]) -> str:
+        """Carry out the form and return the name of the route to redirect to.
+
+        Raises FormError, Busy, DatabaseUnavailable.
+        """
+
+    async def context(self) -> dict[str, Any]:
+        """Return what the template shows besides the form. Raises DatabaseUnavailable."""
+        return {}
+
+    async def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
+        """Return the page with the form as it was sent, and the error in it."""
+        context = {**await self.context(), "form": form}
+        return error_response(self.request, self.template, context, error)
 
 
 def too_busy(field: str | None = None) -> FormError:
@@ -41,7 +78,7 @@ def database_away(field: str | None = None) -> FormError:
 async def read_form(request: web.Request) -> dict[str, str]:
     """Return the fields of an urlencoded form. Raises FormError, HTTPUnauthorized.
 
-    Not `request.post()`: that decodes with any charset a client names, accepts files and
+    Not `request.post()`: it decodes with any charset that a client names, accepts files and
     repeated fields, and answers some malformed bodies with a 500.
     """
     try:
@@ -61,7 +98,7 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise FormError(413, "The form is too large") from None
     except web.RequestPayloadError:
         raise FormError(400, "The form can't be read") from None
-    # A form may take seconds to arrive, and who sends it may be banned or gone by then.
+    # A form may take seconds to arrive. Meanwhile its sender may have been banned or signed out.
     identity = request.get(IDENTITY)
     if identity and request.app[SESSIONS].has_ended(identity.session_id):
         raise web.HTTPUnauthorized(text="You were signed out meanwhile. Please log in.")
@@ -78,25 +115,25 @@ async def read_form(request: web.Request) -> dict[str, str]:
 
 
 def check_filled(form: Mapping[str, str], *fields: str) -> None:
-    """Check that nothing was left out. Raises FormError beside the first field that was."""
+    """Check that no field is missing or blank. Raises FormError beside the first one that is."""
     for field in fields:
         if not form.get(field, "").strip():
             raise FormError(400, "Please fill all fields", field)
 
 
 def check_repeated(form: Mapping[str, str]) -> None:
-    """Check that a new password was typed twice alike. Raises FormError."""
+    """Check that the new password was typed the same twice. Raises FormError."""
     if form["password"] != form["password2"]:
         raise FormError(400, "Passwords must be the same", "password2")
 
 
 def redirect(request: web.Request, route_name: str) -> NoReturn:
-    """Send the browser to a page with GET, whatever it came with."""
+    """Redirect to a page, with 303: the browser gets it with GET, whatever it sent before."""
     raise web.HTTPSeeOther(request.app.router[route_name].url_for())
 
 
 def wants_json(request: web.Request) -> bool:
-    """Tell whether a script is asking, that would rather read JSON than a page."""
+    """Return whether the client is a script that would rather read JSON than a page."""
     accept = request.headers.get("Accept", "")
     return "application/json" in accept and "text/html" not in accept
 
@@ -104,11 +141,13 @@ def wants_json(request: web.Request) -> bool:
 def error_response(
     request: web.Request, template: str, context: Mapping[str, Any], error: FormError
 ) -> web.Response:
-    """Answer with the form as it was typed and the error in it, or with the error as JSON."""
+    """Return the page with the error in it, or the error as JSON for a script."""
+    response: web.Response
     if wants_json(request):
-        return web.json_response({"error": error.text}, status=error.status, headers=error.headers)
-    response = aiohttp_jinja2.render_template(
-        template, request, {**context, "error": error}, status=error.status
-    )
+        response = web.json_response({"error": error.text}, status=error.status)
+    else:
+        response = aiohttp_jinja2.render_template(
+            template, request, {**context, "error": error}, status=error.status
+        )
     response.headers.update(error.headers)
     return response

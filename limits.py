@@ -1,4 +1,4 @@
-"""How often somebody may do something, and whom an address stands for."""
+"""Rate limits by key, and the client address that limits count by."""
 
 import time
 from collections import deque
@@ -8,17 +8,21 @@ from aiohttp import web
 
 from settings import SETTINGS
 
-ROUNDING = 1e-6  # seconds; more than what adding floats loses after years of uptime
-SWEEP_AT = 10_000  # keys; then those whose time is up are forgotten
+ROUNDING = 1e-6  # seconds; more than the error of adding floats after years of uptime
+SWEEP_AT = 10_000  # keys; with more of them the expired ones are removed
+
+
+class Busy(Exception):
+    """Too much work of this kind is waiting already."""
 
 
 class Limit:
-    """At most `count` uses in any `seconds`, for each key. A count of 0 turns the limit off."""
+    """Allows `count` uses in any `seconds`, for each key. A count of 0 turns the limit off."""
 
     def __init__(self, count: int, seconds: float) -> None:
         self._count = count
         self._seconds = seconds
-        self._uses: dict[str, deque[float]] = {}  # the times of each key's, the latest last
+        self._uses: dict[str, deque[float]] = {}  # by key: when, the latest last
         self._sweep_at = SWEEP_AT
 
     def take(self, key: str) -> float:
@@ -37,7 +41,7 @@ class Limit:
         return 0.0
 
     def give_back(self, key: str) -> None:
-        """Uncount one use that turned out well."""
+        """Uncount the latest use."""
         if uses := self._uses.get(key):
             uses.pop()
 
@@ -48,10 +52,10 @@ class Limit:
 
 
 class Pace:
-    """At most `per_second` on average, `burst` at once, for each key. A rate of 0 turns it off.
+    """Allows `per_second` uses on average and `burst` at once, for each key. A rate of 0: any.
 
-    The generic cell rate algorithm (ITU-T I.371): one number per key, the time at which
-    its bucket is empty again.
+    This is the generic cell rate algorithm (ITU-T I.371): a leaky bucket that needs one number per
+    key, the time at which the bucket is empty again.
     """
 
     def __init__(self, per_second: float, burst: int) -> None:
@@ -75,10 +79,10 @@ class Pace:
 
 
 def client_address(request: web.Request) -> str:
-    """Return whom to count: the client's address, behind proxies the one they vouch for.
+    """Return the client's IP address, or its network for IPv6.
 
-    With N trusted proxies that is the Nth entry from the right over all X-Forwarded-For
-    headers: what stands further left anybody can make up.
+    Behind N trusted proxies it is the Nth entry from the right over all X-Forwarded-For headers:
+    clients can make up everything further left.
     """
     proxies = request.app[SETTINGS].TRUSTED_PROXIES
     peer = request.remote or ""
@@ -90,7 +94,7 @@ def client_address(request: web.Request) -> str:
 
 
 def _network(text: str) -> str | None:
-    """Return an IPv4 address as it is, an IPv6 address as its /64: one customer owns it whole."""
+    """Return an IPv4 address, or the /64 of an IPv6 one, because a customer has all of a /64."""
     try:
         address = ip_address(text)
     except ValueError:

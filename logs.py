@@ -1,4 +1,4 @@
-"""What the log may hold: never a password, cookie, message or query, nor what a client made up."""
+"""Logging, without passwords, cookies, messages, queries or text that a client made up."""
 
 import logging
 
@@ -8,12 +8,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-# What a client did wrong; aiohttp logs it with a traceback and quotes what it could not read.
+# Mistakes of clients, which aiohttp logs with a traceback and with what the client sent.
 CLIENT_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 
 def set_up_logging(debug: bool) -> None:
-    """Log to standard error, from INFO on, in debug mode everything of the chat's own."""
+    """Log to standard error from INFO on, in debug mode the chat's own DEBUG lines too."""
     logging.basicConfig(level=logging.INFO, format=FORMAT)
     logging.getLogger("chat").setLevel(logging.DEBUG if debug else logging.INFO)
     for name in ("pymongo", "asyncio"):
@@ -21,13 +21,13 @@ def set_up_logging(debug: bool) -> None:
 
 
 def without_client_faults(record: logging.LogRecord) -> bool:
-    """Keep what is the server's fault only: a filter for aiohttp's own logger."""
+    """Filter the log of aiohttp: return whether a record is about a fault of the server."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, CLIENT_FAULTS)
 
 
 class AccessLogger(AbstractAccessLogger):
-    """Logs every request without its query, which may hold anything."""
+    """Logs every request without its query, which may contain anything."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Log one request; `time` is in seconds."""

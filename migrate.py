@@ -1,4 +1,4 @@
-"""What the 2016 tutorial left in a database becomes a log and accounts, once, at the start."""
+"""Migration: makes the log and the accounts of what the 2016 tutorial stored, at the start."""
 
 import logging
 from datetime import UTC, datetime
@@ -6,19 +6,19 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from auth.models import fold
 from auth.passwords import Hasher
+from auth.spelling import fold
 from database import Collection, Database, Document, deadline, upkeep
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 
 log = logging.getLogger(__name__)
 
 NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every time
-CHUNK = 500  # updates at a time, each chunk well within the deadline of a call
+CHUNK = 500  # updates in one call, which takes much less than its deadline
 
 
 async def migrate(db: Database, hasher: Hasher) -> None:
-    """Number the tutorial's messages and hash its passwords; does nothing where that is done.
+    """Number the tutorial's messages and hash its passwords; do nothing if that is done.
 
     May be interrupted and started again. Raises DatabaseUnavailable.
     """
@@ -30,10 +30,10 @@ async def migrate(db: Database, hasher: Hasher) -> None:
 
 
 async def _number_messages(messages: Collection) -> None:
-    """Give each message its place in the order of time as its number.
+    """Number the messages in the order of their times.
 
-    The place depends on nothing but the messages, so a second process, or a second
-    attempt, gives the same numbers.
+    The numbers depend on nothing but the messages, so that a second process or a second attempt
+    gives the same ones.
     """
     updates: list[UpdateOne] = []
     async with upkeep():
@@ -50,17 +50,17 @@ async def _number_messages(messages: Collection) -> None:
 
 
 def _when(document: Document) -> tuple[datetime, Any]:
-    """Return what to sort a message by: its time, if it has one, then its id.
+    """Return the key to sort a message by: its time, if it has one, then its id.
 
-    Not left to the database: NX-27017 0.8.1 sorts dates by their length where SQLite stores JSON
-    in binary (from 3.45 on), and a whole second is written shorter.
+    The database can't sort them: NX-27017 0.8.1 sorts dates by length when SQLite (from 3.45 on)
+    stores JSON in binary, and a whole second is shorter than others.
     """
     time = document.get("time")
     return time if isinstance(time, datetime) else NEVER, document["_id"]
 
 
 async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> None:
-    """Give one user its keys, and a hash in place of the password."""
+    """Give an account its unique keys, and a hash in place of the password."""
     id_ = user["_id"]
     login, email = (str(user.get(name) or id_) for name in ("login", "email"))
     password = user.get("password")
@@ -76,9 +76,9 @@ async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> Non
 
 
 async def _free_key(users: Collection, field: str, text: str, id_: Any) -> str:
-    """Return the key of a login or address, or one that nobody can type if it is taken.
+    """Return the key of a login or address; if it is taken, one that nobody can type.
 
-    The tutorial let two people register one login; the first keeps it.
+    The tutorial let two people register the same login; the first one keeps it.
     """
     key = fold(text)
     async with deadline():
@@ -93,7 +93,7 @@ async def _any_without(collection: Collection, field: str) -> bool:
 
 
 async def _some_without(collection: Collection, field: str, limit: int = 100) -> list[Document]:
-    # What is missing sorts before every value, so an index on the field finds it at once.
+    # A missing field sorts before every value, so an index on the field finds it at once.
     async with deadline():
         first = await collection.find({}).sort(field, 1).limit(limit).to_list(None)
     return [document for document in first if field not in document]

@@ -1,4 +1,4 @@
-"""The process that serves an application: its addresses, its signals, and its end in time."""
+"""The process that serves the application: its addresses, its signals, and its end in time."""
 
 import asyncio
 import errno
@@ -22,16 +22,16 @@ from settings import SETTINGS, Settings, StartError, load_settings
 log = logging.getLogger("chat")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-BACKLOG = 2048  # connections that wait to be accepted: a whole room may come back at once
-END_WITHIN = 4  # seconds from the signal to the end of the process; 5 are promised
-SHUTDOWN_TIMEOUT = 0.25  # seconds for requests under way; aiohttp waits twice as long
+BACKLOG = 2048  # connections that wait to be accepted; a whole room may come back at once
+END_WITHIN = 4  # seconds from the signal to the end of the process; five are promised
+SHUTDOWN_TIMEOUT = 0.25  # seconds for open requests; aiohttp waits twice as long
 
 
 def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
-    """Serve the application until SIGINT or SIGTERM; end the process, with 1 if it can't start.
+    """Serve the application until SIGINT or SIGTERM, then end the process, with 1 after an error.
 
-    Not by sys.exit(), which would wait for the driver's threads: they may be waiting for a database
-    that does not answer.
+    os._exit() ends it, because sys.exit() would wait for the driver's threads, which may be waiting
+    for a database that does not answer.
     """
     shutdown = Shutdown()
     status = 0
@@ -46,22 +46,22 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
     except Exception:
         status = 1
         traceback.print_exc()
-    finally:  # even where nobody reads what is printed
+    finally:  # even if nobody reads what is printed
         os._exit(status)
 
 
 class Shutdown:
-    """Ends the process END_WITHIN seconds after the first SIGINT or SIGTERM, if it still runs then.
+    """Ends the process END_WITHIN seconds after the first SIGINT or SIGTERM, whatever hangs.
 
-    A thread of its own waits for the signal and for the time to be over, because the event loop may
-    hang. It logs nothing, because writing the log may be what hangs. The embedded database dies
+    A thread of its own waits for the signal and then for the time to pass, because the event loop
+    may hang. It logs nothing, because writing the log may be what hangs. The embedded database ends
     with the process.
     """
 
     def __init__(self) -> None:
-        # Until the chat serves there is nothing to finish.
+        # Until the chat serves, there is nothing to finish.
         self.begin: Callable[[], object] = lambda: os._exit(0)
-        # Blocked in this thread, in those that it starts, and in the database's process.
+        # Blocked in this thread, in the threads that it starts, and in the database's process.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         threading.Thread(target=self._wait, daemon=True).start()
 
@@ -74,7 +74,7 @@ class Shutdown:
 
 @asynccontextmanager
 async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
-    """Serve, and shut the application down in order at the end. Raises StartError."""
+    """Serve the application, and shut it down in order at the end. Raises StartError."""
     runner = web.AppRunner(
         app,
         access_log=log if app[SETTINGS].DEBUG else None,
@@ -88,8 +88,8 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
         yield
         for site in runner.sites:
             await site.stop()
-        # cleanup() would call it too, but after it has stopped reading: the answers of the
-        # WebSockets to their close frames would be lost.
+        # cleanup() also calls it, but only after it has stopped reading, so that the answers to our
+        # close frames would be lost.
         await app.shutdown()
     finally:
         await runner.cleanup()
@@ -98,8 +98,8 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
 def listen(settings: Settings) -> list[socket.socket]:
     """Return a listening socket for each address of HOST. Raises StartError.
 
-    A name may have several addresses, as `localhost` has two, and the same one twice; `::` stands
-    for IPv4 as well.
+    A name may have several addresses, as `localhost` has, or the same one twice. `::` is for IPv4
+    too.
     """
     listeners: list[socket.socket] = []
     missing: OSError | None = None  # an address of the name that this machine doesn't have
@@ -121,7 +121,7 @@ def listen(settings: Settings) -> list[socket.socket]:
                 missing = error
             else:
                 listeners.append(listener)
-                port = listener.getsockname()[1]  # with PORT=0 the system has chosen it
+                port = listener.getsockname()[1]  # PORT=0: the system has chosen one
         if missing and not listeners:
             raise missing
     except (OSError, UnicodeError) as error:
@@ -139,17 +139,17 @@ async def _serve(
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     async with serving(app, listeners):
         shutdown.begin = lambda: loop.call_soon_threadsafe(stop.set)
-        with suppress(OSError):  # nobody reads it
+        with suppress(OSError):  # nobody reads standard output
             _announce(app[SETTINGS], listeners[0].getsockname()[1])
         await stop.wait()
 
 
 def _announce(settings: Settings, port: int) -> None:
-    """Print where the chat is and where it keeps its data."""
+    """Print the address of the chat and where it keeps its data."""
     host = settings.SITE_HOST
     print(f"Chat at http://{f'[{host}]' if ':' in host else host}:{port}")
     if settings.MONGO_HOST:
-        # Cut by hand: a password may contain what a URL parser takes for a delimiter.
+        # Not with a URL parser: a password may contain characters that end its user part.
         servers = settings.MONGO_HOST.partition("://")[2].rpartition("@")[2]
         servers = servers.partition("/")[0].partition("?")[0]
         database = f"MongoDB at {servers}, which keeps the data"

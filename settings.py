@@ -1,4 +1,4 @@
-"""The environment, read once and checked; `.env` beside this file lies beneath it."""
+"""The settings, read once from the environment and `.env`, and checked."""
 
 import os
 import re
@@ -20,19 +20,19 @@ T = TypeVar("T")
 
 
 class StartError(Exception):
-    """The chat cannot start; the sentence says why and what helps."""
+    """The chat can't start; the text says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Every variable of the environment, under its own name (`HOST` and `PORT` as `SITE_*`)."""
+    """Every setting and its default, by its name in the environment (SITE_HOST is HOST there)."""
 
     DEBUG: bool = False
     SITE_HOST: str = "127.0.0.1"
     SITE_PORT: int = 8080
-    SECRET_KEY: tuple[str, ...] = ()  # the first encrypts, all decrypt; empty: made and kept
+    SECRET_KEY: tuple[str, ...] = ()  # the first encrypts, all decrypt; empty: one is generated
     MONGO_HOST: str = ""  # empty: the embedded database
-    MONGO_DB_NAME: str = ""  # empty: the one the URI names, else chat
+    MONGO_DB_NAME: str = ""  # empty: the one in MONGO_HOST, else chat
     DATA_DIR: Path = ROOT / "data"
     PUBLIC_ORIGINS: tuple[str, ...] = ()
     TRUSTED_PROXIES: int = 0
@@ -47,46 +47,45 @@ SETTINGS = web.AppKey("settings", Settings)
 
 
 def load_settings() -> Settings:
-    """Read the environment and `.env`. Raises StartError for a value that does not parse."""
+    """Read the environment, and `.env` for what is missing there. Raises StartError."""
     _read_envfile(ROOT / ".env")
     on_heroku = "DYNO" in os.environ
+    default = Settings()
+    if on_heroku:
+        default = Settings(SITE_HOST="0.0.0.0", TRUSTED_PROXIES=1, SECURE_COOKIES=True)
     settings = Settings(
-        DEBUG=_read("DEBUG", False, _boolean, "use true or false"),
-        SITE_HOST=_read("HOST", "0.0.0.0" if on_heroku else "127.0.0.1", str.strip, ""),
-        SITE_PORT=_read("PORT", 8080, _number(0, 65535), "use a number from 0 to 65535"),
-        SECRET_KEY=_read("SECRET_KEY", (), _keys, "each key needs at least 8 characters", True),
-        MONGO_HOST=_read(
-            "MONGO_HOST", "", _mongo_uri, "begin it with mongodb:// or mongodb+srv://", True
+        DEBUG=_read("DEBUG", default.DEBUG, _boolean),
+        SITE_HOST=_read("HOST", default.SITE_HOST, str.strip),
+        SITE_PORT=_read("PORT", default.SITE_PORT, _number(65535)),
+        SECRET_KEY=_read("SECRET_KEY", default.SECRET_KEY, _keys, secret=True),
+        MONGO_HOST=_read("MONGO_HOST", default.MONGO_HOST, _mongo_uri, secret=True),
+        MONGO_DB_NAME=_read("MONGO_DB_NAME", default.MONGO_DB_NAME, _db_name),
+        DATA_DIR=_read("DATA_DIR", default.DATA_DIR, ROOT.joinpath),
+        PUBLIC_ORIGINS=_read("PUBLIC_ORIGINS", default.PUBLIC_ORIGINS, _origins),
+        TRUSTED_PROXIES=_read("TRUSTED_PROXIES", default.TRUSTED_PROXIES, _number(10)),
+        SECURE_COOKIES=_read("SECURE_COOKIES", default.SECURE_COOKIES, _boolean),
+        MESSAGES_PER_SECOND=_read("MESSAGES_PER_SECOND", default.MESSAGES_PER_SECOND, _limit),
+        SOCKETS_PER_USER=_read("SOCKETS_PER_USER", default.SOCKETS_PER_USER, _limit),
+        REGISTRATIONS_PER_HOUR=_read(
+            "REGISTRATIONS_PER_HOUR", default.REGISTRATIONS_PER_HOUR, _limit
         ),
-        MONGO_DB_NAME=_read("MONGO_DB_NAME", "", _db_name, "use letters, digits, _ and -"),
-        DATA_DIR=_read("DATA_DIR", ROOT / "data", lambda text: ROOT / text, ""),
-        PUBLIC_ORIGINS=_read(
-            "PUBLIC_ORIGINS", (), _origins, "list origins such as https://chat.example.com"
-        ),
-        TRUSTED_PROXIES=_read(
-            "TRUSTED_PROXIES", int(on_heroku), _number(0, 10), "use a number from 0 to 10"
-        ),
-        SECURE_COOKIES=_read("SECURE_COOKIES", on_heroku, _boolean, "use true or false"),
-        MESSAGES_PER_SECOND=_limit("MESSAGES_PER_SECOND", 5),
-        SOCKETS_PER_USER=_limit("SOCKETS_PER_USER", 10),
-        REGISTRATIONS_PER_HOUR=_limit("REGISTRATIONS_PER_HOUR", 10),
-        MODERATORS=_read("MODERATORS", (), _logins, "list logins, as in alice, bob"),
+        MODERATORS=_read("MODERATORS", default.MODERATORS, _logins),
     )
     if on_heroku:
-        _require_what_outlives_a_dyno(settings)
+        _check_heroku(settings)
     return settings
 
 
 def make_data_dir(data_dir: Path) -> None:
-    """Make the folder for data, which nobody else may enter. Raises StartError."""
+    """Make the folder for data, which only its owner may enter. Raises StartError."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"DATA_DIR={data_dir} cannot be made: {error.strerror}.") from None
 
 
-def _require_what_outlives_a_dyno(settings: Settings) -> None:
-    """Heroku throws its disk away at every restart: data and key have to live elsewhere."""
+def _check_heroku(settings: Settings) -> None:
+    """Check that data and key are not kept on a dyno's disk, which every restart empties."""
     if not settings.MONGO_HOST:
         raise StartError(
             "MONGO_HOST is not set, and a dyno's disk does not last: "
@@ -107,71 +106,83 @@ def _read_envfile(path: Path) -> None:
             raise StartError(f"{path} cannot be read: {error}.") from None
 
 
-def _read(name: str, default: T, parse: Callable[[str], T], remedy: str, secret: bool = False) -> T:
+def _read(name: str, default: T, parse: Callable[[str], T], secret: bool = False) -> T:
+    """Return a variable's value, the default if it is unset or empty. Raises StartError."""
+    text = os.environ.get(name, "")
     try:
-        text = os.environ.get(name, "")
         return parse(text) if text.strip() else default
-    except ValueError:
-        value = "(not shown)" if secret else repr(os.environ[name])
-        raise StartError(f"{name}={value} is not valid: {remedy}.") from None
-
-
-def _limit(name: str, default: int) -> int:
-    return _read(name, default, _number(0, 1_000_000), "use a whole number, 0 for no limit")
+    except ValueError as error:
+        value = "(not shown)" if secret else repr(text)
+        raise StartError(f"{name}={value} is not valid: {error}.") from None
 
 
 def _boolean(text: str) -> bool:
-    # envparse takes every unknown word, and "true" with a space before it, for false.
+    # envparse would take every other word, and "true" with a space before it, for false.
     word = text.strip().lower()
     if word not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
-        raise ValueError(text)
+        raise ValueError("use true or false")
     return word in ("true", "yes", "on", "1")
 
 
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        # int() alone would take 8_080, and digits of other scripts.
-        if not re.fullmatch(r"\s*[0-9]{1,9}\s*", text) or not low <= int(text) <= high:
-            raise ValueError(text)
-        return int(text)
+def _whole_number(text: str, highest: int, remedy: str) -> int:
+    # int() alone would accept 8_080, and the digits of other scripts.
+    if not re.fullmatch(r"\s*[0-9]{1,9}\s*", text) or int(text) > highest:
+        raise ValueError(remedy)
+    return int(text)
 
-    return parse
+
+def _number(highest: int) -> Callable[[str], int]:
+    return lambda text: _whole_number(text, highest, f"use a number from 0 to {highest}")
+
+
+def _limit(text: str) -> int:
+    return _whole_number(text, 1_000_000, "use a whole number, 0 for no limit")
 
 
 def _keys(text: str) -> tuple[str, ...]:
     keys = tuple(key.strip() for key in text.split(","))
     if any(len(key) < 8 for key in keys):
-        raise ValueError
+        raise ValueError("each key needs at least 8 characters")
     return keys
 
 
 def _logins(text: str) -> tuple[str, ...]:
     logins = tuple(login.strip() for login in text.split(","))
     if not all(logins) or any(re.search(r"[\s@]", login) for login in logins):
-        raise ValueError
+        raise ValueError("list logins, as in alice, bob")
     return logins
 
 
 def _mongo_uri(text: str) -> str:
     if not text.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError
+        raise ValueError("begin it with mongodb:// or mongodb+srv://")
     return text.strip()
 
 
 def _db_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", text):
-        raise ValueError
+        raise ValueError("use letters, digits, _ and -")
     return text
 
 
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(origin.strip().lower() for origin in text.split(","))
-    for origin in origins:
-        parts = urlsplit(origin)
-        # As a browser writes it: no path, no user, no default port.
-        is_default_port = parts.port == {"http": 80, "https": 443}.get(parts.scheme, parts.port)
-        if not parts.hostname or "@" in parts.netloc or (is_default_port and parts.port):
-            raise ValueError(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError(origin)
+    if not all(map(_is_origin, origins)):
+        raise ValueError("list origins such as https://chat.example.com")
     return origins
+
+
+def _is_origin(text: str) -> bool:
+    """Return whether a text is an origin as browsers write it: no path, user or default port."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https")
+        and text == f"{parts.scheme}://{parts.netloc}"
+        and bool(parts.hostname)
+        and "@" not in parts.netloc
+        and port != {"http": 80, "https": 443}[parts.scheme]
+    )

@@ -1,4 +1,4 @@
-"""What one person has said: to take along, and to leave behind without a name."""
+"""The messages of one user: to download, and to keep without a name."""
 
 import asyncio
 import json
@@ -9,32 +9,32 @@ from aiohttp import web
 from auth.sessions import IDENTITY
 from chat import wire
 from chat.entry import DELETED, DELETED_USER, EDITED, Entry
-from chat.journal import JOURNAL
+from chat.journal import Journal
 from database import DB, Collection, DatabaseUnavailable, Document, deadline
 from settings import MESSAGE_COLLECTION
 
-PAGE = 1000  # entries; the embedded database reads them in 0.1 s, and others have a turn
+PAGE = 1000  # entries; the embedded database reads them in 0.1 s, in which all others wait
 
 
 class OwnMessages(web.View):
-    """One's own messages as JSON Lines (https://jsonlines.org)."""
+    """Download one's own messages as JSON Lines (https://jsonlines.org)."""
 
     async def get(self) -> web.StreamResponse:
-        """Send them, page by page."""
+        """Send the messages, page by page."""
         response = web.StreamResponse(
             headers={
                 "Content-Type": "application/jsonl; charset=utf-8",
                 "Content-Disposition": 'attachment; filename="messages.jsonl"',
             }
         )
-        messages = self.request.app[DB][MESSAGE_COLLECTION]
+        messages = self.request[DB][MESSAGE_COLLECTION]
         try:
             async for documents in pages(messages, self.request[IDENTITY].user_id):
-                if not response.prepared:  # not before it is known that the database is there
+                if not response.prepared:  # only now, so that a missing database gets a 503
                     await response.prepare(self.request)
                 if self.request.method == "HEAD":
                     break
-                await response.write(b"".join(map(_line, documents)))
+                await response.write(b"".join(map(_json_line, documents)))
         except DatabaseUnavailable:
             if not response.prepared:
                 raise
@@ -45,9 +45,8 @@ class OwnMessages(web.View):
     head = get
 
 
-async def disown(app: web.Application, user_id: str) -> None:
-    """Put another name on everything that somebody said. Raises DatabaseUnavailable."""
-    journal, messages = app[JOURNAL], app[DB][MESSAGE_COLLECTION]
+async def disown(messages: Collection, journal: Journal, user_id: str) -> None:
+    """Replace a user's name on all their entries. Raises DatabaseUnavailable."""
     own = [draft.stored for draft in journal.waiting.values() if draft.user_id == user_id]
     if own:
         await asyncio.wait(own)
@@ -59,10 +58,10 @@ async def disown(app: web.Application, user_id: str) -> None:
 
 
 async def pages(messages: Collection, user_id: str) -> AsyncIterator[list[Document]]:
-    """Yield somebody's entries of the log in order, a page at a time, the last one not full.
+    """Yield a user's entries of the log in order, in pages; the last page is not full.
 
-    Not one cursor: the embedded database would read all of them at once, while others wait.
-    Raises DatabaseUnavailable.
+    Each page is a query of its own: for a cursor over all of them the embedded database would
+    read them at once, while everybody else waits. Raises DatabaseUnavailable.
     """
     last = 0
     while True:
@@ -75,12 +74,12 @@ async def pages(messages: Collection, user_id: str) -> AsyncIterator[list[Docume
         last = documents[-1]["seq"]
 
 
-def _line(document: Document) -> bytes:
-    """Return a message as a line; nothing for one that is deleted, or that is none."""
+def _json_line(document: Document) -> bytes:
+    """Return a message as a line of JSON, nothing for a deleted message or a change."""
     if "of" in document or document.get("state") == DELETED:
         return b""
     entry = Entry.from_document(document)
-    line = {"seq": entry.seq, "time": wire.iso_time(entry.time), "msg": entry.msg}
+    message = {"seq": entry.seq, "time": wire.iso_time(entry.time), "msg": entry.msg}
     if entry.state == EDITED:
-        line["edited"] = True
-    return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        message["edited"] = True
+    return json.dumps(message, ensure_ascii=False).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""The sessions of one user: where somebody is signed in, to look at and to end."""
+"""The sessions of one user, as the account page lists and ends them."""
 
 import time
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from operator import itemgetter
 from auth.sessions import Identity, Sessions
 from database import Document, deadline
 
-SHOWN = 100  # sessions, the last used: as many as anybody will look through
-DONE_FOR = 30  # seconds that the page says what was done
-AGENT_CUT = 60  # characters shown of a browser that is not known
+SHOWN = 100  # sessions, those used last; nobody looks through more
+DONE_FOR = 30  # seconds for which the page says what was done
+AGENT_CUT = 60  # characters shown of an unknown browser's User-Agent
 
-# The first that fits: most browsers also name those they descend from.
+# In this order, because most browsers also name the ones they are derived from.
 BROWSERS = {
     "Edg": "Edge",
     "OPR/": "Opera",
@@ -43,27 +43,27 @@ class ListedSession:
     began: datetime
     seen: datetime
     browser: str
-    is_this: bool  # the one that is asking
+    is_this: bool  # the session of the request
 
     @property
     def mark(self) -> str:
-        """A name for the session that may stand in a page: the id itself is a secret."""
+        """A name for the session in the page; its id is a secret."""
         return sha256(self.session_id.encode()).hexdigest()[:16]
 
 
 class SessionList:
-    """The sessions of whom an identity belongs to. Every method may raise DatabaseUnavailable."""
+    """The sessions of the user of an identity. Every method may raise DatabaseUnavailable."""
 
     def __init__(self, sessions: Sessions, identity: Identity) -> None:
         self._sessions = sessions
         self._identity = identity
 
     async def read(self) -> tuple[list[ListedSession], str]:
-        """Return those that last, the newest first, and what was just done in this one."""
+        """Return the sessions, the newest first, and what was just done in this one."""
         now = datetime.now(UTC)
         async with deadline():
             own = self._sessions.collection.find({"user_id": self._identity.user_id})
-            # By a number: NX-27017 0.8.1 can't be trusted to sort dates (see migrate.py).
+            # `seen` is a number: NX-27017 0.8.1 sorts dates wrongly (see migrate.py).
             documents = await own.sort("seen", -1).limit(SHOWN).to_list(None)
         documents.sort(key=itemgetter("created"), reverse=True)
         done = ""
@@ -73,7 +73,7 @@ class SessionList:
         return [self._listed(document) for document in documents if document["expires"] > now], done
 
     async def note(self, done: str) -> None:
-        """Note what was done, where no link can claim it: with the session."""
+        """Note in the session what was done. In a link, anybody could make the page say it."""
         this = {"_id": self._identity.session_id}
         async with deadline():
             await self._sessions.collection.update_one(
@@ -81,7 +81,7 @@ class SessionList:
             )
 
     async def end_others(self) -> None:
-        """End all but the one that is asking."""
+        """End all sessions but the one of the request."""
         await self._sessions.end_all(self._identity.user_id, [self._identity.session_id])
 
     def _is_this(self, document: Document) -> bool:
@@ -98,7 +98,7 @@ class SessionList:
 
 
 def describe(agent: str) -> str:
-    """Return a User-Agent in words, as in "Firefox on Linux", or cut."""
+    """Return a User-Agent in words, as in "Firefox on Linux", or its beginning."""
     browser = next((name for part, name in BROWSERS.items() if part in agent), None)
     system = next((name for part, name in SYSTEMS.items() if part in agent), None)
     if browser and system:

@@ -1,9 +1,10 @@
-"""Proving a password, and how often somebody may fail to."""
+"""Checking a password, and limiting how often somebody may get it wrong."""
 
 from aiohttp import web
 
-from auth.models import User, fold
+from auth.models import User
 from auth.passwords import HASHER
+from auth.spelling import fold
 from database import DB, Document
 from forms import FormError
 from limits import Limit, client_address
@@ -12,7 +13,7 @@ FIVE_MINUTES = 300
 
 
 class AttemptLimits:
-    """How often an account and an address may fail to log in, and an address register."""
+    """Limits failed log-ins by account and by address, and registrations by address."""
 
     def __init__(self, registrations_per_hour: int) -> None:
         self._by_both = Limit(5, FIVE_MINUTES)
@@ -47,12 +48,13 @@ class AttemptLimits:
 LIMITS = web.AppKey("limits", AttemptLimits)
 
 
-async def is_proven(
+async def authenticate(
     request: web.Request, user: Document | None, name: str, password: str, field: str
-) -> bool:
-    """Tell whether the password is the user's, after counting the attempt.
+) -> Document | None:
+    """Return the account if the password is its own, else None. Takes as long for no account.
 
-    Guesses in parallel count too. Raises FormError beside the field, Busy.
+    `name` is what was typed, and counts where there is no account. Attempts made at the same time
+    all count. Raises FormError beside the field, Busy, DatabaseUnavailable.
     """
     limits = request.app[LIMITS]
     counted = str(user["_id"]) if user else fold(name), client_address(request)
@@ -60,8 +62,8 @@ async def is_proven(
         raise FormError(429, "Too many attempts, please wait", field, wait)
     is_right = None
     try:
-        is_right = await User(request.app[DB]).check_user(user, password, request.app[HASHER])
+        is_right = await User(request[DB]).check_user(user, password, request.app[HASHER])
     finally:
-        if is_right is not False:  # it is right, or was never checked
+        if is_right is not False:  # the password is right, or could not be checked
             limits.give_back(*counted)
-    return is_right
+    return user if is_right else None

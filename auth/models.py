@@ -9,15 +9,17 @@ from datetime import UTC, datetime
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from auth.passwords import Busy, Hasher, is_outdated
+from auth.passwords import Hasher, is_outdated
+from auth.spelling import fold
 from database import Database, DatabaseUnavailable, Document, deadline
+from limits import Busy
 from settings import USER_COLLECTION
 
-# One alphabet to a login: a Cyrillic "а" among Latin letters would pass for somebody else.
+# One alphabet per login: with a Cyrillic "а" among Latin letters it could imitate another login.
 LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ž0-9_.-]{3,32}")
 CYRILLIC = re.compile(r"[Ѐ-ҁҊ-ӿ0-9_.-]{3,32}")
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
-EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
+EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 
 
 class UserExists(Exception):
@@ -32,14 +34,8 @@ class BadEmail(Exception):
     """That is no e-mail address."""
 
 
-def fold(text: str) -> str:
-    """Return what two spellings of one login or address have in common (UTR #36, NFKC_Casefold)."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return unicodedata.normalize("NFKC", folded)
-
-
 class User:
-    """The accounts, as views and sessions see them. Every method may raise DatabaseUnavailable."""
+    """Reads and changes accounts. Every method may raise DatabaseUnavailable."""
 
     def __init__(self, db: Database) -> None:
         self.collection = db[USER_COLLECTION]
@@ -56,37 +52,37 @@ class User:
             return await self.collection.find_one({"_id": ObjectId(user_id)})
 
     async def check_user(self, user: Document | None, password: str, hasher: Hasher) -> bool:
-        """Tell whether the password is the user's; takes as long for nobody. Raises Busy."""
+        """Return whether the password is the user's; takes as long without a user. Raises Busy."""
         if not await hasher.matches(password, user["password"] if user else None):
             return False
         if user and is_outdated(user["password"]):
-            with suppress(Busy, DatabaseUnavailable):  # another log-in will do it
+            with suppress(Busy, DatabaseUnavailable):  # the next log-in tries again
                 await self.change_password(user, password, hasher)
         return True
 
     async def change_password(self, user: Document, password: str, hasher: Hasher) -> bool:
-        """Give an account another password, if it has the one that was read. Raises Busy."""
-        read = {"_id": user["_id"], "password": user["password"]}
+        """Set a new password; return False if it was changed since `user` was read. Raises Busy."""
+        unchanged = {"_id": user["_id"], "password": user["password"]}
         phc = await hasher.hash(password)
         async with deadline():
-            result = await self.collection.update_one(read, {"$set": {"password": phc}})
+            result = await self.collection.update_one(unchanged, {"$set": {"password": phc}})
         if result.matched_count:
             user["password"] = phc
         return bool(result.matched_count)
 
     async def is_current(self, user: Document) -> bool:
-        """Tell whether the account is still there, with the password that was read."""
+        """Return whether the account still exists and its password is the one in `user`."""
         async with deadline():
             stored = await self.collection.find_one({"_id": user["_id"]}, {"password": 1})
         return stored is not None and stored["password"] == user["password"]
 
     async def ban(self, user: Document) -> None:
-        """Keep an account from being used, until somebody unsets `banned`."""
+        """Ban an account, until somebody unsets `banned` in the database."""
         async with deadline():
             await self.collection.update_one({"_id": user["_id"]}, {"$set": {"banned": True}})
 
     async def delete(self, user: Document) -> None:
-        """Remove an account; its login is free for somebody else."""
+        """Delete an account; anybody may register its login then."""
         async with deadline():
             await self.collection.delete_one({"_id": user["_id"]})
 
@@ -112,14 +108,10 @@ class User:
             raise UserExists from None
         return user
 
-    async def get_login(self, user_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
-        """Return login and read mark of those users that exist and are not banned, by their ids."""
+    async def get_login(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """Return the logins, by id, of those users that exist and are not banned."""
         ids = [ObjectId(user_id) for user_id in set(user_ids) if ObjectId.is_valid(user_id)]
-        fields = {"login": 1, "read": 1, "banned": 1}
         async with deadline():
-            users = await self.collection.find({"_id": {"$in": ids}}, fields).to_list(None)
-        return {
-            str(user["_id"]): (user["login"], user.get("read", 0))
-            for user in users
-            if not user.get("banned")
-        }
+            found = self.collection.find({"_id": {"$in": ids}}, {"login": 1, "banned": 1})
+            users = await found.to_list(None)
+        return {str(user["_id"]): user["login"] for user in users if not user.get("banned")}

@@ -1,4 +1,4 @@
-"""Passwords: which are good enough, and their Argon2id hashes."""
+"""Passwords: which ones are strong enough, and their Argon2id hashes."""
 
 import asyncio
 import os
@@ -13,6 +13,9 @@ from aiohttp import web
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from auth.spelling import fold
+from limits import Busy
+
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points
 
 # OWASP's second choice for Argon2id (Password Storage Cheat Sheet): 19 MiB, 2 passes.
@@ -20,7 +23,7 @@ MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 PARAMETERS = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
 
 THREADS = 2  # Argon2 leaves the GIL; more threads than cores would only cost memory
-MAX_WAITING = 40  # about a second's work at 40 ms a hash; who comes later is told to come back
+MAX_WAITING = 40  # hashes; about a second's work at 40 ms each. Everybody else is told: too busy
 
 COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
 
@@ -28,31 +31,27 @@ T = TypeVar("T")
 
 
 class WeakPassword(Exception):
-    """The password is too short, too long, or among the first that anyone would try."""
-
-
-class Busy(Exception):
-    """More passwords are waiting to be hashed than a second's work."""
+    """The password is too short, too long, or one that attackers try first."""
 
 
 def check_strength(password: str, *own: str) -> None:
-    """Raise WeakPassword, with a sentence for its owner; `own` are texts it must not equal."""
+    """Check a new password; it must not equal a text of `own`. Raises WeakPassword, saying why."""
     if len(password) < MIN_LENGTH:
         raise WeakPassword(f"Password must have at least {MIN_LENGTH} characters")
     if len(password) > MAX_LENGTH:
         raise WeakPassword(f"Password must have at most {MAX_LENGTH} characters")
-    folded = _fold(password)
-    if folded in COMMON or folded in map(_fold, own) or len(set(folded)) < 3:
+    folded = fold(password)
+    if folded in COMMON or folded in map(fold, own) or len(set(folded)) < 3:
         raise WeakPassword("This password is too common, please choose another")
 
 
 def is_outdated(phc: str) -> bool:
-    """Tell whether a hash was made with other parameters than today's."""
+    """Return whether a hash was made with other parameters than today's."""
     return not phc.startswith(PARAMETERS)
 
 
 class Hasher:
-    """Hashes and checks passwords in two threads, so that the event loop never waits."""
+    """Hashes and checks passwords in two threads, so that the event loop never waits for them."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
@@ -60,12 +59,12 @@ class Hasher:
         self._nobody = _hash_of_nobody()
 
     async def hash(self, password: str) -> str:
-        """Return the PHC string of a password. Raises Busy."""
+        """Return the hash of a password, as a PHC string. Raises Busy."""
         return await self._run(lambda: _derive(_bytes(password)))
 
     async def matches(self, password: str, phc: str | None) -> bool:
-        """Tell whether the password made the hash; having none costs the same. Raises Busy."""
-        # A quick "no" for an unknown login would tell which logins exist.
+        """Return whether the hash is of this password. None takes the same time. Raises Busy."""
+        # An attacker could tell by a faster answer that there is no such login.
         matches = await self._run(lambda: _verify(_bytes(password), phc or self._nobody))
         return matches and phc is not None
 
@@ -79,7 +78,7 @@ class Hasher:
             self._waiting -= 1
 
     def close(self) -> None:
-        """Let the threads go."""
+        """End the threads without waiting for them."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -93,12 +92,8 @@ async def hasher_ctx(app: web.Application) -> AsyncIterator[None]:
     hasher.close()
 
 
-def _fold(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
 def _bytes(password: str) -> bytes:
-    # One password typed on two systems may differ in composition (NIST SP 800-63B, 5.1.1.2).
+    # Two systems may compose the same characters differently (NIST SP 800-63B, 5.1.1.2).
     return unicodedata.normalize("NFKC", password).encode()
 
 
@@ -110,7 +105,7 @@ def _derive(secret: bytes) -> str:
 
 @cache
 def _hash_of_nobody() -> str:
-    """Return a hash that no password matches, to be checked where there is no account."""
+    """Return a hash that no password matches, to check against when there is no account."""
     return _derive(os.urandom(16))
 
 

@@ -1,72 +1,50 @@
-"""The account pages: log in, register (`/signin`, as the tutorial has it), sign out."""
+"""The account pages: log in, create an account (`/signin`, as in the tutorial), and sign out."""
 
 from abc import abstractmethod
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import aiohttp_jinja2
 from aiohttp import web
 
-from auth.attempts import LIMITS, is_proven
+from auth.attempts import LIMITS, authenticate
+from auth.cookies import clear_session, set_session
 from auth.models import BadEmail, BadLogin, User, UserExists
-from auth.passwords import HASHER, Busy, WeakPassword, check_strength
-from auth.sessions import IDENTITY, clear_session, set_session
+from auth.passwords import HASHER, WeakPassword, check_strength
+from auth.sessions import IDENTITY
 from database import DB, DatabaseUnavailable, Document
-from forms import (
-    FormError,
-    check_filled,
-    check_repeated,
-    database_away,
-    error_response,
-    read_form,
-    redirect,
-    too_busy,
-)
-from limits import client_address
+from forms import FormError, FormPage, check_filled, check_repeated, database_away, redirect
+from limits import Busy, client_address
 
 NAME_LENGTH = 254  # characters of a login or e-mail address at the log-in form
 WRONG = "Wrong login or password"
 
 
-class AccountForm(web.View):
-    """A page with a form that ends in being signed in."""
+class AccountForm(FormPage):
+    """A form that signs the browser in."""
 
-    template: str
-
-    async def get(self) -> web.Response:
-        """Show the form to whoever is not signed in."""
+    def form_page(self) -> dict[str, Any]:
+        """Return what an empty form's page shows. Raises HTTPSeeOther for who is signed in."""
         if IDENTITY in self.request:
             redirect(self.request, "main")
-        return aiohttp_jinja2.render_template(self.template, self.request, {"form": {}})
+        return {"form": {}}
 
-    head = get
-
-    async def post(self) -> web.Response:
-        """Take the form and sign the browser in, or say what is wrong."""
-        form: dict[str, str] = {}
+    async def act(self, form: dict[str, str]) -> str:
+        """Sign the browser in to the account of the form."""
         try:
-            form = await read_form(self.request)
-            user = await self.accept(form)
+            user = await self.account(form)
             await set_session(self.request, str(user["_id"]), user["login"])
-            # Whoever changes a stolen password ends the sessions there are: not one that is
-            # begun meanwhile, with the old one.
-            if not await User(self.request.app[DB]).is_current(user):
+            # Changing a stolen password ends all sessions. One that the thief begins at that very
+            # moment with the old password must not survive.
+            if not await User(self.request[DB]).is_current(user):
                 await clear_session(self.request)
                 raise FormError(401, WRONG, "password")
-        except FormError as error:
-            return self.refuse(form, error)
-        except Busy:
-            return self.refuse(form, too_busy())
         except DatabaseUnavailable:
-            return self.refuse(form, database_away())
-        redirect(self.request, "main")
+            raise database_away() from None
+        return "main"
 
     @abstractmethod
-    async def accept(self, form: dict[str, str]) -> Document:
-        """Return the account that the form signs in to. Raises FormError."""
-
-    def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
-        """Answer with the form and what is wrong with it."""
-        return error_response(self.request, self.template, {"form": form}, error)
+    async def account(self, form: dict[str, str]) -> Document:
+        """Return the account that the form is for. Raises FormError, Busy, DatabaseUnavailable."""
 
 
 class Login(AccountForm):
@@ -74,17 +52,25 @@ class Login(AccountForm):
 
     template = "auth/login.html"
 
-    async def accept(self, form: dict[str, str]) -> Document:
-        """Check the password, and only then tell that an account is banned."""
+    @aiohttp_jinja2.template(template)
+    async def get(self) -> dict[str, Any]:
+        """Show the form."""
+        return self.form_page()
+
+    head = get
+
+    async def account(self, form: dict[str, str]) -> Document:
+        """Return the account if the password is right and it is not banned."""
         name, password = form.get("login", "").strip(), form.get("password", "")
         if not name or not password:
             raise FormError(400, "Please fill all fields", "password" if name else "login")
         if len(name) > NAME_LENGTH:
             raise FormError(400, "That is too long for a login or an address", "login")
-        user = await User(self.request.app[DB]).find(name)
-        if not await is_proven(self.request, user, name, password, "password") or user is None:
+        found = await User(self.request[DB]).find(name)
+        user = await authenticate(self.request, found, name, password, "password")
+        if user is None:
             raise FormError(401, WRONG, "password")
-        if user.get("banned"):
+        if user.get("banned"):  # only who knows the password may learn this
             raise FormError(403, "This account has been banned", "login")
         return user
 
@@ -94,8 +80,15 @@ class SignIn(AccountForm):
 
     template = "auth/sign.html"
 
-    async def accept(self, form: dict[str, str]) -> Document:
-        """Check the fields, count the registration, store the account."""
+    @aiohttp_jinja2.template(template)
+    async def get(self) -> dict[str, Any]:
+        """Show the form."""
+        return self.form_page()
+
+    head = get
+
+    async def account(self, form: dict[str, str]) -> Document:
+        """Return the new account."""
         check_filled(form, "login", "email", "password", "password2")
         check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
@@ -105,7 +98,7 @@ class SignIn(AccountForm):
             check_strength(password, login, email)
             if wait := registrations.take(address):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
-            users = User(self.request.app[DB])
+            users = User(self.request[DB])
             return await users.create_user(login, email, password, self.request.app[HASHER])
         except WeakPassword as error:
             raise FormError(400, str(error), "password") from None

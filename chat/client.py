@@ -1,4 +1,4 @@
-"""Client: one open WebSocket, and how to write to it without ever waiting for its reader."""
+"""Client: one open WebSocket, written to without ever waiting for its reader."""
 
 import asyncio
 import socket
@@ -10,8 +10,8 @@ from aiohttp import WSCloseCode, web
 from auth.sessions import Identity
 from chat import wire
 
-UNREAD_LIMIT = 256 * 1024  # bytes in the transport's buffer; who leaves more unread is cut off
-SEND_BUFFER = 64 * 1024  # bytes the kernel takes first; its default of up to 4 MB would hide that
+UNREAD_LIMIT = 256 * 1024  # bytes in the transport's buffer; a client with more is cut off
+SEND_BUFFER = 64 * 1024  # bytes in the kernel; by default it would hide up to 4 MB unread
 CLOSE_WAIT = 2  # seconds for the peer to answer a close frame
 
 CLOSE, PING, PONG = 8, 9, 10
@@ -19,7 +19,7 @@ PING_FRAME = wire.control_frame(PING, b"")
 
 
 class Client:
-    """One socket in the room: written to by anybody, read by its view alone."""
+    """One socket in the room. Anybody may write to it; only its view reads it."""
 
     __slots__ = (
         "_cut",
@@ -41,18 +41,18 @@ class Client:
         self.ws = ws
         self.identity = identity
         self.is_classic = ws.ws_protocol != wire.CHAT_V1
-        self.is_closed = False  # a goodbye was said
-        self.is_busy = False  # its view waits for the journal and can't see a pong
+        self.is_closed = False  # a close frame was sent
+        self.is_busy = False  # its view waits for the journal, and does not see pongs meanwhile
         self.pinged_at = asyncio.get_running_loop().time()
-        self.is_silent = False  # the last ping is not answered
-        self._cut: asyncio.TimerHandle | None = None  # the abort that follows the goodbye
+        self.is_silent = False  # the last ping is not answered yet
+        self._cut: asyncio.TimerHandle | None = None  # aborts after the close frame
         self._transport: asyncio.Transport = transport
         self._socket: socket.socket = transport.get_extra_info("socket")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def write(self, data: bytes) -> None:
-        """Hand whole frames to the transport; cut the socket off if it reads too slowly."""
-        # After a close frame nothing may follow (RFC 6455, 5.5.1): the peer would see 1006.
+        """Write whole frames, or cut the socket off if it reads too slowly."""
+        # Nothing may follow a close frame (RFC 6455, 5.5.1), or the peer reports 1006.
         if self.is_closed or self.ws.closed or self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > UNREAD_LIMIT:
@@ -61,11 +61,11 @@ class Client:
             self._transport.write(data)
 
     def send(self, frames: wire.Frames) -> None:
-        """Write one event in the socket's own format."""
+        """Write one event in the socket's format."""
         self.write(frames.classic if self.is_classic else frames.chat_v1)
 
     def ping(self, now: float) -> None:
-        """Ask for a sign of life."""
+        """Send a ping, which the client has to answer."""
         self.pinged_at = now
         self.is_silent = True
         self.write(PING_FRAME)
@@ -75,16 +75,16 @@ class Client:
         self.write(wire.control_frame(PONG, payload))
 
     def close(self, code: int, reason: str = "", timeout: float = CLOSE_WAIT) -> None:
-        """Say goodbye once; the view reads on until the peer answers, or is cut off."""
-        # Not by ws.close(): called beside the view, it does not wait for the answer, and to a
-        # browser that had no time for it the end is not a clean one.
+        """Send a close frame, once; cut the socket off if the peer does not answer in time."""
+        # Not ws.close(): called while the view reads, it does not wait for the peer's answer, and
+        # the browser would report that the connection broke.
         if not self.is_closed:
             self.write(wire.control_frame(CLOSE, code.to_bytes(2, "big") + reason.encode()))
             self.is_closed = True
             self._cut = asyncio.get_running_loop().call_later(timeout, self.abort)
 
     def finish(self) -> None:
-        """Let go of the connection at the end of its view, however that came about."""
+        """Release the connection at the end of its view, whatever ended it."""
         code = self.ws.close_code  # the peer's; 0 where it gave none
         self.close(WSCloseCode.INTERNAL_ERROR if code is None else code or WSCloseCode.OK)
         self._transport.close()
@@ -92,9 +92,9 @@ class Client:
             self._cut.cancel()
 
     def abort(self) -> None:
-        """Drop the connection and everything unread, in the kernel too."""
+        """Drop the connection and everything unread, also what the kernel holds."""
         with suppress(OSError):
-            # Without it the kernel would keep its queue and try for minutes to deliver it.
+            # Otherwise the kernel would keep its queue and try to deliver it for minutes.
             linger = struct.pack("ii", 1, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._transport.abort()

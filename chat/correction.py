@@ -1,4 +1,4 @@
-"""Correcting: the page where a message is changed without scripts."""
+"""The page for changing one message: to edit it, to delete it, or to ban its author."""
 
 import secrets
 from typing import Any
@@ -6,93 +6,88 @@ from typing import Any
 import aiohttp_jinja2
 from aiohttp import web
 
-from auth.moderators import is_moderator
+from auth.moderation import is_moderator
 from auth.sessions import IDENTITY
 from chat import wire
 from chat.entry import DELETED, DELETED_USER, Entry, Refused
-from chat.models import RETRY_AFTER, UNAVAILABLE, UNCHANGEABLE, Message, is_changeable
+from chat.models import RETRY_AFTER, UNAVAILABLE, UNCHANGEABLE, is_changeable
 from chat.views import MESSAGES, form_error
 from database import DatabaseUnavailable
-from forms import FormError, error_response, read_form, redirect
+from forms import FormError, FormPage
 
-TEMPLATE = "chat/correction.html"
-NOT_YOURS = "Only who wrote a message can change it."
+NOT_YOURS = "Only the author of a message can change it."
 
 
-class Correction(web.View):
-    """A message, for its author and for moderators: to edit, to delete, to ban who wrote it."""
+class Correction(FormPage):
+    """A message, for its author and for moderators."""
 
-    async def get(self) -> web.Response:
+    template = "chat/correction.html"
+
+    def __init__(self, request: web.Request) -> None:
+        super().__init__(request)
+        self.entry: Entry | None = None  # the message, once it is read
+        self.form: dict[str, str] = {}
+
+    @aiohttp_jinja2.template(template)
+    async def get(self) -> dict[str, Any]:
         """Show the message to those who may change it. Raises HTTPForbidden, HTTPNotFound."""
-        context = self.context(await self.message())
+        entry = await self.read_entry()
+        context = await self.context()
         if not any((context["may_edit"], context["may_delete"], context["may_ban"])):
-            is_own = context["entry"].user_id == self.request[IDENTITY].user_id
+            is_own = entry.user_id == self.request[IDENTITY].user_id
             raise web.HTTPForbidden(text=f"{UNCHANGEABLE}." if is_own else NOT_YOURS)
-        return aiohttp_jinja2.render_template(TEMPLATE, self.request, context)
+        return context
 
     head = get
 
-    async def post(self) -> web.Response:
-        """Change the message, or say why it can't be changed. Raises HTTPNotFound."""
-        form: dict[str, str] = {}
-        entry: Entry | None = None
+    async def act(self, form: dict[str, str]) -> str:
+        """Edit or delete the message. Raises HTTPNotFound, too."""
+        user, messages = self.request[IDENTITY], self.request.app[MESSAGES]
+        self.form, action = form, form.get("action")
         try:
-            form = await read_form(self.request)
-            entry = await self.message()
-            await self.change(entry, form)
-        except DatabaseUnavailable:
-            error = FormError(503, UNAVAILABLE, "msg", RETRY_AFTER)
-            return error_response(self.request, TEMPLATE, self.context(entry, form), error)
-        except FormError as error:
-            return error_response(self.request, TEMPLATE, self.context(entry, form), error)
-        redirect(self.request, "main")
-
-    async def message(self) -> Entry:
-        """Return the message of the address. Raises HTTPNotFound, DatabaseUnavailable."""
-        seq = int(self.request.match_info["seq"])
-        entry = await self._messages.get(seq)
-        if entry is None:
-            raise web.HTTPNotFound(text="There is no such message.")
-        return entry
-
-    async def change(self, entry: Entry, form: dict[str, str]) -> None:
-        """Do what a form asks for. Raises FormError."""
-        user, action = self.request[IDENTITY], form.get("action")
-        try:
+            entry = await self.read_entry()
             nonce = wire.read_nonce(form.get("nonce") or None)
-            if action not in ("edit", "delete"):
-                raise FormError(400, "Please choose to save or to delete")
             if action == "edit":
-                await self._messages.edit(user, entry.seq, form.get("msg", ""), nonce)
+                await messages.edit(user, entry.seq, form.get("msg", ""), nonce)
+            elif action == "delete":
+                await messages.delete(user, entry.seq, nonce, self.may_moderate)
             else:
-                await self._messages.delete(user, entry.seq, nonce, self._is_moderator)
+                raise FormError(400, "Please choose to save or to delete")
         except Refused as refused:
             raise form_error(refused) from None
+        except DatabaseUnavailable:
+            raise FormError(503, UNAVAILABLE, "msg", RETRY_AFTER) from None
+        return "main"
 
-    def context(self, entry: Entry | None, form: dict[str, str] | None = None) -> dict[str, Any]:
-        """Return what the page shows: a message, or what was typed if none can be read."""
-        user, form = self.request[IDENTITY], form or {}
+    async def context(self) -> dict[str, Any]:
+        """Return what the page shows: the message, or only the form if it could not be read."""
+        user, entry = self.request[IDENTITY], self.entry
         nonces = {action: secrets.token_urlsafe(12) for action in ("edit", "delete")}
-        if form.get("action") in nonces and form.get("nonce"):
-            nonces[form["action"]] = form["nonce"]  # sending it again is to be harmless
+        if self.form.get("action") in nonces and self.form.get("nonce"):
+            nonces[self.form["action"]] = self.form["nonce"]  # so that sending again is harmless
         may_edit = is_changeable(entry, user)
         return {
             "entry": entry,
-            "form": form,
+            "form": {},
             "nonces": nonces,
             "may_edit": may_edit,
             "may_delete": may_edit
-            or (entry is not None and entry.state != DELETED and self._is_moderator),
+            or (entry is not None and entry.state != DELETED and self.may_moderate),
             "may_ban": entry is not None
             and entry.user_id != user.user_id
             and entry.user != DELETED_USER
-            and self._is_moderator,
+            and self.may_moderate,
         }
 
-    @property
-    def _messages(self) -> Message:
-        return self.request.app[MESSAGES]
+    async def read_entry(self) -> Entry:
+        """Return the message of the address. Raises HTTPNotFound, DatabaseUnavailable."""
+        seq = int(self.request.match_info["seq"])
+        self.entry = await self.request.app[MESSAGES].get(seq)
+        if self.entry is None:
+            raise web.HTTPNotFound(text="There is no such message.")
+        return self.entry
 
     @property
-    def _is_moderator(self) -> bool:
+    def may_moderate(self) -> bool:
+        """Whether the one who is asking is a moderator."""
         return is_moderator(self.request.app, self.request[IDENTITY].login)

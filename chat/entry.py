@@ -1,4 +1,4 @@
-"""What the log holds, messages and changes of earlier ones; and Refused, why it takes none."""
+"""The entries of the log: messages, and changes of earlier messages. And why one is refused."""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ DELETED_USER = "deleted user"  # the space keeps it from being anybody's login
 
 
 class Entry(NamedTuple):
-    """A message as it is stored: `seq` is its place, `key` makes sending it twice harmless."""
+    """A stored message: `seq` is its place in the log, `key` makes sending it twice harmless."""
 
     seq: int
     key: str  # <user_id>:<nonce>
@@ -20,12 +20,12 @@ class Entry(NamedTuple):
 
     @property
     def nonce(self) -> str:
-        """The client's own name for the message."""
+        """The client's name for the message."""
         return self.key.partition(":")[2]
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "Entry":
-        """Return the message that is stored in a document, also in one of the tutorial's."""
+        """Return the message in a document, which may be one of the tutorial's."""
         time = document.get("time")
         return cls(
             seq=document["seq"],
@@ -39,45 +39,43 @@ class Entry(NamedTuple):
 
 
 class Change(NamedTuple):
-    """Where in the log a message was changed: not how, for only how it reads now is kept."""
+    """A change of a message. Earlier texts are not kept: it has the text that is there now."""
 
     seq: int
     key: str
     user: str  # the login of who changed it
-    message: Entry  # as it reads now
+    message: Entry  # with the text that it has now
 
     @classmethod
     def of(cls, message: dict[str, Any] | None, document: dict[str, Any]) -> "Change":
-        """Return the change that is stored in a document, of a message stored in another."""
+        """Return the change in a document; `message` is the document of the changed message."""
         gone = {**document, "seq": document["of"], "key": "", "msg": "", "state": DELETED}
         entry = Entry.from_document(message or gone)
         return cls(document["seq"], document["key"], document["user"], entry)
 
     @property
     def nonce(self) -> str:
-        """The client's own name for the change."""
+        """The client's name for the change."""
         return self.key.partition(":")[2]
 
 
 class Refused(Exception):
-    """What somebody asked for is refused, or not confirmed.
-
-    `text` says why, `wait` after how many seconds it may be tried again (0: not said).
-    """
+    """Saving, editing or deleting a message is refused, or could not be confirmed."""
 
     def __init__(self, code: str, text: str, wait: float = 0) -> None:
+        """Set up; `wait` is the seconds until it may be tried again, 0 if not known."""
         super().__init__(text)
         self.code = code  # invalid, too_long, too_fast, forbidden or unavailable
-        self.text = text
+        self.text = text  # for the person
         self.wait = wait
 
 
 def entry_key(user_id: str, nonce: str) -> str:
-    """Return what makes an entry known when it is sent again."""
+    """Return the key by which an entry is recognised when it is sent again."""
     return f"{user_id}:{nonce}"
 
 
 def now() -> datetime:
-    """Return the time in whole milliseconds, which is how exact MongoDB keeps it."""
+    """Return the time in whole milliseconds, which is all that MongoDB stores."""
     exact = datetime.now(UTC)
     return exact.replace(microsecond=exact.microsecond // 1000 * 1000)

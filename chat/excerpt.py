@@ -1,23 +1,23 @@
-"""What a message that was found shows: the part around the words, with each of them marked."""
+"""Excerpts of found messages: the part around the words, with the words marked."""
 
 import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-LENGTH = 300  # characters of a message
-LEAD = 60  # of them before the first of the words
+LENGTH = 300  # characters of an excerpt
+LEAD = 60  # characters before the first word that was found
 
 
 class Piece(NamedTuple):
-    """A part of a text: one of the words, or what stands between them."""
+    """A part of a text: a word that was found, or other text."""
 
     text: str
     is_found: bool
 
 
 def excerpt(text: str, words: list[str]) -> list[Piece]:
-    """Return the part of a text around the first of the words."""
+    """Return the part of a text around the first of the words, in pieces."""
     wanted = {_bare(part) for word in words for part in _parts(word)}
     parts = list(_parts(text))
     found = [_bare(part) in wanted for part in parts]
@@ -28,12 +28,12 @@ def excerpt(text: str, words: list[str]) -> list[Piece]:
 
 
 def is_of_word(character: str) -> bool:
-    """Tell whether words are made of this, for both databases: letters, their marks, numbers."""
+    """Return whether a character belongs to words, for both databases: letters, marks, numbers."""
     return unicodedata.category(character)[0] in "LMN"
 
 
 def _cut(text: str, at: int) -> tuple[int, int]:
-    """Return where to begin and end, so that `at` is shown: between words, where there are any."""
+    """Return the start and end of an excerpt that contains `at`, between words if possible."""
     if len(text) <= LENGTH:
         return 0, len(text)
     start = max(0, min(at - LEAD, len(text) - LENGTH))
@@ -46,11 +46,11 @@ def _cut(text: str, at: int) -> tuple[int, int]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield the words, and what is between them."""
+    """Yield the words and what is between them."""
     return ("".join(run) for _, run in groupby(text, is_of_word))
 
 
 def _bare(word: str) -> str:
-    """Return what the databases compare: no capitals, no accents."""
+    """Return a word without capitals and accents, which is what the databases compare."""
     letters = unicodedata.normalize("NFD", word.casefold())
     return "".join(letter for letter in letters if unicodedata.category(letter)[0] != "M")

@@ -1,6 +1,6 @@
-"""The room: every open socket, and the broadcast that waits for none of them.
+"""The room: every open socket, and the broadcast that never waits for one of them.
 
-It knows neither database nor Redis: entries come to it in order, and already stored.
+The hub does not know the database. The journal gives it entries in order and already stored.
 """
 
 import asyncio
@@ -15,41 +15,47 @@ from chat import wire
 from chat.client import Client
 from chat.entry import Change, Entry
 from chat.presence import Presence
-from limits import Pace
+from limits import Limit, Pace
 
-PING_EVERY = 8  # seconds; also keeps proxies awake (Heroku's router: 55 s)
-PONG_WAIT = 6  # seconds; who is silent is gone after PING_EVERY + PONG_WAIT + 1
-REPLAY_LIMIT = 192 * 1024  # bytes; with more the page reloads (must be less than UNREAD_LIMIT)
-REST = 0.25  # of the time a flush took, before the next: the busier, the more joins one write
-CUT_OFF_WITHIN = 0.1  # seconds until the views of sockets that were cut off have ended
+PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
+PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
+REPLAY_LIMIT = 192 * 1024  # bytes; less than UNREAD_LIMIT. If it is more, the page reloads
+REST = 0.25  # of the time the last flush took: a busy room joins more frames in one write
+CUT_OFF_WITHIN = 0.1  # seconds for the views of sockets that were cut off to end
 TYPING_EVERY = 3  # seconds between notices that somebody is writing
-TYPING_ROOM = 200  # people; in a larger room such notices would cost more than the talk
-SIGNED_OUT = 4401  # close code of our own, after HTTP's 401
+TYPING_ROOM = 200  # people; in a larger room these notices would cost more than the messages
+NEEDLESS_FRAMES = 50, 10  # frames in seconds: refused ones, needless pings and the like
+SIGNED_OUT = 4401  # a close code of our own, after HTTP's 401
+
+WEBSOCKETS = web.AppKey("websockets", set[Client])
 
 
 class Hub:
-    """Brings every event to every socket, in one order, each socket's frames joined per tick."""
+    """Sends every event to every socket, in one order, with one write per socket and tick."""
 
-    def __init__(self) -> None:
-        self.websockets: set[Client] = set()
+    def __init__(self, websockets: set[Client]) -> None:
+        """Set up; `websockets` is the set in which the hub keeps the open sockets."""
+        self.websockets = websockets
         self.presence = Presence(self.broadcast)
-        self._outbox: list[wire.Frames] = []  # told to the room since the last flush
+        self.is_closing = False  # the chat is ending, and nobody may join any more
+        self._outbox: list[wire.Frames] = []  # broadcast since the last flush
         self._rest_until = 0.0  # the loop's time before which no broadcast is flushed
-        self._emptied = asyncio.Event()
-        self.is_closing = False  # the chat ends, nobody may come any more
+        self._emptied = asyncio.Event()  # the last socket has left after is_closing was set
         self._typing = Pace(1 / TYPING_EVERY, 1)  # by person
+        self._needless = Limit(*NEEDLESS_FRAMES)  # by session
 
     def join(
         self, client: Client, last: int, missed: Sequence[Entry | Change] | None, returning: bool
     ) -> None:
-        """Let a socket in: tell the others, greet it, and replay what it missed.
+        """Add a socket: tell the others, greet it, and send it the entries it missed.
 
-        Must be called in the same step of the event loop in which `last` and `missed` were
-        read from the journal: then nothing falls between replay and broadcast.
+        `last` is the number of the newest entry, `missed` is None if there are too many. Both must
+        be read from the journal without an await before this call; otherwise an entry could come
+        between the replay and the first broadcast, and this socket would never get it.
         """
         identity = client.identity
         self.presence.arrive(identity.user_id, identity.login, returning)
-        self._flush()  # to the others: what is in the outbox is before this client's time
+        self._flush()  # to the others: everything in the outbox is in `missed` already
         self.websockets.add(client)
         replay = b"".join(
             frames.classic if client.is_classic else frames.chat_v1
@@ -62,7 +68,7 @@ class Hub:
             client.write(replay)
 
     def leave(self, client: Client) -> None:
-        """Let a socket go."""
+        """Remove a socket."""
         if client in self.websockets:
             self.websockets.remove(client)
             self.presence.depart(client.identity.user_id)
@@ -70,31 +76,36 @@ class Hub:
                 self._emptied.set()
 
     def deliver(self, entries: Sequence[Entry | Change]) -> None:
-        """Bring stored entries to the room."""
+        """Send stored entries to every socket."""
         for entry in entries:
             self.broadcast(wire.entry(entry))
 
     def broadcast(self, frames: wire.Frames) -> None:
-        """Tell everybody at the end of this tick of the event loop, or soon after under load."""
+        """Send frames to every socket at the end of this tick of the event loop, or soon after."""
         if not self._outbox:
             asyncio.get_running_loop().call_at(self._rest_until, self._flush)
         self._outbox.append(frames)
 
     def send(self, client: Client, frames: wire.Frames) -> None:
-        """Tell one socket, after everything the room has been told."""
+        """Send frames to one socket, after everything that was broadcast before."""
         self._flush()
         client.send(frames)
 
     def tell_of_typing(self, user: Identity) -> bool:
-        """Tell the room, unless it is large, that somebody is writing.
+        """Tell everybody that a user is typing, unless the room is large.
 
-        Returns False if they said so just now.
+        Return False if the user's last notice was less than TYPING_EVERY ago.
         """
         if self._typing.take(user.user_id):
             return False
         if self.presence.people <= TYPING_ROOM:
             self.broadcast(wire.typing(user.login))
         return True
+
+    def count_needless_frame(self, client: Client) -> None:
+        """Count a frame that no honest client needs to send; close the socket after too many."""
+        if self._needless.take(client.identity.session_id):
+            client.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
 
     def sessions(self) -> Iterable[str]:
         """Return the session of each open socket."""
@@ -107,10 +118,10 @@ class Hub:
                 client.close(SIGNED_OUT, "Signed out")
 
     async def close_all(self, timeout: float) -> None:
-        """Close every socket because the chat ends; cut off those that stay longer than `timeout`.
+        """Close every socket because the chat ends; cut off those still open after `timeout`.
 
-        Returns when the last one has gone, or a moment after `timeout` seconds: the view of a
-        socket may still wait for the database then.
+        Return when all have left, or CUT_OFF_WITHIN after `timeout` seconds: by then only views
+        that wait for the database are left.
         """
         if self.is_closing:
             return
@@ -125,7 +136,7 @@ class Hub:
                     await self._emptied.wait()
 
     async def watch(self) -> None:
-        """Ping every socket, for ever, and cut off those that do not answer."""
+        """Ping every socket, for ever, and cut off those that don't answer."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1)
@@ -137,7 +148,7 @@ class Hub:
                     client.ping(now)
 
     def _flush(self) -> None:
-        """Write what the room was told, joined: one send() call costs more than all else here."""
+        """Write the outbox to each socket as one piece, because send() calls cost the most here."""
         if not self._outbox:
             return
         clock = asyncio.get_running_loop().time
@@ -156,8 +167,8 @@ HUB = web.AppKey("hub", Hub)
 
 
 async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Keep the room while the application runs."""
-    app[HUB] = hub = Hub()
+    """Keep the hub, and ping its sockets, while the application runs."""
+    app[HUB] = hub = Hub(app[WEBSOCKETS])
     async with background(hub.watch()):
         yield
         hub.presence.close()

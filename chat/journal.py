@@ -1,8 +1,8 @@
-"""The log's one writer: it numbers entries, stores them, and hands on what is stored.
+"""The journal writes the log: it numbers entries, stores them, and delivers what is stored.
 
-The log is dense: `seq` is 1, 2, 3 … without a hole, because an entry is numbered from the
-last one known and stored by an *ordered* insert under a unique index. Whoever loses a race
-for a number stores nothing after it, reads what the winner stored, and tries again.
+The log is dense: `seq` is 1, 2, 3 … without a hole. The journal numbers entries from the last one
+it knows and stores them with an *ordered* insert under a unique index. If another process has taken
+a number, nothing is stored from there on; the journal reads what the other stored and tries again.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from database import (
 
 log = logging.getLogger(__name__)
 
-GATHER = 0.002  # seconds a batch may grow; nobody feels it, and it halves the work per message
+GATHER = 0.002  # seconds a batch may grow; too short to feel, and it halves the work per message
 BATCH = 200  # entries in one insert
-PLACES = 2000  # messages that may wait; beyond that senders wait, and memory stays flat
-PATIENCE = 4.4  # seconds a message waits; more than one call of the database
-LOOK_EVERY = 0.2  # seconds between looks for those that have waited so long
-POLL_EVERY = 2  # seconds between looks for entries of other processes
-RETRY_PAUSE = 0.1  # seconds between attempts that got nowhere
+PLACES = 2000  # messages that may wait; more senders wait in turn, so that memory is bounded
+PATIENCE = 4.4  # seconds until a message is given up; longer than a call (CALL_TIMEOUT)
+LOOK_EVERY = 0.2  # seconds between checks for messages that have waited so long
+POLL_EVERY = 2  # seconds between reads of what other processes stored
+RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
 
 
 class Unavailable(Exception):
-    """The message is not confirmed; sending it again with the same nonce is harmless."""
+    """Nobody knows whether the message is stored. Sending it again, same nonce, is harmless."""
 
 
 class Draft:
-    """What waits to be stored: a message, or the change `of` one."""
+    """A message that waits to be stored, or a change of message number `of`."""
 
     def __init__(self, key: str, user: str, user_id: str, msg: str, of: int) -> None:
         loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ class Draft:
         self.stored: asyncio.Future[Entry | Change] = loop.create_future()
 
     def document(self, seq: int, time: datetime) -> dict[str, Any]:
-        """Return what is stored of it at a place of the log."""
+        """Return the document to store as number `seq` of the log."""
         return {
             "seq": seq,
             "key": self.key,
@@ -61,22 +61,22 @@ class Draft:
         }
 
     def give_up(self) -> None:
-        """Tell who waits for it that nobody knows, unless it is stored."""
+        """Raise Unavailable in whoever waits for it, unless it is stored."""
         if not self.stored.done():
             self.stored.set_exception(Unavailable())
-            self.stored.exception()  # a sender who has left is nothing for the log
+            self.stored.exception()  # if its sender has left, asyncio would log the exception
 
 
 class Journal:
-    """Appends to the log, and delivers it: in order, each entry once, only what is stored."""
+    """Appends to the log and delivers it to listeners: stored entries only, in order, each once."""
 
     def __init__(self, collection: Collection) -> None:
-        self.recent = Recent()  # what is delivered
+        self.recent = Recent()  # the entries that are delivered
         self.listeners: list[Callable[[Sequence[Entry | Change]], None]] = []
         self._collection = collection
-        self.waiting: dict[str, Draft] = {}  # by key, in the order they came
+        self.waiting: dict[str, Draft] = {}  # by key, in the order of append()
         self._places = asyncio.Semaphore(PLACES)
-        self._work = asyncio.Event()  # something waits, or it is time to look
+        self._work = asyncio.Event()  # a draft waits, or it is time to poll
         self._closed = False
 
     async def open(self) -> None:
@@ -89,10 +89,10 @@ class Journal:
     async def append(
         self, user: str, user_id: str, msg: str, nonce: str | None, of: int = 0
     ) -> Entry | Change:
-        """Store a message, or the change `of` one; return its entry once it is delivered.
+        """Store a message, or a change of number `of`; return its entry once it is delivered.
 
-        A repeat, known by user and nonce, returns the first one's entry. Raises Unavailable
-        when that is not confirmed within PATIENCE seconds.
+        If the user has sent the same nonce before, return the entry of that time. Raises
+        Unavailable if the database does not confirm it within PATIENCE.
         """
         key = entry_key(user_id, nonce or secrets.token_urlsafe(12))
         async with self._places:
@@ -110,22 +110,22 @@ class Journal:
                 self.waiting.pop(key, None)
 
     async def run(self) -> None:
-        """Write what waits, for ever, and look for what other processes wrote."""
+        """Store drafts, for ever, and read what other processes store."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write())
             tasks.create_task(self._keep_time())
 
     async def drain(self, timeout: float) -> None:
-        """Take no more, and wait until what waits is stored, `timeout` seconds at most."""
+        """Refuse new drafts, and wait at most `timeout` seconds until the others are stored."""
         self._closed = True
         if waiting := [draft.stored for draft in self.waiting.values()]:
             await asyncio.wait(waiting, timeout=timeout)
             for draft in self.waiting.values():
                 draft.give_up()
-            await asyncio.sleep(0)  # so that its senders are told before their sockets close
+            await asyncio.sleep(0)  # lets the views answer their senders before the sockets close
 
     async def _keep_time(self) -> None:
-        # One clock for all: a timeout for each message would cost as much as its append().
+        # One timer for all drafts: one for each would cost as much as the rest of append().
         clock = asyncio.get_running_loop().time
         last_poll = clock()
         while True:
@@ -159,7 +159,7 @@ class Journal:
                 self._work.set()
 
     async def _store(self, drafts: list[Draft]) -> None:
-        """Write drafts as the next entries, and deliver them, until each is stored or given up."""
+        """Store drafts as the next entries and deliver them, until each is stored or given up."""
         while drafts := [draft for draft in drafts if not draft.stored.done()]:
             time = now()
             documents = [
@@ -169,19 +169,19 @@ class Journal:
                 async with deadline():
                     await insert_in_order(self._collection, documents)
             except (Conflict, DatabaseUnavailable):
-                # What was stored is not known: an error may hide a success.
+                # Some of them may be stored, even all: an error may hide a success.
                 await self._find_out(drafts[0])
             else:
                 await self._deliver(documents)
 
     async def _find_out(self, head: Draft) -> None:
-        """Deliver what is stored by now; `head` is the first draft that may not be."""
+        """Deliver what is stored by now, after a failed insert whose first draft is `head`."""
         last = self.recent.last
         try:
             await self._catch_up()
             if head.stored.done():
                 return
-            # Not its number was taken, then, but its key: it repeats an entry of long ago.
+            # If its number was free, its key was not: it repeats an entry of long ago.
             async with deadline():
                 document = await self._collection.find_one({"key": head.key})
             if document and document["seq"] <= self.recent.last and not head.stored.done():
@@ -192,7 +192,7 @@ class Journal:
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _catch_up(self) -> None:
-        """Deliver what is stored after the last entry known. Raises DatabaseUnavailable."""
+        """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""
         while True:
             async with deadline():
                 following = self._collection.find({"seq": {"$gt": self.recent.last}})
@@ -203,7 +203,7 @@ class Journal:
                 return
 
     async def _deliver(self, documents: Sequence[Document]) -> None:
-        """Hand on what is stored, all or nothing of it. Raises DatabaseUnavailable."""
+        """Deliver stored entries, all or none of them. Raises DatabaseUnavailable."""
         entries = [await self._entry(document) for document in documents]
         for entry in entries:
             self.recent.add(entry)

@@ -1,18 +1,19 @@
-"""Message: the one door through which people save, edit and delete messages, by WebSocket or form.
+"""Message saves, edits and deletes messages, for the WebSocket and for forms alike.
 
 The life of a message, from the key press to every other screen:
 
-1. The page sends a frame, which the WebSocket view reads (chat/views.py); a browser without scripts
-   posts a form. Both call Message.save().
-2. save() cleans the text, checks the pace of its author, and gives it to the journal.
-3. The journal (chat/journal.py) numbers it and stores it, together with others that wait, in one
-   ordered insert. It hands the entry on only when it knows that the database has stored it.
-4. The hub (chat/hub.py) makes it a frame (chat/wire.py) and writes it to every open socket
-   (chat/client.py), its author's included: so its author learns that it is stored. Whoever sends
-   it a second time is answered alone, by the view.
+1. The page sends a frame, which the WebSocket view reads (chat/views.py). A browser without scripts
+   posts a form instead. Both call Message.save().
+2. save() cleans the text, checks its author's rate limit, and passes it to the journal.
+3. The journal (chat/journal.py) numbers it and stores it with others that wait, in one ordered
+   insert. Once the database has confirmed that, the journal delivers the entry (chat/entry.py).
+4. The hub (chat/hub.py) encodes it as a frame (chat/wire.py) and writes that to every open socket
+   (chat/client.py). Its author gets it too, and so learns that it is stored.
 
-To edit or delete, the stored message is changed first. Then an entry that says which message has
-changed goes the same way from step 3 on.
+Sending a message twice is harmless: the view answers the sender, and nobody else sees it again.
+
+An edit or a deletion changes the stored message first. Then an entry that says which message has
+changed takes the same way from step 3 on.
 """
 
 import re
@@ -26,16 +27,16 @@ from database import Collection, DatabaseUnavailable, deadline
 from limits import Pace
 
 PAGE_LENGTH = 50  # messages
-BURST = 4  # seconds' worth of messages that somebody may send at once
+BURST = 4  # seconds' worth of messages that a user may send at once
 CHANGEABLE_FOR = timedelta(minutes=15)
-RETRY_AFTER = 5  # seconds; the database may be back then
+RETRY_AFTER = 5  # seconds until it is worth trying again
 MESSAGE_LENGTH = 2000  # code points
 
 UNAVAILABLE = "The message could not be saved; sending it again is harmless"
 TOO_FAST = "Too fast, please wait a moment"
 UNCHANGEABLE = "This message can't be changed any more"
 
-# Unicode's bidirectional controls can make a message read as another's (Trojan Source, 2021).
+# Bidirectional controls can make a text read as a different one (Trojan Source, CVE-2021-42574).
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{BIDI_CONTROLS}]")
 SURROGATES = re.compile("[\ud800-\udfff]")
@@ -43,7 +44,7 @@ NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
 
 
 class Message:
-    """Saves, changes and reads messages."""
+    """Saves, edits, deletes and reads messages."""
 
     def __init__(self, collection: Collection, journal: Journal, per_second: int) -> None:
         self._collection = collection
@@ -53,7 +54,7 @@ class Message:
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry | Change:
         """Store a message and show it to everybody; return its entry. Raises Refused.
 
-        A repeat, known by user and nonce, returns the entry of the first time.
+        If the user has sent the same nonce before, return the entry of that time.
         """
         msg = clean(msg)
         self._check_pace(user)
@@ -65,17 +66,17 @@ class Message:
     async def edit(
         self, user: Identity, of: int, msg: str, nonce: str | None = None
     ) -> Entry | Change:
-        """Give one's own message another text; return the change. Raises Refused."""
+        """Change the text of the user's own message; return the change. Raises Refused."""
         return await self._change(user, of, nonce, clean(msg), EDITED)
 
     async def delete(
         self, user: Identity, of: int, nonce: str | None = None, is_moderator: bool = False
     ) -> Entry | Change:
-        """Take a message's text away; return the change. Raises Refused."""
+        """Delete a message's text for good; return the change. Raises Refused."""
         return await self._change(user, of, nonce, "", DELETED, is_moderator)
 
     async def get(self, seq: int) -> Entry | None:
-        """Return a message, None where there is none. Raises DatabaseUnavailable."""
+        """Return a message by its number, None without one. Raises DatabaseUnavailable."""
         async with deadline():
             document = await self._collection.find_one({"seq": seq})
         return Entry.from_document(document) if document and "of" not in document else None
@@ -83,9 +84,9 @@ class Message:
     async def get_messages(
         self, before: int | None = None, count: int = PAGE_LENGTH
     ) -> list[Entry]:
-        """Return a page of messages, oldest first: the newest, or those before a number.
+        """Return the newest messages, or the last ones before a number, oldest first.
 
-        Raises DatabaseUnavailable where memory does not hold the page.
+        Most often they are in memory, and the database is not asked. Raises DatabaseUnavailable.
         """
         recent = self._journal.recent.entries
         end = self._journal.recent.last + 1 if before is None else before
@@ -99,7 +100,7 @@ class Message:
         return await self._read({"$gte": start}, 1, count)
 
     async def _read(self, where: dict[str, int], direction: int, count: int) -> list[Entry]:
-        # Without the changes: thousands may lie between two messages.
+        # Not the changes, of which there may be thousands between two messages.
         messages = {"seq": where, "of": {"$exists": False}}
         async with deadline():
             found = self._collection.find(messages).sort("seq", direction)
@@ -127,11 +128,11 @@ class Message:
             message = await self.get(of)
             if not message or not (is_moderator or is_changeable(message, user)):
                 raise Refused("forbidden", UNCHANGEABLE)
-            # First the message, then the log: whoever hears of the change reads it changed, and a
-            # second attempt after a failure in between does no harm.
+            # First the message, then the log: whoever hears of the change must find it done. If the
+            # second step fails, trying both again is harmless.
             async with deadline():
-                # A deleted message has no text, and a late edit must not bring it back. (Not by its
-                # state: in NX-27017 0.8.1 `$ne` does not match documents that lack the field.)
+                # A deleted message has no text, and a late edit must not bring it back. (By `state`
+                # NX-27017 0.8.1 would miss new ones: its `$ne` needs the field to be there.)
                 await self._collection.update_one(
                     {"seq": of, "msg": {"$ne": ""}}, {"$set": {"msg": msg, "state": state}}
                 )
@@ -141,7 +142,7 @@ class Message:
 
 
 def is_changeable(message: Entry | None, user: Identity) -> bool:
-    """Tell whether this is the user's own message, and not for too long."""
+    """Return whether this is the user's own message and still recent enough to change."""
     return (
         message is not None
         and message.user_id == user.user_id
@@ -151,7 +152,7 @@ def is_changeable(message: Entry | None, user: Identity) -> bool:
 
 
 def clean(text: str) -> str:
-    """Return a message's text as it may be stored. Raises Refused."""
+    """Return the text of a message without control characters. Raises Refused."""
     text = UNWANTED.sub("", NEWLINES.sub("\n", text)).strip("\n")
     if not any(map(_is_visible, text)):
         raise Refused("invalid", "Please write something")
@@ -167,5 +168,5 @@ def _is_visible(character: str) -> bool:
 
 
 def _is_unicode(text: str) -> bool:
-    # JSON can escape half a surrogate pair, which no database and no browser takes.
+    # JSON can contain half a surrogate pair, which neither databases nor browsers accept.
     return SURROGATES.search(text) is None

@@ -1,4 +1,4 @@
-"""Who is here: people, however many sockets each has open."""
+"""Who is here: each person once, however many sockets they have open."""
 
 import asyncio
 import time
@@ -8,18 +8,18 @@ from itertools import islice
 
 from chat import wire
 
-GRACE = 5  # seconds without a socket until somebody has left: a reload takes less
-RETURN_WINDOW = 60  # seconds after the start in which whoever says so is returning, not coming
-ONLINE_LENGTH = 100  # names in one frame, so that everybody coming back at once stays cheap
-NOTICES_PER_SECOND = 20  # beyond that one census stands for all of them
-CENSUS_DELAY = 1  # seconds that changes are gathered for a census
+GRACE = 5  # seconds without a socket until somebody has left; reloading a page takes less
+RETURN_WINDOW = 60  # seconds after the start in which clients return from before it
+ONLINE_LENGTH = 100  # names in one frame; a thousand people may come back at once
+NOTICES_PER_SECOND = 20  # beyond that one census replaces them
+CENSUS_DELAY = 1  # seconds that a census waits for more changes
 
 Tell = Callable[[wire.Frames], None]
 
 
 @dataclass(slots=True)
 class Person:
-    """Somebody who is here, or was within the grace."""
+    """Somebody who is here, or was here less than GRACE ago."""
 
     login: str
     sockets: int = 0
@@ -27,32 +27,32 @@ class Person:
 
 
 class Presence:
-    """Counts each person's sockets; tells the room when the first opens and the last is gone."""
+    """Counts each person's sockets, and tells the room when the first opens or the last closes."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._people: dict[str, Person] = {}
         self._started = time.monotonic()
-        self._notices = 0  # told since the last census
+        self._notices = 0  # sent since the last census
         self._census: asyncio.TimerHandle | None = None
         self._census_is_due = False
 
     @property
     def people(self) -> int:
-        """How many people are here."""
+        """The number of people who are here."""
         return len(self._people)
 
     def online(self) -> list[str]:
-        """Return the logins of those who are here, a hundred at most."""
+        """Return the logins of the people who are here, at most ONLINE_LENGTH."""
         return sorted(person.login for person in islice(self._people.values(), ONLINE_LENGTH))
 
     def sockets(self, user_id: str) -> int:
-        """Return how many sockets somebody has open."""
+        """Return how many sockets a user has open."""
         person = self._people.get(user_id)
         return person.sockets if person else 0
 
     def arrive(self, user_id: str, login: str, returning: bool) -> None:
-        """Count one more socket; `returning` says that it was here before the last restart."""
+        """Count one more socket; `returning` means that the page had one before the restart."""
         person = self._people.get(user_id)
         if person is None:
             person = self._people[user_id] = Person(login)
@@ -64,7 +64,7 @@ class Presence:
         person.sockets += 1
 
     def depart(self, user_id: str) -> None:
-        """Count one socket less; the person has left if no other opens within the grace."""
+        """Count one socket less; the person has left if no other one opens within GRACE."""
         person = self._people[user_id]
         person.sockets -= 1
         if not person.sockets:
@@ -72,7 +72,7 @@ class Presence:
             person.leaving = loop.call_later(GRACE, self._leave, user_id)
 
     def close(self) -> None:
-        """Tell nobody any more."""
+        """Stop all timers, so that nothing more is sent."""
         timers = [person.leaving for person in self._people.values()]
         for timer in [*timers, self._census]:
             if timer:
@@ -83,7 +83,7 @@ class Presence:
         self._announce(wire.left(person.login))
 
     def _announce(self, notice: wire.Frames, quietly: bool = False) -> None:
-        """Tell the room; where that is too much, or a return, the next census does."""
+        """Tell the room; if `quietly`, or after too many notices, let the next census tell it."""
         if self._census is None:
             loop = asyncio.get_running_loop()
             self._census = loop.call_later(CENSUS_DELAY, self._take_census)

@@ -1,4 +1,4 @@
-"""Read marks: how far each user has read, kept with the user, so that every device agrees."""
+"""Read marks: how far each user has read, stored with the user so that every device agrees."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,54 +10,63 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from background import background
-from database import DB, Collection, DatabaseUnavailable, deadline
+from database import DATABASE, Collection, DatabaseUnavailable, deadline
+from lookup import Lookup
 from settings import USER_COLLECTION
 
-STORE_EVERY = 6  # seconds; longer than a session is believed, which brings the stored mark
-AT_ONCE = 100  # marks in one call of the database
+STORE_EVERY = 6  # seconds
+MARKS_PER_CALL = 100
 
 
 class ReadMarks:
-    """Remembers marks and stores them together, because every reader moves theirs all the time."""
+    """Keeps marks in memory and stores many at a time: every reader moves theirs all the time.
+
+    A mark is the number of the last entry of the log that a user has read, 0 for none.
+    """
 
     def __init__(self, users: Collection) -> None:
         self._users = users
         self._moved: dict[str, int] = {}  # by user, not stored yet
-        self._stored: dict[str, int] = {}  # just now, so sessions may not know it yet
+        self._stored = Lookup(self._fetch)
 
-    def get(self, user_id: str) -> int:
-        """Return a mark that was moved lately, else 0."""
-        return self._moved.get(user_id, self._stored.get(user_id, 0))
+    async def get(self, user_id: str) -> int:
+        """Return a user's mark. Raises DatabaseUnavailable."""
+        return max(self._moved.get(user_id, 0), await self._stored.get(user_id) or 0)
 
-    def mark(self, user_id: str, seq: int) -> bool:
-        """Move a user's mark forwards; tell whether it was further back."""
-        if seq <= self.get(user_id):
+    def move(self, user_id: str, seq: int) -> bool:
+        """Move a user's mark forwards; return False if it is already there or further."""
+        if seq <= max(self._moved.get(user_id, 0), self._stored.last(user_id) or 0):
             return False
         self._moved[user_id] = seq
         return True
 
     async def run(self) -> None:
-        """Store what was moved, for ever."""
+        """Store the marks that moved, for ever."""
         while True:
             await asyncio.sleep(STORE_EVERY)
-            with suppress(DatabaseUnavailable):  # the next time, then
+            with suppress(DatabaseUnavailable):  # the next round stores them
                 await self.store()
 
     async def store(self) -> None:
-        """Store what was moved. Raises DatabaseUnavailable."""
-        self._stored = {}
+        """Store the marks that moved. Raises DatabaseUnavailable."""
         while self._moved:
-            some = dict(islice(self._moved.items(), AT_ONCE))
+            some = dict(islice(self._moved.items(), MARKS_PER_CALL))
             updates = [
                 UpdateOne({"_id": ObjectId(user_id)}, {"$max": {"read": seq}})
                 for user_id, seq in some.items()
             ]
             async with deadline():
                 await self._users.bulk_write(updates, ordered=False)
-            self._stored |= some
             for user_id, seq in some.items():
+                self._stored.put(user_id, max(seq, self._stored.last(user_id) or 0))
                 if self._moved[user_id] == seq:  # it may have moved on meanwhile
                     del self._moved[user_id]
+
+    async def _fetch(self, user_ids: list[str]) -> dict[str, int]:
+        ids = [ObjectId(user_id) for user_id in user_ids]
+        async with deadline():
+            users = await self._users.find({"_id": {"$in": ids}}, {"read": 1}).to_list(None)
+        return {str(user["_id"]): user.get("read", 0) for user in users}
 
 
 READ_MARKS = web.AppKey("read_marks", ReadMarks)
@@ -65,7 +74,7 @@ READ_MARKS = web.AppKey("read_marks", ReadMarks)
 
 async def read_marks_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the marks while the application runs, and store the last of them at its end."""
-    app[READ_MARKS] = marks = ReadMarks(app[DB][USER_COLLECTION])
+    app[READ_MARKS] = marks = ReadMarks(app[DATABASE][USER_COLLECTION])
     async with background(marks.run()):
         yield
     with suppress(DatabaseUnavailable):

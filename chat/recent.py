@@ -1,4 +1,4 @@
-"""The end of the log, kept in memory, so that a page or a replay need not ask the database."""
+"""The end of the log, in memory, so that pages and replays need no query."""
 
 from collections import deque
 
@@ -8,7 +8,7 @@ LENGTH = 500  # entries
 
 
 class Recent:
-    """The last entries, each as it reads now."""
+    """The last LENGTH entries of the log, with the texts that they have now."""
 
     def __init__(self) -> None:
         self.last = 0  # the number of the last entry
@@ -16,7 +16,7 @@ class Recent:
         self._by_key: dict[str, Entry | Change] = {}
 
     def add(self, entry: Entry | Change) -> None:
-        """Remember the entry that follows the last; a change also changes what it is of."""
+        """Add the next entry of the log. A change also changes its message, if that is here."""
         if len(self.entries) == LENGTH:
             self._by_key.pop(self.entries.popleft().key, None)
         self.entries.append(entry)
@@ -26,18 +26,18 @@ class Recent:
             self._revise(entry.message)
 
     def find(self, key: str) -> Entry | Change | None:
-        """Return the entry with a key, if it is remembered."""
+        """Return the entry with a key, None if it is not here."""
         return self._by_key.get(key)
 
     def after(self, seq: int) -> list[Entry | Change] | None:
-        """Return the entries after a number, None where memory does not hold them all."""
+        """Return the entries after a number, None if not all of them are here."""
         oldest = self.entries[0].seq if self.entries else 1
         if not oldest - 1 <= seq <= self.last:
             return None
         return [entry for entry in self.entries if entry.seq > seq]
 
     def rename(self, user_id: str, user: str) -> None:
-        """Give another name to the author of whatever somebody wrote or changed."""
+        """Replace the name of a user in everything they wrote or changed."""
         for index, entry in enumerate(self.entries):
             if isinstance(entry, Change):
                 if entry.message.user_id == user_id:
@@ -49,7 +49,7 @@ class Recent:
             self.entries[index] = self._by_key[entry.key] = entry
 
     def _revise(self, message: Entry) -> None:
-        """Forget how a message read before: nobody who resumes may see that."""
+        """Replace the text of a message everywhere, so that nobody who resumes sees the old one."""
         for index, entry in enumerate(self.entries):
             if isinstance(entry, Change) and entry.message.seq == message.seq:
                 entry = entry._replace(message=message)

@@ -1,4 +1,4 @@
-"""Finding: the page that looks for words in all that was ever said."""
+"""The search page: finds messages by words."""
 
 import asyncio
 import unicodedata
@@ -15,21 +15,17 @@ from chat.models import TOO_FAST
 from chat.views import read_seq
 from database import CALL_TIMEOUT, Collection, DatabaseUnavailable, deadline
 from forms import FormError, database_away, error_response, too_busy
-from limits import Pace
+from limits import Busy, Pace
 
 PAGE_LENGTH = 20  # messages
 QUERY_LENGTH = 100  # characters
 QUERY_WORDS = 10
-QUEUE = 8  # searches that may wait for their turn
+QUEUE = 8  # searches that may wait
 PER_SECOND, BURST = 1, 10  # searches of one person
 
 
-class TooManySearches(Exception):
-    """Too many searches wait for their turn."""
-
-
 class Finder:
-    """Looks for messages, one search at a time: the embedded database does nothing else then."""
+    """Searches messages, one search at a time: each keeps the embedded database busy."""
 
     def __init__(self, messages: Collection) -> None:
         self.pace = Pace(PER_SECOND, BURST)  # by person
@@ -38,18 +34,18 @@ class Finder:
         self._waiting = 0
 
     async def find(self, words: list[str], before: int | None = None) -> list[Entry]:
-        """Return the newest messages with all the words, one more than a page has.
+        """Return the newest messages that contain all the words, one more than a page shows.
 
-        Raises TooManySearches, DatabaseUnavailable.
+        Raises Busy, DatabaseUnavailable.
         """
-        # In quotes all words have to be there, and none is an operator. MongoDB is content with
-        # one whole word, and takes the others as parts of words, too.
+        # In quotes every word is required, and none is an operator. MongoDB needs only one of them
+        # as a whole word; it also finds the others as parts of words.
         search: dict[str, Any] = {"$text": {"$search": " ".join(f'"{word}"' for word in words)}}
         if before is not None:
             search["seq"] = {"$lt": before}
         found = self._messages.find(search).sort("seq", -1).limit(PAGE_LENGTH + 1)
         if self._waiting > QUEUE:
-            raise TooManySearches
+            raise Busy
         self._waiting += 1
         try:
             async with deadline(), self._turn:
@@ -63,10 +59,10 @@ FINDER = web.AppKey("finder", Finder)
 
 
 class Search(web.View):
-    """The page for finding: a form, and what was found."""
+    """The page: a form, and what was found."""
 
     async def get(self) -> web.Response:
-        """Show the newest messages with the words of the query, or those before a number."""
+        """Show the newest messages that contain the words, or those before a number."""
         query = " ".join(self.request.query.getall("q", []))
         before = read_seq(self.request, "before")
         context: dict[str, Any] = {"query": query, "query_length": QUERY_LENGTH}
@@ -80,13 +76,13 @@ class Search(web.View):
     head = get
 
     async def find(self, query: str, before: int | None) -> dict[str, Any]:
-        """Return what was found, as the page shows it. Raises FormError."""
+        """Return what the page shows of the messages that were found. Raises FormError."""
         words, finder = read_words(query), self.request.app[FINDER]
         if wait := finder.pace.take(self.request[IDENTITY].user_id):
             raise FormError(429, TOO_FAST, "q", wait)
         try:
             entries = await finder.find(words, before)
-        except TooManySearches:
+        except Busy:
             raise too_busy("q") from None
         except DatabaseUnavailable:
             raise database_away("q") from None
@@ -99,9 +95,9 @@ class Search(web.View):
 
 
 def read_words(query: str) -> list[str]:
-    """Return the words of a query: letters, digits and `_`, nothing else. Raises FormError."""
+    """Return the words of a query; a word is letters, digits and `_`. Raises FormError."""
     query = unicodedata.normalize("NFC", query)
-    # MongoDB takes a_b for one word, so it must not come apart here.
+    # MongoDB treats a_b as one word, so it must stay one here.
     runs = groupby(query, lambda character: character == "_" or is_of_word(character))
     texts = dict.fromkeys("".join(run) for is_word, run in runs if is_word)
     words = [text for text in texts if any(map(str.isalnum, text))]

@@ -1,7 +1,7 @@
-"""The wire: what comes in over a WebSocket and what goes out, in both formats.
+"""The wire: every frame of the WebSocket, in both directions and in both formats.
 
-A socket without a subprotocol speaks the tutorial's format, plain lines of text; the page asks for
-`chat.v1`, which is JSON.
+A socket without a subprotocol speaks the tutorial's format, one line of plain text per event. The
+page asks for the subprotocol `chat.v1`, which is JSON.
 """
 
 import json
@@ -14,17 +14,15 @@ from chat.entry import Change, Entry, Refused
 
 CHAT_V1 = "chat.v1"
 NONCE_LENGTH = 64  # characters
-SEQ_LIMIT = 10**15  # far beyond any log, and exact in every reader's numbers
+SEQ_LIMIT = 10**15  # larger than any log, and exact in JavaScript's numbers
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are not JSON
 
 
-# Made once: json.loads() would make it anew for each frame.
+# Made once: with options, json.loads() and json.dumps() make theirs anew for each frame.
 decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-
-# Made once, too: json.dumps() would make it anew for each frame.
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -37,9 +35,9 @@ class BadFrame(Refused):
 
 
 class Incoming(NamedTuple):
-    """What a client wants; `type` says which of the other fields count.
+    """A frame of a client; `type` says which of the other fields it has.
 
-    The frame is checked, but not the text: that is Message's.
+    The frame is valid, but Message still has to check the text.
     """
 
     type: str  # message, edit, delete, typing, read
@@ -49,7 +47,7 @@ class Incoming(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """One event as bytes for the transport, in each format; empty where a format has none."""
+    """One event as bytes for the transport, in both formats; empty if a format does not have it."""
 
     chat_v1: bytes
     classic: bytes
@@ -84,7 +82,7 @@ def read_chat_v1(data: str) -> Incoming:
 
 
 def read_nonce(value: Any) -> str | None:
-    """Return a client's nonce, None where it sent none. Raises BadFrame."""
+    """Return a client's nonce, None if it sent none. Raises BadFrame."""
     if value is None:
         return None
     if isinstance(value, str) and 0 < len(value) <= NONCE_LENGTH and value.isprintable():
@@ -97,7 +95,7 @@ def entry(entry: Entry | Change) -> Frames:
     return message(entry) if isinstance(entry, Entry) else change(entry)
 
 
-@lru_cache(maxsize=1024)  # a replay to 2,000 people encodes each entry once
+@lru_cache(maxsize=1024)  # so that a replay to 2,000 people encodes each entry once
 def message(entry: Entry) -> Frames:
     """Return the frames of a message."""
     event = {
@@ -110,11 +108,11 @@ def message(entry: Entry) -> Frames:
     }
     if entry.state:
         event["state"] = entry.state
-    return _frames(event, f"({entry.user}) {_line(entry.msg) or entry.state}")
+    return _frames(event, f"({entry.user}) {_on_one_line(entry.msg) or entry.state}")
 
 
 def change(change: Change) -> Frames:
-    """Return the frames of a change: how the message reads now, whatever it was changed to then."""
+    """Return the frames of a change, with the text that the message has now."""
     message = change.message
     event = {
         "type": "change",
@@ -126,12 +124,12 @@ def change(change: Change) -> Frames:
         "nonce": change.nonce,
     }
     if message.msg:
-        return _frames(event, f"{change.user} edited: {_line(message.msg)}")
+        return _frames(event, f"{change.user} edited: {_on_one_line(message.msg)}")
     return _frames(event, f"{change.user} deleted a message of {message.user}")
 
 
 def hello(login: str, seq: int, people: int, online: Sequence[str], truncated: bool) -> Frames:
-    """Return the first frame of a socket: who it speaks for, and where the log stands."""
+    """Return the first frame of a socket: its user, the number of the newest entry, who is here."""
     return _frames(
         {
             "type": "hello",
@@ -145,7 +143,7 @@ def hello(login: str, seq: int, people: int, online: Sequence[str], truncated: b
 
 
 def typing(login: str) -> Frames:
-    """Return the notice that somebody is writing."""
+    """Return the notice that somebody is typing."""
     return _frames({"type": "typing", "user": login})
 
 
@@ -155,17 +153,17 @@ def joined(login: str) -> Frames:
 
 
 def left(login: str) -> Frames:
-    """Return the notice that somebody went."""
+    """Return the notice that somebody left."""
     return _frames({"type": "left", "user": login}, f"{login} disconnected")
 
 
 def census(people: int, online: Sequence[str]) -> Frames:
-    """Return who is here, in place of many notices."""
+    """Return the list of who is here, which replaces many notices."""
     return _frames({"type": "people", "people": people, "online": online})
 
 
 def error(refused: Refused, nonce: str | None = None) -> Frames:
-    """Return the error frame: what a client asked for is refused, and why."""
+    """Return the answer to a refused frame, which says why."""
     frame = {"type": "error", "code": refused.code, "text": refused.text}
     if nonce is not None:
         frame["nonce"] = nonce
@@ -173,7 +171,7 @@ def error(refused: Refused, nonce: str | None = None) -> Frames:
 
 
 def iso_time(time: datetime) -> str:
-    """Return a time of UTC as in 2026-11-21T10:00:00.123Z."""
+    """Return a UTC time as in 2026-11-21T10:00:00.123Z."""
     return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
@@ -196,14 +194,13 @@ def _read_seq(frame: dict[str, Any], name: str, nonce: str | None) -> int:
     return seq
 
 
-def _line(msg: str) -> str:
-    # Or a message could forge a line of somebody else.
+def _on_one_line(msg: str) -> str:
+    # With a line break a message could forge a line of somebody else.
     return msg.replace("\n", " ⏎ ")
 
 
-def _frames(event: dict[str, Any], line: str = "") -> Frames:
-    text = encode(event)
-    return Frames(_text_frame(text), _text_frame(line) if line else b"")
+def _frames(event: dict[str, Any], classic: str = "") -> Frames:
+    return Frames(_text_frame(encode(event)), _text_frame(classic) if classic else b"")
 
 
 def _text_frame(text: str) -> bytes:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import lookup
 from app import create_app
-from auth import sessions
 from database import READY
 from settings import Settings
 from tests.support.clocks import LateClock
@@ -65,7 +65,7 @@ async def house(open_house: OpenHouse) -> House:
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> LateClock:
-    """The clock that sessions go by; put it ahead and what was looked up is looked up again."""
+    """The clock of look-ups; put it ahead, and sessions are looked up again."""
     clock = LateClock(0)
-    monkeypatch.setattr(sessions, "time", clock)
+    monkeypatch.setattr(lookup, "time", clock)
     return clock

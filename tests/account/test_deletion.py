@@ -10,7 +10,7 @@ from account import own_messages
 from auth.sessions import SESSIONS
 from chat.entry import DELETED_USER, Change, Entry
 from chat.recent import Recent
-from database import DB, DatabaseUnavailable, insert_in_order
+from database import DATABASE, DatabaseUnavailable, insert_in_order
 from settings import MESSAGE_COLLECTION
 from tests.support.accounts import (
     accounts,
@@ -107,7 +107,7 @@ async def test_what_is_being_saved_while_its_author_goes_loses_the_name_too(
     async with asyncio.timeout(PATIENCE):
         await inserting.wait()
         assert (await delete_account(alice)).status == 303
-    [document] = await house.app[DB][MESSAGE_COLLECTION].find({}).to_list(None)
+    [document] = await house.app[DATABASE][MESSAGE_COLLECTION].find({}).to_list(None)
     assert document["user"] == DELETED_USER
     assert await authors_of(bob) == [DELETED_USER]
 

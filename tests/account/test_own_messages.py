@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from account import own_messages
-from database import DB, DatabaseUnavailable, Document
+from database import DATABASE, DatabaseUnavailable, Document
 from settings import MESSAGE_COLLECTION
 from tests.support.accounts import (
     downloaded,
@@ -19,7 +19,7 @@ from tests.support.house import House
 
 async def store(house: House, *documents: Document) -> None:
     """Put entries at the end of the log, as another process would."""
-    log = house.app[DB][MESSAGE_COLLECTION]
+    log = house.app[DATABASE][MESSAGE_COLLECTION]
     time = datetime(2026, 11, 21, 10, tzinfo=UTC)
     seq = await log.count_documents({})
     for start in range(0, len(documents), 500):

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from chat.journal import JOURNAL
-from database import DB
+from database import DATABASE
 from settings import USER_COLLECTION
 from tests.support.accounts import JSON, delete_account, log_in, signed_in_as
 from tests.support.clocks import LateClock
@@ -59,7 +59,7 @@ async def test_a_ban_reaches_other_processes(open_house: OpenHouse, later: LateC
 async def test_a_ban_can_be_taken_back_in_the_database(guarded: House) -> None:
     alice, bob = await guarded.sign_in("alice"), await guarded.sign_in("bob")
     await ban(alice, "bob")
-    users = guarded.app[DB][USER_COLLECTION]
+    users = guarded.app[DATABASE][USER_COLLECTION]
     await users.update_one({"login": "bob"}, {"$unset": {"banned": 1}})
     assert (await bob.log_in("bob")).status == 303
 

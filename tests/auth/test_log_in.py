@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 import database
 from auth import passwords
-from database import DB
+from database import DATABASE
 from settings import USER_COLLECTION
 from tests.support.accounts import (
     FILL,
@@ -172,7 +172,7 @@ async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> N
     await house.sign_in("alice")
     weak = Argon2id(salt=os.urandom(16), length=32, iterations=1, lanes=1, memory_cost=64)
     outdated = weak.derive_phc_encoded(PASSWORD.encode())
-    await house.app[DB][USER_COLLECTION].update_one({}, {"$set": {"password": outdated}})
+    await house.app[DATABASE][USER_COLLECTION].update_one({}, {"$set": {"password": outdated}})
 
     alice = await house.visitor()
     assert (await alice.log_in("alice", WRONG)).status == 401
@@ -194,7 +194,7 @@ async def test_a_hash_of_today_stays(house: House) -> None:
 
 async def test_an_account_without_a_password_lets_nobody_in(house: House) -> None:
     await house.sign_in("alice")
-    await house.app[DB][USER_COLLECTION].update_one({}, {"$set": {"password": None}})
+    await house.app[DATABASE][USER_COLLECTION].update_one({}, {"$set": {"password": None}})
     for password in (PASSWORD, "None", "null"):
         assert (await (await house.visitor()).log_in("alice", password)).status == 401
 

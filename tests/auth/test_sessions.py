@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from http.cookies import Morsel
 from pathlib import Path
@@ -18,7 +19,7 @@ import database
 from auth import cookies, sessions
 from auth.cookies import secret_keys
 from auth.sessions import SESSIONS, Identity
-from database import DB, DatabaseUnavailable
+from database import DATABASE, DatabaseUnavailable
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
 from tests.support.accounts import signed_in_as
 from tests.support.clocks import LateClock
@@ -42,7 +43,7 @@ async def change_session(house: House, **fields: Any) -> None:
     """Change the document of the one session."""
     [document] = await stored_sessions(house)
     # Not $set: of a date that is updated, nx-27017 0.8.1 makes text.
-    collection = house.app[DB][SESSION_COLLECTION]
+    collection = house.app[DATABASE][SESSION_COLLECTION]
     await collection.replace_one({"_id": document["_id"]}, document | fields)
 
 
@@ -114,7 +115,7 @@ async def test_session_is_stored_with_what_its_owner_may_want_to_know(house: Hou
     alice = await house.visitor(headers={"User-Agent": "Lynx " * 100})
     await alice.register("alice")
     [document] = await stored_sessions(house)
-    [user] = await house.app[DB][USER_COLLECTION].find({}).to_list(None)
+    [user] = await house.app[DATABASE][USER_COLLECTION].find({}).to_list(None)
     assert document["user_id"] == str(user["_id"])
     assert document["agent"] == ("Lynx " * 100)[:200]
     assert before < document["created"] < datetime.now(UTC)
@@ -270,22 +271,6 @@ async def test_what_ends_in_another_process_ends_here_within_five_seconds(
     assert await signed_in_as(await present(there, cookie)) is None
 
 
-async def test_a_document_is_believed_for_five_seconds(
-    house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetches = count_fetches(house, monkeypatch)
-    alice = await house.sign_in("alice")
-    for _ in range(3):
-        await signed_in_as(alice)
-    assert len(fetches) == 1
-    later.ahead = 4.5
-    await signed_in_as(alice)
-    assert len(fetches) == 1
-    later.ahead = 6
-    await signed_in_as(alice)
-    assert len(fetches) == 2
-
-
 @pytest.mark.parametrize(("days", "login"), [(13, "alice"), (14, None), (300, None)])
 async def test_a_session_lasts_until_its_document_says(
     house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch, days: int, login: str | None
@@ -318,7 +303,7 @@ async def test_the_session_of_a_deleted_user_is_worth_nothing(
     house: House, later: LateClock
 ) -> None:
     alice = await house.sign_in("alice")
-    await house.app[DB][USER_COLLECTION].delete_one({"login": "alice"})
+    await house.app[DATABASE][USER_COLLECTION].delete_one({"login": "alice"})
     later.ahead = 6
     assert await signed_in_as(alice) is None
     assert (await alice.get("/ws")).status == 401
@@ -370,93 +355,29 @@ async def test_listeners_hear_of_the_end_at_once(house: House) -> None:
     assert ended == [identity.session_id]
 
 
-async def test_a_look_up_under_way_does_not_bring_an_ended_session_back(
+async def test_a_query_under_way_does_not_bring_an_ended_session_back(
     house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await house.sign_in("alice")
     known, identity = house.app[SESSIONS], await identity_of(house)
-    fetch, fetched, has_ended = known._fetch, asyncio.Event(), asyncio.Event()
+    look_up = known._identities
+    fetch, fetched, has_ended = look_up._fetch, asyncio.Event(), asyncio.Event()
 
-    async def slowly(ids: list[str]) -> dict[str, Identity]:
+    async def slowly(ids: list[str]) -> Mapping[str, Identity]:
         found = await fetch(ids)
         assert identity.session_id in found
         fetched.set()
         await has_ended.wait()
         return found
 
-    monkeypatch.setattr(known, "_fetch", slowly)
+    monkeypatch.setattr(look_up, "_fetch", slowly)
     later.ahead = 6
-    look_up = asyncio.create_task(known.identify(identity.session_id))
+    found = asyncio.create_task(known.identify(identity.session_id))
     await fetched.wait()
     await known.end(identity.session_id)
     has_ended.set()
-    assert await look_up is None
+    assert await found is None
     assert known.has_ended(identity.session_id)
-
-
-def count_fetches(house: House, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Return a list that grows by the ids of each look-up."""
-    fetch, fetches = house.app[SESSIONS]._fetch, []
-
-    async def counted(ids: list[str]) -> dict[str, Identity]:
-        fetches.append(ids)
-        return await fetch(ids)
-
-    monkeypatch.setattr(house.app[SESSIONS], "_fetch", counted)
-    return fetches
-
-
-async def test_sessions_asked_for_at_once_are_looked_up_together(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known = house.app[SESSIONS]
-    created = [await known.create("0" * 24, "alice", "") for _ in range(20)]
-    await house.sign_in("alice")
-    [user] = await house.app[DB][USER_COLLECTION].find({}).to_list(None)
-    await known.collection.update_many({}, {"$set": {"user_id": str(user["_id"])}})
-    fetches = count_fetches(house, monkeypatch)
-    ids = [identity.session_id for identity in created]
-    async with asyncio.timeout(PATIENCE):
-        found = await asyncio.gather(*(known.identify(id_) for id_ in [*ids, *ids, "nobody's"]))
-    assert [identity and identity.session_id for identity in found] == [*ids, *ids, None]
-    assert fetches == [[*ids, "nobody's"]]
-
-
-async def test_very_many_sessions_are_looked_up_in_parts(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "LOOK_UP_AT_ONCE", 10)
-    fetches = count_fetches(house, monkeypatch)
-    ids = [f"session {number}" for number in range(25)]
-    found = await asyncio.gather(*(house.app[SESSIONS].identify(id_) for id_ in ids))
-    assert found == [None] * 25
-    assert [len(fetch) for fetch in fetches] == [10, 10, 5]
-
-
-async def test_a_failing_look_up_fails_for_all_who_wait_and_is_tried_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known = house.app[SESSIONS]
-
-    async def fail(ids: list[str]) -> dict[str, Identity]:
-        raise DatabaseUnavailable
-
-    with monkeypatch.context() as patch:
-        patch.setattr(known, "_fetch", fail)
-        look_ups = [known.identify(id_) for id_ in ("a", "b", "a")]
-        found = await asyncio.gather(*look_ups, return_exceptions=True)
-    assert [type(each) for each in found] == [DatabaseUnavailable] * 3
-    assert not known.has_ended("a")
-    assert await known.identify("a") is None
-
-
-async def test_memory_of_sessions_is_forgotten(house: House, later: LateClock) -> None:
-    known = house.app[SESSIONS]
-    for number in range(50):
-        await known.identify(f"session {number}")
-    later.ahead = 60
-    await known.identify("the last")
-    assert list(known._known) == ["the last"]
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/signin", "/signout", "/ws"])
@@ -561,7 +482,7 @@ async def test_a_classic_socket_is_closed_at_sign_out_too(house: House) -> None:
 async def test_a_session_that_ends_elsewhere_closes_its_sockets(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "TRUSTED_FOR", 1.02)  # looks every 20 ms
+    monkeypatch.setattr(sessions, "WATCH_EVERY", 0.02)
     here, there = await open_house(), await open_house()
     alice = await here.sign_in("alice")
     elsewhere = await present(there, held_by(alice))
@@ -574,7 +495,7 @@ async def test_a_session_that_ends_elsewhere_closes_its_sockets(
 async def test_a_database_that_is_away_closes_no_socket(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "TRUSTED_FOR", 1.02)
+    monkeypatch.setattr(sessions, "WATCH_EVERY", 0.02)
     house = await open_house()
     alice = await house.sign_in("alice")
     socket = await alice.connect()

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from bson import ObjectId
 
-from auth.cookies import LIFETIME, SessionCookie
+from auth.cookies import SessionCookie
+from auth.sessions import LIFETIME
 from database import connect
 from embedded import embedded_uri
 from settings import SESSION_COLLECTION, USER_COLLECTION

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, expect
 from chat import wire
 from chat.entry import Refused
 from chat.hub import HUB
-from database import DB
+from database import DATABASE
 from settings import MESSAGE_COLLECTION
 from tests.support.browser import REFUSED, Visit, Visitor
 from tests.support.hostile import HOSTILE
@@ -63,7 +63,7 @@ async def test_hostile_names_are_shown_as_they_were_written(chat: ChatSite, visi
         {"seq": seq, "key": f":{seq}", "user": name, "user_id": "", "msg": "x", "time": TIME}
         for seq, name in enumerate(names, 1)
     ]
-    await chat.app[DB][MESSAGE_COLLECTION].insert_many(entries, ordered=True)
+    await chat.app[DATABASE][MESSAGE_COLLECTION].insert_many(entries, ordered=True)
     authors = alice.log.locator(".message__author")
     await expect(authors).to_have_count(len(names))
     expected = [f"({name})" for name in names]

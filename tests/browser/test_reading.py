@@ -13,7 +13,7 @@ from chat.hub import HUB
 from chat.journal import JOURNAL
 from chat.read_marks import READ_MARKS
 from chat.recent import LENGTH
-from database import DB
+from database import DATABASE
 from settings import MESSAGE_COLLECTION
 from tests.support.browser import CONNECTION_LOST, Visit, Visitor
 from tests.support.site import ChatSite
@@ -40,7 +40,7 @@ async def write(chat: ChatSite, user: str, *texts: str) -> None:
 async def change(chat: ChatSite, of: int, text: str) -> None:
     """Let a message be edited, or with no text be deleted."""
     state = {"msg": text, "state": "edited" if text else "deleted"}
-    await chat.app[DB][MESSAGE_COLLECTION].update_one({"seq": of}, {"$set": state})
+    await chat.app[DATABASE][MESSAGE_COLLECTION].update_one({"seq": of}, {"$set": state})
     await chat.app[JOURNAL].append("bob", "bob", "", None, of)
 
 
@@ -51,7 +51,7 @@ async def until_read(chat: ChatSite, login: str, seq: int) -> None:
     """
     [user_id] = {m.identity.user_id for m in chat.app[HUB].websockets if m.identity.login == login}
     async with asyncio.timeout(PATIENCE / 2):
-        while chat.app[READ_MARKS].get(user_id) < seq:
+        while await chat.app[READ_MARKS].get(user_id) < seq:
             await asyncio.sleep(0.01)
 
 
@@ -490,7 +490,7 @@ async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_i
     await expect(alice.page).to_have_title("(2) Main Chat page")
     await expect(alice.page.locator("#unread")).to_be_hidden()  # she has left it at the end
     [identity] = {client.identity for client in chat.app[HUB].websockets}
-    assert chat.app[READ_MARKS].get(identity.user_id) <= 2
+    assert await chat.app[READ_MARKS].get(identity.user_id) <= 2
     await hide(alice, False)
     await expect(alice.page).to_have_title("Main Chat page")
     await hide(alice)

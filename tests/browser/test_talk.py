@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.async_api import Browser, expect
 
-from database import DB
+from database import DATABASE
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.browser import A_WHILE, Visit, visiting
 from tests.support.site import ChatSite, serving
@@ -65,7 +65,7 @@ async def test_times_are_those_of_the_readers_zone_on_a_24_hour_clock(
     alice = await visit(chat.url, "alice", timezone_id="Asia/Tokyo", locale="en-US")
     for seq, time in enumerate(times, 1):
         entry = {"seq": seq, "key": f":{seq}", "user": "ghost", "user_id": "", "msg": str(seq)}
-        await chat.app[DB][MESSAGE_COLLECTION].insert_one({**entry, "time": time})
+        await chat.app[DATABASE][MESSAGE_COLLECTION].insert_one({**entry, "time": time})
     await expect(alice.messages).to_have_text(in_tokyo)  # from the socket
     await alice.page.reload()
     await expect(alice.messages).to_have_text(in_tokyo)  # from the page

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from chat.journal import JOURNAL
-from database import DB, deadline
+from database import DATABASE, deadline
 from settings import MESSAGE_COLLECTION
 from tests.support.house import House, OpenHouse
 
 
 async def stored(house: House, seq: int) -> dict[str, Any] | None:
     """Return what the database holds."""
-    return await house.app[DB][MESSAGE_COLLECTION].find_one({"seq": seq})
+    return await house.app[DATABASE][MESSAGE_COLLECTION].find_one({"seq": seq})
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
     message = await late.next("message")
     assert (message["msg"], message["state"]) == (msg, state)
     assert (await late.next("change")) == change
-    documents = await house.app[DB][MESSAGE_COLLECTION].find({}).to_list(None)
+    documents = await house.app[DATABASE][MESSAGE_COLLECTION].find({}).to_list(None)
     assert "secret" not in str(documents)
     assert documents[0]["time"].tzinfo  # which an update must not spoil
     page = await (await bob.get("/")).text()

@@ -73,7 +73,7 @@ async def test_others_may_change_nothing(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     await alice.write("mine")
     assert "/message/1" not in await page_of(bob, "/")
-    assert "Only who wrote a message can change it." in await page_of(bob, "/message/1", 403)
+    assert "Only the author of a message can change it." in await page_of(bob, "/message/1", 403)
     for response in (await edit(bob, 1, "stolen"), await delete(bob, 1)):
         page = await FormPage.read(response)
         assert response.status == 403

@@ -3,7 +3,7 @@
 import pytest
 
 from chat.read_marks import READ_MARKS
-from database import DB, DatabaseUnavailable
+from database import DATABASE, DatabaseUnavailable
 from settings import USER_COLLECTION
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
@@ -52,7 +52,7 @@ async def test_read_marks_outlive_the_process(open_house: OpenHouse) -> None:
     again = await later.visitor()
     await again.log_in("bob")
     assert await read_mark(again) == 1
-    user = await house.app[DB][USER_COLLECTION].find_one({"login": "bob"})
+    user = await house.app[DATABASE][USER_COLLECTION].find_one({"login": "bob"})
     assert user is not None
     assert user["created"].tzinfo  # which an update must not spoil
 
@@ -70,6 +70,6 @@ async def test_marks_wait_while_the_database_is_away(
         await marks.store()
     monkeypatch.undo()
     await marks.store()
-    user = await house.app[DB][USER_COLLECTION].find_one({"login": "bob"})
+    user = await house.app[DATABASE][USER_COLLECTION].find_one({"login": "bob"})
     assert user is not None
     assert user["read"] == 1

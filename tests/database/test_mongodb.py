@@ -24,7 +24,6 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from account.own_messages import PAGE
-from auth.sessions import LOOK_UP_AT_ONCE
 from chat.entry import now
 from chat.journal import BATCH
 from chat.models import MESSAGE_LENGTH
@@ -43,6 +42,7 @@ from database import (
     deadline,
     insert_in_order,
 )
+from lookup import IDS_PER_QUERY
 from migrate import CHUNK
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
 from tests.support.databases import another_client
@@ -591,7 +591,7 @@ async def test_a_thousand_ids_are_looked_up_at_once_and_the_unknown_are_missing(
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/query/in/"""
     collection = db[SESSION_COLLECTION]
-    ids = [str(ObjectId()) if as_text else ObjectId() for _ in range(LOOK_UP_AT_ONCE)]
+    ids = [str(ObjectId()) if as_text else ObjectId() for _ in range(IDS_PER_QUERY)]
     for start in range(0, len(ids) - 1, BATCH):
         batch = [{"_id": id_} for id_ in ids[start : start + BATCH] if id_ != ids[-1]]
         await insert_in_order(collection, batch)

@@ -66,7 +66,7 @@ async def test_a_chat_without_database_says_so_and_works_as_soon_as_there_is_one
 async def test_a_database_that_goes_is_told_in_time_and_signs_nobody_out(
     server: EmbeddedServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
-    monkeypatch.setattr("auth.sessions.TRUSTED_FOR", 0.1)
+    monkeypatch.setattr("lookup.FRESH_FOR", 0.1)
     server.start()
     house = await open_house(MONGO_HOST=server.address)
     alice = await house.sign_in("alice")
@@ -111,7 +111,7 @@ def test_an_address_that_is_none_is_refused_without_its_password() -> None:
 async def test_a_cookie_of_a_chat_whose_database_is_away_is_not_touched(
     server: EmbeddedServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auth.sessions.TRUSTED_FOR", 0)
+    monkeypatch.setattr("lookup.FRESH_FOR", 0)
     server.start()
     house = await open_house(MONGO_HOST=server.address)
     alice = await house.sign_in("alice")

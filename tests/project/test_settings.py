@@ -21,8 +21,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, st
     return environment
 
 
-def test_without_any_variable_the_chat_runs_on_this_machine_only(tmp_path: Path) -> None:
-    assert load_settings() == settings.Settings(DATA_DIR=tmp_path / "data")
+def test_without_any_variable_the_chat_runs_on_this_machine_only() -> None:
+    assert load_settings() == settings.Settings()
     assert load_settings().SITE_HOST == "127.0.0.1"
     assert load_settings().SITE_PORT == 8080
     assert not load_settings().DEBUG

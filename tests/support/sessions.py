@@ -1,6 +1,6 @@
 """Session cookies, and the sessions that are stored."""
 
-from database import DB, Document
+from database import DATABASE, Document
 from settings import SESSION_COLLECTION
 from tests.support.house import House
 from tests.support.people import Person
@@ -20,5 +20,5 @@ async def present(house: House, cookie: str, name: str = "session") -> Person:
 
 async def stored_sessions(house: House) -> list[Document]:
     """Return every session there is."""
-    found: list[Document] = await house.app[DB][SESSION_COLLECTION].find({}).to_list(None)
+    found: list[Document] = await house.app[DATABASE][SESSION_COLLECTION].find({}).to_list(None)
     return found

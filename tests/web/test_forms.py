@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import forms
-from auth import views
 from forms import BODY_LIMIT, MAX_FIELDS
 from tests.support.house import House
 from tests.support.pages import FormPage
@@ -203,15 +202,15 @@ async def test_a_body_that_breaks_off_into_nonsense_is_refused(
 async def test_a_client_that_leaves_within_its_form_harms_nobody(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    is_over = asyncio.Event()
+    read_form, is_over = forms.read_form, asyncio.Event()
 
     async def read(request: web.Request) -> dict[str, str]:
         try:
-            return await forms.read_form(request)
+            return await read_form(request)
         finally:
             is_over.set()
 
-    monkeypatch.setattr(views, "read_form", read)
+    monkeypatch.setattr(forms, "read_form", read)
     async with connection(house, "Content-Length: 100") as (_, writer):
         writer.write(b"login=a")
     async with asyncio.timeout(PATIENCE):

@@ -367,7 +367,7 @@ async def test_security_headers_are_on_errors_of_the_chat_itself(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of the inside")
 
-    monkeypatch.setattr("auth.views.aiohttp_jinja2.render_template", fail)
+    monkeypatch.setattr("auth.views.Login.form_page", fail)
     visitor = await house.visitor()
     headers = {"Accept": "application/json"}
     response = await visitor.get("/login", headers=headers)

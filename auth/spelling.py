@@ -1,0 +1,9 @@
+"""Spelling: when two texts are the same login, address or password to a reader."""
+
+import unicodedata
+
+
+def fold(text: str) -> str:
+    """Return the form that all spellings of a text share (Unicode's NFKC_Casefold, UTR #36)."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded)

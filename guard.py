@@ -1,0 +1,78 @@
+"""guard: the middleware that refuses what another site could make a browser send."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from routes import route_name
+from settings import SETTINGS, Settings
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+FROM_OUR_PAGES = {"same-origin", "none"}  # `none`: typed into the address bar, or a bookmark
+FOREIGN = "That came from another site, so it was refused."
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Prevent cross-site request forgery, without tokens. Raises HTTPForbidden.
+
+    A request that changes something passes if its `Sec-Fetch-Site` is `same-origin` or `none`.
+    Without that header it passes if its `Origin` is one of ours, or missing: browsers send `Origin`
+    with every post, so it is a script's. A WebSocket has to pass the check of `Origin` alone.
+    Source: https://words.filippo.io/csrf/.
+    """
+    settings, name = request.app[SETTINGS], route_name(request)
+    if name != "healthz":  # a load balancer may ask by IP address and without TLS
+        _check_host(request, settings)
+        _require_https(request, settings)
+    if name == "chat":
+        _check_origin(request, settings)
+    elif request.method not in SAFE_METHODS or name == "signout":
+        sites = request.headers.getall("Sec-Fetch-Site", [])
+        if not sites:
+            _check_origin(request, settings)
+        elif len(sites) > 1 or sites[0] not in FROM_OUR_PAGES:
+            raise web.HTTPForbidden(text=FOREIGN)
+    return await handler(request)
+
+
+def own_origin(request: web.Request) -> str:
+    """Return the origin of the chat's pages as the browser sees it."""
+    scheme = "https" if request.app[SETTINGS].SECURE_COOKIES else request.scheme
+    return f"{scheme}://{request.headers.get(hdrs.HOST, '')}".lower()
+
+
+def _check_host(request: web.Request, settings: Settings) -> None:
+    hosts = request.headers.getall(hdrs.HOST, [])
+    host = hosts[0].lower() if len(hosts) == 1 else ""
+    if settings.PUBLIC_ORIGINS:
+        is_known = host in {urlsplit(origin).netloc for origin in settings.PUBLIC_ORIGINS}
+    else:
+        # DNS rebinding: somebody else's host name may be made to point to this machine.
+        is_known = not _is_loopback(settings.SITE_HOST) or _is_loopback(host)
+    if not host or not is_known:
+        raise web.HTTPForbidden(text="This host is not known here.")
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a host, with or without a port, can only be this machine."""
+    try:
+        name = host if host.count(":") > 1 and "[" not in host else urlsplit("//" + host).hostname
+        return name == "localhost" or ip_address(name or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _require_https(request: web.Request, settings: Settings) -> None:
+    proto = ",".join(request.headers.getall("X-Forwarded-Proto", [])).split(",")[-1].strip().lower()
+    if settings.TRUSTED_PROXIES and settings.SECURE_COOKIES and proto == "http":
+        raise web.HTTPPermanentRedirect(f"https://{request.host}{request.rel_url}")
+
+
+def _check_origin(request: web.Request, settings: Settings) -> None:
+    origins = [origin.lower() for origin in request.headers.getall(hdrs.ORIGIN, [])]
+    own = (own_origin(request), *settings.PUBLIC_ORIGINS)
+    if len(origins) > 1 or (origins and origins[0] not in own):
+        raise web.HTTPForbidden(text=FOREIGN)
