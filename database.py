@@ -45,10 +45,6 @@ CLOSE_TIMEOUT = 0.5  # seconds
 RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 
 
-class Conflict(Exception):
-    """A document was refused because a unique value exists; those before it are stored."""
-
-
 class DatabaseUnavailable(Exception):
     """The database is away, too slow or not ready. Nobody knows whether it did what was asked."""
 
@@ -67,21 +63,6 @@ async def deadline() -> AsyncIterator[None]:
         raise
     except (PyMongoError, TimeoutError) as error:
         raise DatabaseUnavailable(type(error).__name__) from error
-
-
-async def insert_in_order(collection: Collection, documents: list[Document]) -> None:
-    """Insert documents in order, up to the first that is refused. Raises Conflict.
-
-    Sends the same command as insert_many(ordered=True) at half its cost, which comes from splitting
-    batches that are too large for one command. Ours are not.
-    """
-    reply = await collection.database.command(
-        "insert", collection.name, documents=documents, ordered=True, writeConcern=ACKNOWLEDGED
-    )
-    if reply.get("writeErrors"):
-        raise Conflict
-    if reply.get("writeConcernError"):
-        raise DatabaseUnavailable("not acknowledged")
 
 
 @asynccontextmanager

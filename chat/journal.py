@@ -16,14 +16,7 @@ from aiohttp import web
 
 from chat.entry import Change, Entry, entry_key, now
 from chat.recent import LENGTH, Recent
-from database import (
-    Collection,
-    Conflict,
-    DatabaseUnavailable,
-    Document,
-    deadline,
-    insert_in_order,
-)
+from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, deadline
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +31,10 @@ RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
 
 class Unavailable(Exception):
     """Nobody knows whether the message is stored. Sending it again, same nonce, is harmless."""
+
+
+class Conflict(Exception):
+    """A document was refused because its `seq` or `key` exists; those before it are stored."""
 
 
 class Draft:
@@ -219,6 +216,21 @@ class Journal:
             return Entry.from_document(document)
         async with deadline():
             return Change.of(await self._collection.find_one({"seq": document["of"]}), document)
+
+
+async def insert_in_order(collection: Collection, documents: list[Document]) -> None:
+    """Insert documents in order, up to the first that is refused. Raises Conflict.
+
+    Sends the same command as insert_many(ordered=True) at half its cost, which comes from splitting
+    batches that are too large for one command. Ours are not.
+    """
+    reply = await collection.database.command(
+        "insert", collection.name, documents=documents, ordered=True, writeConcern=ACKNOWLEDGED
+    )
+    if reply.get("writeErrors"):
+        raise Conflict
+    if reply.get("writeConcernError"):
+        raise DatabaseUnavailable("not acknowledged")
 
 
 JOURNAL = web.AppKey("journal", Journal)

@@ -9,8 +9,9 @@ import pytest
 from account import own_messages
 from auth.sessions import SESSIONS
 from chat.entry import DELETED_USER, Change, Entry
+from chat.journal import insert_in_order
 from chat.recent import Recent
-from database import DATABASE, DatabaseUnavailable, insert_in_order
+from database import DATABASE, DatabaseUnavailable
 from settings import MESSAGE_COLLECTION
 from tests.support.accounts import (
     accounts,

@@ -25,7 +25,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from account.own_messages import PAGE
 from chat.entry import now
-from chat.journal import BATCH
+from chat.journal import BATCH, Conflict, insert_in_order
 from chat.models import MESSAGE_LENGTH
 from chat.search import QUERY_WORDS
 from chat.wire import SEQ_LIMIT
@@ -33,14 +33,12 @@ from database import (
     ACKNOWLEDGED,
     CALL_TIMEOUT,
     Collection,
-    Conflict,
     Database,
     DatabaseUnavailable,
     Document,
     connect,
     create_indexes,
     deadline,
-    insert_in_order,
 )
 from lookup import IDS_PER_QUERY
 from migrate import CHUNK
