@@ -2,8 +2,8 @@
 // for the same change again is harmless: it keeps its nonce.
 
 import { announce } from "./announce.js"
-import { newNonce } from "./keep.js"
 import { isComposing } from "./keys.js"
+import { newNonce } from "./nonce.js"
 
 const ANSWER_WITHIN = 5000 // ms
 const DOUBT_LASTS = 4000 // ms in which a second press deletes

@@ -11,7 +11,7 @@ import { Mentions } from "./mentions.js"
 import { More } from "./more.js"
 import { Notifier } from "./notifier.js"
 import { Outbox } from "./outbox.js"
-import { Pending } from "./pending.js"
+import { PendingList } from "./pending_list.js"
 import { People } from "./people.js"
 import { ReadMark } from "./readmark.js"
 import { Typing } from "./typing.js"
@@ -26,8 +26,8 @@ const send = (frame) => connection.send(frame)
 
 const people = new People(byId("here"), { user, count: byId("people") })
 const more = new More(byId("subscribe"))
-const list = new Pending(byId("pending"))
-const outbox = new Outbox({ user, list, send })
+const pendingList = new PendingList(byId("pending"))
+const outbox = new Outbox({ user, list: pendingList, send })
 const unread = new Unread(log, byId("unread"))
 const readMark = new ReadMark(send, log.last)
 const notifier = new Notifier(user, byId("notify"))
@@ -103,7 +103,7 @@ composer.onsend = (text) => {
 unread.onseen = () => readMark.move(log.last)
 more.onedit = (seq) => editing.start(log.own(seq))
 
-list.onleave = () => composer.focus()
+pendingList.onfocuslost = () => composer.focus()
 
 // A type that a later server may send is none of this page's business.
 async function receive(frame) {

@@ -1,109 +1,112 @@
-// The outbox: sends each message until the server has shown that it is stored, one at a time, so
-// that they keep their order. Sending again is harmless, also from two tabs: the nonce is known.
+// The outbox sends each pending message until the server acknowledges that it is stored, one at a
+// time so that they keep their order. Sending one twice is harmless, even from two tabs, because
+// the server recognizes its nonce.
 
 import { Backoff } from "./backoff.js"
-import { Keep } from "./keep.js"
+import { PendingStore } from "./pending_store.js"
 
-const TAKE_OVER = 2000 // ms; a tab that has not sent its own by then may be closed, or cut off
-const A_DAY = 86_400_000 // ms; what is older may not be meant any more, so its author decides
+const TAKE_OVER_AFTER = 2000 // ms; a tab that has not sent its message by then may be closed
+const A_DAY = 86_400_000 // ms; an older message may be out of date, so its author decides
 const FRAME_SIZE = 32 * 1024 // bytes; the server cuts off who sends more
 
 export class Outbox {
   #user
-  #keep
+  #store
   #list
   #send
-  #isOpen = false // the connection takes messages
-  #underWay = null // the nonce of what was sent and is not answered
-  #own = new Set() // the nonces of what was written in this tab
+  #isConnected = false
+  #inFlight = null // nonce of the message that was sent and is not answered
+  #writtenHere = new Set() // nonces of the messages written in this tab
   #backoff = new Backoff()
   #timer = null
 
+  // `send` returns true if the frame went out.
   constructor({ user, list, send }) {
     this.#user = user
-    this.#keep = new Keep(user, () => this.#look())
+    this.#store = new PendingStore(user, () => this.#update())
     this.#list = list
     this.#send = send
-    list.onretry = (nonce) => this.#queue(this.#keep.get(nonce))
-    list.ondiscard = (nonce) => this.#drop(nonce)
-    this.#look()
+    list.onretry = (nonce) => this.#append(this.#store.get(nonce))
+    list.ondiscard = (nonce) => this.#remove(nonce)
+    this.#update()
   }
 
   add(msg) {
-    this.#queue({ msg })
+    this.#append({ msg })
   }
 
   resume() {
-    this.#isOpen = true
-    this.#again()
+    this.#isConnected = true
+    this.#resend()
   }
 
   pause() {
-    this.#isOpen = false
+    this.#isConnected = false
     clearTimeout(this.#timer)
   }
 
-  // Says whether the message was waiting here. Another user may send any nonce, so only
-  // one's own message counts.
+  // Remove a message that the server has stored. Return true if it was pending here.
   acknowledge({ user, nonce }) {
-    if (user !== this.#user || !this.#keep.get(nonce)) return false
+    if (user !== this.#user) return false // another user may have sent the same nonce
+    if (!this.#store.get(nonce)) return false
     this.#backoff.reset()
-    this.#drop(nonce)
+    this.#remove(nonce)
     return true
   }
 
+  // Send a message again later, because the server could not take it now.
   retry({ nonce }) {
-    if (nonce === this.#underWay) this.#later(this.#backoff.next(), () => this.#again())
+    if (nonce === this.#inFlight) this.#schedule(() => this.#resend(), this.#backoff.next())
   }
 
-  // Says whether what the server refuses for good was waiting here.
+  // Stop sending a message that the server refuses for good. Return true if it was pending here.
   refuse({ nonce, text }) {
-    const entry = this.#keep.get(nonce)
-    if (!entry) return false
-    this.#keep.put({ ...entry, problem: text })
-    this.#look()
+    const message = this.#store.get(nonce)
+    if (!message) return false
+    this.#store.put({ ...message, problem: text })
+    this.#update()
     return true
   }
 
-  #queue(message) {
-    if (!message) return // another tab has dealt with it
-    this.#own.add(this.#keep.append(message))
-    this.#look()
+  #append(message) {
+    if (!message) return // another tab has sent or discarded it
+    this.#writtenHere.add(this.#store.append(message))
+    this.#update()
   }
 
-  #drop(nonce) {
-    this.#own.delete(nonce)
-    this.#keep.remove(nonce)
-    this.#look()
+  #remove(nonce) {
+    this.#writtenHere.delete(nonce)
+    this.#store.remove(nonce)
+    this.#update()
   }
 
-  #again() {
-    this.#underWay = null
-    this.#look()
+  #resend() {
+    this.#inFlight = null
+    this.#update()
   }
 
-  // Shows what there is, and sends the first that waits, unless one is under way.
-  #look() {
-    const entries = this.#keep.all()
-    const waiting = entries.filter(isWaiting)
-    this.#list.show(entries, waiting)
-    if (!waiting.some(({ nonce }) => nonce === this.#underWay)) this.#underWay = null
-    if (this.#isOpen && this.#underWay === null && waiting.length) this.#transmit(waiting[0])
+  // Show all messages, and send the first one that is waiting unless one is in flight.
+  #update() {
+    const messages = this.#store.all()
+    const waiting = messages.filter(isWaiting)
+    this.#list.show(messages, waiting)
+    if (!waiting.some(({ nonce }) => nonce === this.#inFlight)) this.#inFlight = null
+    if (this.#isConnected && this.#inFlight === null && waiting.length) this.#transmit(waiting[0])
   }
 
   #transmit({ nonce, msg, at }) {
     const age = Date.now() - at
-    if (!this.#own.has(nonce) && age >= 0 && age < TAKE_OVER) {
-      return this.#later(TAKE_OVER - age, () => this.#look())
+    if (!this.#writtenHere.has(nonce) && age >= 0 && age < TAKE_OVER_AFTER) {
+      return this.#schedule(() => this.#update(), TAKE_OVER_AFTER - age)
     }
     const frame = { type: "message", msg, nonce }
     if (size(frame) > FRAME_SIZE) this.refuse({ nonce, text: "The message is too long" })
-    else if (this.#send(frame)) this.#underWay = nonce
+    else if (this.#send(frame)) this.#inFlight = nonce
   }
 
-  #later(pause, action) {
+  #schedule(action, delay) {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(action, pause)
+    this.#timer = setTimeout(action, delay)
   }
 }
 

@@ -1,13 +1,16 @@
-// The keep: what a user wrote and nobody has acknowledged, in localStorage, so that it outlives
-// the tab. Each message has a key of its own, so that no tab overwrites what another keeps.
+// Pending messages in localStorage: the server has not acknowledged them yet, so they must survive
+// a closed tab. Each has its own key, so that tabs don't overwrite each other's messages.
 
-const NONCE = /^[0-9a-z]{1,64}$/
+import { newNonce } from "./nonce.js"
 
-export class Keep {
+const NONCE = /^[0-9a-z]{1,64}$/ // the server accepts up to 64 characters (chat/wire.py)
+
+export class PendingStore {
   #prefix
-  #memory = new Map() // by nonce: what localStorage did not take, null what it did not let go
+  // By nonce: messages that localStorage did not accept, and null for those it did not delete.
+  #memory = new Map()
 
-  // `onchange` is called when another tab has changed something.
+  // `onchange` is called when another tab has changed the stored messages.
   constructor(user, onchange) {
     this.#prefix = `outbox:${user}:`
     window.addEventListener("storage", ({ key }) => {
@@ -15,24 +18,24 @@ export class Keep {
     })
   }
 
-  // All entries, { nonce, msg, at, problem }, in the order in which they were written.
+  // Return all messages, { nonce, msg, at, problem }, in the order in which they were written.
   all() {
     const nonces = new Set([...this.#stored(), ...this.#memory.keys()])
-    const entries = Array.from(nonces, (nonce) => this.get(nonce)).filter(Boolean)
-    // Every tab must come to the same order, also within a millisecond.
-    return entries.sort((a, b) => a.at - b.at || (a.nonce < b.nonce ? -1 : 1))
+    const messages = Array.from(nonces, (nonce) => this.get(nonce)).filter(Boolean)
+    // All tabs must agree on the order, even of messages written in the same millisecond.
+    return messages.sort((a, b) => a.at - b.at || (a.nonce < b.nonce ? -1 : 1))
   }
 
   get(nonce) {
     if (this.#memory.has(nonce)) return this.#memory.get(nonce)
     try {
-      return read(nonce, localStorage.getItem(this.#prefix + nonce))
+      return parse(nonce, localStorage.getItem(this.#prefix + nonce))
     } catch {
-      return null // no storage, or not what this page has written
+      return null // there is no storage, or this page did not write what is in it
     }
   }
 
-  // Puts a message, new or to be tried again, behind all others.
+  // Store a message, new or to be tried again, after all others. Return its nonce.
   append({ nonce = newNonce(), msg }) {
     const last = this.all().at(-1)
     const at = Math.max(Date.now(), last ? last.at + 1 : 0) // a clock may be set back
@@ -70,18 +73,12 @@ export class Keep {
   }
 }
 
-// A name for what is sent, so that sending it twice does no harm.
-// Not crypto.randomUUID(): browsers offer that on https only.
-export function newNonce() {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("")
-}
-
 // Anybody at this computer can change what is stored, and so can another version of this page.
-function read(nonce, text) {
+function parse(nonce, text) {
   const { msg, at, problem } = JSON.parse(text)
-  const isSound =
+  const isValid =
     typeof msg === "string" &&
     Number.isFinite(at) &&
     (problem === undefined || typeof problem === "string")
-  return isSound ? { nonce, msg, at, problem } : null
+  return isValid ? { nonce, msg, at, problem } : null
 }
