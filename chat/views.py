@@ -14,7 +14,7 @@ from chat.client import Client
 from chat.entry import Change, Entry, Refused
 from chat.hub import HUB, SIGNED_OUT
 from chat.journal import JOURNAL
-from chat.models import PAGE_LENGTH, Message
+from chat.models import CHANGEABLE_FOR, MESSAGE_LENGTH, PAGE_LENGTH, Message
 from chat.read_marks import READ_MARKS
 from chat.render import Renderer
 from forms import BODY_LIMIT, FormError, FormPage, redirect
@@ -78,6 +78,9 @@ class ChatList(FormPage):
             "older": messages[0].seq if messages and messages[0].seq > 1 else None,
             "newer": messages[-1].seq if place and messages and messages[-1].seq < last else None,
             "refresh": refresh if refresh in REFRESH_PAUSES and not place else None,
+            "message_length": MESSAGE_LENGTH,
+            "changeable_for": CHANGEABLE_FOR,
+            "frame_size": BODY_LIMIT,
             "nonce": secrets.token_urlsafe(12),
             "form": {},
         }

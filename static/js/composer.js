@@ -1,6 +1,6 @@
 // The composer: Enter sends what was written; what is too long stays in the field.
 
-import { excess, LENGTH } from "./counter.js"
+import { excess } from "./counter.js"
 import { isComposing } from "./keys.js"
 
 export class Composer {
@@ -41,7 +41,9 @@ export class Composer {
   #submit(event) {
     event.preventDefault()
     this.#field.focus()
-    if (excess(this.text) > 0) return this.#refuse(`A message has at most ${LENGTH} characters`)
+    if (excess(this.#field) > 0) {
+      return this.#refuse(`A message has at most ${this.#field.dataset.maxLength} characters`)
+    }
     if (!this.text.trim()) return this.onblank()
     this.complain("")
     this.onsend(this.text)
@@ -61,7 +63,7 @@ export class Composer {
   }
 
   #forgive() {
-    if (!this.#field.hasAttribute("aria-invalid") || excess(this.text) > 0) return
+    if (!this.#field.hasAttribute("aria-invalid") || excess(this.#field) > 0) return
     this.complain("")
     this.#field.removeAttribute("aria-invalid")
     this.#field.removeAttribute("aria-describedby")

@@ -76,7 +76,7 @@ export class Editing {
     if (event.defaultPrevented || isComposing(event)) return
     const isIdle = !this.isOn && !this.#composer.text
     if (event.key === "Escape" && this.isOn) this.#end()
-    else if (event.key === "ArrowUp" && isIdle) this.start(this.#log.lastOwn())
+    else if (event.key === "ArrowUp" && isIdle) this.start(this.#log.lastOwnChangeable())
     else return
     event.preventDefault()
   }

@@ -1,11 +1,11 @@
-// What the keys held down, or an input method, make of a key or a click.
+// What a key press or a click means beside its key or its target.
 
-// While an input method composes, its keys are its own (keyCode 229: Safari).
+// Return true while an input method is composing: the key belongs to it (keyCode 229: Safari).
 export function isComposing(event) {
   return event.isComposing || event.keyCode === 229
 }
 
-// With one of these keys a link opens elsewhere, which is the browser's business.
-export function isPlain(event) {
+// Return true if no modifier key is held down. With one the browser opens the link elsewhere.
+export function isPlainClick(event) {
   return !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
 }

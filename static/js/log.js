@@ -5,7 +5,7 @@ import { create, dress, dressAll, revise } from "./message.js"
 import { News } from "./news.js"
 import { fetchLog, Older } from "./older.js"
 import { Place } from "./place.js"
-import { Written } from "./written.js"
+import { OwnMessages } from "./own_messages.js"
 
 const LINES = 2000 // in the page; with more the oldest go, and can be loaded again
 const LINES_KEPT = 1500 // then, so that it is seldom done
@@ -17,7 +17,7 @@ export class Log {
   #live // what came since, which is
   #older
   #news
-  #written
+  #ownMessages
   #changes // the last of each message, by its seq
 
   constructor(element) {
@@ -35,6 +35,10 @@ export class Log {
     return this.#element.dataset.user
   }
 
+  get isModerator() {
+    return this.#element.dataset.moderator !== undefined
+  }
+
   // The number of the last entry shown.
   get last() {
     return Number(this.#element.dataset.last)
@@ -50,13 +54,14 @@ export class Log {
     return this.#messages.map(({ dataset }) => dataset.user).reverse()
   }
 
-  // One's own message as it was written, { seq, msg, time }, while it may be changed, else null.
-  own(seq) {
-    return this.#written.get(seq)
+  // Return the reader's own message as it was typed, { seq, msg, time }, or null once the author
+  // can't change it any more.
+  ownChangeable(seq) {
+    return this.#ownMessages.changeable(seq)
   }
 
-  lastOwn() {
-    return this.#written.last()
+  lastOwnChangeable() {
+    return this.#ownMessages.lastChangeable()
   }
 
   focus() {
@@ -66,7 +71,7 @@ export class Log {
   // Says whether the message is new.
   show(entry) {
     if (entry.seq <= this.last) return false
-    this.#written.note(entry)
+    this.#ownMessages.add(entry)
     this.#element.dataset.last = entry.seq
     this.#element.querySelector(".log__empty")?.remove()
     const message = create(entry, this.user)
@@ -79,7 +84,7 @@ export class Log {
   // A message that is not in the page may be under way to it, as it read before.
   change(entry) {
     if (entry.seq <= this.last) return
-    this.#written.change(entry)
+    this.#ownMessages.change(entry)
     this.#changes.set(entry.of, entry)
     this.#element.dataset.last = entry.seq
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.of)
@@ -120,9 +125,9 @@ export class Log {
     this.#news = new News(this.#element.dataset)
     this.#news.mark(this.#messages)
     // Anew: what happened to messages that are not in the page is not known.
-    this.#written = new Written(this.user)
+    this.#ownMessages = new OwnMessages(this.#element.dataset)
     this.#changes = new Map()
-    this.#written.read(this.#element)
+    this.#ownMessages.addFrom(this.#element)
     dressAll(this.#element)
   }
 
@@ -146,7 +151,7 @@ export class Log {
     const messages = messagesOf(page)
     this.place.hold(() => {
       const [first] = this.#messages
-      this.#written.read(page)
+      this.#ownMessages.addFrom(page)
       this.#history.prepend(...messages)
       for (const message of messages) this.#bringUpToDate(message)
       const formerlyNew = this.#news.mark(this.#messages)
@@ -159,7 +164,7 @@ export class Log {
     dress(message, this.user)
     const change = this.#changes.get(Number(message.dataset.seq))
     if (!change) return
-    this.#written.change(change)
+    this.#ownMessages.change(change)
     revise(message, change, this.user)
   }
 }

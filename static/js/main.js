@@ -1,5 +1,6 @@
 // The chat page: connects the log, the socket, the outbox and the composer.
 
+import { ChangeLinks } from "./change_links.js"
 import { Composer } from "./composer.js"
 import { Connection } from "./connection.js"
 import { Counter } from "./counter.js"
@@ -8,7 +9,6 @@ import { Editing } from "./editing.js"
 import { grow } from "./grow.js"
 import { Log } from "./log.js"
 import { Mentions } from "./mentions.js"
-import { More } from "./more.js"
 import { Notifier } from "./notifier.js"
 import { Outbox } from "./outbox.js"
 import { PendingList } from "./pending_list.js"
@@ -25,9 +25,11 @@ const connection = new Connection({ since: () => log.last, receive, ended })
 const send = (frame) => connection.send(frame)
 
 const people = new People(byId("here"), { user, count: byId("people") })
-const more = new More(byId("subscribe"))
+const isChangeable = (seq) => log.isModerator || log.ownChangeable(seq) !== null
+const changeLinks = new ChangeLinks(byId("subscribe"), isChangeable)
 const pendingList = new PendingList(byId("pending"))
-const outbox = new Outbox({ user, list: pendingList, send })
+const frameSize = Number(byId("composer").dataset.frameSize)
+const outbox = new Outbox({ user, frameSize, list: pendingList, send })
 const unread = new Unread(log, byId("unread"))
 const readMark = new ReadMark(send, log.last)
 const notifier = new Notifier(user, byId("notify"))
@@ -101,7 +103,7 @@ composer.onsend = (text) => {
 }
 
 unread.onseen = () => readMark.move(log.last)
-more.onedit = (seq) => editing.start(log.own(seq))
+changeLinks.onedit = (seq) => editing.start(log.ownChangeable(seq))
 
 pendingList.onfocuslost = () => composer.focus()
 

@@ -1,6 +1,6 @@
 // Older messages: loaded as the reader nears the beginning, or follows the link.
 
-import { isPlain } from "./keys.js"
+import { isPlainClick } from "./keys.js"
 
 const AHEAD = "300px 0px 0px" // so that they are there before the beginning is
 const PATIENCE = 15_000 // ms
@@ -55,7 +55,7 @@ export class Older {
   }
 
   #click(event) {
-    if (event.target !== this.#link || !isPlain(event)) return
+    if (event.target !== this.#link || !isPlainClick(event)) return
     event.preventDefault()
     this.#load()
   }

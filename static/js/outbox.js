@@ -7,10 +7,10 @@ import { PendingStore } from "./pending_store.js"
 
 const TAKE_OVER_AFTER = 2000 // ms; a tab that has not sent its message by then may be closed
 const A_DAY = 86_400_000 // ms; an older message may be out of date, so its author decides
-const FRAME_SIZE = 32 * 1024 // bytes; the server cuts off who sends more
 
 export class Outbox {
   #user
+  #frameSize // bytes; the server disconnects a page that sends more at once
   #store
   #list
   #send
@@ -21,8 +21,9 @@ export class Outbox {
   #timer = null
 
   // `send` returns true if the frame went out.
-  constructor({ user, list, send }) {
+  constructor({ user, frameSize, list, send }) {
     this.#user = user
+    this.#frameSize = frameSize
     this.#store = new PendingStore(user, () => this.#update())
     this.#list = list
     this.#send = send
@@ -100,7 +101,7 @@ export class Outbox {
       return this.#schedule(() => this.#update(), TAKE_OVER_AFTER - age)
     }
     const frame = { type: "message", msg, nonce }
-    if (size(frame) > FRAME_SIZE) this.refuse({ nonce, text: "The message is too long" })
+    if (size(frame) > this.#frameSize) this.refuse({ nonce, text: "The message is too long" })
     else if (this.#send(frame)) this.#inFlight = nonce
   }
 

@@ -340,7 +340,7 @@ async def test_the_link_that_changes_a_message_lies_over_no_text_that_has_no_mou
         chat.url, "alice", viewport={"width": 320, "height": 600}, has_touch=touch, is_mobile=touch
     )
     await alice.say("m" * 100)
-    link = alice.messages.locator(".message__more")
+    link = alice.messages.locator(".message__change")
     await expect(link).to_have_css("position", "static" if touch else "absolute")
     assert not await alice.is_too_wide()
 

@@ -283,7 +283,7 @@ async def test_a_message_is_deleted_on_the_second_press(chat: ChatSite, visit: V
     for reader in (alice, bob):
         await expect(reader.messages.last).to_contain_text("deleted")
         await expect(reader.messages.last).not_to_contain_text("haste")
-    await expect(alice.messages.last.locator(".message__more")).to_have_count(0)
+    await expect(alice.messages.last.locator(".message__change")).to_have_count(0)
     await alice.field.press("ArrowUp")  # what is deleted is nobody's last message
     await expect(alice.field).to_have_value("kept")
     await alice.field.fill("")
@@ -383,7 +383,7 @@ async def test_the_link_of_a_message_edits_it_in_the_page_for_fifteen_minutes(
     chat: ChatSite, visit: Visit
 ) -> None:
     alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
-    links = alice.log.locator(".message__more")
+    links = alice.log.locator(".message__change")
     await bob.say("by Bob")
     await expect(alice.texts).to_have_text(["by Bob"])
     await alice.say("one")
@@ -424,7 +424,7 @@ async def test_a_moderators_links_lead_from_every_message(
         await bob.say("by Bob")
         await expect(moderator.texts).to_have_text(["by Bob"])
         await moderator.say("by a moderator")
-        links = moderator.log.locator(".message__more")
+        links = moderator.log.locator(".message__change")
         await expect(links).to_have_count(2)
         await links.last.click()
         await expect(moderator.field).to_have_value("by a moderator")

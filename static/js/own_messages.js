@@ -1,19 +1,20 @@
-// What one has written oneself, as it was written: the log shows it dressed up.
+// The reader's own messages as they were typed: the log shows them formatted, editing needs them as
+// they were.
 
-const CHANGEABLE_FOR = 15 * 60_000 // ms, as in chat/models.py: after that the server refuses
-
-export class Written {
+export class OwnMessages {
   #user
+  #changeableFor // ms; later the server refuses
   #messages = new Map() // { seq, msg, time } by seq
 
-  constructor(user) {
+  constructor({ user, changeableFor }) {
     this.#user = user
+    this.#changeableFor = Number(changeableFor) * 1000
   }
 
-  // Takes in the messages of a page, before anything dresses them up.
-  read(page) {
+  // Add the messages of a page, before they are formatted.
+  addFrom(page) {
     for (const message of page.querySelectorAll(".message[data-user]")) {
-      this.note({
+      this.add({
         seq: Number(message.dataset.seq),
         user: message.dataset.user,
         msg: message.querySelector(".message__text").textContent,
@@ -23,7 +24,7 @@ export class Written {
     }
   }
 
-  note({ seq, user, msg, time, state }) {
+  add({ seq, user, msg, time, state }) {
     if (user === this.#user && state !== "deleted") this.#messages.set(seq, { seq, msg, time })
   }
 
@@ -33,17 +34,14 @@ export class Written {
     else if (message) message.msg = msg
   }
 
-  // A message that its author may still change, or null.
-  get(seq) {
+  // Return a message that its author may still change, or null.
+  changeable(seq) {
     const message = this.#messages.get(seq)
-    return message && isRecent(message.time) ? { ...message } : null
+    const isRecent = message && Date.now() - Date.parse(message.time) < this.#changeableFor
+    return isRecent ? { ...message } : null
   }
 
-  last() {
-    return this.get(Math.max(...this.#messages.keys()))
+  lastChangeable() {
+    return this.changeable(Math.max(...this.#messages.keys()))
   }
-}
-
-export function isRecent(time) {
-  return Date.now() - Date.parse(time) < CHANGEABLE_FOR
 }
