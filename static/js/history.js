@@ -1,5 +1,5 @@
-// A page of the history: as the chat page shows it.
+// A page of older messages: formats them as the chat page does.
 
-import { dressAll } from "./message.js"
+import { formatLog } from "./message.js"
 
-dressAll(document.getElementById("subscribe"))
+formatLog(document.getElementById("subscribe"))

@@ -1,34 +1,36 @@
-// The log: shows each message once, in order, and changes it in place.
+// The log: shows each message once and in order, and updates it in place when it is changed.
 
-import { keepDays, settle, showTime } from "./days.js"
-import { create, dress, dressAll, revise } from "./message.js"
-import { News } from "./news.js"
-import { fetchLog, Older } from "./older.js"
-import { Place } from "./place.js"
+import { group, keepDayNames } from "./grouping.js"
+import { createMessage, formatLog, formatMessage, updateMessage } from "./message.js"
+import { NewDivider } from "./new_divider.js"
+import { fetchLog, OlderMessages } from "./older_messages.js"
 import { OwnMessages } from "./own_messages.js"
+import { ScrollPosition } from "./scroll_position.js"
+import { showTime } from "./time.js"
 
-const LINES = 2000 // in the page; with more the oldest go, and can be loaded again
-const LINES_KEPT = 1500 // then, so that it is seldom done
+// A row of the log is a message, a notice or a divider.
+const MAX_ROWS = 2000 // in the page; beyond that the oldest are removed, and can be loaded again
+const ROWS_KEPT = 1500 // then, so that removing is rare
 
 export class Log {
-  place // the reader's
+  scroll
   #element
-  #history // what came with a page, which is not read out
-  #live // what came since, which is
+  #history // messages that came with a page, which screen readers do not read out
+  #live // rows that came since, which they do
   #older
-  #news
+  #newDivider
   #ownMessages
-  #changes // the last of each message, by its seq
+  #changes // the last change of each message, by the message's seq
 
   constructor(element) {
     this.#element = element
     this.#history = element.querySelector(".log__history")
     this.#live = element.querySelector(".log__live")
-    this.#dressAll()
-    this.place = new Place(element)
-    if (this.#news.line.isConnected) this.place.toLine(this.#news.line)
-    this.#older = new Older(element, (page) => this.#prepend(page))
-    keepDays(element)
+    this.#setUpHistory()
+    this.scroll = new ScrollPosition(element)
+    if (this.#newDivider.element.isConnected) this.scroll.goTo(this.#newDivider.element)
+    this.#older = new OlderMessages(element, (page) => this.#prepend(page))
+    keepDayNames(element)
   }
 
   get user() {
@@ -39,17 +41,17 @@ export class Log {
     return this.#element.dataset.moderator !== undefined
   }
 
-  // The number of the last entry shown.
+  // The seq of the last entry that is shown.
   get last() {
     return Number(this.#element.dataset.last)
   }
 
-  // How many messages of others have come since the last visit.
-  get news() {
-    return this.#news.of(this.#messages).length
+  // How many messages others sent since the reader's last visit.
+  get newCount() {
+    return this.#newDivider.newOf(this.#messages).length
   }
 
-  // Who has written, as far as the log goes back, the latest first.
+  // The authors of all messages in the page, the latest first.
   get authors() {
     return this.#messages.map(({ dataset }) => dataset.user).reverse()
   }
@@ -68,27 +70,27 @@ export class Log {
     this.#element.focus()
   }
 
-  // Says whether the message is new.
+  // Show a message at the end. Return true if it is new.
   show(entry) {
     if (entry.seq <= this.last) return false
     this.#ownMessages.add(entry)
     this.#element.dataset.last = entry.seq
     this.#element.querySelector(".log__empty")?.remove()
-    const message = create(entry, this.user)
+    const message = createMessage(entry, this.user)
     this.#live.append(message)
-    settle(message)
-    this.#grown()
+    group(message)
+    this.#rowAdded()
     return true
   }
 
-  // A message that is not in the page may be under way to it, as it read before.
+  // Show a message as it is after a change.
   change(entry) {
     if (entry.seq <= this.last) return
     this.#ownMessages.change(entry)
-    this.#changes.set(entry.of, entry)
+    this.#changes.set(entry.of, entry) // a page of older messages may be loading with its old text
     this.#element.dataset.last = entry.seq
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.of)
-    if (message) this.place.hold(() => revise(message, entry, this.user))
+    if (message) this.scroll.keep(() => updateMessage(message, entry, this.user))
   }
 
   notice(text) {
@@ -98,74 +100,75 @@ export class Log {
     showTime(time, new Date())
     notice.append(time, ` ${text}`)
     this.#live.append(notice)
-    this.#grown()
+    this.#rowAdded()
   }
 
-  // More was missed than the server replays: take the history from a new copy of the page.
+  // Replace all rows by the messages of a new copy of the page: the server does not replay as much
+  // as was missed.
   async reload() {
     const page = await fetchLog("/")
-    for (const line of this.#lines) line.remove()
+    for (const row of this.#rows) row.remove()
     this.#history.append(...messagesOf(page))
-    this.#older.adopt(page)
+    this.#older.continueFrom(page)
     const { last, read } = page.dataset
     Object.assign(this.#element.dataset, { last, read })
-    this.#dressAll()
-    this.place.toEnd()
+    this.#setUpHistory()
+    this.scroll.goToEnd()
   }
 
   get #messages() {
     return messagesOf(this.#element)
   }
 
-  get #lines() {
+  get #rows() {
     return [...this.#element.querySelectorAll(".message, .notice, .day, .log__new")]
   }
 
-  #dressAll() {
-    this.#news = new News(this.#element.dataset)
-    this.#news.mark(this.#messages)
-    // Anew: what happened to messages that are not in the page is not known.
+  #setUpHistory() {
+    this.#newDivider = new NewDivider(this.#element.dataset)
+    this.#newDivider.place(this.#messages)
     this.#ownMessages = new OwnMessages(this.#element.dataset)
-    this.#changes = new Map()
     this.#ownMessages.addFrom(this.#element)
-    dressAll(this.#element)
+    this.#changes = new Map()
+    formatLog(this.#element)
   }
 
-  // Called once a new line is settled, which changes its height.
-  #grown() {
-    if (this.place.isAtEnd) this.#trim()
-    this.place.follow()
+  // Call it after group(), which may change the height of the row.
+  #rowAdded() {
+    if (this.scroll.isAtEnd) this.#trim()
+    this.scroll.follow()
   }
 
   #trim() {
-    if (this.#history.childElementCount + this.#live.childElementCount <= LINES) return
-    this.place.hold(() => {
-      for (const line of this.#lines.slice(0, -LINES_KEPT)) line.remove()
+    if (this.#history.childElementCount + this.#live.childElementCount <= MAX_ROWS) return
+    this.scroll.keep(() => {
+      for (const row of this.#rows.slice(0, -ROWS_KEPT)) row.remove()
       const [first] = this.#messages
-      this.#older.beginAt(first?.dataset.seq ?? this.last + 1)
-      if (first) settle(first)
+      this.#older.continueBefore(first?.dataset.seq ?? this.last + 1)
+      if (first) group(first)
     })
   }
 
   #prepend(page) {
-    const messages = messagesOf(page)
-    this.place.hold(() => {
+    const older = messagesOf(page)
+    this.scroll.keep(() => {
       const [first] = this.#messages
       this.#ownMessages.addFrom(page)
-      this.#history.prepend(...messages)
-      for (const message of messages) this.#bringUpToDate(message)
-      const formerlyNew = this.#news.mark(this.#messages)
-      for (const message of [...messages, first, formerlyNew]) if (message) settle(message)
-      this.#older.adopt(page)
+      this.#history.prepend(...older)
+      for (const message of older) this.#format(message)
+      const formerlyAfterDivider = this.#newDivider.place(this.#messages)
+      for (const message of [...older, first, formerlyAfterDivider]) if (message) group(message)
+      this.#older.continueFrom(page)
     })
   }
 
-  #bringUpToDate(message) {
-    dress(message, this.user)
+  // Format an older message, and apply a change that came while its page was loading.
+  #format(message) {
+    formatMessage(message, this.user)
     const change = this.#changes.get(Number(message.dataset.seq))
     if (!change) return
     this.#ownMessages.change(change)
-    revise(message, change, this.user)
+    updateMessage(message, change, this.user)
   }
 }
 

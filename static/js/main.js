@@ -99,7 +99,7 @@ composer.onsend = (text) => {
   if (editing.isOn) return editing.save(text)
   composer.text = ""
   outbox.add(text)
-  log.place.toEnd()
+  log.scroll.goToEnd()
 }
 
 unread.onseen = () => readMark.move(log.last)

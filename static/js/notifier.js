@@ -1,7 +1,7 @@
 // Desktop notifications: for who wants them on this device, when a message names them.
 
+import { mentions } from "./rich_text.js"
 import { recall, remember } from "./storage.js"
-import { names } from "./text.js"
 
 const KEY = "notify" // in localStorage
 
@@ -19,7 +19,7 @@ export class Notifier {
   }
 
   tell({ seq, user, msg }) {
-    if (!this.#isOn || !document.hidden || user === this.#user || !names(msg, this.#user)) return
+    if (!this.#isOn || !document.hidden || user === this.#user || !mentions(msg, this.#user)) return
     try {
       // The tag lets two tabs show it once.
       const notification = new Notification(user, { body: msg, tag: `message-${seq}` })

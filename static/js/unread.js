@@ -12,7 +12,7 @@ export class Unread {
   constructor(log, button) {
     this.#log = log
     this.#button = button
-    log.place.onmove = () => this.#look()
+    log.scroll.onchange = () => this.#look()
     document.addEventListener("visibilitychange", () => this.#look())
     button.addEventListener("click", () => this.#jump())
     this.#look()
@@ -32,13 +32,13 @@ export class Unread {
   }
 
   #look() {
-    const { isAtEnd } = this.#log.place
+    const { isAtEnd } = this.#log.scroll
     if (isAtEnd && !document.hidden) {
       this.#arrived = 0
       this.#hasSeenNews = true
       this.onseen()
     }
-    this.#show(this.#arrived + (this.#hasSeenNews ? 0 : this.#log.news), isAtEnd)
+    this.#show(this.#arrived + (this.#hasSeenNews ? 0 : this.#log.newCount), isAtEnd)
   }
 
   #show(count, isAtEnd) {
@@ -51,7 +51,7 @@ export class Unread {
 
   #jump() {
     const hadFocus = document.activeElement === this.#button
-    this.#log.place.toEnd()
+    this.#log.scroll.goToEnd()
     if (hadFocus) this.#log.focus() // the button is gone
   }
 }

@@ -193,7 +193,7 @@ async def test_the_most_hostile_text_takes_no_time(chat: ChatSite, visit: Visit)
         for text in (part * 20_000, "http://a/" + part * 20_000, "@alice" + part * 20_000):
             took = await alice.page.evaluate(
                 """async text => {
-                  const { richText } = await import("/static/js/text.js")
+                  const { richText } = await import("/static/js/rich_text.js")
                   let best = Infinity
                   for (let tries = 0; tries < 3 && best > 1000; tries++) { // others may be busy
                     const start = performance.now()

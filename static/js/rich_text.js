@@ -1,8 +1,8 @@
-// Rich text: links, code and the reader's own name, built of nodes. The marks around code stay in
-// the text, unseen, so that what is copied or edited is what was written.
+// Rich text: shows links, code and mentions of the reader in the text of a message. The backticks
+// around code stay in the page but are hidden, so that a copy of the text has all its characters.
 
-// No part of a text is looked at more than a few times, however hostile: what one attempt has
-// passed over in vain, the next one does not pass over again.
+// Matching takes linear time, however hostile the text: after an attempt that fails, the next one
+// does not scan the same characters again.
 const TOKEN = new RegExp(
   [
     "(?<!`)```(?!`)(?<language>[a-z][\\w+#-]*(?=\\n))?(?<block>[^]+?)(?<!`)```(?!`)\\n?",
@@ -15,7 +15,7 @@ const TOKEN = new RegExp(
 const BRACKETS = { ")": "(", "]": "[", "}": "{" }
 const PUNCTUATION = new Set(".,;:!?'*_~…’”»([{")
 
-// Returns the text as nodes; together they have exactly its characters.
+// Return a text as nodes that have exactly its characters.
 export function richText(text, reader) {
   const nodes = document.createDocumentFragment()
   let end = 0
@@ -27,14 +27,14 @@ export function richText(text, reader) {
   return nodes
 }
 
-// Says whether the text names somebody, as in @bob.
-export function names(text, login) {
-  return text.includes("@") && [...tokens(text, login)].some(({ isName }) => isName)
+// Return true if a text mentions a person, as in @bob.
+export function mentions(text, login) {
+  return text.includes("@") && [...tokens(text, login)].some(({ isMention }) => isMention)
 }
 
-// Characters that belong to the text and are not to be seen.
-export function unseen(text) {
-  return element("span", "message__mark", text)
+// Return an element whose text is hidden, but copied together with the text around it.
+export function copyOnly(text) {
+  return element("span", "copy-only", text)
 }
 
 function* tokens(text, reader) {
@@ -43,15 +43,15 @@ function* tokens(text, reader) {
     if (block) {
       yield { node: () => codeBlock(whole, language, block), index, length: whole.length }
     } else if (code) {
-      const node = () => element("code", "code", unseen("`"), code, unseen("`"))
+      const node = () => element("code", "code", copyOnly("`"), code, copyOnly("`"))
       yield { node, index, length: whole.length }
     } else if (url) {
       const address = url.slice(0, linkLength(url))
       if (URL.canParse(address)) yield { node: () => link(address), index, length: address.length }
     } else {
-      const called = [name, name.replace(/(?<![.-])[.-]+$/, "")].find((it) => same(it, reader))
-      const node = () => element("mark", "mention", `@${called}`)
-      if (called) yield { node, index, length: called.length + 1, isName: true }
+      const login = [name, name.replace(/(?<![.-])[.-]+$/, "")].find((it) => isSame(it, reader))
+      const node = () => element("mark", "mention", `@${login}`)
+      if (login) yield { node, index, length: login.length + 1, isMention: true }
     }
   }
 }
@@ -63,11 +63,11 @@ function codeBlock(whole, language, block) {
   return element(
     "code",
     "code code--block",
-    unseen("```"),
+    copyOnly("```"),
     ...(language ? [element("span", "code__language", language)] : []),
-    ...(opening ? [unseen(opening)] : []),
+    ...(opening ? [copyOnly(opening)] : []),
     code,
-    unseen(whole.slice(start + code.length)),
+    copyOnly(whole.slice(start + code.length)),
   )
 }
 
@@ -79,8 +79,8 @@ function link(address) {
   return node
 }
 
-// How much of what follows http:// belongs to it: not the full stop of the sentence, nor the
-// closing bracket around both.
+// Return how many characters of a URL belong to the link: not a full stop that ends the sentence,
+// nor a closing bracket whose opening one is before the link.
 function linkLength(url) {
   const balance = { "(": 0, "[": 0, "{": 0 }
   for (const character of url) {
@@ -98,7 +98,7 @@ function linkLength(url) {
   return length
 }
 
-function same(name, login) {
+function isSame(name, login) {
   return name.normalize("NFKC").toLowerCase() === login.normalize("NFKC").toLowerCase()
 }
 

@@ -1,0 +1,54 @@
+// Groups the messages of the log: a divider begins each day, and messages that one person sends
+// within minutes show the name only once.
+
+import { dayName } from "./time.js"
+
+const GROUPED_WITHIN = 5 * 60_000 // ms between two messages
+const A_MINUTE = 60_000 // ms
+
+// Put a message into its group. Call it again when something else comes before the message.
+export function group(message) {
+  const newDivider = rowBefore(message)?.matches(".log__new") ? rowBefore(message) : null
+  const spot = newDivider ?? message // a day begins above the divider "New"
+  let previous = rowBefore(spot)
+  const dayDivider = previous?.matches(".day") ? previous : null
+  while (previous && !previous.matches(".message")) previous = rowBefore(previous)
+  const isSameDay = previous && dateOf(previous).toDateString() === dateOf(message).toDateString()
+  if (isSameDay) dayDivider?.remove()
+  else if (!dayDivider) spot.before(createDayDivider(dateOf(message)))
+  const follows =
+    isSameDay &&
+    previous === rowBefore(message) &&
+    previous.dataset.user === message.dataset.user &&
+    dateOf(message) - dateOf(previous) < GROUPED_WITHIN
+  message.classList.toggle("message--follows", Boolean(follows))
+}
+
+// Keep the names of days right while the page is open: today becomes yesterday.
+export function keepDayNames(log) {
+  setInterval(() => {
+    for (const divider of log.querySelectorAll(".day")) {
+      const name = dayName(new Date(divider.dataset.time))
+      if (divider.textContent !== name) divider.textContent = name
+    }
+  }, A_MINUTE)
+}
+
+function createDayDivider(date) {
+  const divider = document.createElement("p")
+  divider.className = "day"
+  divider.dataset.time = date.toISOString()
+  divider.textContent = dayName(date)
+  return divider
+}
+
+// The first row that came over the socket follows the last one that came with the page.
+function rowBefore(row) {
+  const { previousElementSibling, parentElement } = row
+  if (previousElementSibling || !parentElement.matches(".log__live")) return previousElementSibling
+  return parentElement.previousElementSibling.lastElementChild
+}
+
+function dateOf(message) {
+  return new Date(message.querySelector(".message__time").dateTime)
+}

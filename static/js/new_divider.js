@@ -1,0 +1,34 @@
+// The divider "New" before the first message that others sent since the reader's last visit.
+
+export class NewDivider {
+  element = document.createElement("p")
+  #reader
+  #read
+  #last
+
+  // `read` is the number of the last entry that the reader has read, `last` that of the last entry
+  // when the page was loaded.
+  constructor({ user, read, last }) {
+    this.element.className = "log__new"
+    this.element.textContent = "New"
+    this.#reader = user
+    this.#read = Number(read) || Infinity // nothing is new to a reader who was never here
+    this.#last = Number(last)
+  }
+
+  // Return those of the messages that are new.
+  newOf(messages) {
+    return messages.filter(({ dataset: { seq, user } }) => {
+      return seq > this.#read && seq <= this.#last && user !== this.#reader
+    })
+  }
+
+  // Put the divider before the first new one of the page's messages. Return the message that
+  // followed it until now.
+  place(messages) {
+    const former = this.element.nextElementSibling
+    const [first] = this.newOf(messages)
+    if (first !== former) first?.before(this.element)
+    return former
+  }
+}

@@ -1,0 +1,84 @@
+// The link to older messages: loads them into the log when it is clicked or nearly in sight.
+
+import { isPlainClick } from "./keys.js"
+
+const LOAD_AHEAD = "300px 0px 0px" // so that they are there before the reader sees the link
+const TIMEOUT = 15_000 // ms
+
+export class OlderMessages {
+  #log
+  #onload
+  #observer
+  #isLoading = false
+
+  // `onload` is called with the log of the page that was loaded.
+  constructor(log, onload) {
+    this.#log = log
+    this.#onload = onload
+    const load = (entries) => entries.at(-1).isIntersecting && this.#load()
+    this.#observer = new IntersectionObserver(load, { root: log, rootMargin: LOAD_AHEAD })
+    log.addEventListener("click", (event) => this.#click(event))
+    this.#observe()
+  }
+
+  // Replace the link by that of a page whose messages are now at the top of the log.
+  continueFrom(page) {
+    const element = page.querySelector(".log__older")
+    element.querySelector(".log__zone")?.remove()
+    const hadFocus = this.#element.contains(document.activeElement)
+    this.#element.replaceWith(element)
+    if (hadFocus) (this.#link ?? this.#log).focus({ preventScroll: true })
+    this.#observe()
+  }
+
+  // Link to what comes before a message, because it was removed from the page.
+  continueBefore(seq) {
+    const link = document.createElement("a")
+    link.id = "older"
+    link.href = `/?before=${seq}`
+    link.textContent = "Older messages"
+    this.#element.replaceChildren(link)
+  }
+
+  get #element() {
+    return this.#log.querySelector(".log__older")
+  }
+
+  get #link() {
+    return this.#element.querySelector("#older")
+  }
+
+  // Starts anew, or the observer would stay silent about a link that has never left its sight.
+  #observe() {
+    this.#observer.disconnect()
+    this.#observer.observe(this.#element)
+  }
+
+  #click(event) {
+    if (event.target !== this.#link || !isPlainClick(event)) return
+    event.preventDefault()
+    this.#load()
+  }
+
+  async #load() {
+    const link = this.#link
+    if (!link || this.#isLoading) return
+    this.#isLoading = true
+    try {
+      const page = await fetchLog(link.href)
+      if (link.isConnected) this.#onload(page) // else the log was reloaded in the meantime
+    } catch {
+      link.textContent = "Older messages could not be loaded. Try again"
+    } finally {
+      this.#isLoading = false
+    }
+  }
+}
+
+// Return the log of the page at a URL.
+export async function fetchLog(url) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT) })
+  if (!response.ok || response.redirected) throw new Error("the history cannot be loaded")
+  const page = new DOMParser().parseFromString(await response.text(), "text/html")
+  return page.getElementById("subscribe")
+}
