@@ -24,7 +24,7 @@ const { user } = log
 const connection = new Connection({ since: () => log.last, receive, ended })
 const send = (frame) => connection.send(frame)
 
-const people = new People(byId("here"), { user, count: byId("people") })
+const people = new People(byId("here"), { user, count: byId("people-count") })
 const isChangeable = (seq) => log.isModerator || log.ownChangeable(seq) !== null
 const changeLinks = new ChangeLinks(byId("subscribe"), isChangeable)
 const pendingList = new PendingList(byId("pending"))

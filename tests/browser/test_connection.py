@@ -71,7 +71,7 @@ async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
                 2, timeout=A_WHILE
             )
         for visitor in (alice, bob):
-            await expect(visitor.page.locator("#people")).to_have_text(re.compile(r"^2\b"))
+            await expect(visitor.page.locator("#people-count")).to_have_text(re.compile(r"^2\b"))
         await alice.say("still here")
         for visitor in (alice, bob):
             await expect(visitor.texts).to_have_text(["still here"])

@@ -211,7 +211,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
         await visitor.open()
         await expect(visitor.notices("Connection to server started")).to_have_count(1)
         chat.app[HUB].broadcast(crowd)
-        await expect(page.locator("#people")).to_have_text("1234 here")
+        await expect(page.locator("#people-count")).to_have_text("1234 here")
         await look("the chat")
         await visitor.say("x" * 2001)
         await expect(visitor.error).to_contain_text("A message has")
@@ -228,7 +228,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
         await expect(visitor.pending).to_contain_text("not sent")
         await look("the chat with a message that was refused")
         if width < 1024:
-            await page.locator("#people").click()
+            await page.locator("#people-count").click()
             await expect(page.locator("#here")).to_be_visible()
             await look("the chat with the list of people")
         assert found == {}

@@ -30,7 +30,7 @@ async def test_others_are_told_who_comes_and_who_goes(chat: ChatSite, visit: Vis
     await expect(alice.notices("bob joined")).to_have_text(
         [re.compile(r"^\[\d\d:\d\d:\d\d\] bob joined$")]
     )
-    people = alice.page.locator("#people")
+    people = alice.page.locator("#people-count")
     await expect(people).to_have_text(re.compile(r"^2\b"))
     await bob.page.close()
     await expect(alice.notices("bob disconnected")).to_have_text(
@@ -50,7 +50,7 @@ async def test_nobody_is_told_twice_about_somebody_with_two_tabs(
     await second.say("from the second tab")
     for reader in (alice, second, bob):
         await expect(reader.texts).to_have_text(["from the second tab"])
-        await expect(reader.page.locator("#people")).to_have_text(re.compile(r"^2\b"))
+        await expect(reader.page.locator("#people-count")).to_have_text(re.compile(r"^2\b"))
     await expect(bob.notices("alice joined")).to_have_count(1)
     for tab in (alice, second):
         await expect(tab.notices("alice")).to_have_count(0)
@@ -79,7 +79,7 @@ async def test_a_wide_page_lists_who_is_here_by_name(chat: ChatSite, visit: Visi
     here = bob.page.get_by_role("complementary", name="Here now").get_by_role("listitem")
     await expect(here).to_have_text(["bob you"])
     await expect(here).to_be_visible()
-    await expect(bob.page.locator("#people")).to_be_hidden()
+    await expect(bob.page.locator("#people-count")).to_be_hidden()
     await visit(chat.url, "Alice")
     await expect(here).to_have_text(["Alice", "bob you"])
     hub = chat.app[HUB]
