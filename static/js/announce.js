@@ -1,4 +1,4 @@
-// Tells those who listen to the page what others see, as soon as they are not interrupted.
+// Let screen readers say a text when they have finished what they are saying.
 export function announce(text) {
   document.getElementById("status").textContent = text
 }

@@ -1,4 +1,4 @@
-// The "Change" links of messages: shown while the reader may change the message. On the reader's own
+// The "Change" links of messages, shown while the reader may change them. On the reader's own
 // message a click starts editing in this page; other links lead to a page of their own.
 
 import { isPlainClick } from "./keys.js"

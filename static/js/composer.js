@@ -1,52 +1,42 @@
-// The composer: Enter sends what was written; what is too long stays in the field.
+// The composer: the form in which the reader writes. Enter submits the text; a text that is too
+// long stays in the field.
 
 import { excess } from "./counter.js"
 import { isComposing } from "./keys.js"
 
 export class Composer {
-  onsend = () => {}
-  onblank = () => {} // there is nothing to send
+  onsubmit = () => {} // called with the text
+  onempty = () => {} // called instead when there is no text
   #form
   #field
   #error
 
   constructor(form) {
     this.#form = form
-    form.noValidate = true // an empty message is simply not sent
+    form.noValidate = true // the browser would complain about an empty field
     this.#field = form.elements.msg
     this.#error = form.querySelector("[role=alert]")
-    form.addEventListener("submit", (event) => this.#submit(event))
     this.#field.addEventListener("keydown", (event) => this.#keydown(event))
-    this.#field.addEventListener("input", () => this.#forgive())
+    form.addEventListener("submit", (event) => this.#submit(event))
+    this.#field.addEventListener("input", () => this.#acceptIfShortened())
   }
 
   get text() {
     return this.#field.value
   }
 
-  // Whoever listens to the field learns of it.
+  // Counter, draft and the like must hear of the new text.
   set text(text) {
     this.#field.value = text
     this.#field.dispatchEvent(new Event("input", { bubbles: true }))
   }
 
-  complain(text) {
+  showError(text) {
     this.#error.textContent = text
   }
 
   focus() {
     this.#field.focus()
-  }
-
-  #submit(event) {
-    event.preventDefault()
-    this.#field.focus()
-    if (excess(this.#field) > 0) {
-      return this.#refuse(`A message has at most ${this.#field.dataset.maxLength} characters`)
-    }
-    if (!this.text.trim()) return this.onblank()
-    this.complain("")
-    this.onsend(this.text)
   }
 
   #keydown(event) {
@@ -56,15 +46,24 @@ export class Composer {
     this.#form.requestSubmit()
   }
 
-  #refuse(text) {
-    this.complain(text)
+  #submit(event) {
+    event.preventDefault()
+    this.#field.focus()
+    if (excess(this.#field) > 0) return this.#reject()
+    if (!this.text.trim()) return this.onempty()
+    this.showError("")
+    this.onsubmit(this.text)
+  }
+
+  #reject() {
+    this.showError(`A message has at most ${this.#field.dataset.maxLength} characters`)
     this.#field.setAttribute("aria-invalid", "true")
     this.#field.setAttribute("aria-describedby", this.#error.id)
   }
 
-  #forgive() {
+  #acceptIfShortened() {
     if (!this.#field.hasAttribute("aria-invalid") || excess(this.#field) > 0) return
-    this.complain("")
+    this.showError("")
     this.#field.removeAttribute("aria-invalid")
     this.#field.removeAttribute("aria-describedby")
   }

@@ -1,106 +1,107 @@
-// The WebSocket: opens it, opens it again, and hands its frames on one after the other.
+// The WebSocket connection: reconnects by itself, and handles the server's frames one after the
+// other.
 
 import { Backoff } from "./backoff.js"
 
 const SIGNED_OUT = 4401 // close code
-const LOOK_EVERY = 10_000 // ms
-const ASLEEP = 90_000 // ms; hidden tabs may be held up for a minute, so longer than that
+const CHECK_EVERY = 10_000 // ms
+const ASLEEP_AFTER = 90_000 // ms; browsers run the timers of hidden tabs once a minute
 
 export class Connection {
   #since
-  #receive
-  #ended
+  #onframe
+  #ondisconnect
   #socket = null
-  #greeted = false // by this socket
-  #wasHere = false // by any, so that coming back is no news to the others
+  #isReady = false // this socket has received the hello frame
+  #isReturning = false // an earlier socket had, so the server need not announce the reader again
   #backoff = new Backoff()
-  #timer = null
-  #work = Promise.resolve()
+  #timer = null // runs while there is no socket
+  #queue = Promise.resolve() // frames that are being handled or wait for that
 
-  constructor({ since, receive, ended }) {
+  // `since` returns the seq of the last entry that the page shows; the server replays later ones.
+  // `onframe` may return a promise; `ondisconnect` is told whether the connection ended cleanly.
+  constructor({ since, onframe, ondisconnect }) {
     this.#since = since
-    this.#receive = receive
-    this.#ended = ended
-    window.addEventListener("online", () => this.#renew())
-    document.addEventListener("visibilitychange", () => this.#hurry())
-    window.addEventListener("pageshow", () => this.#hurry())
-    this.#noticeSleep()
+    this.#onframe = onframe
+    this.#ondisconnect = ondisconnect
+    window.addEventListener("online", () => this.#reconnect())
+    document.addEventListener("visibilitychange", () => this.#openIfVisible())
+    window.addEventListener("pageshow", () => this.#openIfVisible())
+    this.#reconnectAfterSleep()
   }
 
   open() {
     clearTimeout(this.#timer)
     this.#timer = null
-    this.#greeted = false
+    this.#isReady = false
     const url = new URL("/ws", location.href)
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:"
     url.searchParams.set("since", this.#since())
-    if (this.#wasHere) url.searchParams.set("returning", "")
+    if (this.#isReturning) url.searchParams.set("returning", "")
     const socket = (this.#socket = new WebSocket(url, "chat.v1"))
-    socket.onmessage = (event) => this.#enqueue(socket, JSON.parse(event.data))
-    socket.onclose = (event) => this.#enqueue(socket, null, event)
+    socket.onmessage = (event) => this.#enqueue(socket, () => this.#handle(JSON.parse(event.data)))
+    socket.onclose = (event) => this.#enqueue(socket, () => this.#closed(event))
   }
 
-  // Says whether the frame went to the socket; whether it arrived, only an answer tells.
+  // Return true if the frame went out. Only an answer shows that it arrived.
   send(frame) {
-    if (!this.#greeted || this.#socket.readyState !== WebSocket.OPEN) return false
+    if (!this.#isReady || this.#socket.readyState !== WebSocket.OPEN) return false
     this.#socket.send(JSON.stringify(frame))
     return true
   }
 
-  // Frames are handled in order, also while one of them waits for history to load.
-  #enqueue(socket, frame, closeEvent) {
-    this.#work = this.#work
-      .then(() => (closeEvent ? this.#closed(closeEvent) : this.#handle(frame)))
-      .catch((error) => {
-        console.error(error)
-        socket.close()
-      })
+  // Frames stay in order even while one of them waits for older messages to load.
+  #enqueue(socket, handle) {
+    this.#queue = this.#queue.then(handle).catch((error) => {
+      console.error(error)
+      socket.close()
+    })
   }
 
   async #handle(frame) {
     if (frame.type === "hello") {
-      this.#greeted = this.#wasHere = true
+      this.#isReady = this.#isReturning = true
       this.#backoff.reset()
     }
-    await this.#receive(frame)
+    await this.#onframe(frame)
   }
 
   async #closed({ code, wasClean }) {
     if (code === SIGNED_OUT) return location.assign("/login")
-    if (this.#greeted) {
-      this.#greeted = false
-      this.#ended(wasClean)
-    } else if (await signedOut()) {
+    if (this.#isReady) {
+      this.#isReady = false
+      this.#ondisconnect(wasClean)
+    } else if (await isSignedOut()) {
       return location.assign("/login")
     }
     this.#timer = setTimeout(() => this.open(), this.#backoff.next())
   }
 
-  #hurry() {
+  #openIfVisible() {
     if (this.#timer !== null && document.visibilityState === "visible") this.open()
   }
 
-  // A socket that slept, or changed networks, may be dead without knowing it.
-  #renew() {
+  // After sleep or a change of networks a socket may be dead without a close event.
+  #reconnect() {
     if (this.#timer !== null) return this.open()
-    if (!this.#greeted) return
+    if (!this.#isReady) return
     const socket = this.#socket
     socket.onmessage = socket.onclose = null
     socket.close()
-    this.#enqueue(socket, null, { code: 1006, wasClean: false })
+    this.#enqueue(socket, () => this.#closed({ code: 1006, wasClean: false }))
   }
 
-  #noticeSleep() {
+  #reconnectAfterSleep() {
     let last = Date.now()
     setInterval(() => {
-      if (Date.now() - last > ASLEEP) this.#renew()
+      if (Date.now() - last > ASLEEP_AFTER) this.#reconnect()
       last = Date.now()
-    }, LOOK_EVERY)
+    }, CHECK_EVERY)
   }
 }
 
-// A browser does not tell why an upgrade was refused; a redirect of the page does.
-async function signedOut() {
+// A browser does not say why a WebSocket was refused, but it shows that the page redirects.
+async function isSignedOut() {
   try {
     const response = await fetch("/", { method: "HEAD", redirect: "manual" })
     return response.type === "opaqueredirect"

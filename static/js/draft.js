@@ -1,27 +1,28 @@
-// The draft: what stands in the field survives a reload, for this user alone.
+// The draft: the text in the field survives a reload. It belongs to one user, because others may
+// use the same browser.
 
 import { recall, remember } from "./storage.js"
 
 export class Draft {
   #field
   #key
-  #text = "" // where the browser keeps nothing, at least this page does
+  #text = "" // also kept here, in case the browser does not store it
   #isPaused = false
 
-  // A form that signs out takes the draft with it: others may use this computer.
+  // `signOut` is the form that signs out, which deletes the draft.
   constructor(field, { user, signOut }) {
     this.#field = field
     this.#key = `draft:${user}`
-    this.#text = field.value || recall(this.#key) // the server has put back what it refused
-    field.addEventListener("input", () => this.#isPaused || this.#keep(field.value))
-    signOut.addEventListener("submit", () => this.#keep(""))
+    this.#text = field.value || recall(this.#key) // a form that was refused comes back filled
+    field.addEventListener("input", () => this.#isPaused || this.#store(field.value))
+    signOut.addEventListener("submit", () => this.#store(""))
   }
 
   get text() {
     return this.#text
   }
 
-  // The field is used for something else.
+  // Ignore the field while it holds a text that is no draft.
   pause() {
     this.#isPaused = true
   }
@@ -30,7 +31,7 @@ export class Draft {
     this.#isPaused = false
   }
 
-  #keep(text) {
+  #store(text) {
     this.#text = text
     remember(this.#key, text)
   }

@@ -1,12 +1,12 @@
-// Editing: puts one's own message back into the field, and asks the server for the change. Asking
-// for the same change again is harmless: it keeps its nonce.
+// Editing: puts the reader's own message back into the field, and asks the server to change it.
+// Asking again for the same change is harmless, because it keeps its nonce.
 
 import { announce } from "./announce.js"
 import { isComposing } from "./keys.js"
 import { newNonce } from "./nonce.js"
 
 const ANSWER_WITHIN = 5000 // ms
-const DOUBT_LASTS = 4000 // ms in which a second press deletes
+const CONFIRM_WITHIN = 4000 // ms; a second press within this time deletes
 
 export class Editing {
   #composer
@@ -14,12 +14,12 @@ export class Editing {
   #log
   #send
   #bar
-  #button // that deletes
-  #submit
-  #message = null // what is being edited
-  #frame = null // what was asked for last
-  #waiting = null // timer: for the answer
-  #doubting = null // timer: whether to delete
+  #deleteButton
+  #submitButton
+  #message = null // { seq, msg, time } of the message that is being edited
+  #request = null // the last frame sent to change it
+  #answerTimer = null
+  #confirmTimer = null // runs while a second press deletes
 
   constructor(form, { composer, draft, log, send }) {
     this.#composer = composer
@@ -27,24 +27,24 @@ export class Editing {
     this.#log = log
     this.#send = send
     this.#bar = form.querySelector(".editing")
-    this.#button = form.elements.delete
-    this.#submit = form.querySelector("#submit")
-    composer.onblank = () => this.isOn && this.#doubt()
+    this.#deleteButton = form.elements.delete
+    this.#submitButton = form.querySelector("#submit")
+    composer.onempty = () => this.isActive && this.#askToConfirm()
     form.addEventListener("keydown", (event) => this.#keydown(event))
     form.elements.cancel.addEventListener("click", () => this.#end())
-    this.#button.addEventListener("click", () => (this.#doubting ? this.#delete() : this.#doubt()))
+    this.#deleteButton.addEventListener("click", () => this.#deletePressed())
   }
 
-  get isOn() {
+  get isActive() {
     return this.#message !== null
   }
 
-  // Says whether there is something to edit.
+  // Start to edit a message of log.ownChangeable(). Return false if there is none.
   start(message) {
     if (message === null) return false
     this.#draft.pause()
     this.#message = message
-    this.#frame = null
+    this.#request = null
     this.#show(message.msg)
     announce("Editing your message, Escape cancels")
     return true
@@ -55,75 +55,79 @@ export class Editing {
     else this.#ask({ type: "edit", of: this.#message.seq, msg })
   }
 
-  // A change has come into the log, maybe the one asked for here.
+  // Finish if a change in the log is the one that was asked for here.
   acknowledge({ user, nonce }) {
-    if (user !== this.#log.user || nonce !== this.#frame?.nonce) return
-    const { type, msg } = this.#frame
-    this.#settle()
-    // Who has gone on writing meanwhile has not finished.
+    if (user !== this.#log.user || nonce !== this.#request?.nonce) return
+    const { type, msg } = this.#request
+    this.#stopWaiting()
+    // If the reader has typed more since, go on editing.
     if (type === "edit" && msg !== this.#composer.text) this.#message = { ...this.#message, msg }
     else this.#end()
   }
 
-  // Says whether the error is about what was asked for here.
+  // Show an error if it answers what was asked for here. Return true if so.
   refuse({ nonce, text }) {
-    if (this.#frame === null || nonce !== this.#frame.nonce) return false
-    this.#settle(text)
+    if (this.#request === null || nonce !== this.#request.nonce) return false
+    this.#stopWaiting(text)
     return true
   }
 
   #keydown(event) {
     if (event.defaultPrevented || isComposing(event)) return
-    const isIdle = !this.isOn && !this.#composer.text
-    if (event.key === "Escape" && this.isOn) this.#end()
+    const isIdle = !this.isActive && !this.#composer.text
+    if (event.key === "Escape" && this.isActive) this.#end()
     else if (event.key === "ArrowUp" && isIdle) this.start(this.#log.lastOwnChangeable())
     else return
     event.preventDefault()
   }
 
-  #doubt() {
-    this.#trust()
-    this.#button.textContent = "Really delete?"
-    this.#doubting = setTimeout(() => this.#trust(), DOUBT_LASTS)
-    announce("Press again to delete the message")
-  }
-
-  #trust() {
-    clearTimeout(this.#doubting)
-    this.#doubting = null
-    this.#button.textContent = "Delete"
-  }
-
-  #delete() {
-    this.#trust()
+  #deletePressed() {
+    if (this.#confirmTimer === null) return this.#askToConfirm()
+    this.#resetDeleteButton()
     this.#ask({ type: "delete", of: this.#message.seq })
   }
 
-  #ask(change) {
-    const isSame = this.#frame?.type === change.type && this.#frame.msg === change.msg
-    if (!isSame) this.#frame = { ...change, nonce: newNonce() }
-    this.#settle()
-    if (!this.#send(this.#frame)) return this.#settle("There is no connection, please try again")
-    const text = "No answer came; saving it again is harmless"
-    this.#waiting = setTimeout(() => this.#settle(text), ANSWER_WITHIN)
+  #askToConfirm() {
+    this.#resetDeleteButton()
+    this.#deleteButton.textContent = "Really delete?"
+    this.#confirmTimer = setTimeout(() => this.#resetDeleteButton(), CONFIRM_WITHIN)
+    announce("Press again to delete the message")
   }
 
-  #settle(problem = "") {
-    clearTimeout(this.#waiting)
-    this.#composer.complain(problem)
+  #resetDeleteButton() {
+    clearTimeout(this.#confirmTimer)
+    this.#confirmTimer = null
+    this.#deleteButton.textContent = "Delete"
+  }
+
+  #ask(change) {
+    const isSame = this.#request?.type === change.type && this.#request.msg === change.msg
+    if (!isSame) this.#request = { ...change, nonce: newNonce() }
+    this.#stopWaiting()
+    if (this.#send(this.#request)) {
+      const text = "No answer came; saving it again is harmless"
+      this.#answerTimer = setTimeout(() => this.#stopWaiting(text), ANSWER_WITHIN)
+    } else {
+      this.#stopWaiting("There is no connection, please try again")
+    }
+  }
+
+  #stopWaiting(problem = "") {
+    clearTimeout(this.#answerTimer)
+    this.#composer.showError(problem)
   }
 
   #end() {
-    this.#message = this.#frame = null
+    this.#message = this.#request = null
     this.#draft.resume()
     this.#show(this.#draft.text)
   }
 
   #show(text) {
-    this.#settle()
-    this.#trust()
-    this.#bar.hidden = !this.isOn
-    this.#submit.textContent = this.isOn ? "Save" : "Send"
+    this.#stopWaiting()
+    this.#resetDeleteButton()
+    this.#bar.hidden = !this.isActive
+    this.#submitButton.textContent = this.isActive ? "Save" : "Send"
     this.#composer.text = text
     this.#composer.focus()
   }

@@ -1,13 +1,13 @@
-// Forms of the account pages: says what is wrong, beside the field, before the server has to.
+// Checks a form of the account pages before it is sent, and shows the error beside its field.
 
-// `problem` returns the field that is wrong and a text, or nothing.
+// `problem` returns { field, text } for the first field that is wrong, or nothing.
 export function check(form, problem) {
   form.noValidate = true
   form.addEventListener("submit", (event) => {
     const found = problem(form)
     if (!found) return
     event.preventDefault()
-    complain(form, found)
+    showError(form, found)
   })
 }
 
@@ -16,8 +16,8 @@ export function emptyField(form) {
   return field && { field, text: "Please fill all fields" }
 }
 
-// There is one error at a time, so its element moves, also one that the server has put.
-function complain(form, { field, text }) {
+// The page has one error element, which the server may have put beside another field.
+function showError(form, { field, text }) {
   const error = document.getElementById("error")
   for (const earlier of form.querySelectorAll("[aria-invalid]")) {
     earlier.removeAttribute("aria-invalid")

@@ -1,54 +1,54 @@
-// Mentions: @ and the beginning of a name open a list of people, to be taken from by keyboard.
+// Mentions: after @ and the first letters of a name, a list offers the names to complete it with.
 
 import { announce } from "./announce.js"
 import { isComposing } from "./keys.js"
 
-const BEGINNING = /(?:^|[\s(])@([\p{L}\d_.-]{1,32})$/u // right before the caret
-const NAME = /^[\p{L}\d_.-]+$/u // what the tutorial let in can have names of anything
-const LENGTH = 8 // names in the list
+const PARTIAL_NAME = /(?:^|[\s(])@([\p{L}\d_.-]{1,32})$/u // right before the caret
+const NAME = /^[\p{L}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
+const MAX_OPTIONS = 8
 
 export class Mentions {
   #field
   #list
   #names
-  #chosen = 0
+  #selected = 0
 
-  // `names` returns who may be meant, the likeliest first.
+  // `names` returns the names to choose from, the most likely first.
   constructor(field, { list, names }) {
     this.#field = field
     this.#list = list
     this.#names = names
-    field.addEventListener("input", () => this.#look())
+    field.addEventListener("input", () => this.#update())
     field.addEventListener("blur", () => this.#close())
-    // Before the composer, or Enter would send.
+    // In the capture phase, or the composer would see Enter first and send the message.
     field.addEventListener("keydown", (event) => this.#keydown(event), { capture: true })
-    list.addEventListener("mousedown", (event) => event.preventDefault()) // the field keeps the focus
-    list.addEventListener("click", ({ target }) => this.#take(target.closest("[role=option]")))
+    list.addEventListener("mousedown", (event) => event.preventDefault()) // the field keeps focus
+    list.addEventListener("click", ({ target }) => this.#complete(target.closest("[role=option]")))
   }
 
-  #look() {
-    const beginning = this.#beginning()
-    const names = beginning ? matching(this.#names(), beginning) : []
+  #update() {
+    const partial = this.#partialName()
+    const names = partial ? matching(this.#names(), partial) : []
     if (!names.length) return this.#close()
-    this.#list.replaceChildren(...names.map(option))
+    this.#list.replaceChildren(...names.map(createOption))
     this.#list.hidden = false
-    this.#choose(0)
+    this.#select(0)
     announce(names.length > 1 ? `${names.length} names` : "1 name")
   }
 
-  #beginning() {
+  #partialName() {
     const { value, selectionStart, selectionEnd } = this.#field
     if (selectionStart !== selectionEnd) return ""
-    return BEGINNING.exec(value.slice(0, selectionStart))?.[1]
+    return PARTIAL_NAME.exec(value.slice(0, selectionStart))?.[1]
   }
 
   #keydown(event) {
     if (this.#list.hidden || isComposing(event) || event.shiftKey) return
     const actions = {
-      ArrowDown: () => this.#choose(this.#chosen + 1),
-      ArrowUp: () => this.#choose(this.#chosen - 1),
-      Enter: () => this.#take(this.#list.children[this.#chosen]),
-      Tab: () => this.#take(this.#list.children[this.#chosen]),
+      ArrowDown: () => this.#select(this.#selected + 1),
+      ArrowUp: () => this.#select(this.#selected - 1),
+      Enter: () => this.#complete(this.#list.children[this.#selected]),
+      Tab: () => this.#complete(this.#list.children[this.#selected]),
       Escape: () => this.#close(),
     }
     if (!Object.hasOwn(actions, event.key)) return
@@ -56,19 +56,19 @@ export class Mentions {
     actions[event.key]()
   }
 
-  #choose(index) {
+  #select(index) {
     const options = [...this.#list.children]
-    this.#chosen = (index + options.length) % options.length
-    options.forEach((option, i) => option.setAttribute("aria-selected", i === this.#chosen))
-    const chosen = options[this.#chosen]
-    chosen.scrollIntoView({ block: "nearest" })
-    this.#field.setAttribute("aria-activedescendant", chosen.id)
+    this.#selected = (index + options.length) % options.length
+    options.forEach((option, i) => option.setAttribute("aria-selected", i === this.#selected))
+    const selected = options[this.#selected]
+    selected.scrollIntoView({ block: "nearest" })
+    this.#field.setAttribute("aria-activedescendant", selected.id)
   }
 
-  #take(option) {
+  #complete(option) {
     if (!option) return
     const end = this.#field.selectionStart
-    const start = end - this.#beginning().length
+    const start = end - this.#partialName().length
     this.#close()
     this.#field.setRangeText(`${option.textContent} `, start, end, "end")
     this.#field.dispatchEvent(new Event("input", { bubbles: true }))
@@ -82,16 +82,16 @@ export class Mentions {
   }
 }
 
-// A name that stands there in full is not in need of a list, and Enter sends.
-function matching(names, beginning) {
-  const folded = beginning.toLowerCase()
+// Return the names that begin like this; none if one is complete already, so that Enter sends.
+function matching(names, partial) {
+  const folded = partial.toLowerCase()
   const fits = (name) => NAME.test(name) && name.toLowerCase().startsWith(folded)
   const found = [...new Set(names.filter(fits))]
-  const isComplete = found.some((name) => name.length === beginning.length)
-  return isComplete ? [] : found.slice(0, LENGTH)
+  const isComplete = found.some((name) => name.length === partial.length)
+  return isComplete ? [] : found.slice(0, MAX_OPTIONS)
 }
 
-function option(name, index) {
+function createOption(name, index) {
   const option = document.createElement("li")
   option.id = `mention-${index}`
   option.className = "mentions__name"

@@ -1,4 +1,5 @@
-// Desktop notifications: for who wants them on this device, when a message names them.
+// Desktop notifications: tell the reader of messages that mention them, on devices where the reader
+// turned them on.
 
 import { mentions } from "./rich_text.js"
 import { recall, remember } from "./storage.js"
@@ -18,17 +19,18 @@ export class Notifier {
     this.#show()
   }
 
-  tell({ seq, user, msg }) {
+  // Notify the reader of a message that mentions them, while the page is hidden.
+  notify({ seq, user, msg }) {
     if (!this.#isOn || !document.hidden || user === this.#user || !mentions(msg, this.#user)) return
     try {
-      // The tag lets two tabs show it once.
+      // The tag prevents a second notification from another tab.
       const notification = new Notification(user, { body: msg, tag: `message-${seq}` })
       notification.onclick = () => {
         window.focus()
         notification.close()
       }
     } catch {
-      // Android has no notifications of pages, and says so only here.
+      // Chrome for Android has no notifications of pages, and throws only here.
     }
   }
 

@@ -1,4 +1,4 @@
-// The link to older messages: loads them into the log when it is clicked or nearly in sight.
+// The link to older messages: loads them into the log when it is clicked or about to be in sight.
 
 import { isPlainClick } from "./keys.js"
 
@@ -48,7 +48,7 @@ export class OlderMessages {
     return this.#element.querySelector("#older")
   }
 
-  // Starts anew, or the observer would stay silent about a link that has never left its sight.
+  // Start again, because an observer says nothing about an element that stays in sight.
   #observe() {
     this.#observer.disconnect()
     this.#observer.observe(this.#element)

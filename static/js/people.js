@@ -1,4 +1,4 @@
-// Who is here: a list by name, and the count that opens it where there is no room for it.
+// The list of people who are here. In a narrow window a button with their count opens it.
 
 const WIDE = "(min-width: 64rem)" // as in people.css
 
@@ -7,13 +7,13 @@ export class People {
   #list
   #count
   #total = 0
-  #names = new Set() // the server tells the first hundred, and everybody who comes later
+  #names = new Set() // the server sends the first hundred, and those who join later
 
   constructor(element, { user, count }) {
     this.#user = user
     this.#list = element.querySelector("ul")
     this.#count = count
-    // Where the list has a column of its own, nothing is to be opened.
+    // In a wide window the list is always visible, in a column of its own.
     matchMedia(WIDE).addEventListener("change", () => element.hidePopover?.())
   }
 
@@ -42,18 +42,18 @@ export class People {
     const { names } = this
     const others = total - names.length
     this.#list.replaceChildren(
-      ...names.map((name) => line(name, name === this.#user ? "you" : "")),
-      ...(others > 0 ? [line("", `and ${others} more`)] : []),
+      ...names.map((name) => createItem(name, name === this.#user ? "you" : "")),
+      ...(others > 0 ? [createItem("", `and ${others} more`)] : []),
     )
   }
 }
 
-function line(name, note) {
-  const line = document.createElement("li")
-  line.className = name ? "people__person" : "people__others"
+function createItem(name, note) {
+  const item = document.createElement("li")
+  item.className = name ? "people__person" : "people__others"
   const aside = document.createElement("span")
   aside.className = "people__note"
   aside.textContent = note
-  line.append(name, " ", aside)
-  return line
+  item.append(name, " ", aside)
+  return item
 }

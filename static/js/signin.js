@@ -1,3 +1,5 @@
+// The sign-up page: no field may be empty, and both passwords must be the same.
+
 import { check, emptyField } from "./form.js"
 
 check(document.querySelector("form"), (form) => emptyField(form) ?? differentPasswords(form))

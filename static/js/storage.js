@@ -1,4 +1,4 @@
-// What this browser remembers. Where it keeps nothing, that lasts until the page is closed.
+// Short texts in localStorage. A browser may forbid it, and it may be full.
 
 export function recall(key) {
   try {
@@ -13,6 +13,6 @@ export function remember(key, text) {
     if (text) localStorage.setItem(key, text)
     else localStorage.removeItem(key)
   } catch {
-    // no storage, or none left
+    // then the text is lost when the page is closed
   }
 }

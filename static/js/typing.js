@@ -1,43 +1,43 @@
-// Typing notices: tells the others that one is writing, and shows who else is.
+// Typing notices: tells others that the reader is typing, and shows who else is.
 
-const EVERY = 3200 // ms; the server passes on one in 3 s
-const LASTS = 5000 // ms; must be more than EVERY and a slow connection
+const SEND_EVERY = 3200 // ms; the server passes on one in 3 s (TYPING_EVERY in chat/hub.py)
+const SHOW_FOR = 5000 // ms; longer than SEND_EVERY on a slow connection
 
 export class Typing {
   #user
   #element
   #send
   #sentAt = -Infinity
-  #writers = new Map() // a timer by name
+  #timers = new Map() // by the name of each person who is typing
 
+  // `send` returns true if the frame went out.
   constructor(field, { user, element, send }) {
     this.#user = user
     this.#element = element
     this.#send = send
-    field.addEventListener("input", (event) => this.#changed(event))
+    field.addEventListener("input", (event) => this.#input(event))
   }
 
-  heard({ user }) {
+  started({ user }) {
     if (user === this.#user) return
-    clearTimeout(this.#writers.get(user))
-    this.#writers.set(user, setTimeout(() => this.ended(user), LASTS))
+    clearTimeout(this.#timers.get(user))
+    this.#timers.set(user, setTimeout(() => this.stopped(user), SHOW_FOR))
     this.#show()
   }
 
-  // Somebody has sent the message, or left.
-  ended(user) {
-    clearTimeout(this.#writers.get(user))
-    if (this.#writers.delete(user)) this.#show()
+  stopped(user) {
+    clearTimeout(this.#timers.get(user))
+    if (this.#timers.delete(user)) this.#show()
   }
 
-  // What a script has put into the field nobody has typed.
-  #changed({ isTrusted, target, timeStamp }) {
-    if (!isTrusted || !target.value.trim() || timeStamp - this.#sentAt < EVERY) return
+  // A text that a script puts into the field was not typed.
+  #input({ isTrusted, target, timeStamp }) {
+    if (!isTrusted || !target.value.trim() || timeStamp - this.#sentAt < SEND_EVERY) return
     if (this.#send({ type: "typing" })) this.#sentAt = timeStamp
   }
 
   #show() {
-    this.#element.textContent = sentence([...this.#writers.keys()])
+    this.#element.textContent = sentence([...this.#timers.keys()])
   }
 }
 

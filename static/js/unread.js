@@ -1,44 +1,44 @@
-// Unread messages: counted in the title, and on a button that leads to them, until the reader has
-// the page in sight and is at the end of the log.
+// Unread messages: counted in the title, and on a button that leads to them, until the page is
+// visible and scrolled to its end.
 
 export class Unread {
-  onseen = () => {} // everything that is there has been
+  onread = () => {} // called when the reader has read everything
   #log
   #button
   #title = document.title
-  #arrived = 0 // while the page is open
-  #hasSeenNews = false // of before
+  #arrived = 0 // unread messages that came since the page was opened
+  #hasReadHistory = false // the messages that were new when the page was opened
 
   constructor(log, button) {
     this.#log = log
     this.#button = button
-    log.scroll.onchange = () => this.#look()
-    document.addEventListener("visibilitychange", () => this.#look())
-    button.addEventListener("click", () => this.#jump())
-    this.#look()
+    log.scroll.onchange = () => this.#update()
+    document.addEventListener("visibilitychange", () => this.#update())
+    button.addEventListener("click", () => this.#goToEnd())
+    this.#update()
   }
 
-  // Counts a message that has come.
+  // Count a message that has just come.
   add({ user }) {
     this.#arrived += user === this.#log.user ? 0 : 1
-    this.#look()
+    this.#update()
   }
 
-  // Begins anew, after the history was loaded anew.
+  // Start again after the log was reloaded.
   reset() {
     this.#arrived = 0
-    this.#hasSeenNews = false
-    this.#look()
+    this.#hasReadHistory = false
+    this.#update()
   }
 
-  #look() {
+  #update() {
     const { isAtEnd } = this.#log.scroll
     if (isAtEnd && !document.hidden) {
       this.#arrived = 0
-      this.#hasSeenNews = true
-      this.onseen()
+      this.#hasReadHistory = true
+      this.onread()
     }
-    this.#show(this.#arrived + (this.#hasSeenNews ? 0 : this.#log.newCount), isAtEnd)
+    this.#show(this.#arrived + (this.#hasReadHistory ? 0 : this.#log.newCount), isAtEnd)
   }
 
   #show(count, isAtEnd) {
@@ -49,9 +49,9 @@ export class Unread {
     if (count && this.#button.textContent !== text) this.#button.textContent = text
   }
 
-  #jump() {
+  #goToEnd() {
     const hadFocus = document.activeElement === this.#button
     this.#log.scroll.goToEnd()
-    if (hadFocus) this.#log.focus() // the button is gone
+    if (hadFocus) this.#log.focus() // the button is hidden now
   }
 }

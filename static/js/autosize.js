@@ -1,14 +1,14 @@
-// Lets a field grow with its text, up to its greatest height, in browsers that don't by themselves.
-export function grow(field) {
+// Make a field as tall as its text, up to its maximum height, in browsers without field-sizing.
+export function autosize(field) {
   if (CSS.supports("field-sizing", "content")) return
-  let isDue = false
+  let isScheduled = false
   field.addEventListener("input", () => {
-    if (!isDue) requestAnimationFrame(fit) // once for all keys of a frame
-    isDue = true
+    if (!isScheduled) requestAnimationFrame(fit) // once for all keys of a frame
+    isScheduled = true
   })
 
   function fit() {
-    isDue = false
+    isScheduled = false
     field.rows = 1
     const { lineHeight, paddingTop, paddingBottom } = getComputedStyle(field)
     const padding = parseFloat(paddingTop) + parseFloat(paddingBottom)
