@@ -13,13 +13,7 @@ from chat.journal import insert_in_order
 from chat.recent import Recent
 from database import DATABASE, DatabaseUnavailable
 from settings import MESSAGE_COLLECTION
-from tests.support.accounts import (
-    accounts,
-    delete_account,
-    downloaded,
-    log_in,
-    signed_in_as,
-)
+from tests.support.accounts import accounts, delete_account, downloaded, log_in, signed_in_as
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage, HistoryPage
 from tests.support.people import WRONG, Person

@@ -9,10 +9,7 @@ import pytest
 from account import own_messages
 from database import DATABASE, DatabaseUnavailable, Document
 from settings import MESSAGE_COLLECTION
-from tests.support.accounts import (
-    downloaded,
-    user_id_of,
-)
+from tests.support.accounts import downloaded, user_id_of
 from tests.support.hostile import HOSTILE
 from tests.support.house import House
 
@@ -33,8 +30,7 @@ async def test_thousands_of_messages_are_downloaded_in_order(house: House) -> No
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     own, other = await user_id_of(house, "alice"), await user_id_of(house, "bob")
     await store(
-        house,
-        *({"user_id": (own, other)[n % 2], "msg": f"number {n}"} for n in range(5000)),
+        house, *({"user_id": (own, other)[n % 2], "msg": f"number {n}"} for n in range(5000))
     )
     assert await downloaded(alice) == [
         {"seq": n + 1, "time": "2026-11-21T10:00:00.000Z", "msg": f"number {n}"}

@@ -2,11 +2,7 @@
 
 import pytest
 
-from tests.support.accounts import (
-    JSON,
-    PASSWORD_CHANGE,
-    account_page,
-)
+from tests.support.accounts import JSON, PASSWORD_CHANGE, account_page
 from tests.support.house import House
 from tests.support.pages import FormPage, told
 

@@ -8,12 +8,7 @@ import pytest
 
 from account.sessions import describe
 from auth.sessions import SESSIONS
-from tests.support.accounts import (
-    account_page,
-    log_in,
-    signed_in_as,
-    user_id_of,
-)
+from tests.support.accounts import account_page, log_in, signed_in_as, user_id_of
 from tests.support.hostile import HOSTILE
 from tests.support.house import House
 from tests.support.pages import FormPage, told

@@ -5,11 +5,7 @@ import asyncio
 import pytest
 
 from auth import passwords
-from tests.support.accounts import (
-    JSON,
-    REGISTRATION,
-    from_address,
-)
+from tests.support.accounts import JSON, REGISTRATION, from_address
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage

@@ -9,13 +9,7 @@ import database
 from auth import passwords
 from database import DATABASE
 from settings import USER_COLLECTION
-from tests.support.accounts import (
-    FILL,
-    JSON,
-    REGISTRATION,
-    accounts,
-    signed_in_as,
-)
+from tests.support.accounts import FILL, JSON, REGISTRATION, accounts, signed_in_as
 from tests.support.house import House
 from tests.support.pages import FormPage
 from tests.support.people import PASSWORD, WRONG

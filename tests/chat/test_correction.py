@@ -158,11 +158,7 @@ async def test_there_is_no_page_where_there_is_no_message(moderated: House, seq:
         ({"action": "edit", "msg": ""}, "Please write something", "msg"),
         ({"action": "edit"}, "Please write something", "msg"),
         ({"action": "edit", "msg": "\u200b"}, "Please write something", "msg"),
-        (
-            {"action": "edit", "msg": "x" * 2001},
-            "A message has at most 2000 characters",
-            "msg",
-        ),
+        ({"action": "edit", "msg": "x" * 2001}, "A message has at most 2000 characters", "msg"),
         ({"action": "edit", "msg": "hi", "nonce": "n" * 65}, "The nonce is not text", "msg"),
         ({"action": "ban", "msg": "hi"}, "Please choose to save or to delete", "msg"),
         ({}, "Please choose to save or to delete", "msg"),

@@ -1032,9 +1032,7 @@ async def test_a_word_with_an_underscore_is_found_whole(messages: Collection) ->
     assert await found(messages, "see", "foo_bar") == [1]
 
 
-async def test_finds_are_sorted_by_number_and_cut_and_go_on_below_one(
-    messages: Collection,
-) -> None:
+async def test_finds_are_sorted_by_number_and_cut_and_go_on_below_one(messages: Collection) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/query/text/: "Combine $text with Other
     Query and Sort Operations"; https://www.mongodb.com/docs/manual/reference/method/cursor.maxTimeMS/
     """

@@ -17,10 +17,7 @@ from uuid import uuid4
 
 import pymongo
 
-from database import (
-    Database,
-    connect,
-)
+from database import Database, connect
 from embedded import embedded_uri
 from settings import ROOT, Settings
 

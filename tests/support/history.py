@@ -303,10 +303,7 @@ async def visited(
     """Bring clients, several of each of a few accounts, to the chat behind the doors."""
     async with AsyncExitStack() as stack:
         people = [
-            (
-                f"user{number}",
-                await stack.enter_async_context(signed_in(doors[0], f"user{number}")),
-            )
+            (f"user{number}", await stack.enter_async_context(signed_in(doors[0], f"user{number}")))
             for number in range(accounts)
         ]
         group = await stack.enter_async_context(asyncio.TaskGroup())

@@ -284,9 +284,7 @@ async def test_plain_http_behind_a_proxy_is_sent_to_https(
     open_house: OpenHouse, proxies: int, secure: bool, proto: list[str], status: int
 ) -> None:
     house = await open_house(
-        TRUSTED_PROXIES=proxies,
-        SECURE_COOKIES=secure,
-        PUBLIC_ORIGINS=(PUBLIC,),
+        TRUSTED_PROXIES=proxies, SECURE_COOKIES=secure, PUBLIC_ORIGINS=(PUBLIC,)
     )
     headers = ["Host: chat.example.com", *(f"X-Forwarded-Proto: {value}" for value in proto)]
     answer = await ask(house, *headers, path="/login?next=here")
