@@ -14,6 +14,7 @@ from settings import Settings
 from tests.support.clocks import LateClock
 from tests.support.databases import TEST_MONGO_HOST, embedded_server, new_database
 from tests.support.house import House, OpenHouse
+from tests.support.people import Person
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +30,13 @@ def mongo() -> Iterator[str]:
 
 @pytest.fixture
 def settings(mongo: str) -> Iterator[Settings]:
-    """Settings with an empty database of their own."""
+    """Settings with an empty database of their own, and people who may do things in a hurry."""
     with new_database(mongo) as name:
         yield Settings(
             MONGO_HOST=mongo,
             MONGO_DB_NAME=name,
             SECRET_KEY=("a key for the tests",),
+            MESSAGES_PER_SECOND=0,
             REGISTRATIONS_PER_HOUR=0,
         )
 
@@ -59,8 +61,26 @@ async def open_house(
 
 @pytest.fixture
 async def house(open_house: OpenHouse) -> House:
-    """A chat with the default settings, apart from registrations, which are not limited."""
+    """A chat with these settings."""
     return await open_house()
+
+
+@pytest.fixture
+async def visitor(house: House) -> Person:
+    """Somebody who is not signed in."""
+    return await house.visitor()
+
+
+@pytest.fixture
+async def alice(house: House) -> Person:
+    """Alice, signed in to a new account."""
+    return await house.sign_in("alice")
+
+
+@pytest.fixture
+async def bob(house: House) -> Person:
+    """Bob, signed in to a new account."""
+    return await house.sign_in("bob")
 
 
 @pytest.fixture

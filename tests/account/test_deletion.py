@@ -44,8 +44,7 @@ async def test_a_deleted_account_leaves_what_it_said_without_its_name(
     assert await authors_of(await log_in(restarted, "bob")) == [DELETED_USER, "bob", DELETED_USER]
 
 
-async def test_a_deleted_account_is_signed_out_everywhere(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_deleted_account_is_signed_out_everywhere(house: House, alice: Person) -> None:
     other = await log_in(house, "alice")
     cookies, socket = [held_by(alice), held_by(other)], await other.connect()
     await delete_account(alice)
@@ -56,8 +55,9 @@ async def test_a_deleted_account_is_signed_out_everywhere(house: House) -> None:
     assert await accounts(house) == await stored_sessions(house) == []
 
 
-async def test_the_login_of_a_deleted_account_is_free_for_somebody_else(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_the_login_of_a_deleted_account_is_free_for_somebody_else(
+    house: House, alice: Person
+) -> None:
     await alice.post("/", {"msg": "hi"})
     await delete_account(alice)
     namesake = await house.sign_in("alice")
@@ -74,9 +74,8 @@ async def test_nobody_can_be_called_deleted_user(house: House) -> None:
     [("", 400, "Please enter your password"), (WRONG, 401, "Wrong password")],
 )
 async def test_an_account_is_not_deleted_without_its_password(
-    house: House, password: str, status: int, error: str
+    alice: Person, password: str, status: int, error: str
 ) -> None:
-    alice = await house.sign_in("alice")
     response = await delete_account(alice, password)
     page = await FormPage.read(response)
     assert (response.status, page.error, page.error_field) == (status, error, "confirm")
@@ -85,9 +84,8 @@ async def test_an_account_is_not_deleted_without_its_password(
 
 
 async def test_what_is_being_saved_while_its_author_goes_loses_the_name_too(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     inserting, has_ended = asyncio.Event(), asyncio.Event()
 
     async def slowly(*what: Any) -> None:
@@ -108,10 +106,8 @@ async def test_what_is_being_saved_while_its_author_goes_loses_the_name_too(
 
 
 async def test_a_deletion_that_broke_off_can_be_tried_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await house.sign_in("alice")
-
     async def away(*_: Any) -> Any:
         raise DatabaseUnavailable
         yield

@@ -12,6 +12,7 @@ from settings import MESSAGE_COLLECTION
 from tests.support.accounts import downloaded, user_id_of
 from tests.support.hostile import HOSTILE
 from tests.support.house import House
+from tests.support.people import Person
 
 
 async def store(house: House, *documents: Document) -> None:
@@ -26,8 +27,9 @@ async def store(house: House, *documents: Document) -> None:
         )
 
 
-async def test_thousands_of_messages_are_downloaded_in_order(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_thousands_of_messages_are_downloaded_in_order(
+    house: House, alice: Person, bob: Person
+) -> None:
     own, other = await user_id_of(house, "alice"), await user_id_of(house, "bob")
     await store(
         house, *({"user_id": (own, other)[n % 2], "msg": f"number {n}"} for n in range(5000))
@@ -39,8 +41,7 @@ async def test_thousands_of_messages_are_downloaded_in_order(house: House) -> No
     assert len(await downloaded(bob)) == 2500
 
 
-async def test_a_download_has_each_message_as_it_reads_now(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_download_has_each_message_as_it_reads_now(house: House, alice: Person) -> None:
     own, other = await user_id_of(house, "alice"), "0" * 24
     await store(
         house,
@@ -57,8 +58,7 @@ async def test_a_download_has_each_message_as_it_reads_now(house: House) -> None
     ]
 
 
-async def test_a_download_keeps_every_text_on_its_line(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_download_keeps_every_text_on_its_line(house: House, alice: Person) -> None:
     texts = [*HOSTILE, "two\nlines", "Привет 👋", '"quoted" \\ \t', "\u2028"]
     own = await user_id_of(house, "alice")
     await store(house, *({"user_id": own, "msg": text} for text in texts))
@@ -70,9 +70,8 @@ async def test_who_has_said_nothing_downloads_nothing(house: House) -> None:
 
 
 async def test_a_download_that_breaks_off_is_seen_to(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alice = await house.sign_in("alice")
     own = await user_id_of(house, "alice")
     await store(house, *({"user_id": own, "msg": "hi"} for _ in range(3)))
     pages = own_messages.pages

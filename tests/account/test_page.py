@@ -3,32 +3,28 @@
 import pytest
 
 from tests.support.accounts import JSON, PASSWORD_CHANGE, account_page
-from tests.support.house import House
 from tests.support.pages import FormPage, told
+from tests.support.people import Person
 
 
 @pytest.mark.parametrize("path", ["/account", "/account/messages.jsonl"])
-async def test_an_account_is_for_who_is_signed_in(house: House, path: str) -> None:
-    nobody = await house.visitor()
-    assert (await nobody.get(path)).headers["Location"] == "/login"
-    assert (await nobody.get(path, headers=JSON)).status == 401
+async def test_an_account_is_for_who_is_signed_in(visitor: Person, path: str) -> None:
+    assert (await visitor.get(path)).headers["Location"] == "/login"
+    assert (await visitor.get(path, headers=JSON)).status == 401
 
 
 @pytest.mark.parametrize("path", ["password", "session", "signout", "delete"])
-async def test_nobody_changes_an_account(house: House, path: str) -> None:
-    nobody = await house.visitor()
-    assert (await nobody.post(f"/account/{path}", PASSWORD_CHANGE)).headers["Location"] == "/login"
+async def test_nobody_changes_an_account(visitor: Person, path: str) -> None:
+    assert (await visitor.post(f"/account/{path}", PASSWORD_CHANGE)).headers["Location"] == "/login"
 
 
-async def test_the_name_in_the_bar_leads_to_the_account(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_the_name_in_the_bar_leads_to_the_account(alice: Person) -> None:
     page = await (await alice.get("/")).text()
     assert '<a class="bar__user" href="/account" aria-label="Account of alice">alice</a>' in page
     assert "Account of alice" in await account_page(alice)
 
 
-async def test_a_form_that_cannot_be_read_is_answered_with_the_page(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_form_that_cannot_be_read_is_answered_with_the_page(alice: Person) -> None:
     page = await FormPage.read(await alice.post("/account/password", b"old=1&old=2", headers={
         "Content-Type": "application/x-www-form-urlencoded"
     }))  # fmt: skip
@@ -36,6 +32,5 @@ async def test_a_form_that_cannot_be_read_is_answered_with_the_page(house: House
 
 
 @pytest.mark.parametrize("query", ["?done=password", "?done=session", "?done_at=9999999999"])
-async def test_no_link_can_claim_that_something_was_done(house: House, query: str) -> None:
-    alice = await house.sign_in("alice")
+async def test_no_link_can_claim_that_something_was_done(alice: Person, query: str) -> None:
     assert told(await (await alice.get(f"/account{query}")).text()) is None

@@ -19,12 +19,11 @@ from tests.support.accounts import (
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage, told
-from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG
+from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG, Person
 from tests.support.sessions import held_by, present, stored_sessions
 
 
-async def test_a_changed_password_replaces_the_old_one(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_changed_password_replaces_the_old_one(house: House, alice: Person) -> None:
     response = await alice.post("/account/password", PASSWORD_CHANGE)
     assert (response.status, response.headers["Location"]) == (303, "/account")
     assert "Your password is changed" in (told(await account_page(alice)) or "")
@@ -33,9 +32,9 @@ async def test_a_changed_password_replaces_the_old_one(house: House) -> None:
     assert (await elsewhere.log_in("alice", NEW_PASSWORD)).status == 303
 
 
-async def test_a_changed_password_ends_all_other_sessions(house: House) -> None:
-    alice = await house.sign_in("alice")
-    bob = await house.sign_in("bob")
+async def test_a_changed_password_ends_all_other_sessions(
+    house: House, alice: Person, bob: Person
+) -> None:
     others = [await log_in(house, "alice") for _ in range(2)]
     cookies = [held_by(other) for other in others]
     sockets = [await other.connect() for other in others]
@@ -81,9 +80,8 @@ async def test_a_log_in_under_way_with_the_old_password_comes_to_nothing(
 
 
 async def test_of_two_changes_of_the_password_at_once_only_the_first_counts(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await house.sign_in("alice")
     thief = await log_in(house, "alice")
     hash_password = house.app[HASHER].hash
 
@@ -123,9 +121,8 @@ REFUSED_CHANGES: list[tuple[dict[str, str], int, str, str]] = [
 
 @pytest.mark.parametrize(("changes", "status", "field", "error"), REFUSED_CHANGES)
 async def test_a_refused_change_says_why_beside_the_field(
-    house: House, changes: dict[str, str], status: int, field: str, error: str
+    house: House, alice: Person, changes: dict[str, str], status: int, field: str, error: str
 ) -> None:
-    alice = await house.sign_in("alice")
     other = await log_in(house, "alice")
     response = await alice.post("/account/password", PASSWORD_CHANGE | changes)
     page = await FormPage.read(response)
@@ -143,9 +140,8 @@ async def test_a_refused_change_says_why_beside_the_field(
     [("password", {**PASSWORD_CHANGE, "old": WRONG}), ("delete", {"confirm": WRONG})],
 )
 async def test_guesses_count_as_failed_log_ins(
-    house: House, path: str, form: dict[str, str]
+    house: House, alice: Person, path: str, form: dict[str, str]
 ) -> None:
-    alice = await house.sign_in("alice")
     guesses = [await alice.post(f"/account/{path}", form) for _ in range(7)]
     assert sorted(guess.status for guess in guesses) == [401] * 5 + [429] * 2
     assert int(guesses[-1].headers["Retry-After"]) > 200
@@ -153,8 +149,7 @@ async def test_guesses_count_as_failed_log_ins(
     assert (await (await house.visitor()).log_in("alice")).status == 429
 
 
-async def test_the_right_password_is_no_failed_attempt(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_the_right_password_is_no_failed_attempt(alice: Person) -> None:
     again = {"old": PASSWORD, "password": PASSWORD, "password2": PASSWORD}
     for _ in range(7):
         assert (await alice.post("/account/password", again)).status == 303

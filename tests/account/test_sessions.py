@@ -75,8 +75,7 @@ async def test_every_session_is_listed_with_its_browser_and_times(house: House) 
         assert session["_id"] not in page
 
 
-async def test_a_browser_s_name_stays_text(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_browser_s_name_stays_text(house: House, alice: Person) -> None:
     agents = HOSTILE[:90]
     for agent in agents:
         await house.app[SESSIONS].create(await user_id_of(house, "alice"), "alice", agent)
@@ -99,8 +98,7 @@ async def test_a_browser_s_name_may_be_any_bytes(house: House) -> None:
     assert len(await marks(await log_in(house, "alice"))) == 3
 
 
-async def test_a_session_can_be_ended_from_another(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_session_can_be_ended_from_another(house: House, alice: Person) -> None:
     other = await log_in(house, "alice")
     cookie, socket = held_by(other), await other.connect()
     own, its = await marks(alice)
@@ -112,8 +110,7 @@ async def test_a_session_can_be_ended_from_another(house: House) -> None:
     assert told(await account_page(alice)) == "The session has ended."
 
 
-async def test_ending_one_s_own_session_signs_out(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_ending_one_s_own_session_signs_out(house: House, alice: Person) -> None:
     cookie = held_by(alice)
     response = await alice.post("/account/session", {"session": (await marks(alice))[0]})
     assert (response.status, response.headers["Location"]) == (303, "/login")
@@ -122,24 +119,22 @@ async def test_ending_one_s_own_session_signs_out(house: House) -> None:
 
 
 @pytest.mark.parametrize("form", [{}, {"session": ""}, {"session": "$ne"}, {"session": "0" * 16}])
-async def test_a_session_that_is_not_there_is_told(house: House, form: dict[str, str]) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_session_that_is_not_there_is_told(alice: Person, form: dict[str, str]) -> None:
     response = await alice.post("/account/session", form)
     assert response.status == 404
     assert (await FormPage.read(response)).error == "This session has already ended"
     assert await signed_in_as(alice) == "alice"
 
 
-async def test_nobody_ends_somebody_else_s_session(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_nobody_ends_somebody_else_s_session(alice: Person, bob: Person) -> None:
     [mark] = await marks(bob)
     assert (await alice.post("/account/session", {"session": mark})).status == 404
     assert await signed_in_as(bob) == "bob"
 
 
-async def test_signing_out_everywhere_leaves_nothing(house: House) -> None:
-    alice = await house.sign_in("alice")
-    bob = await house.sign_in("bob")
+async def test_signing_out_everywhere_leaves_nothing(
+    house: House, alice: Person, bob: Person
+) -> None:
     others = [await log_in(house, "alice") for _ in range(2)]
     cookies = [held_by(person) for person in (alice, *others)]
     socket = await others[0].connect()

@@ -25,19 +25,19 @@ async def ban(moderator: Person, login: str, **options: Any) -> aiohttp.ClientRe
 
 
 @pytest.fixture
-async def guarded(open_house: OpenHouse) -> House:
+async def house(open_house: OpenHouse) -> House:
     """A chat with two moderators."""
     return await open_house(MODERATORS=("alice", "Carol"))
 
 
-async def test_who_is_banned_is_out_and_stays_out(guarded: House) -> None:
-    alice, bob = await guarded.sign_in("alice"), await guarded.sign_in("Bob")
+async def test_who_is_banned_is_out_and_stays_out(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("Bob")
     cookie, socket = held_by(bob), await bob.connect()
     async with asyncio.timeout(2):
         response = await ban(alice, "bob")
         assert (response.status, response.headers["Location"]) == (303, "/")
         assert await socket.close_code() == 4401
-    assert await signed_in_as(await present(guarded, cookie)) is None
+    assert await signed_in_as(await present(house, cookie)) is None
     page = await FormPage.read(refusal := await bob.log_in("bob"))
     assert (refusal.status, page.error) == (403, "This account has been banned")
     assert (await bob.log_in("bob", WRONG)).status == 401
@@ -56,10 +56,11 @@ async def test_a_ban_reaches_other_processes(open_house: OpenHouse, later: LateC
     assert await signed_in_as(bob) is None
 
 
-async def test_a_ban_can_be_taken_back_in_the_database(guarded: House) -> None:
-    alice, bob = await guarded.sign_in("alice"), await guarded.sign_in("bob")
+async def test_a_ban_can_be_taken_back_in_the_database(
+    house: House, alice: Person, bob: Person
+) -> None:
     await ban(alice, "bob")
-    users = guarded.app[DATABASE][USER_COLLECTION]
+    users = house.app[DATABASE][USER_COLLECTION]
     await users.update_one({"login": "bob"}, {"$unset": {"banned": 1}})
     assert (await bob.log_in("bob")).status == 303
 
@@ -80,9 +81,9 @@ async def test_a_ban_can_be_taken_back_in_the_database(guarded: House) -> None:
     ],
 )
 async def test_a_ban_that_may_not_be_is_refused(
-    guarded: House, who: str, login: str, status: int, error: str
+    house: House, who: str, login: str, status: int, error: str
 ) -> None:
-    people = {name: await guarded.sign_in(name) for name in ("alice", "bob", "carol", "dave")}
+    people = {name: await house.sign_in(name) for name in ("alice", "bob", "carol", "dave")}
     response = await ban(people[who], login)
     assert response.status == status
     assert html.escape(error) in (await response.text()).replace("&#39;", "&#x27;")
@@ -92,26 +93,23 @@ async def test_a_ban_that_may_not_be_is_refused(
         assert await signed_in_as(person) == name
 
 
-async def test_a_moderator_s_login_never_becomes_free(guarded: House) -> None:
-    alice = await guarded.sign_in("alice")
+async def test_a_moderator_s_login_never_becomes_free(alice: Person) -> None:
     response = await delete_account(alice)
     assert response.status == 403
     assert (await FormPage.read(response)).error == "A moderator's account can't be deleted"
     assert await signed_in_as(alice) == "alice"
 
 
-async def test_nobody_bans_anybody(guarded: House) -> None:
-    nobody = await guarded.visitor()
-    assert (await ban(nobody, "alice")).headers["Location"] == "/login"
+async def test_nobody_bans_anybody(visitor: Person) -> None:
+    assert (await ban(visitor, "alice")).headers["Location"] == "/login"
 
 
 @pytest.mark.parametrize("way_out", ["ban", "delete", "sign out"])
 async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
-    guarded: House, way_out: str
+    house: House, alice: Person, bob: Person, way_out: str
 ) -> None:
-    alice, bob = await guarded.sign_in("alice"), await guarded.sign_in("bob")
     assert (await bob.get("/")).status == 200
-    other = await log_in(guarded, "bob")
+    other = await log_in(house, "bob")
     begun, gone = asyncio.Event(), asyncio.Event()
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -135,4 +133,4 @@ async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
     response = await posting
     assert response.status == 401
     assert "You were signed out meanwhile" in await response.text()
-    assert guarded.app[JOURNAL].recent.last == 0
+    assert house.app[JOURNAL].recent.last == 0

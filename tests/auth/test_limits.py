@@ -9,7 +9,7 @@ from tests.support.accounts import JSON, REGISTRATION, from_address
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
-from tests.support.people import PASSWORD, WRONG
+from tests.support.people import PASSWORD, WRONG, Person
 
 
 async def test_five_wrong_passwords_lock_the_account_for_this_address_only(
@@ -39,8 +39,7 @@ async def test_five_wrong_passwords_lock_the_account_for_this_address_only(
     assert (await person.log_in("alice")).status == 303
 
 
-async def test_an_unknown_login_is_locked_like_a_known_one(house: House, clock: Clock) -> None:
-    visitor = await house.visitor()
+async def test_an_unknown_login_is_locked_like_a_known_one(visitor: Person, clock: Clock) -> None:
     statuses = [
         (await visitor.log_in(name, WRONG)).status
         for name in ("carol", "CAROL", "ｃａｒｏｌ", "carol", "Carol", "carol")

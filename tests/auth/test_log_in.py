@@ -12,7 +12,7 @@ from settings import USER_COLLECTION
 from tests.support.accounts import FILL, JSON, REGISTRATION, accounts, signed_in_as
 from tests.support.house import House
 from tests.support.pages import FormPage
-from tests.support.people import PASSWORD, WRONG
+from tests.support.people import PASSWORD, WRONG, Person
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,7 @@ async def test_login_refuses_the_password_of_somebody_else(house: House) -> None
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_who_signs_out_is_nobody(house: House, method: str) -> None:
-    alice = await house.sign_in("alice")
+async def test_who_signs_out_is_nobody(alice: Person, method: str) -> None:
     response = await alice.client.request(method, "/signout", allow_redirects=False)
     assert response.status == 303
     assert response.headers["Location"] == "/login"
@@ -51,8 +50,7 @@ async def test_nobody_can_sign_out_too(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/signin"])
-async def test_who_is_signed_in_is_sent_on_to_the_chat(house: House, path: str) -> None:
-    alice = await house.sign_in("alice")
+async def test_who_is_signed_in_is_sent_on_to_the_chat(alice: Person, path: str) -> None:
     response = await alice.get(path)
     assert response.status == 303
     assert response.headers["Location"] == "/"
@@ -117,8 +115,7 @@ async def test_a_refused_login_keeps_what_was_typed_and_says_why(
     assert "Set-Cookie" not in response.headers
 
 
-async def test_a_password_never_comes_back_in_a_page(house: House) -> None:
-    visitor = await house.visitor()
+async def test_a_password_never_comes_back_in_a_page(visitor: Person) -> None:
     for path in ("/login", "/signin"):
         response = await visitor.post(
             path, {**REGISTRATION, "login": "x", "password2": "Tr0ub4dor"}
@@ -146,9 +143,8 @@ async def test_too_many_passwords_at_once_are_put_off(
 
 @pytest.mark.parametrize("path", ["/login", "/signin"])
 async def test_a_database_that_is_away_is_said_in_the_form(
-    house: House, monkeypatch: pytest.MonkeyPatch, path: str
+    visitor: Person, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    visitor = await house.visitor()
     with monkeypatch.context() as patch:
         patch.setattr(database, "CALL_TIMEOUT", 0)
         response = await visitor.post(path, REGISTRATION)
@@ -179,8 +175,7 @@ async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> N
     assert (await accounts(house))[0]["password"] == user["password"]
 
 
-async def test_a_hash_of_today_stays(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_hash_of_today_stays(house: House, alice: Person) -> None:
     before = await accounts(house)
     assert (await alice.log_in("alice")).status == 303
     assert await accounts(house) == before

@@ -16,7 +16,7 @@ from tests.support.accounts import (
 )
 from tests.support.house import House
 from tests.support.pages import FormPage
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, Person
 
 
 async def test_who_registers_is_signed_in(house: House) -> None:
@@ -170,9 +170,8 @@ async def test_a_hundred_registrations_of_one_login_make_one_account(
 
 
 async def test_many_registrations_of_one_address_make_one_account(
-    house: House, quick_hashes: None
+    house: House, visitor: Person, quick_hashes: None
 ) -> None:
-    visitor = await house.visitor()
     variants = ["me@example.com", "ME@example.com", "me@EXAMPLE.COM", "ｍe@example.com"]
     responses = await asyncio.gather(
         *(visitor.register(f"user{n}", email=variants[n % 4]) for n in range(40))

@@ -24,7 +24,7 @@ from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
 from tests.support.accounts import signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, Person
 from tests.support.raw_requests import ask
 from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.waiting import PATIENCE
@@ -93,14 +93,12 @@ async def test_cookie_is_deleted_with_the_flags_it_was_set_with(
         assert deleted[flag] == was[flag], flag
 
 
-async def test_cookie_is_set_at_login_and_left_alone_after(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_cookie_is_set_at_login_and_left_alone_after(alice: Person) -> None:
     for path in ("/", "/login", "/static/css/base.css", "/nowhere"):
         assert "Set-Cookie" not in (await alice.get(path)).headers
 
 
-async def test_cookie_tells_nothing_of_what_it_holds(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_cookie_tells_nothing_of_what_it_holds(house: House, alice: Person) -> None:
     [document] = await stored_sessions(house)
     held = FERNET.decrypt(held_by(alice)).decode()
     assert document["_id"] in held
@@ -191,15 +189,13 @@ async def test_a_cookie_of_encrypted_nonsense_is_an_anonymous_visitor(
     assert (await person.post("/signout")).status == 303
 
 
-async def test_a_cookie_of_another_key_is_worth_nothing(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_cookie_of_another_key_is_worth_nothing(house: House, alice: Person) -> None:
     forger = Fernet(cookies._fernet_key("a key of a forger"))
     forged = forger.encrypt(FERNET.decrypt(held_by(alice))).decode()
     assert await signed_in_as(await present(house, forged)) is None
 
 
-async def test_a_cookie_of_a_clock_that_is_ahead_is_taken(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_cookie_of_a_clock_that_is_ahead_is_taken(house: House, alice: Person) -> None:
     content = FERNET.decrypt(held_by(alice))
     for hours in (-24 * 20, 2):
         cookie = FERNET.encrypt_at_time(content, int(time.time()) + hours * 3600).decode()
@@ -240,8 +236,7 @@ def test_a_key_that_cannot_be_kept_stops_the_start(tmp_path: Path) -> None:
         secret_keys(Settings(DATA_DIR=tmp_path / "data"))
 
 
-async def test_the_cookie_of_an_ended_session_is_worth_nothing(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_the_cookie_of_an_ended_session_is_worth_nothing(house: House, alice: Person) -> None:
     copy = await present(house, held_by(alice))
     assert await signed_in_as(copy) == "alice"
     await alice.post("/signout")
@@ -273,10 +268,13 @@ async def test_what_ends_in_another_process_ends_here_within_five_seconds(
 
 @pytest.mark.parametrize(("days", "login"), [(13, "alice"), (14, None), (300, None)])
 async def test_a_session_lasts_until_its_document_says(
-    house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch, days: int, login: str | None
+    house: House,
+    alice: Person,
+    later: LateClock,
+    monkeypatch: pytest.MonkeyPatch,
+    days: int,
+    login: str | None,
 ) -> None:
-    alice = await house.sign_in("alice")
-
     class LateDatetime(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Self:
@@ -291,18 +289,16 @@ async def test_a_session_lasts_until_its_document_says(
 
 @pytest.mark.parametrize(("ahead", "login"), [(-1, None), (60, "alice")])
 async def test_a_session_can_be_cut_short_in_the_database(
-    house: House, later: LateClock, ahead: int, login: str | None
+    house: House, alice: Person, later: LateClock, ahead: int, login: str | None
 ) -> None:
-    alice = await house.sign_in("alice")
     await change_session(house, expires=datetime.now(UTC) + timedelta(seconds=ahead))
     later.ahead = 6
     assert await signed_in_as(alice) == login
 
 
 async def test_the_session_of_a_deleted_user_is_worth_nothing(
-    house: House, later: LateClock
+    house: House, alice: Person, later: LateClock
 ) -> None:
-    alice = await house.sign_in("alice")
     await house.app[DATABASE][USER_COLLECTION].delete_one({"login": "alice"})
     later.ahead = 6
     assert await signed_in_as(alice) is None
@@ -312,9 +308,8 @@ async def test_the_session_of_a_deleted_user_is_worth_nothing(
 
 @pytest.mark.parametrize("user_id", ["", "nonsense", "0" * 24, "ff" * 12])
 async def test_the_session_of_nobody_is_worth_nothing(
-    house: House, later: LateClock, user_id: str
+    house: House, alice: Person, later: LateClock, user_id: str
 ) -> None:
-    alice = await house.sign_in("alice")
     await change_session(house, user_id=user_id)
     later.ahead = 6
     assert await signed_in_as(alice) is None
@@ -322,9 +317,8 @@ async def test_the_session_of_nobody_is_worth_nothing(
 
 @pytest.mark.parametrize(("minutes", "is_written"), [(5, False), (11, True), (600, True)])
 async def test_seen_is_written_every_ten_minutes(
-    house: House, later: LateClock, minutes: int, is_written: bool
+    house: House, alice: Person, later: LateClock, minutes: int, is_written: bool
 ) -> None:
-    alice = await house.sign_in("alice")
     seen = int(time.time()) - 60 * minutes
     await change_session(house, seen=seen)
     for _ in range(3):
@@ -346,8 +340,7 @@ async def test_has_ended_is_true_only_of_what_is_known_to_have_ended(house: Hous
     assert known.has_ended("never existed")
 
 
-async def test_listeners_hear_of_the_end_at_once(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_listeners_hear_of_the_end_at_once(house: House, alice: Person) -> None:
     identity = await identity_of(house)
     ended: list[str] = []
     house.app[SESSIONS].listeners.append(ended.append)
@@ -382,9 +375,8 @@ async def test_a_query_under_way_does_not_bring_an_ended_session_back(
 
 @pytest.mark.parametrize("path", ["/", "/login", "/signin", "/signout", "/ws"])
 async def test_a_database_that_is_away_signs_nobody_out(
-    house: House, later: LateClock, monkeypatch: pytest.MonkeyPatch, path: str
+    alice: Person, later: LateClock, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    alice = await house.sign_in("alice")
     later.ahead = 6
     with monkeypatch.context() as away:
         away.setattr(database, "CALL_TIMEOUT", 0)
@@ -399,9 +391,8 @@ async def test_a_database_that_is_away_signs_nobody_out(
 
 
 async def test_a_sign_out_that_cannot_be_stored_leaves_the_cookie(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await house.sign_in("alice")
     assert await signed_in_as(alice) == "alice"
 
     async def fail(*_: object) -> None:
@@ -463,15 +454,13 @@ async def test_signing_out_closes_the_sockets_of_that_session_only(house: House)
     assert (await third.next("message"))["msg"] == "still here"
 
 
-async def test_logging_in_again_closes_the_sockets_of_the_session_before(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_logging_in_again_closes_the_sockets_of_the_session_before(alice: Person) -> None:
     socket = await alice.connect()
     await alice.log_in("alice")
     assert await socket.close_code() == 4401
 
 
-async def test_a_classic_socket_is_closed_at_sign_out_too(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_classic_socket_is_closed_at_sign_out_too(alice: Person) -> None:
     ws = await alice.connect_classic()
     await alice.post("/signout")
     message = await ws.receive(timeout=PATIENCE)
@@ -519,9 +508,8 @@ async def test_a_database_that_is_away_closes_no_socket(
 
 
 async def test_a_session_that_ends_during_the_upgrade_gets_no_socket(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await house.sign_in("alice")
     identity = await identity_of(house)
     prepare = web.WebSocketResponse.prepare
 

@@ -1,7 +1,6 @@
 """A browser for the whole run, and a chat and its visitors for each test."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest_asyncio
 from playwright.async_api import Browser
@@ -22,8 +21,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
-    """A chat where people may talk as fast as a test can."""
-    async with serving(replace(settings, MESSAGES_PER_SECOND=0)) as site:
+    """A chat."""
+    async with serving(settings) as site:
         yield site
 
 

@@ -155,7 +155,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
     mod, bob = "W" * 32, "B" * 32
     crowd = wire.census(1234, [mod, bob])
     async with (
-        serving(replace(settings, MODERATORS=(mod,), MESSAGES_PER_SECOND=0)) as chat,
+        serving(replace(settings, MODERATORS=(mod,))) as chat,
         visiting(browser) as visit,
     ):
         visitor = await visit(chat.url, viewport={"width": width, "height": 740})

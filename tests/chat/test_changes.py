@@ -11,6 +11,8 @@ from chat.journal import JOURNAL
 from database import DATABASE, deadline
 from settings import MESSAGE_COLLECTION
 from tests.support.house import House, OpenHouse
+from tests.support.people import Person
+from tests.support.sockets import Socket
 
 
 async def stored(house: House, seq: int) -> dict[str, Any] | None:
@@ -23,10 +25,14 @@ async def stored(house: House, seq: int) -> dict[str, Any] | None:
     [({"type": "edit", "msg": "hello"}, "edited", "hello"), ({"type": "delete"}, "deleted", "")],
 )
 async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
-    house: House, frame: dict[str, Any], state: str, msg: str
+    house: House,
+    bob: Person,
+    hers: Socket,
+    his: Socket,
+    frame: dict[str, Any],
+    state: str,
+    msg: str,
 ) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
     seq = await hers.said("helo, my secret")
     await hers.send(**frame, of=seq, nonce="c1")
     change = await his.next("change")
@@ -49,9 +55,7 @@ async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
     assert 'data-last="2"' in page
 
 
-async def test_who_resumes_sees_only_how_a_message_reads_now(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers = await alice.connect()
+async def test_who_resumes_sees_only_how_a_message_reads_now(bob: Person, hers: Socket) -> None:
     seq = await hers.said("first")
     for msg in ("second, a secret", "third"):
         await hers.send(type="edit", of=seq, msg=msg)
@@ -82,9 +86,7 @@ async def test_a_change_survives_a_restart_and_reaches_another_process(
     assert (await resumed.next("change"))["msg"] == "hello"
 
 
-async def test_a_change_sent_twice_is_one(house: House) -> None:
-    alice = await house.sign_in("alice")
-    hers = await alice.connect()
+async def test_a_change_sent_twice_is_one(house: House, hers: Socket) -> None:
     seq = await hers.said("helo")
     for frame in ({"type": "edit", "msg": "hello"}, {"type": "delete"}):
         changes = []
@@ -98,10 +100,8 @@ async def test_a_change_sent_twice_is_one(house: House) -> None:
 @pytest.mark.parametrize("kind", ["edit", "delete"])
 @pytest.mark.parametrize("case", ["another's", "too old", "gone", "not there", "itself a change"])
 async def test_what_may_not_be_changed_is_left_alone(
-    house: House, monkeypatch: pytest.MonkeyPatch, kind: str, case: str
+    house: House, hers: Socket, his: Socket, monkeypatch: pytest.MonkeyPatch, kind: str, case: str
 ) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
     seq = await hers.said("hello")
     who = his if case == "another's" else hers
     if case == "too old":
@@ -122,9 +122,8 @@ async def test_what_may_not_be_changed_is_left_alone(
 
 
 async def test_an_edit_that_comes_after_the_deletion_does_not_bring_the_message_back(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await house.sign_in("alice")
     one, two = await alice.connect(), await alice.connect()
     seq = await one.said("hello")
     await two.next("message")
@@ -171,13 +170,11 @@ async def test_a_moderator_deletes_but_does_not_edit(open_house: OpenHouse) -> N
     ],
 )
 async def test_a_bad_frame_is_answered_and_changes_nothing(
-    house: House, frame: dict[str, Any], code: str
+    house: House, hers: Socket, frame: dict[str, Any], code: str
 ) -> None:
-    alice = await house.sign_in("alice")
-    socket = await alice.connect()
-    seq = await socket.said("hello")
-    await socket.send(**frame, nonce="n1")
-    error = await socket.next("error", "change")
+    seq = await hers.said("hello")
+    await hers.send(**frame, nonce="n1")
+    error = await hers.next("error", "change")
     assert (error["type"], error.get("code"), error["nonce"]) == ("error", code, "n1")
     assert (await stored(house, seq) or {})["msg"] == "hello"
 
@@ -193,8 +190,7 @@ async def test_changes_count_as_messages_do(open_house: OpenHouse) -> None:
     assert [a.get("code") for a in answers] == [None, None, None, "too_fast"]
 
 
-async def test_the_classic_format_hears_of_changes(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_the_classic_format_hears_of_changes(alice: Person, bob: Person) -> None:
     hers, his = await alice.connect(), await bob.connect_classic()
     seq = await hers.said("helo")
     await hers.send(type="edit", of=seq, msg="hello\n(bob) I owe you")
@@ -207,10 +203,9 @@ async def test_the_classic_format_hears_of_changes(house: House) -> None:
 
 
 async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.recent.LENGTH", 5)
-    house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
     for number in range(60):
@@ -225,10 +220,9 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
 
 
 async def test_a_page_is_one_question_however_many_changes_lie_before_it(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.recent.LENGTH", 5)
-    house = await open_house(MESSAGES_PER_SECOND=0)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
     seq = await socket.said("changed all the time")
@@ -249,9 +243,7 @@ async def test_a_page_is_one_question_however_many_changes_lie_before_it(
         assert asked == 1
 
 
-async def test_typing_is_told_at_most_once_in_three_seconds(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
+async def test_typing_is_told_at_most_once_in_three_seconds(hers: Socket, his: Socket) -> None:
     for _ in range(5):
         await hers.send(type="typing")
     assert await his.next("typing") == {"type": "typing", "user": "alice"}

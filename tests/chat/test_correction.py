@@ -17,9 +17,15 @@ TOO_LATE = "This message can&#39;t be changed any more"
 
 
 @pytest.fixture
-async def moderated(open_house: OpenHouse) -> House:
+async def house(open_house: OpenHouse) -> House:
     """A chat with a moderator."""
-    return await open_house(MODERATORS=("Mona",), MESSAGES_PER_SECOND=0)
+    return await open_house(MODERATORS=("Mona",))
+
+
+@pytest.fixture
+async def mona(house: House) -> Person:
+    """The moderator."""
+    return await house.sign_in("mona")
 
 
 async def page_of(person: Person, path: str, status: int = 200) -> str:
@@ -39,8 +45,9 @@ async def delete(person: Person, seq: int, **fields: str) -> Any:
     return await person.post(f"/message/{seq}", {"action": "delete", **fields})
 
 
-async def test_the_author_edits_a_message_and_everybody_reads_it_changed(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_the_author_edits_a_message_and_everybody_reads_it_changed(
+    alice: Person, bob: Person
+) -> None:
     await alice.write("helo")
     socket = await bob.connect()
     assert 'href="/message/1"' in await page_of(alice, "/")
@@ -55,8 +62,9 @@ async def test_the_author_edits_a_message_and_everybody_reads_it_changed(house: 
     assert '<span class="message__state">edited</span>' in page
 
 
-async def test_the_author_deletes_a_message_and_can_do_no_more_with_it(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_the_author_deletes_a_message_and_can_do_no_more_with_it(
+    alice: Person, bob: Person
+) -> None:
     await alice.write("a secret")
     assert (await delete(alice, 1)).status == 303
     for person in (alice, bob):
@@ -69,8 +77,7 @@ async def test_the_author_deletes_a_message_and_can_do_no_more_with_it(house: Ho
     assert "back again" not in await page_of(bob, "/")
 
 
-async def test_others_may_change_nothing(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_others_may_change_nothing(house: House, alice: Person, bob: Person) -> None:
     await alice.write("mine")
     assert "/message/1" not in await page_of(bob, "/")
     assert "Only the author of a message can change it." in await page_of(bob, "/message/1", 403)
@@ -83,9 +90,8 @@ async def test_others_may_change_nothing(house: House) -> None:
 
 
 async def test_after_a_while_the_author_may_not_either_and_loses_nothing_typed(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await house.sign_in("alice")
     await alice.write("of long ago")
     monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
     assert "/message/1" not in await page_of(alice, "/")
@@ -100,9 +106,8 @@ async def test_after_a_while_the_author_may_not_either_and_loses_nothing_typed(
 
 
 async def test_a_moderator_deletes_and_bans_but_does_not_edit(
-    moderated: House, monkeypatch: pytest.MonkeyPatch
+    bob: Person, mona: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
     await bob.write("<b>rubbish</b>")
     monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
     assert 'href="/message/1"' in await page_of(mona, "/")
@@ -121,8 +126,7 @@ async def test_a_moderator_deletes_and_bans_but_does_not_edit(
     assert ">Ban bob</button>" in page
 
 
-async def test_a_moderator_is_not_offered_to_be_banned(moderated: House) -> None:
-    mona = await moderated.sign_in("mona")
+async def test_a_moderator_is_not_offered_to_be_banned(mona: Person, house: House) -> None:
     await mona.write("my own")
     page = await page_of(mona, "/message/1")
     assert "my own</textarea>" in page
@@ -130,8 +134,9 @@ async def test_a_moderator_is_not_offered_to_be_banned(moderated: House) -> None
     assert "Ban" not in page
 
 
-async def test_nobody_is_offered_to_ban_who_has_deleted_the_account(moderated: House) -> None:
-    bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
+async def test_nobody_is_offered_to_ban_who_has_deleted_the_account(
+    bob: Person, mona: Person
+) -> None:
     await bob.write("farewell")
     assert (await bob.post("/account/delete", {"confirm": PASSWORD})).status == 303
     page = await page_of(mona, "/message/1")
@@ -142,14 +147,15 @@ async def test_nobody_is_offered_to_ban_who_has_deleted_the_account(moderated: H
 @pytest.mark.parametrize(
     "seq", ["2", "3", "0", "999999999999999", "x", "-1", "1e3", "9" * 16, "1/"]
 )
-async def test_there_is_no_page_where_there_is_no_message(moderated: House, seq: str) -> None:
-    mona = await moderated.sign_in("mona")
+async def test_there_is_no_page_where_there_is_no_message(
+    mona: Person, house: House, seq: str
+) -> None:
     await mona.write("the only one")
     assert (await edit(mona, 1, "changed")).status == 303  # number 2, which is no message
     await page_of(mona, f"/message/{seq}", 404)
     response = await mona.post(f"/message/{seq}", {"action": "delete"})
     assert response.status == 404
-    assert moderated.app[JOURNAL].recent.last == 2
+    assert house.app[JOURNAL].recent.last == 2
 
 
 @pytest.mark.parametrize(
@@ -165,9 +171,8 @@ async def test_there_is_no_page_where_there_is_no_message(moderated: House, seq:
     ],
 )
 async def test_a_form_that_cannot_be_taken_comes_back(
-    house: House, form: dict[str, str], error: str, field: str
+    alice: Person, form: dict[str, str], error: str, field: str
 ) -> None:
-    alice = await house.sign_in("alice")
     await alice.write("as it was")
     response = await alice.post("/message/1", form)
     page = await FormPage.read(response)
@@ -178,8 +183,7 @@ async def test_a_form_that_cannot_be_taken_comes_back(
     assert "as it was" in await page_of(alice, "/")
 
 
-async def test_a_form_that_is_none_is_refused(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_form_that_is_none_is_refused(alice: Person) -> None:
     await alice.write("as it was")
     json = {"Content-Type": "application/json", "Accept": "application/json"}
     response = await alice.post("/message/1", b'{"action": "delete"}', headers=json)
@@ -187,8 +191,7 @@ async def test_a_form_that_is_none_is_refused(house: House) -> None:
     assert "Please send a form" in (await response.json())["error"]
 
 
-async def test_another_site_can_change_nothing(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_another_site_can_change_nothing(alice: Person) -> None:
     await alice.write("mine")
     form = {"action": "delete"}
     response = await alice.post("/message/1", form, headers={"Sec-Fetch-Site": "cross-site"})
@@ -217,14 +220,13 @@ async def test_changes_count_as_messages_where_those_come_too_fast(open_house: O
     ],
 )
 async def test_what_was_typed_stays_where_the_database_is_away(
-    house: House,
+    alice: Person,
     monkeypatch: pytest.MonkeyPatch,
     owner: type,
     method: str,
     goes_well: int,
     fault: type[Exception],
 ) -> None:
-    alice = await house.sign_in("alice")
     await alice.write("as it was")
     call, calls = getattr(owner, method), 0
 
@@ -247,8 +249,7 @@ async def test_what_was_typed_stays_where_the_database_is_away(
 
 
 @pytest.mark.parametrize("action", ["edit", "delete"])
-async def test_a_double_click_changes_once(house: House, action: str) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_double_click_changes_once(house: House, alice: Person, action: str) -> None:
     await alice.write("first")
     form = {"action": action, "msg": "second", "nonce": "n1"}
     statuses = [(await alice.post("/message/1", form)).status for _ in range(2)]
@@ -256,8 +257,7 @@ async def test_a_double_click_changes_once(house: House, action: str) -> None:
     assert house.app[JOURNAL].recent.last == 2
 
 
-async def test_hostile_messages_stay_text_on_their_page(moderated: House) -> None:
-    bob, mona = await moderated.sign_in("bob"), await moderated.sign_in("mona")
+async def test_hostile_messages_stay_text_on_their_page(bob: Person, mona: Person) -> None:
     await bob.write("first")
     for text in HOSTILE:
         assert (await edit(bob, 1, text)).status == 303
@@ -269,8 +269,7 @@ async def test_hostile_messages_stay_text_on_their_page(moderated: House) -> Non
         assert "<script" not in await refused.text(), text
 
 
-async def test_only_the_signed_in_come_to_the_page(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_only_the_signed_in_come_to_the_page(house: House, alice: Person) -> None:
     await alice.write("hello")
     visitor = await house.visitor()
     for response in (await visitor.get("/message/1"), await delete(visitor, 1)):

@@ -4,10 +4,12 @@ import pytest
 
 from chat.journal import JOURNAL
 from tests.support.house import House, OpenHouse
+from tests.support.people import Person
 
 
-async def test_a_page_without_scripts_posts_once_however_often_it_is_clicked(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_page_without_scripts_posts_once_however_often_it_is_clicked(
+    house: House, alice: Person
+) -> None:
     for _ in range(2):
         response = await alice.post("/", {"msg": "double click", "nonce": "n1"})
         assert (response.status, response.headers["Location"]) == (303, "/")
@@ -25,9 +27,8 @@ async def test_a_page_without_scripts_posts_once_however_often_it_is_clicked(hou
     ],
 )
 async def test_a_posted_message_that_is_refused_comes_back(
-    house: House, form: dict[str, str], status: int, text: str
+    alice: Person, form: dict[str, str], status: int, text: str
 ) -> None:
-    alice = await house.sign_in("alice")
     response = await alice.post("/", form)
     page = await response.text()
     assert response.status == status
@@ -42,9 +43,7 @@ async def test_posting_too_fast_is_a_429(open_house: OpenHouse) -> None:
     assert statuses == [303] * 4 + [429]
 
 
-async def test_history_goes_back_page_by_page(open_house: OpenHouse) -> None:
-    house = await open_house(MESSAGES_PER_SECOND=0)
-    alice = await house.sign_in("alice")
+async def test_history_goes_back_page_by_page(alice: Person) -> None:
     await alice.talk(120)
     pages = [await (await alice.get(path)).text() for path in ("/", "/?before=71", "/?before=21")]
     assert [page.count(' data-seq="') for page in pages] == [50, 50, 20]
@@ -59,14 +58,12 @@ async def test_history_goes_back_page_by_page(open_house: OpenHouse) -> None:
      ("before=-5", 400), ("before=", 400), ("before=1&before=2", 400), ("before=" + "9" * 99, 400),
      ("refresh=x", 200)],
 )  # fmt: skip
-async def test_the_page_takes_any_query(house: House, query: str, status: int) -> None:
-    alice = await house.sign_in("alice")
+async def test_the_page_takes_any_query(alice: Person, query: str, status: int) -> None:
     await alice.talk(1)
     assert (await alice.get(f"/?{query}")).status == status
 
 
-async def test_messages_are_shown_as_text(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_messages_are_shown_as_text(alice: Person) -> None:
     await alice.post("/", {"msg": "<script>alert(1)</script> & 'quotes\""})
     page = await (await alice.get("/")).text()
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;quotes&#34;" in page

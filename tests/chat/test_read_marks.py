@@ -7,6 +7,7 @@ from database import DATABASE, DatabaseUnavailable
 from settings import USER_COLLECTION
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
+from tests.support.sockets import Socket
 
 
 async def read_mark(person: Person) -> int:
@@ -15,9 +16,9 @@ async def read_mark(person: Person) -> int:
     return int(page.partition('data-read="')[2].partition('"')[0])
 
 
-async def test_the_read_mark_is_the_users_and_never_moves_back(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
+async def test_the_read_mark_is_the_users_and_never_moves_back(
+    house: House, alice: Person, bob: Person, hers: Socket, his: Socket
+) -> None:
     for number in range(5):
         await hers.said(f"message {number}")
     assert await read_mark(bob) == 0
@@ -58,11 +59,9 @@ async def test_read_marks_outlive_the_process(open_house: OpenHouse) -> None:
 
 
 async def test_marks_wait_while_the_database_is_away(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, bob: Person, his: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bob = await house.sign_in("bob")
-    socket = await bob.connect()
-    await socket.said("hello")
+    await his.said("hello")
     await bob.get("/")
     marks = house.app[READ_MARKS]
     monkeypatch.setattr("database.CALL_TIMEOUT", 0)

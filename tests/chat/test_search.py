@@ -72,8 +72,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.search.PER_SECOND", 0)
 
 
-async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(alice: Person) -> None:
     await alice.write("The café opens at nine", "Привет, Ёлка!", "see foo_bar and don't ask")
     for query, found in [
         ("café", 1), ("CAFÉ", 1), ("cafe", 1), ("the", 1), ("nine  opens", 1), ("nine!", 1),
@@ -84,8 +83,7 @@ async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(house
         assert (await search(alice, query)).links == links, query
 
 
-async def test_the_words_that_were_found_are_marked(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_the_words_that_were_found_are_marked(alice: Person) -> None:
     await alice.write("Cafés: a CAFÉ is a cafe, no café_bar and no decaf")
     page = await search(alice, "cafe a")
     assert page.texts == ["Cafés: a CAFÉ is a cafe, no café_bar and no decaf"]
@@ -93,9 +91,7 @@ async def test_the_words_that_were_found_are_marked(house: House) -> None:
     assert page.query == "cafe a"
 
 
-async def test_finds_come_newest_first_and_page_by_page(open_house: OpenHouse) -> None:
-    house = await open_house(MESSAGES_PER_SECOND=0)
-    alice = await house.sign_in("alice")
+async def test_finds_come_newest_first_and_page_by_page(alice: Person) -> None:
     for number in range(1, 2 * PAGE_LENGTH + 1):
         await alice.write(f"needle {number}", "hay")
     pages, path = [], "/search?q=needle"
@@ -109,8 +105,7 @@ async def test_finds_come_newest_first_and_page_by_page(open_house: OpenHouse) -
     assert "There is nothing older" in page
 
 
-async def test_the_empty_form_finds_nothing_and_complains_about_nothing(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_the_empty_form_finds_nothing_and_complains_about_nothing(alice: Person) -> None:
     for path in ("/search", "/search?q="):
         response = await alice.get(path)
         page = await response.text()
@@ -130,8 +125,9 @@ async def test_the_empty_form_finds_nothing_and_complains_about_nothing(house: H
           "*", "😀", "\u200d\ufe0f", "(^)", "…")),
     ],
 )  # fmt: skip
-async def test_a_query_that_cannot_be_taken_comes_back(house: House, query: str, text: str) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_query_that_cannot_be_taken_comes_back(
+    alice: Person, query: str, text: str
+) -> None:
     await alice.write("x 1 _ - 😀")
     response = await alice.get(f"/search?{urlencode({'q': query})}")
     assert response.status == 400
@@ -141,13 +137,11 @@ async def test_a_query_that_cannot_be_taken_comes_back(house: House, query: str,
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "", "1&before=2", "9" * 16])
-async def test_a_before_that_is_no_number_is_refused(house: House, before: str) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_before_that_is_no_number_is_refused(alice: Person, before: str) -> None:
     assert (await alice.get(f"/search?q=word&before={before}")).status == 400
 
 
-async def test_quotes_signs_and_operators_are_nothing_but_gaps(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_quotes_signs_and_operators_are_nothing_but_gaps(alice: Person) -> None:
     await alice.write("tea and milk", "tea")
     for query in (
         "tea -milk", "tea NOT milk", 'tea" OR "milk', '"tea milk"', "milk tea", "tea\\ milk",
@@ -160,10 +154,8 @@ async def test_quotes_signs_and_operators_are_nothing_but_gaps(house: House) -> 
 
 
 async def test_hostile_queries_and_messages_stay_text(
-    open_house: OpenHouse, caplog: pytest.LogCaptureFixture
+    alice: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house = await open_house(MESSAGES_PER_SECOND=0)
-    alice = await house.sign_in("alice")
     for text in HOSTILE:
         await alice.write(f"hostile {text}")
     for seq, text in enumerate(HOSTILE, 1):
@@ -178,9 +170,8 @@ async def test_hostile_queries_and_messages_stay_text(
 
 
 async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_never(
-    house: House,
+    alice: Person,
 ) -> None:
-    alice = await house.sign_in("alice")
     await alice.write("first wording", "second wording")
     edit = await alice.post("/message/1", {"action": "edit", "msg": "other phrase"})
     delete = await alice.post("/message/2", {"action": "delete"})
@@ -220,9 +211,8 @@ async def test_who_searches_too_fast_has_to_wait(
 
 
 async def test_searches_take_turns_and_too_many_are_sent_away(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await house.sign_in("alice")
     await alice.write("word")
     finder = house.app[FINDER]
     async with finder._turn:
@@ -239,9 +229,8 @@ async def test_searches_take_turns_and_too_many_are_sent_away(
 
 
 async def test_a_search_that_takes_too_long_is_given_up(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await house.sign_in("alice")
     monkeypatch.setattr("database.CALL_TIMEOUT", 1)  # enough to look the session up
     async with house.app[FINDER]._turn:
         response = await alice.get("/search?q=word")
@@ -267,11 +256,7 @@ def link(page: str, name: str) -> str | None:
     return found and found[1]
 
 
-async def test_the_history_around_a_message_shows_what_was_before_and_after(
-    open_house: OpenHouse,
-) -> None:
-    house = await open_house(MESSAGES_PER_SECOND=0)
-    alice = await house.sign_in("alice")
+async def test_the_history_around_a_message_shows_what_was_before_and_after(alice: Person) -> None:
     await alice.write(*map(str, range(1, 131)))
     page = await (await alice.get("/?around=60")).text()
     assert numbers(page) == list(range(35, 85))
@@ -297,18 +282,15 @@ async def test_the_history_around_a_message_shows_what_was_before_and_after(
     ],
 )
 async def test_the_history_has_an_end_on_both_sides(
-    open_house: OpenHouse, query: str, shown: range, older: str | None, newer: str | None
+    alice: Person, query: str, shown: range, older: str | None, newer: str | None
 ) -> None:
-    house = await open_house(MESSAGES_PER_SECOND=0)
-    alice = await house.sign_in("alice")
     await alice.write(*map(str, range(1, 131)))
     page = await (await alice.get(f"/?{query}")).text()
     assert numbers(page) == list(shown)
     assert (link(page, "older"), link(page, "newer")) == (older, newer)
 
 
-async def test_after_the_last_message_comes_the_chat_itself(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_after_the_last_message_comes_the_chat_itself(house: House, alice: Person) -> None:
     await alice.write("one", "two")
     await alice.post("/message/2", {"action": "delete"})
     assert house.app[JOURNAL].recent.last == 3  # the deletion, which no page shows
@@ -319,6 +301,5 @@ async def test_after_the_last_message_comes_the_chat_itself(house: House) -> Non
 
 @pytest.mark.parametrize("name", ["around", "after"])
 @pytest.mark.parametrize("value", ["", "x", "-1", "1.5", "9" * 16, "1&around=2&after=2"])
-async def test_a_place_that_is_no_number_is_refused(house: House, name: str, value: str) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_place_that_is_no_number_is_refused(alice: Person, name: str, value: str) -> None:
     assert (await alice.get(f"/?{name}={value}")).status == 400

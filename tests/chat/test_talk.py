@@ -12,6 +12,7 @@ from aiohttp import WSMsgType
 from chat import hub, presence
 from chat.hub import HUB
 from tests.support.house import House, OpenHouse
+from tests.support.people import Person
 from tests.support.sockets import Socket
 from tests.support.waiting import PATIENCE
 
@@ -20,9 +21,7 @@ async def read_line(ws: aiohttp.ClientWebSocketResponse) -> str:
     return await ws.receive_str(timeout=PATIENCE)
 
 
-async def test_a_message_reaches_everybody_its_sender_included(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
+async def test_a_message_reaches_everybody_its_sender_included(hers: Socket, his: Socket) -> None:
     assert (await hers.next())["type"] == "hello"
     assert await hers.next() == {"type": "joined", "user": "bob"}
     assert await his.next() == {
@@ -40,8 +39,7 @@ async def test_a_message_reaches_everybody_its_sender_included(house: House) -> 
     assert frame == {"type": "message", "seq": 1, "user": "alice", "msg": "hi", "nonce": "n1"}
 
 
-async def test_the_classic_format_is_the_tutorials(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_the_classic_format_is_the_tutorials(alice: Person, bob: Person) -> None:
     hers = await alice.connect_classic()
     his = await bob.connect_classic()
     assert await read_line(hers) == "bob joined"
@@ -58,8 +56,7 @@ async def test_the_classic_format_is_the_tutorials(house: House) -> None:
     assert await read_line(hers) == "bob disconnected"
 
 
-async def test_both_formats_hear_one_talk(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_both_formats_hear_one_talk(alice: Person, bob: Person) -> None:
     page, terminal = await alice.connect(), await bob.connect_classic()
     await terminal.send_str("from a terminal")
     frame = await page.next("message")
@@ -70,8 +67,9 @@ async def test_both_formats_hear_one_talk(house: House) -> None:
     assert await read_line(terminal) == "(alice) from a page"
 
 
-async def test_who_resumes_gets_what_was_missed_and_nothing_twice(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+async def test_who_resumes_gets_what_was_missed_and_nothing_twice(
+    alice: Person, bob: Person
+) -> None:
     await alice.talk(5)
     socket = await bob.connect(since=2)
     assert (await socket.next())["seq"] == 5
@@ -83,8 +81,7 @@ async def test_who_resumes_gets_what_was_missed_and_nothing_twice(house: House) 
 @pytest.mark.parametrize(
     ("since", "truncated"), [(0, False), (3, False), (4, True), (10**14, True)]
 )
-async def test_beyond_the_log_is_truncated(house: House, since: int, truncated: bool) -> None:
-    alice = await house.sign_in("alice")
+async def test_beyond_the_log_is_truncated(alice: Person, since: int, truncated: bool) -> None:
     await alice.talk(3)
     socket = await alice.connect(since)
     assert (await socket.next("hello"))["truncated"] is truncated
@@ -93,29 +90,23 @@ async def test_beyond_the_log_is_truncated(house: House, since: int, truncated: 
     assert [(await socket.next())["seq"] for _ in seqs] == seqs
 
 
-async def test_a_replay_that_is_too_large_is_truncated(open_house: OpenHouse) -> None:
-    house = await open_house(MESSAGES_PER_SECOND=0)
-    alice = await house.sign_in("alice")
-    socket = await alice.connect()
+async def test_a_replay_that_is_too_large_is_truncated(alice: Person, hers: Socket) -> None:
     for _ in range(30):
-        await socket.say("👍" * 2000)  # 8 kB each
-        await socket.next("message")
+        await hers.say("👍" * 2000)  # 8 kB each
+        await hers.next("message")
     assert (await (await alice.connect(since=0)).next("hello"))["truncated"] is True
     assert (await (await alice.connect(since=20)).next("hello"))["truncated"] is False
 
 
 @pytest.mark.parametrize("query", ["since=", "since=-1", "since=1.5", "since=x", "since=1&since=2",
                                    "since=٣", "since=" + "9" * 400])  # fmt: skip
-async def test_a_since_that_is_no_number_is_refused(house: House, query: str) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_since_that_is_no_number_is_refused(alice: Person, query: str) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await alice.client.ws_connect(f"/ws?{query}")
     assert caught.value.status == 400
 
 
-async def test_sending_twice_is_answered_with_the_first(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
+async def test_sending_twice_is_answered_with_the_first(hers: Socket, his: Socket) -> None:
     await hers.say("once", nonce="n1")
     first = await hers.next("message")
     await hers.say("once more", nonce="n1")
@@ -128,7 +119,7 @@ async def test_a_repeat_is_known_after_a_restart_and_long_after(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.recent.LENGTH", 3)
-    house = await open_house(MESSAGES_PER_SECOND=0)
+    house = await open_house()
     alice = await house.sign_in("alice")
     socket = await alice.connect()
     await socket.say("once", nonce="n1")
@@ -140,7 +131,7 @@ async def test_a_repeat_is_known_after_a_restart_and_long_after(
     assert await socket.next("message") == first
     await house.server.close()
 
-    again = await open_house(MESSAGES_PER_SECOND=0)
+    again = await open_house()
     alice = await again.visitor()
     await alice.log_in("alice")
     socket = await alice.connect(since=6)
@@ -158,14 +149,12 @@ async def test_a_repeat_is_known_after_a_restart_and_long_after(
     ],
 )
 async def test_bad_input_gets_an_error_and_the_socket_stays_open(
-    house: House, data: str, code: str
+    hers: Socket, data: str, code: str
 ) -> None:
-    alice = await house.sign_in("alice")
-    socket = await alice.connect()
-    await socket.ws.send_str(data)
-    assert (await socket.next("error"))["code"] == code
-    await socket.say("still here")
-    assert (await socket.next("message"))["msg"] == "still here"
+    await hers.ws.send_str(data)
+    assert (await hers.next("error"))["code"] == code
+    await hers.say("still here")
+    assert (await hers.next("message"))["msg"] == "still here"
 
 
 @pytest.mark.parametrize(
@@ -177,33 +166,30 @@ async def test_bad_input_gets_an_error_and_the_socket_stays_open(
     ],
 )
 async def test_abuse_closes_the_socket(
-    house: House, frame: tuple[bytes, WSMsgType], code: int
+    hers: Socket, frame: tuple[bytes, WSMsgType], code: int
 ) -> None:
-    alice = await house.sign_in("alice")
-    socket = await alice.connect()
-    await socket.ws.send_frame(*frame)
-    assert await socket.close_code() == code
+    await hers.ws.send_frame(*frame)
+    assert await hers.close_code() == code
 
 
-async def test_the_largest_frame_that_is_promised_is_taken(house: House) -> None:
-    alice = await house.sign_in("alice")
-    socket = await alice.connect()
+async def test_the_largest_frame_that_is_promised_is_taken(hers: Socket) -> None:
     frame = json.dumps({"type": "message", "msg": "hi", "padding": ""})
-    await socket.ws.send_str(frame[:-2] + "x" * (32 * 1024 - len(frame)) + '"}')
-    assert (await socket.next("message"))["msg"] == "hi"
+    await hers.ws.send_str(frame[:-2] + "x" * (32 * 1024 - len(frame)) + '"}')
+    assert (await hers.next("message"))["msg"] == "hi"
 
 
-async def test_who_talks_too_fast_is_told_and_then_cut_off(house: House) -> None:
+async def test_who_talks_too_fast_is_told_and_then_cut_off(open_house: OpenHouse) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=5)
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    socket, his = await alice.connect(), await bob.connect()
+    hers, his = await alice.connect(), await bob.connect()
     started = time.monotonic()
     for number in range(100):
-        await socket.say(f"{number}", nonce=f"{number}")
-    error = await socket.next("error")
+        await hers.say(f"{number}", nonce=f"{number}")
+    error = await hers.next("error")
     assert error["code"] == "too_fast"
     # Four seconds' worth at once, then five a second.
     assert 20 <= int(error["nonce"]) <= 20 + 5 * (time.monotonic() - started)
-    assert await socket.close_code() == 1008
+    assert await hers.close_code() == 1008
     await his.say("peace")
     frame = await his.next("message")
     while frame["user"] == "alice":
@@ -211,16 +197,14 @@ async def test_who_talks_too_fast_is_told_and_then_cut_off(house: House) -> None
     assert frame["msg"] == "peace"
 
 
-async def test_a_flood_of_pings_is_cut_off(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_flood_of_pings_is_cut_off(alice: Person) -> None:
     ws = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
     for _ in range(60):
         await ws.ping(b"x")
     assert await Socket(ws).close_code() == 1008
 
 
-async def test_pings_are_answered_between_messages(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_pings_are_answered_between_messages(alice: Person) -> None:
     ws = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
     await ws.ping(b"are you there")
     assert (await ws.receive(timeout=PATIENCE)).type is WSMsgType.TEXT
@@ -228,10 +212,9 @@ async def test_pings_are_answered_between_messages(house: House) -> None:
     assert (pong.type, pong.data) == (WSMsgType.PONG, b"are you there")
 
 
-async def test_only_the_signed_in_connect(house: House) -> None:
-    nobody = await house.visitor()
+async def test_only_the_signed_in_connect(visitor: Person) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-        await nobody.connect()
+        await visitor.connect()
     assert caught.value.status == 401
 
 
@@ -245,9 +228,8 @@ async def test_only_the_signed_in_connect(house: House) -> None:
     ],
 )
 async def test_an_upgrade_that_is_not_ours_is_refused(
-    house: House, headers: dict[str, str], status: int
+    alice: Person, headers: dict[str, str], status: int
 ) -> None:
-    alice = await house.sign_in("alice")
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await alice.client.ws_connect("/ws", headers=headers)
     assert caught.value.status == status
@@ -305,9 +287,9 @@ async def test_a_second_tab_and_a_reload_are_silent(
     assert await his.next() == {"type": "left", "user": "alice"}
 
 
-async def test_who_returns_after_a_restart_is_no_news_but_counted(house: House) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    his = await bob.connect()
+async def test_who_returns_after_a_restart_is_no_news_but_counted(
+    alice: Person, his: Socket
+) -> None:
     await his.next("hello")
     await alice.client.ws_connect("/ws?since=0&returning", protocols=["chat.v1"])
     assert await his.next() == {"type": "people", "people": 2, "online": ["alice", "bob"]}
@@ -343,10 +325,8 @@ async def test_who_does_not_answer_a_ping_is_cut_off(
 
 
 async def test_one_socket_that_fails_harms_no_other(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, hers: Socket, his: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
     await his.next("hello")
     client = next(m for m in house.app[HUB].websockets if m.identity.login == "alice")
     client.abort()
@@ -355,8 +335,9 @@ async def test_one_socket_that_fails_harms_no_other(
     assert await hers.close_code() == 1006
 
 
-async def test_signing_out_closes_the_sockets_of_that_session_alone(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_signing_out_closes_the_sockets_of_that_session_alone(
+    house: House, alice: Person
+) -> None:
     elsewhere = await house.visitor()
     await elsewhere.log_in("alice")
     here, there = await alice.connect(), await elsewhere.connect()
@@ -366,8 +347,7 @@ async def test_signing_out_closes_the_sockets_of_that_session_alone(house: House
     assert (await there.next("message"))["msg"] == "still in"
 
 
-async def test_the_end_of_the_chat_is_told_to_everybody(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_the_end_of_the_chat_is_told_to_everybody(house: House, alice: Person) -> None:
     sockets = [await alice.connect() for _ in range(5)]
     await sockets[0].say("the last word")
     await sockets[0].next("message")

@@ -19,6 +19,7 @@ import forms
 from forms import BODY_LIMIT, MAX_FIELDS
 from tests.support.house import House
 from tests.support.pages import FormPage
+from tests.support.people import Person
 from tests.support.raw_requests import ask, read_answer
 from tests.support.waiting import PATIENCE
 
@@ -85,9 +86,8 @@ REFUSED: list[Refused] = [
     ids=[f"{number}-{status}" for number, (_, _, status, _) in enumerate(REFUSED)],
 )
 async def test_a_form_that_cannot_be_taken_is_refused(
-    house: House, headers: dict[str, str], body: bytes, status: int, error: str
+    visitor: Person, headers: dict[str, str], body: bytes, status: int, error: str
 ) -> None:
-    visitor = await house.visitor()
     options: dict[str, Any] = {"skip_auto_headers": ["Content-Type"]}
     response = await visitor.post("/login", BytesIO(body), headers=headers, **options)
     page = await FormPage.read(response)
@@ -110,8 +110,7 @@ async def test_a_form_that_cannot_be_taken_is_refused(
         "Application/X-WWW-Form-URLencoded",
     ],
 )
-async def test_a_form_in_utf_8_is_taken(house: House, content_type: str) -> None:
-    visitor = await house.visitor()
+async def test_a_form_in_utf_8_is_taken(visitor: Person, content_type: str) -> None:
     assert (await visitor.register("Алиса", email="a@b", password="ключ к замку")).status == 303
     body = urlencode({"login": "Алиса", "password": "ключ к замку"}).encode()
     response = await visitor.post("/login", body, headers={"Content-Type": content_type})
@@ -121,9 +120,8 @@ async def test_a_form_in_utf_8_is_taken(house: House, content_type: str) -> None
 @pytest.mark.parametrize("path", ["/signin", "/"])
 @pytest.mark.parametrize(("headers", "body", "status", "error"), [REFUSED[4], MEGABYTE])
 async def test_every_form_is_read_with_the_same_care(
-    house: House, path: str, headers: dict[str, str], body: bytes, status: int, error: str
+    alice: Person, path: str, headers: dict[str, str], body: bytes, status: int, error: str
 ) -> None:
-    alice = await house.sign_in("alice")
     response = await alice.post(path, BytesIO(body), headers=headers)
     assert response.status == status
     assert (await FormPage.read(response)).error == error

@@ -64,9 +64,8 @@ CROSS_SITE = [
 
 @pytest.mark.parametrize(("headers", "passes"), CROSS_SITE)
 async def test_a_post_passes_from_the_own_origin_or_from_a_script(
-    house: House, headers: dict[str, str], passes: bool
+    house: House, alice: Person, headers: dict[str, str], passes: bool
 ) -> None:
-    alice = await house.sign_in("alice")
     response = await alice.post("/", {"msg": "hi"}, headers=headers_for(house, headers))
     assert response.status == (303 if passes else 403)
     assert await talk_is(alice) == (["hi"] if passes else [])
@@ -74,9 +73,8 @@ async def test_a_post_passes_from_the_own_origin_or_from_a_script(
 
 @pytest.mark.parametrize(("headers", "passes"), CROSS_SITE)
 async def test_signing_out_by_get_is_guarded_like_a_post(
-    house: House, headers: dict[str, str], passes: bool
+    house: House, alice: Person, headers: dict[str, str], passes: bool
 ) -> None:
-    alice = await house.sign_in("alice")
     response = await alice.get("/signout", headers=headers_for(house, headers))
     assert response.status == (303 if passes else 403)
     assert (await alice.get("/")).status == (303 if passes else 200)
@@ -108,8 +106,7 @@ async def test_no_unsafe_method_passes_from_another_site(house: House, path: str
         assert "That came from another site, so it was refused." in answer.body.decode()
 
 
-async def test_a_head_from_another_site_signs_nobody_out(house: House) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_head_from_another_site_signs_nobody_out(alice: Person) -> None:
     response = await alice.client.head("/signout", headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status == 403
     assert (await alice.get("/")).status == 200
@@ -118,8 +115,9 @@ async def test_a_head_from_another_site_signs_nobody_out(house: House) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}]
 )
-async def test_a_link_from_another_site_opens_a_page(house: House, headers: dict[str, str]) -> None:
-    alice = await house.sign_in("alice")
+async def test_a_link_from_another_site_opens_a_page(
+    alice: Person, headers: dict[str, str]
+) -> None:
     for path in ("/", "/static/css/base.css", "/healthz"):
         assert (await alice.get(path, headers=headers)).status == 200
     assert (await alice.get("/login", headers=headers)).status == 303
@@ -163,8 +161,7 @@ async def test_ws_goes_by_origin_alone(house: House, headers: list[str], passes:
     assert answer.status == (101 if passes else 403)
 
 
-async def test_ws_refuses_a_foreign_origin_before_it_asks_who_that_is(house: House) -> None:
-    visitor = await house.visitor()
+async def test_ws_refuses_a_foreign_origin_before_it_asks_who_that_is(visitor: Person) -> None:
     foreign = {"Origin": "https://evil.example"}
     assert (await visitor.get("/ws", headers=foreign)).status == 403
     assert (await visitor.get("/ws")).status == 401
@@ -377,8 +374,7 @@ async def test_security_headers_are_on_errors_of_the_chat_itself(
     assert "a secret of the inside" in caplog.text
 
 
-async def test_no_page_has_script_or_style_of_its_own(house: House) -> None:
-    alice, visitor = await house.sign_in("alice"), await house.visitor()
+async def test_no_page_has_script_or_style_of_its_own(alice: Person, visitor: Person) -> None:
     for person, path in ((alice, "/"), (visitor, "/login"), (visitor, "/signin"), (alice, "/x")):
         page = await (await person.get(path)).text()
         assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
@@ -389,8 +385,7 @@ async def test_no_page_has_script_or_style_of_its_own(house: House) -> None:
 @pytest.mark.parametrize(
     "path", ["/static/js/main.js", "/static/css/base.css", "/static/img/favicon.png"]
 )
-async def test_a_static_file_is_asked_for_again_and_sent_once(house: House, path: str) -> None:
-    visitor = await house.visitor()
+async def test_a_static_file_is_asked_for_again_and_sent_once(visitor: Person, path: str) -> None:
     first = await visitor.get(path)
     assert first.status == 200
     assert first.headers["Cache-Control"] == "no-cache"
@@ -499,9 +494,8 @@ async def test_an_unknown_path_comes_back_as_text_only(house: House) -> None:
     ],
 )
 async def test_an_unknown_method_gets_a_friendly_page(
-    house: House, method: str, path: str, allowed: set[str]
+    alice: Person, method: str, path: str, allowed: set[str]
 ) -> None:
-    alice = await house.sign_in("alice")
     response = await alice.client.request(method, path)
     assert response.status == 405
     assert response.content_type == "text/html"
@@ -549,9 +543,8 @@ async def test_health_is_told_to_anybody_by_any_name(open_house: OpenHouse) -> N
 
 
 async def test_health_is_bad_while_the_database_is_away(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    visitor: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visitor = await house.visitor()
     with monkeypatch.context() as away:
         away.setattr("database.CALL_TIMEOUT", 0)
         response = await visitor.get("/healthz")
