@@ -23,7 +23,7 @@ from tests.support.waiting import PATIENCE
 
 async def authors_of(person: Person) -> list[str]:
     """Return who said what the chat's page shows."""
-    page = await (await person.get("/")).text()
+    page = await person.page()
     return [line.user for line in HistoryPage(page).lines]
 
 

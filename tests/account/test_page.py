@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.accounts import JSON, PASSWORD_CHANGE, account_page
+from tests.support.accounts import JSON, PASSWORD_CHANGE
 from tests.support.pages import FormPage, told
 from tests.support.people import Person
 
@@ -19,9 +19,9 @@ async def test_nobody_changes_an_account(visitor: Person, path: str) -> None:
 
 
 async def test_the_name_in_the_bar_leads_to_the_account(alice: Person) -> None:
-    page = await (await alice.get("/")).text()
+    page = await alice.page()
     assert '<a class="bar__user" href="/account" aria-label="Account of alice">alice</a>' in page
-    assert "Account of alice" in await account_page(alice)
+    assert "Account of alice" in await alice.page("/account")
 
 
 async def test_a_form_that_cannot_be_read_is_answered_with_the_page(alice: Person) -> None:
@@ -33,4 +33,4 @@ async def test_a_form_that_cannot_be_read_is_answered_with_the_page(alice: Perso
 
 @pytest.mark.parametrize("query", ["?done=password", "?done=session", "?done_at=9999999999"])
 async def test_no_link_can_claim_that_something_was_done(alice: Person, query: str) -> None:
-    assert told(await (await alice.get(f"/account{query}")).text()) is None
+    assert told(await alice.page(f"/account{query}")) is None

@@ -8,7 +8,7 @@ import pytest
 
 from account.sessions import describe
 from auth.sessions import SESSIONS
-from tests.support.accounts import account_page, log_in, signed_in_as, user_id_of
+from tests.support.accounts import log_in, signed_in_as, user_id_of
 from tests.support.hostile import HOSTILE
 from tests.support.house import House
 from tests.support.pages import FormPage, told
@@ -21,7 +21,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 async def marks(person: Person) -> list[str]:
     """Return what the page's buttons call the sessions; the person's own comes first."""
-    return re.findall(r'name="session" value="(\w+)"', await account_page(person))
+    return re.findall(r'name="session" value="(\w+)"', await person.page("/account"))
 
 
 CHROME = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 {}Safari/537.36"
@@ -63,7 +63,7 @@ async def test_every_session_is_listed_with_its_browser_and_times(house: House) 
     await house.sign_in("alice")
     await house.sign_in("bob")
     alice = await log_in(house, "alice", headers={"User-Agent": FIREFOX})
-    page = await account_page(alice)
+    page = await alice.page("/account")
     assert len(await marks(alice)) == 2
     assert re.search(r'<bdi>Firefox on Linux</bdi> <span class="session__this">this one', page)
     assert page.count("this one") == 1
@@ -79,7 +79,7 @@ async def test_a_browser_s_name_stays_text(house: House, alice: Person) -> None:
     agents = HOSTILE[:90]
     for agent in agents:
         await house.app[SESSIONS].create(await user_id_of(house, "alice"), "alice", agent)
-    shown = re.findall(r"<bdi>(.*?)</bdi>", await account_page(alice), re.DOTALL)
+    shown = re.findall(r"<bdi>(.*?)</bdi>", await alice.page("/account"), re.DOTALL)
     assert sorted(map(html.unescape, shown[1:])) == sorted(map(describe, agents))
 
 
@@ -107,7 +107,7 @@ async def test_a_session_can_be_ended_from_another(house: House, alice: Person) 
     assert await socket.close_code() == 4401
     assert await signed_in_as(await present(house, cookie)) is None
     assert await marks(alice) == [own]
-    assert told(await account_page(alice)) == "The session has ended."
+    assert told(await alice.page("/account")) == "The session has ended."
 
 
 async def test_ending_one_s_own_session_signs_out(house: House, alice: Person) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.bench.servers import Server, cpu_seconds
+from tests.bench.servers import Server
+from tests.support.kernel import cpu_seconds
 
 MESSAGE = b'"type":"message"'
 PADDING = b"x" * 46  # with the 18 of a time in front the 64 bytes of a message

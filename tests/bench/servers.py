@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import aiohttp
+from yarl import URL
 
-from tests.support.people import PASSWORD
-from tests.support.processes import free_port, running_chat
+from tests.support.accounts import signed_in
+from tests.support.kernel import children, cpu_seconds
+from tests.support.processes import NO_LIMITS, free_port, running_chat
 
 SERVER_CORE, LOAD_CORE = 0, 1
 SECRET_KEY = "a key for the benchmark"
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
@@ -33,33 +33,6 @@ class Server:
     def database_cpu(self) -> float:
         """Return the processor time of the database, in seconds."""
         return cpu_seconds(self.database) if self.database else 0.0
-
-    def memory(self) -> int:
-        """Return the resident memory, in bytes."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
-    def unsent(self) -> int:
-        """Return the bytes that the kernel holds for readers of this server."""
-        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-        mine = (line.split() for line in lines)
-        port = f":{self.port:04X}"
-        return sum(int(f[4].partition(":")[0], 16) for f in mine if f[1].endswith(port))
-
-    def descriptors(self) -> int:
-        """Return how many files and sockets are open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
-    def embedded(self) -> int:
-        """Return the process of the embedded database."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return int(children.split()[0])
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used, its threads included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def pin(pid: int, core: int) -> None:
@@ -85,11 +58,10 @@ async def answers(port: int) -> None:
 @asynccontextmanager
 async def chat() -> AsyncIterator[Server]:
     """Run the chat as a user would, its limits off, with somebody signed in."""
-    limits = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
-    async with running_chat(SECRET_KEY=SECRET_KEY, MONGO_HOST="", **limits) as process:
+    async with running_chat(SECRET_KEY=SECRET_KEY, MONGO_HOST="", **NO_LIMITS) as process:
         pin(process.pid, SERVER_CORE)
         server = Server("chat", process.pid, process.port)
-        server.database = server.embedded()
+        [server.database] = children(process.pid)
         pin(server.database, LOAD_CORE)
         server.headers = "Sec-WebSocket-Protocol: chat.v1\r\n"
         server.data = Path(process.environment["DATA_DIR"])
@@ -99,15 +71,9 @@ async def chat() -> AsyncIterator[Server]:
 
 async def sign_in(server: Server, login: str) -> str:
     """Register somebody and return the cookie."""
-    form = {"login": login, "email": f"{login}@example.com"}
-    passwords = {"password": PASSWORD, "password2": PASSWORD}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(
-            f"http://127.0.0.1:{server.port}/signin", data=form | passwords, allow_redirects=False
-        ) as response,
-    ):
-        return response.cookies["session"].value
+    url = f"http://127.0.0.1:{server.port}"
+    async with signed_in(url, login) as session:
+        return session.cookie_jar.filter_cookies(URL(url))["session"].value
 
 
 @asynccontextmanager

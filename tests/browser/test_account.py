@@ -3,24 +3,12 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import REFUSED, Visit, Visitor
+from tests.support.browser import REFUSED, Visit, Visitor, assert_thumb_sized
 from tests.support.people import NEW_PASSWORD, PASSWORD
 from tests.support.site import ChatSite
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-
-async def log_in(visitor: Visitor, login: str) -> None:
-    """Log in to an account that is there, and open its page."""
-    response = await visitor.context.request.post(
-        f"{visitor.url}/login", form={"login": login, "password": PASSWORD}
-    )
-    assert response.ok
-    await visitor.open("/account")
-
-
-async def test_the_password_is_changed_by_keyboard_alone(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_the_password_is_changed_by_keyboard_alone(alice: Visitor) -> None:
     keyboard, page = alice.page.keyboard, alice.page
     account = page.get_by_role("link", name="Account of alice")
     await expect(account).to_have_text("alice")
@@ -52,24 +40,23 @@ async def test_the_password_is_changed_by_keyboard_alone(chat: ChatSite, visit: 
 
 @pytest.mark.parametrize("options", [{}, {"java_script_enabled": False}], ids=["live", "plain"])
 async def test_a_session_is_ended_from_a_narrow_phone(
-    chat: ChatSite, visit: Visit, options: dict[str, bool]
+    chat: ChatSite, visit: Visit, alice: Visitor, options: dict[str, bool]
 ) -> None:
-    at_home = await visit(chat.url, "alice")
     phone = await visit(
         chat.url, viewport={"width": 320, "height": 640}, user_agent="M" * 200, **options
     )
-    await log_in(phone, "alice")
+    await phone.log_in("alice")
+    await expect(phone.page).to_have_title("Main Chat page")
+    await phone.open("/account")
     sessions = phone.page.get_by_role("region", name="Where you are signed in")
     await expect(sessions.get_by_role("listitem")).to_have_count(2)
     assert not await phone.is_too_wide()
     for button in await phone.page.get_by_role("button").all():
-        box = await button.bounding_box()
-        assert box is not None
-        assert box["height"] >= 44
+        await assert_thumb_sized(button)
     await sessions.get_by_role("button", description="Chrome on Linux").click()
     await expect(phone.page.get_by_role("status")).to_have_text("The session has ended.")
     await expect(sessions.get_by_role("listitem")).to_have_count(1)
-    await expect(at_home.page).to_have_url(f"{chat.url}/login")
+    await expect(alice.page).to_have_url(f"{chat.url}/login")
 
 
 async def test_an_account_is_deleted_without_scripts(chat: ChatSite, visit: Visit) -> None:
@@ -81,7 +68,7 @@ async def test_an_account_is_deleted_without_scripts(chat: ChatSite, visit: Visi
     alice.tolerates = REFUSED
     for password, error in (("not the password", "Wrong password"), (PASSWORD, "")):
         await alice.fill(confirm=password)
-        await alice.page.get_by_role("button", name="Delete account").click()
+        await alice.press("Delete account")
         if error:
             await expect(alice.error).to_have_text(error)
             await expect(alice.page.locator("#confirm")).to_have_accessible_description(error)

@@ -13,13 +13,11 @@ from chat.hub import HUB
 from chat.journal import JOURNAL
 from chat.recent import LENGTH
 from settings import Settings
-from tests.support.browser import A_WHILE, CONNECTION_LOST, Visit, visiting
+from tests.support.browser import A_WHILE, CONNECTION_LOST, Visit, Visitor, go_offline, visiting
 from tests.support.people import PASSWORD
 from tests.support.processes import running_chat
 from tests.support.proxies import tls_front
 from tests.support.site import ChatSite, serving
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_killed_server_costs_nobody_a_message(visit: Visit) -> None:
@@ -39,9 +37,7 @@ async def test_a_killed_server_costs_nobody_a_message(visit: Visit) -> None:
         await process.start()
 
         for visitor in (alice, bob):
-            await expect(visitor.notices("Connection to server started")).to_have_count(
-                2, timeout=A_WHILE
-            )
+            await visitor.connected(2, timeout=A_WHILE)
         for visitor in (alice, bob):
             await expect(visitor.texts).to_have_count(3)
         await alice.say("after, by Alice")
@@ -67,9 +63,7 @@ async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
         await process.restart()
         for visitor in (alice, bob):
             await expect(visitor.notices("Clean connection end")).to_have_count(1)
-            await expect(visitor.notices("Connection to server started")).to_have_count(
-                2, timeout=A_WHILE
-            )
+            await visitor.connected(2, timeout=A_WHILE)
         for visitor in (alice, bob):
             await expect(visitor.page.locator("#people-count")).to_have_text(re.compile(r"^2\b"))
         await alice.say("still here")
@@ -80,9 +74,8 @@ async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
 
 
 async def test_a_message_whose_answer_was_lost_is_shown_once(
-    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    chat: ChatSite, alice: Visitor, bob: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
     [client] = [m for m in chat.app[HUB].websockets if m.identity.login == "alice"]
     write = Client.write
 
@@ -95,26 +88,21 @@ async def test_a_message_whose_answer_was_lost_is_shown_once(
     await expect(bob.texts).to_have_text(["is it stored?"])
     alice.tolerates = CONNECTION_LOST
     client.abort()
-    await expect(alice.notices("Connection to server started")).to_have_count(2)
+    await alice.connected(2)
     await alice.say("it is")  # after the answer to the first, sent again
     for visitor in (alice, bob):
         await expect(visitor.texts).to_have_text(["is it stored?", "it is"])
 
 
 async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor, bob: Visitor
 ) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
     alice.tolerates = CONNECTION_LOST
     await alice.say("before")
     await expect(bob.texts).to_have_text(["before"])
     await alice.page.evaluate("window.isTheSamePage = true")
 
-    await alice.context.set_offline(True)
-    for client in list(chat.app[HUB].websockets):
-        if client.identity.login == "alice":
-            client.abort()  # being offline does not close a socket that is open
-    await expect(alice.notices("Connection broken")).to_have_count(1)
+    await go_offline(chat, alice)
     missed = [f"missed {number}" for number in range(LENGTH + 100)]
     journal = chat.app[JOURNAL]
     await asyncio.gather(*(journal.append("bob", "", text, None) for text in missed))
@@ -124,7 +112,7 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
 
     await expect(alice.texts).to_have_text([*missed[-50:], "written offline"])
     await expect(alice.field).to_have_value("half a sentence")
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     await expect(alice.texts.last).to_be_in_viewport()
     await bob.say("welcome back")
     await expect(alice.texts.last).to_have_text("welcome back")
@@ -133,14 +121,10 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
     assert await alice.page.evaluate("window.isTheSamePage")
 
 
-async def test_what_was_missed_is_replayed_in_order(chat: ChatSite, visit: Visit) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
-    alice.tolerates = CONNECTION_LOST
-    await alice.context.set_offline(True)
-    for client in list(chat.app[HUB].websockets):
-        if client.identity.login == "alice":
-            client.abort()
-    await expect(alice.notices("Connection broken")).to_have_count(1)
+async def test_what_was_missed_is_replayed_in_order(
+    chat: ChatSite, alice: Visitor, bob: Visitor
+) -> None:
+    await go_offline(chat, alice)
     missed = [f"missed {number}" for number in range(60)]
     for text in missed:
         await bob.post(text)
@@ -168,15 +152,15 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
         assert cookie["name"] == "__Host-session"
         assert cookie["secure"]
         # Enter sends once the script is there, which over TLS takes its time.
-        await expect(bob.notices("Connection to server started")).to_have_count(1)
+        await bob.connected()
         await bob.say("hello over TLS")
         await alice.say("hello Bob")
         for visitor in (alice, bob):
             await expect(visitor.messages).to_have_count(2)
 
         other_tab = await bob.tab()
-        await expect(other_tab.notices("Connection to server started")).to_have_count(1)
-        await bob.page.get_by_role("button", name="Sign out").click()
+        await other_tab.connected()
+        await bob.press("Sign out")
         for tab in (bob, other_tab):
             await expect(tab.page).to_have_url(f"{url}/login")
         assert await bob.context.cookies() == []

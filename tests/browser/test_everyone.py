@@ -15,8 +15,6 @@ from tests.support.browser import REFUSED, Visit, Visitor, visiting
 from tests.support.people import PASSWORD
 from tests.support.site import ChatSite, serving
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 
 @pytest.mark.parametrize("width", [320, 1000])
 async def test_no_page_scrolls_sideways(
@@ -43,7 +41,7 @@ async def test_no_page_scrolls_sideways(
     ):
         await alice.post(text)
     await alice.open()
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     assert not await alice.is_too_wide(), "the chat"
     monkeypatch.setattr("chat.models.MESSAGE_LENGTH", 1000)
     await alice.say("W" * 1001)
@@ -93,8 +91,7 @@ async def test_the_forms_are_for_everyone_with_an_error_too(
     assert await violations(visitor) == []
 
 
-async def test_every_page_of_the_chat_is_for_everyone(chat: ChatSite, visit: Visit) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+async def test_every_page_of_the_chat_is_for_everyone(alice: Visitor, bob: Visitor) -> None:
     alice.tolerates = REFUSED  # a page that is not there
     for number in range(60):
         await (alice, bob)[number % 2].post(
@@ -209,7 +206,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
             await look(f"{path} with an error")
 
         await visitor.open()
-        await expect(visitor.notices("Connection to server started")).to_have_count(1)
+        await visitor.connected()
         chat.app[HUB].broadcast(crowd)
         await expect(page.locator("#people-count")).to_have_text("1234 here")
         await look("the chat")

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
 from playwright.async_api import Browser, expect
 
 from chat import wire
@@ -13,8 +12,6 @@ from settings import MESSAGE_COLLECTION
 from tests.support.browser import REFUSED, Visit, Visitor
 from tests.support.hostile import HOSTILE
 from tests.support.site import ChatSite
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_script_in_the_page_is_refused_and_noticed(
@@ -55,9 +52,8 @@ async def test_hostile_messages_are_shown_as_they_were_written(
     assert shown == HOSTILE  # from the pages
 
 
-async def test_hostile_names_are_shown_as_they_were_written(chat: ChatSite, visit: Visit) -> None:
+async def test_hostile_names_are_shown_as_they_were_written(chat: ChatSite, alice: Visitor) -> None:
     # None can be registered, but a database that the tutorial wrote may hold any.
-    alice = await visit(chat.url, "alice")
     names = [name.replace("\n", " ") for name in HOSTILE]
     entries = [
         {"seq": seq, "key": f":{seq}", "user": name, "user_id": "", "msg": "x", "time": TIME}

@@ -5,11 +5,9 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import REFUSED, Visit
+from tests.support.browser import REFUSED, Visit, Visitor
 from tests.support.people import PASSWORD
 from tests.support.site import ChatSite
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_registering_through_the_page_leads_into_the_chat(
@@ -22,7 +20,7 @@ async def test_registering_through_the_page_leads_into_the_chat(
     await alice.page.get_by_label("E-mail").fill("alice@example.com")
     await alice.page.get_by_label(re.compile(r"Password \(")).fill(PASSWORD)
     await alice.page.get_by_label("Password again").fill(PASSWORD)
-    await alice.page.get_by_role("button", name="Create account").click()
+    await alice.press("Create account")
     await expect(alice.page).to_have_title("Main Chat page")
     await expect(alice.page).to_have_url(f"{alice.url}/")
     await expect(alice.page.locator(".bar")).to_contain_text("alice")
@@ -31,8 +29,7 @@ async def test_registering_through_the_page_leads_into_the_chat(
     assert cookie["sameSite"] == "Lax"
 
 
-async def test_one_logs_in_with_the_login_or_the_address(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_one_logs_in_with_the_login_or_the_address(alice: Visitor) -> None:
     for name in ("alice", "ALICE", "alice@example.com"):
         await alice.context.clear_cookies()
         await alice.open()
@@ -41,13 +38,10 @@ async def test_one_logs_in_with_the_login_or_the_address(chat: ChatSite, visit: 
         await expect(alice.page).to_have_title("Main Chat page")
         await expect(alice.page.locator(".bar")).to_contain_text("alice")
         # Without the cookie its socket would be refused.
-        await expect(alice.notices("Connection to server started")).to_have_count(1)
+        await alice.connected()
 
 
-async def test_who_is_signed_in_is_led_from_the_account_pages_to_the_chat(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_who_is_signed_in_is_led_from_the_account_pages_to_the_chat(alice: Visitor) -> None:
     for path in ("/login", "/signin"):
         await alice.open(path)
         await expect(alice.page).to_have_url(f"{alice.url}/")
@@ -135,18 +129,16 @@ async def test_a_wrong_password_is_complained_about(chat: ChatSite, visit: Visit
 
 
 async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, visit: Visit, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     other_tab = await alice.tab()
     elsewhere = await visit(chat.url)
-    await elsewhere.fill(login="alice", password=PASSWORD)
-    await elsewhere.submit()
+    await elsewhere.log_in("alice")
     for tab in (other_tab, elsewhere):
-        await expect(tab.notices("Connection to server started")).to_have_count(1)
+        await tab.connected()
     cookies = await alice.context.cookies()
 
-    await alice.page.get_by_role("button", name="Sign out").click()
+    await alice.press("Sign out")
     for tab in (alice, other_tab):
         await expect(tab.page).to_have_url(f"{tab.url}/login")
     assert await alice.context.cookies() == []
@@ -163,11 +155,10 @@ async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
     await expect(elsewhere.texts).to_have_text(["another session goes on"])
 
 
-async def test_going_back_after_signing_out_shows_no_chat(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_going_back_after_signing_out_shows_no_chat(alice: Visitor) -> None:
     await alice.say("between us")
     await expect(alice.texts).to_have_text(["between us"])
-    await alice.page.get_by_role("button", name="Sign out").click()
+    await alice.press("Sign out")
     await expect(alice.page).to_have_url(f"{alice.url}/login")
     await alice.page.go_back()
     await expect(alice.page).to_have_title("Log in · Chat")

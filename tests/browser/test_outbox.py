@@ -10,16 +10,19 @@ import pytest
 from playwright.async_api import WebSocketRoute, expect
 
 from chat.entry import Change, Entry
-from chat.hub import HUB
 from chat.journal import Journal, Unavailable
-from tests.support.browser import A_WHILE, CONNECTION_LOST, Visit, Visitor, arrive_noting
-from tests.support.people import PASSWORD
+from tests.support.browser import (
+    A_WHILE,
+    CONNECTION_LOST,
+    Visit,
+    Visitor,
+    arrive_noting,
+    assert_thumb_sized,
+    go_offline,
+)
 from tests.support.processes import running_chat
 from tests.support.site import ChatSite
 from tests.support.waiting import PATIENCE
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 
 A_DAY = 24 * 60 * 60 * 1000  # ms
 
@@ -48,17 +51,6 @@ def before_saving(monkeypatch: pytest.MonkeyPatch) -> Callable[[SaveFirst], None
         monkeypatch.setattr(Journal, "append", append_later)
 
     return do
-
-
-async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
-    """Take the network from a browser, with all its tabs."""
-    for tab in tabs:
-        tab.tolerates = CONNECTION_LOST
-    await tabs[0].context.set_offline(True)
-    for client in list(chat.app[HUB].websockets):
-        client.abort()  # being offline does not close a socket that is open
-    for tab in tabs:
-        await expect(tab.notices("Connection broken")).to_have_count(1)
 
 
 async def keep(visitor: Visitor, key: str, value: object) -> None:
@@ -129,7 +121,7 @@ async def test_a_message_that_was_stored_right_before_a_kill_arrives_once(visit:
         await alice.sign_up("alice")
         await alice.open()
         alice.tolerates = bob.tolerates = CONNECTION_LOST
-        await expect(alice.notices("Connection to server started")).to_have_count(1)
+        await alice.connected()
         await alice.say("is it stored?")
         await expect(bob.texts).to_have_text(["is it stored?"])
         await expect(alice.pending).to_contain_text("sending…")
@@ -171,9 +163,7 @@ async def test_two_people_talk_through_five_kills_on_the_same_pages(visit: Visit
                 await expect(person.pending.last).to_contain_text("sending…")
             await process.start()
             for person in people.values():
-                await expect(person.notices("Connection to server started")).to_have_count(
-                    number + 1, timeout=A_WHILE
-                )
+                await person.connected(number + 1, timeout=A_WHILE)
 
         shown = {}
         for name, person in people.items():
@@ -203,8 +193,7 @@ async def test_what_could_not_be_saved_is_tried_again_in_its_order(
 
     before_saving(fail_twice)
     alice, sent = await arrive_noting(chat, visit, "alice", "message")
-    await alice.say("one")
-    await alice.say("two")
+    await alice.say("one", "two")
     await expect(alice.pending).to_have_count(2)
     assert len(sent) == 1  # the second waits for the first
     both_are_written.set()
@@ -240,18 +229,16 @@ async def test_pauses_grow_and_are_spread_over_their_whole_length(
 
 @pytest.mark.usefixtures("stricter_server")
 async def test_a_refused_message_can_be_retried_and_does_not_block_the_next(
-    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    alice: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await visit(chat.url, "alice")
-    await alice.say("x" * 1001)
-    await alice.say("y" * 1000)
+    await alice.say("x" * 1001, "y" * 1000)
     await expect(alice.texts).to_have_text(["y" * 1000])
     mark = alice.pending.get_by_role("status")
     await expect(mark).to_have_text("not sent: A message has at most 1000 characters")
     await expect(alice.pending.locator(".pending__text")).to_have_text("x" * 1001)
 
     await alice.page.reload()
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     await expect(mark).to_have_text("not sent: A message has at most 1000 characters")
     await alice.field.focus()
     await alice.page.keyboard.press("Shift+Tab")
@@ -268,8 +255,7 @@ async def test_a_refused_message_can_be_retried_and_does_not_block_the_next(
 
 
 @pytest.mark.usefixtures("stricter_server")
-async def test_a_refused_message_can_be_discarded(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_a_refused_message_can_be_discarded(alice: Visitor) -> None:
     await alice.say("x" * 1001)
     await expect(alice.pending).to_contain_text("not sent")
     await alice.page.keyboard.press("Shift+Tab")
@@ -284,9 +270,8 @@ async def test_a_refused_message_can_be_discarded(chat: ChatSite, visit: Visit) 
 
 
 async def test_a_message_larger_than_a_frame_may_be_does_not_cost_the_connection(
-    chat: ChatSite, visit: Visit
+    alice: Visitor,
 ) -> None:
-    alice = await visit(chat.url, "alice")
     # The bells do not count, but each takes six bytes.
     await alice.say("x" + "\a" * 10_000)
     await expect(alice.pending.get_by_role("status")).to_have_text(
@@ -297,16 +282,13 @@ async def test_a_message_larger_than_a_frame_may_be_does_not_cost_the_connection
     await expect(alice.notices("Connection")).to_have_count(1)
 
 
-async def test_what_has_waited_for_more_than_a_day_is_its_authors_to_decide(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_what_has_waited_for_more_than_a_day_is_its_authors_to_decide(alice: Visitor) -> None:
     await keep(alice, "outbox:alice:old", {"msg": "old news", "at": now() - A_DAY - 1})
     await keep(alice, "outbox:alice:young", {"msg": "news", "at": now() - A_DAY + 60_000})
     await alice.page.reload()
     await expect(alice.texts).to_have_text(["news"])
     await expect(alice.pending.get_by_role("status")).to_have_text(["not sent"])
-    await alice.page.get_by_role("button", name="Retry").click()
+    await alice.press("Retry")
     await expect(alice.texts).to_have_text(["news", "old news"])
 
 
@@ -318,15 +300,11 @@ async def test_buttons_are_thumb_sized_on_a_small_screen(
     alice = await visit(
         chat.url, "alice", viewport={"width": 320, "height": 480}, color_scheme=scheme
     )
-    await alice.say("W" * 1001)
-    await alice.say("x" * 1001)
+    await alice.say("W" * 1001, "x" * 1001)
     for name in ("Retry", "Discard"):
         button = alice.page.get_by_role("button", name=name).last
         await expect(button).to_be_in_viewport(ratio=1)
-        box = await button.bounding_box()
-        assert box is not None
-        assert box["height"] >= 44
-        assert box["width"] >= 44
+        await assert_thumb_sized(button)
     assert not await alice.is_too_wide()
 
 
@@ -334,9 +312,8 @@ async def test_buttons_are_thumb_sized_on_a_small_screen(
 
 
 async def test_anothers_message_with_the_same_nonce_acknowledges_nothing(
-    chat: ChatSite, visit: Visit, before_saving: Callable[[SaveFirst], None]
+    chat: ChatSite, alice: Visitor, bob: Visitor, before_saving: Callable[[SaveFirst], None]
 ) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
     nonces: asyncio.Queue[str | None] = asyncio.Queue()
     may_go_on = asyncio.Event()
 
@@ -361,9 +338,8 @@ async def test_anothers_message_with_the_same_nonce_acknowledges_nothing(
 
 
 async def test_what_alice_left_unsent_waits_for_her_and_is_never_sent_as_bob(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     await go_offline(chat, alice)
     await alice.say("from Alice")
     await expect(alice.pending).to_contain_text("sending…")
@@ -376,24 +352,22 @@ async def test_what_alice_left_unsent_waits_for_her_and_is_never_sent_as_bob(
     await bob.say("from Bob")
     await expect(bob.texts).to_have_text(["from Bob"])
     await expect(bob.pending).to_have_count(0)
-    await bob.page.get_by_role("button", name="Sign out").click()
-    await bob.fill(login="alice", password=PASSWORD)
-    await bob.submit()
+    await bob.press("Sign out")
+    await bob.log_in("alice")
     await expect(bob.texts).to_have_text(["from Bob", "from Alice"])
     await expect(bob.log.locator(".message__author")).to_have_text(["(bob)", "(alice)"])
 
 
 async def test_a_page_of_alice_that_comes_back_as_bob_sends_nothing_of_hers(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     await go_offline(chat, alice)
     await alice.say("from Alice")
     await expect(alice.pending).to_contain_text("sending…")
     await alice.sign_up("bob")  # as in another tab
     await alice.context.set_offline(False)
     await expect(alice.page.locator(".bar__user")).to_have_text("bob")
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     await alice.say("from Bob")
     await expect(alice.texts).to_have_text(["from Bob"])
     await expect(alice.pending).to_have_count(0)
@@ -431,23 +405,19 @@ async def test_a_browser_that_keeps_nothing_still_sends_everything_once(
     await alice.say("online")
     await expect(alice.texts).to_have_text(["online"])
     await go_offline(chat, alice)
-    await alice.say("x" * 1001)
-    await alice.say("offline")
+    await alice.say("x" * 1001, "offline")
     await expect(alice.pending).to_have_count(2)
     await alice.context.set_offline(False)
     await expect(alice.texts).to_have_text(["online", "offline"])
     await expect(alice.pending).to_contain_text("not sent")
-    await alice.page.get_by_role("button", name="Discard").click()
+    await alice.press("Discard")
     await expect(alice.pending).to_have_count(0)
     await alice.say("the end")
     await expect(alice.texts).to_have_text(["online", "offline", "the end"])
     assert saved == ["online", "offline", "the end"]
 
 
-async def test_what_others_have_put_into_the_storage_is_ignored(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_what_others_have_put_into_the_storage_is_ignored(alice: Visitor) -> None:
     sound = {"msg": "sound", "at": now() - 60_000}
     wrong_types = ({**sound, "msg": 1}, {**sound, "at": "1"}, {**sound, "problem": {}})
     for number, value in enumerate(
@@ -470,11 +440,11 @@ async def test_what_others_have_put_into_the_storage_is_ignored(
 # Several tabs
 
 
-async def test_two_tabs_neither_lose_nor_double(chat: ChatSite, visit: Visit) -> None:
-    bob = await visit(chat.url, "bob")
-    alice = await visit(chat.url, "alice")
+async def test_two_tabs_neither_lose_nor_double(
+    chat: ChatSite, bob: Visitor, alice: Visitor
+) -> None:
     second = await alice.tab()
-    await expect(second.notices("Connection to server started")).to_have_count(1)
+    await second.connected()
     await go_offline(chat, alice, second)
     said = [f"line {number}" for number in range(10)]
     for number, text in enumerate(said):
@@ -502,7 +472,7 @@ async def test_a_message_is_sent_by_the_tab_in_which_it_was_written(
     before_saving(note)
     alice = await visit(chat.url, "alice")
     second = await alice.tab()
-    await expect(second.notices("Connection to server started")).to_have_count(1)
+    await second.connected()
     said = [f"line {number}" for number in range(5)]
     for text in said:
         await alice.say(text)
@@ -510,8 +480,7 @@ async def test_a_message_is_sent_by_the_tab_in_which_it_was_written(
     assert saved == said
 
 
-async def test_what_a_tab_cannot_send_another_sends_for_it(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_what_a_tab_cannot_send_another_sends_for_it(alice: Visitor) -> None:
     second = await alice.tab()
     # Its connection seems to be open, and nothing comes of it.
     await alice.page.route_web_socket("**/ws?*", lambda route: None)
@@ -531,14 +500,13 @@ async def test_what_a_tab_cannot_send_another_sends_for_it(chat: ChatSite, visit
 
 
 @pytest.mark.usefixtures("stricter_server")
-async def test_discarding_in_one_tab_discards_in_the_other(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_discarding_in_one_tab_discards_in_the_other(alice: Visitor) -> None:
     second = await alice.tab()
     await alice.say("x" * 1001)
     await expect(second.pending).to_contain_text("not sent")
     retry = second.page.get_by_role("button", name="Retry")
     await retry.focus()
-    await alice.page.get_by_role("button", name="Discard").click()
+    await alice.press("Discard")
     for tab in (alice, second):
         await expect(tab.pending).to_have_count(0)
         await expect(tab.field).to_be_focused()

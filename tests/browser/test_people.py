@@ -7,12 +7,9 @@ from playwright.async_api import expect
 
 from chat import wire
 from chat.hub import HUB
-from tests.support.browser import Visit
+from tests.support.browser import Visit, Visitor, assert_thumb_sized
 from tests.support.hostile import HOSTILE
 from tests.support.site import ChatSite
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 
 GRACE = 0.2  # seconds, in place of five
 
@@ -24,9 +21,7 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_grace")
-async def test_others_are_told_who_comes_and_who_goes(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
-    bob = await visit(chat.url, "bob")
+async def test_others_are_told_who_comes_and_who_goes(alice: Visitor, bob: Visitor) -> None:
     await expect(alice.notices("bob joined")).to_have_text(
         [re.compile(r"^\[\d\d:\d\d:\d\d\] bob joined$")]
     )
@@ -42,10 +37,8 @@ async def test_others_are_told_who_comes_and_who_goes(chat: ChatSite, visit: Vis
 
 @pytest.mark.usefixtures("short_grace")
 async def test_nobody_is_told_twice_about_somebody_with_two_tabs(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, visit: Visit, bob: Visitor, alice: Visitor
 ) -> None:
-    bob = await visit(chat.url, "bob")
-    alice = await visit(chat.url, "alice")
     second = await alice.tab()
     await second.say("from the second tab")
     for reader in (alice, second, bob):
@@ -65,9 +58,7 @@ async def test_nobody_is_told_twice_about_somebody_with_two_tabs(
     await expect(bob.notices("alice joined")).to_have_count(1)
 
 
-async def test_a_reload_is_nothing_to_tell(chat: ChatSite, visit: Visit) -> None:
-    bob = await visit(chat.url, "bob")
-    alice = await visit(chat.url, "alice")
+async def test_a_reload_is_nothing_to_tell(bob: Visitor, alice: Visitor) -> None:
     await alice.page.reload()
     await alice.say("here again")
     await expect(bob.texts).to_have_text(["here again"])
@@ -104,14 +95,11 @@ async def test_a_wide_page_lists_who_is_here_by_name(chat: ChatSite, visit: Visi
     assert not await bob.is_too_wide()
 
 
+@pytest.mark.usefixtures("bob")
 async def test_on_a_narrow_page_the_count_opens_the_list(chat: ChatSite, visit: Visit) -> None:
-    await visit(chat.url, "bob")
     alice = await visit(chat.url, "alice", viewport={"width": 320, "height": 480})
     count = alice.page.get_by_role("button", name=re.compile(r"^2 here$"))
-    box = await count.bounding_box()
-    assert box is not None
-    assert box["height"] >= 44
-    assert box["width"] >= 44
+    await assert_thumb_sized(count)
     people = alice.page.get_by_role("complementary", name="Here now")
     await expect(people).to_be_hidden()
     await count.focus()

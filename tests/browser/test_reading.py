@@ -15,12 +15,9 @@ from chat.read_marks import READ_MARKS
 from chat.recent import LENGTH
 from database import DATABASE
 from settings import MESSAGE_COLLECTION
-from tests.support.browser import CONNECTION_LOST, Visit, Visitor
+from tests.support.browser import CONNECTION_LOST, Visit, Visitor, go_offline
 from tests.support.site import ChatSite
 from tests.support.waiting import PATIENCE
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 
 SMALL = {"width": 600, "height": 400}
 
@@ -129,7 +126,7 @@ async def test_what_one_person_says_in_one_go_has_the_name_once_and_ones_own_is_
     await alice.page.reload()
     await shows_names(names)
 
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     spoken += [(603, "bob")]
     set_clock(start + timedelta(seconds=603))
     await write(chat, "bob", "and after a notice")
@@ -162,9 +159,8 @@ RICH = [  # text, what is a link, what is code, what names the reader, who is al
 
 
 async def test_links_code_and_the_readers_name_are_set_and_all_else_is_literal(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     await write(chat, "bob", *(text for text, *_ in RICH))
     await expect(alice.texts).to_have_count(len(RICH))
     assert await alice.texts.all_text_contents() == [text for text, *_ in RICH]
@@ -187,8 +183,7 @@ async def test_links_code_and_the_readers_name_are_set_and_all_else_is_literal(
         await expect(link).to_have_attribute(name, value)
 
 
-async def test_the_most_hostile_text_takes_no_time(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_the_most_hostile_text_takes_no_time(alice: Visitor) -> None:
     for part in ("`", "``` ", "`a", "(", "http://a", "http://(", "@", "@a.", "@-", "[](", "```a\n"):
         for text in (part * 20_000, "http://a/" + part * 20_000, "@alice" + part * 20_000):
             took = await alice.page.evaluate(
@@ -208,9 +203,8 @@ async def test_the_most_hostile_text_takes_no_time(chat: ChatSite, visit: Visit)
 
 
 async def test_every_colour_of_a_name_can_be_read_in_light_and_dark(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     await write(chat, "alice", *"12345678")
     await expect(alice.messages).to_have_count(8)
     for scheme in ("light", "dark"):
@@ -243,8 +237,7 @@ async def test_a_message_changes_in_place_and_is_not_read_out_again(
     chat: ChatSite, visit: Visit
 ) -> None:
     alice, bob = await visit(chat.url, "alice", viewport=SMALL), await visit(chat.url, "bob")
-    await bob.say("first")
-    await bob.say("second")
+    await bob.say("first", "second")
     await expect(bob.texts).to_have_text(["first", "second"])
     await write(chat, "carol", *(f"line {number}" for number in range(60)))
     await expect(alice.texts).to_have_count(62)
@@ -277,9 +270,8 @@ async def test_a_message_changes_in_place_and_is_not_read_out_again(
 
 
 async def test_a_change_of_what_is_not_in_the_page_counts_as_shown(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, visit: Visit, bob: Visitor
 ) -> None:
-    bob = await visit(chat.url, "bob")
     await bob.say("first")
     await expect(bob.texts).to_have_count(1)
     await write(chat, "carol", *map(str, range(60)))
@@ -314,16 +306,12 @@ async def test_what_was_deleted_while_older_messages_were_under_way_is_not_shown
 
 
 async def test_what_was_deleted_while_its_author_was_away_is_not_there_to_be_edited(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     alice.tolerates = CONNECTION_LOST
     await alice.say("a secret")
     await expect(alice.texts).to_have_text(["a secret"])
-    await alice.context.set_offline(True)
-    for client in list(chat.app[HUB].websockets):
-        client.abort()  # being offline does not close a socket that is open
-    await expect(alice.notices("Connection broken")).to_have_count(1)
+    await go_offline(chat, alice)
     await change(chat, 1, "")
     await write(chat, "bob", *map(str, range(LENGTH)))
     await alice.context.set_offline(False)
@@ -447,7 +435,7 @@ async def test_what_is_new_since_the_last_visit_begins_with_a_line(
     await expect(alice.texts).to_have_count(1)
     await until_read(chat, "alice", 1)
     await alice.page.reload()
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     await expect(new).to_have_count(0)
 
     await alice.page.goto("about:blank")
@@ -477,9 +465,8 @@ async def test_what_is_new_since_the_last_visit_begins_with_a_line(
 
 
 async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_is_seen(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     await write(chat, "bob", "one")
     await until_read(chat, "alice", 1)
     await write(chat, "bob", "two")  # known to the server in ten seconds, or when she leaves
@@ -511,9 +498,8 @@ window.Notification = class {
 
 
 async def test_who_wants_to_is_notified_when_named_in_a_hidden_page(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     await alice.context.add_init_script(NOTED)
     await alice.open()
     button = alice.page.get_by_role("button", name="Notify me")
@@ -548,8 +534,7 @@ async def test_who_wants_to_is_notified_when_named_in_a_hidden_page(
 # A long day
 
 
-async def test_the_oldest_leave_the_page_at_two_thousand(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_the_oldest_leave_the_page_at_two_thousand(chat: ChatSite, alice: Visitor) -> None:
     for part in range(0, 2100, 300):
         said = [f"line {number} `of` many" for number in range(part, part + 300)]
         await write(chat, "bob", *said)
@@ -566,10 +551,7 @@ async def test_the_oldest_leave_the_page_at_two_thousand(chat: ChatSite, visit: 
     await expect(alice.messages.first).to_have_attribute("data-seq", str(first - 50))
 
 
-async def test_at_the_end_the_reader_stays_at_the_end_as_the_oldest_leave(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_at_the_end_the_reader_stays_at_the_end_as_the_oldest_leave(alice: Visitor) -> None:
     distance = await alice.log.evaluate(
         """async element => {
           const { Log } = await import("/static/js/log.js")

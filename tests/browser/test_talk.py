@@ -4,19 +4,15 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
 from playwright.async_api import Browser, expect
 
 from database import DATABASE
 from settings import MESSAGE_COLLECTION, Settings
-from tests.support.browser import A_WHILE, Visit, visiting
+from tests.support.browser import A_WHILE, Visit, Visitor, visiting
 from tests.support.site import ChatSite, serving
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-
-async def test_two_people_talk(chat: ChatSite, visit: Visit) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+async def test_two_people_talk(alice: Visitor, bob: Visitor) -> None:
     for speaker, text in [(alice, "hello Bob"), (bob, "hello Alice"), (alice, "how are you?")]:
         await speaker.say(text)
         for reader in (alice, bob):
@@ -34,8 +30,7 @@ async def test_two_people_talk(chat: ChatSite, visit: Visit) -> None:
         )
 
 
-async def test_what_was_said_in_a_hurry_keeps_its_order(chat: ChatSite, visit: Visit) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+async def test_what_was_said_in_a_hurry_keeps_its_order(alice: Visitor, bob: Visitor) -> None:
     said = [f"line {number}" for number in range(30)]
     for text in said:
         await alice.say(text)
@@ -43,8 +38,7 @@ async def test_what_was_said_in_a_hurry_keeps_its_order(chat: ChatSite, visit: V
         await expect(reader.texts).to_have_text(said)
 
 
-async def test_the_talk_is_the_same_after_a_reload(chat: ChatSite, visit: Visit) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
+async def test_the_talk_is_the_same_after_a_reload(alice: Visitor, bob: Visitor) -> None:
     await alice.say("one\n  two <b>three</b> & four")
     await expect(bob.texts).to_have_count(1)
     await bob.say("five")
@@ -72,8 +66,7 @@ async def test_times_are_those_of_the_readers_zone_on_a_24_hour_clock(
     await expect(alice.page.get_by_text("Times are in UTC")).to_have_count(0)
 
 
-async def test_enter_sends_and_shift_enter_begins_a_line(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_enter_sends_and_shift_enter_begins_a_line(alice: Visitor) -> None:
     await expect(alice.field).to_be_focused()
     await alice.page.keyboard.type("one")
     await alice.page.keyboard.press("Shift+Enter")
@@ -84,8 +77,7 @@ async def test_enter_sends_and_shift_enter_begins_a_line(chat: ChatSite, visit: 
     assert await alice.texts.all_inner_texts() == ["one\ntwo"]
 
 
-async def test_the_field_is_cleared_and_keeps_the_focus(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_the_field_is_cleared_and_keeps_the_focus(alice: Visitor) -> None:
     for send in (alice.field.press("Enter"), alice.submit()):
         await alice.field.fill("hello")
         await send
@@ -94,8 +86,7 @@ async def test_the_field_is_cleared_and_keeps_the_focus(chat: ChatSite, visit: V
     await expect(alice.texts).to_have_text(["hello", "hello"])
 
 
-async def test_an_empty_message_is_not_sent(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_an_empty_message_is_not_sent(alice: Visitor) -> None:
     for nothing in ("", "  ", "\n"):
         await alice.say(nothing)
     await alice.say("something")
@@ -103,8 +94,7 @@ async def test_an_empty_message_is_not_sent(chat: ChatSite, visit: Visit) -> Non
     await expect(alice.error).to_have_text("")
 
 
-async def test_enter_that_ends_a_composition_does_not_send(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_enter_that_ends_a_composition_does_not_send(alice: Visitor) -> None:
     await alice.field.fill("かな")
     keydown = {"key": "Enter", "bubbles": True, "cancelable": True}
     for sign in ({"isComposing": True}, {"keyCode": 229}):  # Safari knows but the second
@@ -133,11 +123,9 @@ async def test_who_talks_too_fast_is_told_and_everything_still_arrives(
 
 
 async def test_the_newest_is_scrolled_to_only_for_who_reads_at_the_end(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, visit: Visit, bob: Visitor
 ) -> None:
-    bob = await visit(chat.url, "bob")
-    for number in range(40):
-        await bob.post(f"line {number}")
+    await bob.post(*(f"line {number}" for number in range(40)))
     alice = await visit(chat.url, "alice", viewport={"width": 600, "height": 400})
     await expect(alice.texts.last).to_be_in_viewport()  # the page begins at the end
     await bob.say("to who reads along")
@@ -156,11 +144,9 @@ async def test_the_newest_is_scrolled_to_only_for_who_reads_at_the_end(
 
 
 async def test_who_reads_at_the_end_stays_there_while_the_field_grows(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, visit: Visit, bob: Visitor
 ) -> None:
-    bob = await visit(chat.url, "bob")
-    for number in range(40):
-        await bob.post(f"line {number}")
+    await bob.post(*(f"line {number}" for number in range(40)))
     alice = await visit(chat.url, "alice", viewport={"width": 600, "height": 500})
     await alice.field.fill("a\nmessage\nof\nmany\nlines")
     await expect(alice.texts.last).to_be_in_viewport(ratio=1)
@@ -169,8 +155,7 @@ async def test_who_reads_at_the_end_stays_there_while_the_field_grows(
     await expect(alice.texts.last).to_be_in_viewport(ratio=1)
 
 
-async def test_the_log_says_that_it_is_empty_only_while_it_is(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_the_log_says_that_it_is_empty_only_while_it_is(alice: Visitor) -> None:
     empty = alice.page.get_by_text("Nobody has said anything yet")
     await expect(empty).to_be_visible()
     await alice.say("hello")

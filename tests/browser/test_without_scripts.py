@@ -8,12 +8,10 @@ from playwright.async_api import expect
 
 from chat.entry import Change, Entry
 from chat.models import Message
-from tests.support.browser import REFUSED, Visit
+from tests.support.browser import REFUSED, Visit, Visitor
 from tests.support.people import PASSWORD
 from tests.support.site import ChatSite
 from tests.support.waiting import PATIENCE
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_without_scripts_older_messages_are_a_link_away(chat: ChatSite, visit: Visit) -> None:
@@ -32,10 +30,8 @@ async def test_without_scripts_older_messages_are_a_link_away(chat: ChatSite, vi
     await expect(alice.texts).to_have_text(said[-50:])
 
 
-async def test_everything_works_without_scripts(chat: ChatSite, visit: Visit) -> None:
-    bob = await visit(chat.url, "bob")
-    for number in range(60):
-        await bob.post(f"line {number}")
+async def test_everything_works_without_scripts(chat: ChatSite, visit: Visit, bob: Visitor) -> None:
+    await bob.post(*(f"line {number}" for number in range(60)))
     alice = await visit(chat.url, java_script_enabled=False)
     await alice.page.get_by_role("link", name="Create account").click()
     await alice.fill(login="alice", email="a@example.com", password=PASSWORD, password2=PASSWORD)
@@ -62,10 +58,9 @@ async def test_everything_works_without_scripts(chat: ChatSite, visit: Visit) ->
     await alice.page.get_by_role("link", name="Stop refreshing").click()
     await expect(alice.page.locator("meta[http-equiv=refresh]")).to_have_count(0)
 
-    await alice.page.get_by_role("button", name="Sign out").click()
+    await alice.press("Sign out")
     await expect(alice.page).to_have_url(f"{alice.url}/login")
-    await alice.fill(login="alice", password=PASSWORD)
-    await alice.submit()
+    await alice.log_in("alice")
     await expect(alice.page).to_have_title("Main Chat page")
 
 
@@ -153,12 +148,12 @@ async def test_a_message_is_edited_and_deleted_without_scripts(
     await alice.page.get_by_role("link", name="Change").click()
     await expect(alice.page.get_by_label("Text")).to_have_value("helo")
     await alice.page.get_by_label("Text").fill("hello")
-    await alice.page.get_by_role("button", name="Save").click()
+    await alice.press("Save")
     await expect(alice.page).to_have_url(f"{alice.url}/")
     await expect(alice.texts).to_have_text(["hello"])
     await expect(alice.log.locator(".message__state")).to_have_text("edited")
     await alice.page.get_by_role("link", name="Change").click()
-    await alice.page.get_by_role("button", name="Delete").click()
+    await alice.press("Delete")
     await expect(alice.texts).to_have_text([""])
     await expect(alice.log.locator(".message__state")).to_have_text("deleted")
     await expect(alice.page.get_by_role("link", name="Change")).to_have_count(0)

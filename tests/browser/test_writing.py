@@ -12,11 +12,8 @@ from chat import wire
 from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
 from settings import Settings
-from tests.support.browser import CONNECTION_LOST, Visit, Visitor, arrive_noting, visiting
-from tests.support.people import PASSWORD
+from tests.support.browser import Visit, Visitor, arrive_noting, go_offline, visiting
 from tests.support.site import ChatSite, serving
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def stop_the_clock(visitor: Visitor) -> None:
@@ -47,10 +44,7 @@ async def test_the_field_grows_with_its_text_up_to_two_fifths_of_the_window(
     await expect(alice.page.locator("#submit")).to_be_in_viewport(ratio=1)
 
 
-async def test_a_draft_survives_a_reload_until_it_is_sent_or_emptied(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_a_draft_survives_a_reload_until_it_is_sent_or_emptied(alice: Visitor) -> None:
     await alice.field.fill("half a\n  sentence 😀")
     await alice.page.reload()
     await expect(alice.field).to_have_value("half a\n  sentence 😀")
@@ -65,10 +59,7 @@ async def test_a_draft_survives_a_reload_until_it_is_sent_or_emptied(
     await expect(alice.field).to_have_value("")
 
 
-async def test_a_draft_is_its_writers_alone_and_goes_when_they_sign_out(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_a_draft_is_its_writers_alone_and_goes_when_they_sign_out(alice: Visitor) -> None:
     await alice.field.fill("for nobody else")
     await alice.context.clear_cookies()  # the session is over, but alice has not signed out
     await alice.sign_up("bob")
@@ -77,11 +68,10 @@ async def test_a_draft_is_its_writers_alone_and_goes_when_they_sign_out(
     await expect(alice.field).to_have_value("")
 
     await alice.field.fill("by Bob")
-    await alice.page.get_by_role("button", name="Sign out").click()
-    await alice.fill(login="alice", password=PASSWORD)
-    await alice.submit()
+    await alice.press("Sign out")
+    await alice.log_in("alice")
     await expect(alice.field).to_have_value("for nobody else")
-    await alice.page.get_by_role("button", name="Sign out").click()
+    await alice.press("Sign out")
     await expect(alice.page).to_have_url(f"{alice.url}/login")
     assert await alice.page.evaluate("localStorage.length") == 0
 
@@ -103,7 +93,7 @@ async def test_a_browser_that_keeps_nothing_still_gives_the_draft_back_after_edi
     await alice.page.add_init_script(fault)
     await alice.post("a mistaek")
     await alice.open()
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     await alice.field.fill("half a sentence")
     await alice.messages.last.get_by_role("link", name="Change").click()
     await alice.say("a mistake")
@@ -114,10 +104,7 @@ async def test_a_browser_that_keeps_nothing_still_gives_the_draft_back_after_edi
 # The limit
 
 
-async def test_near_the_limit_the_page_counts_as_the_server_does(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url, "alice")
+async def test_near_the_limit_the_page_counts_as_the_server_does(alice: Visitor) -> None:
     counter, status = alice.page.locator("#counter"), alice.page.locator("#status")
     for text, count, read_out in [
         ("x" * 1799, "", ""),
@@ -163,9 +150,8 @@ async def test_what_is_too_long_stays_in_the_field_beside_the_error(
 
 
 async def test_others_see_who_is_typing_until_the_message_comes(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor, bob: Visitor
 ) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
     await stop_the_clock(alice)  # nobody is forgotten meanwhile
     typing, height = alice.page.locator("#typing"), "element => element.clientHeight"
     room = await alice.log.evaluate(height)
@@ -186,9 +172,8 @@ async def test_others_see_who_is_typing_until_the_message_comes(
 
 
 async def test_who_stops_typing_is_forgotten_after_five_seconds(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     typing = alice.page.locator("#typing")
     await stop_the_clock(alice)
     for _ in range(2):  # each frame begins the five seconds anew
@@ -227,14 +212,12 @@ async def test_typing_is_told_at_most_once_in_three_seconds(chat: ChatSite, visi
 
 
 async def test_arrow_up_in_an_empty_field_edits_the_last_of_ones_own_messages(
-    chat: ChatSite, visit: Visit
+    bob: Visitor, alice: Visitor
 ) -> None:
-    bob, alice = await visit(chat.url, "bob"), await visit(chat.url, "alice")
     await alice.field.press("ArrowUp")  # there is nothing yet
     editing = alice.page.locator(".editing")
     await expect(editing).to_be_hidden()
-    await alice.say("first")
-    await alice.say("a `mistaek`\nin two lines")
+    await alice.say("first", "a `mistaek`\nin two lines")
     await expect(alice.texts).to_have_count(2)
     await bob.say("by another")
     await expect(alice.texts).to_have_count(3)
@@ -262,24 +245,22 @@ async def test_arrow_up_in_an_empty_field_edits_the_last_of_ones_own_messages(
     await expect(editing).to_be_hidden()
     await expect(alice.texts).to_contain_text(["first", "mistake", "by another"])
     await alice.page.reload()  # the page's own history knows the text, too
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     await alice.field.press("ArrowUp")
     await expect(alice.field).to_have_value("a `mistake`\nin two lines")
 
 
-async def test_a_message_is_deleted_on_the_second_press(chat: ChatSite, visit: Visit) -> None:
-    bob, alice = await visit(chat.url, "bob"), await visit(chat.url, "alice")
-    await alice.say("kept")
-    await alice.say("said in haste")
+async def test_a_message_is_deleted_on_the_second_press(bob: Visitor, alice: Visitor) -> None:
+    await alice.say("kept", "said in haste")
     for reader in (alice, bob):
         await expect(reader.texts).to_have_text(["kept", "said in haste"])
     await alice.field.press("ArrowUp")
     await stop_the_clock(alice)
-    await alice.page.get_by_role("button", name="Delete").click()
+    await alice.press("Delete")
     await alice.page.clock.run_for(4100)  # longer than the doubt lasts
     await alice.page.get_by_role("button", name="Delete", exact=True).click()
     await expect(alice.field).to_have_value("said in haste")
-    await alice.page.get_by_role("button", name="Really delete?").click()
+    await alice.press("Really delete?")
     for reader in (alice, bob):
         await expect(reader.messages.last).to_contain_text("deleted")
         await expect(reader.messages.last).not_to_contain_text("haste")
@@ -288,15 +269,14 @@ async def test_a_message_is_deleted_on_the_second_press(chat: ChatSite, visit: V
     await expect(alice.field).to_have_value("kept")
     await alice.field.fill("")
     await alice.field.press("Enter")  # to leave nothing of it is to delete it
-    await alice.page.get_by_role("button", name="Really delete?").click()
+    await alice.press("Really delete?")
     await expect(bob.page.locator(".message--deleted")).to_have_count(2)
     await expect(alice.field).to_have_value("")
 
 
 async def test_a_change_that_is_refused_stays_in_the_field(
-    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    alice: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await visit(chat.url, "alice")
     await alice.say("what was said")
     await expect(alice.texts).to_have_count(1)
     await alice.field.press("ArrowUp")
@@ -310,7 +290,7 @@ async def test_a_change_that_is_refused_stays_in_the_field(
         await expect(alice.error).to_have_text(complaint)
         await expect(alice.field).to_have_value(text)
         await expect(alice.page.locator(".editing")).to_be_visible()
-    await alice.page.get_by_role("button", name="Cancel").click()
+    await alice.press("Cancel")
     await expect(alice.error).to_have_text("")
     await expect(alice.texts).to_have_text(["what was said"])
 
@@ -338,7 +318,7 @@ async def test_a_change_without_an_answer_can_be_asked_for_again(
     await alice.page.route_web_socket("**/ws?*", lose_changes)
     await alice.sign_up("alice")
     await alice.open()
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     await alice.say("a mistaek")
     await expect(alice.texts).to_have_text(["a mistaek"])
     await alice.field.fill("x")
@@ -358,40 +338,33 @@ async def test_a_change_without_an_answer_can_be_asked_for_again(
 
 
 async def test_without_a_connection_a_change_stays_in_the_field(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor
 ) -> None:
-    alice = await visit(chat.url, "alice")
     await alice.say("a mistaek")
     await expect(alice.texts).to_have_text(["a mistaek"])
-    alice.tolerates = CONNECTION_LOST
-    await alice.context.set_offline(True)
-    for client in list(chat.app[HUB].websockets):
-        client.abort()
-    await expect(alice.notices("Connection broken")).to_have_count(1)
+    await go_offline(chat, alice)
     await alice.field.press("ArrowUp")
     await alice.say("a mistake")
     await expect(alice.error).to_have_text("There is no connection, please try again")
     await expect(alice.field).to_have_value("a mistake")
     await alice.context.set_offline(False)
-    await expect(alice.notices("Connection to server started")).to_have_count(2)
+    await alice.connected(2)
     await alice.field.press("Enter")
     await expect(alice.texts).to_have_text(["a mistake"])
     await expect(alice.error).to_have_text("")
 
 
 async def test_the_link_of_a_message_edits_it_in_the_page_for_fifteen_minutes(
-    chat: ChatSite, visit: Visit
+    chat: ChatSite, alice: Visitor, bob: Visitor
 ) -> None:
-    alice, bob = await visit(chat.url, "alice"), await visit(chat.url, "bob")
     links = alice.log.locator(".message__change")
     await bob.say("by Bob")
     await expect(alice.texts).to_have_text(["by Bob"])
-    await alice.say("one")
-    await alice.say("two")
+    await alice.say("one", "two")
     await expect(links).to_have_count(2)  # from the socket
     await alice.page.reload()
     await expect(links).to_have_count(2)  # from the page
-    await expect(alice.notices("Connection to server started")).to_have_count(1)
+    await alice.connected()
     await links.first.click()
     await expect(alice.field).to_have_value("one")
     await expect(alice.field).to_be_focused()
@@ -435,8 +408,7 @@ async def test_a_moderators_links_lead_from_every_message(
 # Names
 
 
-async def test_names_are_completed_by_keyboard(chat: ChatSite, visit: Visit) -> None:
-    bob = await visit(chat.url, "bob")
+async def test_names_are_completed_by_keyboard(chat: ChatSite, visit: Visit, bob: Visitor) -> None:
     await bob.say("I write")
     alice = await visit(chat.url, "alice")
     for name in ("Bobby", "carol", "бобр", "not a name"):

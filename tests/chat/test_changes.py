@@ -49,7 +49,7 @@ async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
     documents = await house.app[DATABASE][MESSAGE_COLLECTION].find({}).to_list(None)
     assert "secret" not in str(documents)
     assert documents[0]["time"].tzinfo  # which an update must not spoil
-    page = await (await bob.get("/")).text()
+    page = await bob.page()
     assert "secret" not in page
     assert f"message--{state}" in page
     assert 'data-last="2"' in page
@@ -212,7 +212,7 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
         seq = await socket.said(f"message {number}")
         await socket.send(type="edit", of=seq, msg=f"changed {number}")
         await socket.next("change")
-    page = await (await alice.get("/")).text()
+    page = await alice.page()
     assert page.count('data-user="alice"') == 50 + 1  # and the log's own
     assert "changed 10<" in page
     assert "changed 9<" not in page

@@ -28,13 +28,6 @@ async def mona(house: House) -> Person:
     return await house.sign_in("mona")
 
 
-async def page_of(person: Person, path: str, status: int = 200) -> str:
-    """Return a page."""
-    response = await person.get(path)
-    assert response.status == status
-    return await response.text()
-
-
 async def edit(person: Person, seq: int, msg: str, **fields: str) -> Any:
     """Give a message another text."""
     return await person.post(f"/message/{seq}", {"action": "edit", "msg": msg, **fields})
@@ -50,13 +43,13 @@ async def test_the_author_edits_a_message_and_everybody_reads_it_changed(
 ) -> None:
     await alice.write("helo")
     socket = await bob.connect()
-    assert 'href="/message/1"' in await page_of(alice, "/")
-    assert ">\nhelo</textarea>" in await page_of(alice, "/message/1")
+    assert 'href="/message/1"' in await alice.page()
+    assert ">\nhelo</textarea>" in await alice.page("/message/1")
     response = await edit(alice, 1, "hello\r\nyou")
     assert (response.status, response.headers["Location"]) == (303, "/")
     frame = await socket.next("change")
     assert (frame["of"], frame["state"], frame["msg"]) == (1, "edited", "hello\nyou")
-    page = await page_of(bob, "/")
+    page = await bob.page()
     assert "hello\nyou" in page
     assert "helo" not in page
     assert '<span class="message__state">edited</span>' in page
@@ -68,24 +61,24 @@ async def test_the_author_deletes_a_message_and_can_do_no_more_with_it(
     await alice.write("a secret")
     assert (await delete(alice, 1)).status == 303
     for person in (alice, bob):
-        page = await page_of(person, "/")
+        page = await person.page()
         assert "a secret" not in page
         assert '<span class="message__state">deleted</span>' in page
         assert "/message/1" not in page
-        assert "a secret" not in await page_of(person, "/message/1", 403)
+        assert "a secret" not in await person.page("/message/1", 403)
     assert (await edit(alice, 1, "back again")).status == 403
-    assert "back again" not in await page_of(bob, "/")
+    assert "back again" not in await bob.page()
 
 
 async def test_others_may_change_nothing(house: House, alice: Person, bob: Person) -> None:
     await alice.write("mine")
-    assert "/message/1" not in await page_of(bob, "/")
-    assert "Only the author of a message can change it." in await page_of(bob, "/message/1", 403)
+    assert "/message/1" not in await bob.page()
+    assert "Only the author of a message can change it." in await bob.page("/message/1", 403)
     for response in (await edit(bob, 1, "stolen"), await delete(bob, 1)):
         page = await FormPage.read(response)
         assert response.status == 403
         assert page.error == "This message can't be changed any more"
-    assert "mine" in await page_of(bob, "/")
+    assert "mine" in await bob.page()
     assert house.app[JOURNAL].recent.last == 1
 
 
@@ -94,15 +87,15 @@ async def test_after_a_while_the_author_may_not_either_and_loses_nothing_typed(
 ) -> None:
     await alice.write("of long ago")
     monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
-    assert "/message/1" not in await page_of(alice, "/")
-    assert TOO_LATE in await page_of(alice, "/message/1", 403)
+    assert "/message/1" not in await alice.page()
+    assert TOO_LATE in await alice.page("/message/1", 403)
     response = await edit(alice, 1, "what I wanted to say")
     page = await response.text()
     assert response.status == 403
     assert TOO_LATE in page
     assert "what I wanted to say</textarea>" in page
     assert (await delete(alice, 1)).status == 403
-    assert "of long ago" in await page_of(alice, "/")
+    assert "of long ago" in await alice.page()
 
 
 async def test_a_moderator_deletes_and_bans_but_does_not_edit(
@@ -110,8 +103,8 @@ async def test_a_moderator_deletes_and_bans_but_does_not_edit(
 ) -> None:
     await bob.write("<b>rubbish</b>")
     monkeypatch.setattr("chat.models.CHANGEABLE_FOR", timedelta(0))
-    assert 'href="/message/1"' in await page_of(mona, "/")
-    page = await page_of(mona, "/message/1")
+    assert 'href="/message/1"' in await mona.page()
+    page = await mona.page("/message/1")
     assert "&lt;b&gt;rubbish&lt;/b&gt;" in page
     assert "<textarea" not in page
     assert ">Delete</button>" in page
@@ -120,15 +113,15 @@ async def test_a_moderator_deletes_and_bans_but_does_not_edit(
     assert ">Ban bob</button>" in page
     assert (await edit(mona, 1, "what bob never said")).status == 403
     assert (await delete(mona, 1)).status == 303
-    assert "rubbish" not in await page_of(bob, "/")
-    page = await page_of(mona, "/message/1")  # for the author can still be banned
+    assert "rubbish" not in await bob.page()
+    page = await mona.page("/message/1")  # for the author can still be banned
     assert ">Delete</button>" not in page
     assert ">Ban bob</button>" in page
 
 
 async def test_a_moderator_is_not_offered_to_be_banned(mona: Person, house: House) -> None:
     await mona.write("my own")
-    page = await page_of(mona, "/message/1")
+    page = await mona.page("/message/1")
     assert "my own</textarea>" in page
     assert ">Delete</button>" in page
     assert "Ban" not in page
@@ -139,7 +132,7 @@ async def test_nobody_is_offered_to_ban_who_has_deleted_the_account(
 ) -> None:
     await bob.write("farewell")
     assert (await bob.post("/account/delete", {"confirm": PASSWORD})).status == 303
-    page = await page_of(mona, "/message/1")
+    page = await mona.page("/message/1")
     assert ">Delete</button>" in page
     assert "Ban" not in page
 
@@ -152,7 +145,7 @@ async def test_there_is_no_page_where_there_is_no_message(
 ) -> None:
     await mona.write("the only one")
     assert (await edit(mona, 1, "changed")).status == 303  # number 2, which is no message
-    await page_of(mona, f"/message/{seq}", 404)
+    await mona.page(f"/message/{seq}", 404)
     response = await mona.post(f"/message/{seq}", {"action": "delete"})
     assert response.status == 404
     assert house.app[JOURNAL].recent.last == 2
@@ -180,7 +173,7 @@ async def test_a_form_that_cannot_be_taken_comes_back(
     assert page.error.startswith(error)
     assert page.error_field == field
     assert f">\n{form.get('msg', 'as it was')}</textarea>" in await response.text()
-    assert "as it was" in await page_of(alice, "/")
+    assert "as it was" in await alice.page()
 
 
 async def test_a_form_that_is_none_is_refused(alice: Person) -> None:
@@ -196,7 +189,7 @@ async def test_another_site_can_change_nothing(alice: Person) -> None:
     form = {"action": "delete"}
     response = await alice.post("/message/1", form, headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status == 403
-    assert "mine" in await page_of(alice, "/")
+    assert "mine" in await alice.page()
 
 
 async def test_changes_count_as_messages_where_those_come_too_fast(open_house: OpenHouse) -> None:
@@ -262,7 +255,7 @@ async def test_hostile_messages_stay_text_on_their_page(bob: Person, mona: Perso
     for text in HOSTILE:
         assert (await edit(bob, 1, text)).status == 303
         for person in (bob, mona):
-            page = await page_of(person, "/message/1")
+            page = await person.page("/message/1")
             for opening in ("<script", "<img", "<svg", 'onerror="', "<iframe"):
                 assert opening not in page, text
         refused = await edit(bob, 1, text + "x" * 2001)

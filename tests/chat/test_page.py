@@ -13,7 +13,7 @@ async def test_a_page_without_scripts_posts_once_however_often_it_is_clicked(
     for _ in range(2):
         response = await alice.post("/", {"msg": "double click", "nonce": "n1"})
         assert (response.status, response.headers["Location"]) == (303, "/")
-    assert (await (await alice.get("/")).text()).count("double click") == 1
+    assert (await alice.page()).count("double click") == 1
     assert house.app[JOURNAL].recent.last == 1
 
 
@@ -65,5 +65,5 @@ async def test_the_page_takes_any_query(alice: Person, query: str, status: int) 
 
 async def test_messages_are_shown_as_text(alice: Person) -> None:
     await alice.post("/", {"msg": "<script>alert(1)</script> & 'quotes\""})
-    page = await (await alice.get("/")).text()
+    page = await alice.page()
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;quotes&#34;" in page

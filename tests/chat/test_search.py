@@ -101,7 +101,7 @@ async def test_finds_come_newest_first_and_page_by_page(alice: Person) -> None:
     assert [len(page.texts) for page in pages] == [PAGE_LENGTH, PAGE_LENGTH]
     texts = [text for page in pages for text in page.texts]
     assert texts == [f"needle {number}" for number in range(2 * PAGE_LENGTH, 0, -1)]
-    page = await (await alice.get("/search?q=needle&before=1")).text()
+    page = await alice.page("/search?q=needle&before=1")
     assert "There is nothing older" in page
 
 
@@ -113,7 +113,7 @@ async def test_the_empty_form_finds_nothing_and_complains_about_nothing(alice: P
         assert 'role="search"' in page
         assert "Nobody has said that" not in page
         assert (await FormPage.read(response)).error == ""
-    assert "Nobody has said that yet" in await (await alice.get("/search?q=needle")).text()
+    assert "Nobody has said that yet" in await alice.page("/search?q=needle")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def link(page: str, name: str) -> str | None:
 
 async def test_the_history_around_a_message_shows_what_was_before_and_after(alice: Person) -> None:
     await alice.write(*map(str, range(1, 131)))
-    page = await (await alice.get("/?around=60")).text()
+    page = await alice.page("/?around=60")
     assert numbers(page) == list(range(35, 85))
     assert (link(page, "older"), link(page, "newer")) == ("/?before=35", "/?after=84")
     assert re.findall(r'message--target" data-seq="(\d+)"', page) == ["60"]
@@ -285,7 +285,7 @@ async def test_the_history_has_an_end_on_both_sides(
     alice: Person, query: str, shown: range, older: str | None, newer: str | None
 ) -> None:
     await alice.write(*map(str, range(1, 131)))
-    page = await (await alice.get(f"/?{query}")).text()
+    page = await alice.page(f"/?{query}")
     assert numbers(page) == list(shown)
     assert (link(page, "older"), link(page, "newer")) == (older, newer)
 
@@ -294,7 +294,7 @@ async def test_after_the_last_message_comes_the_chat_itself(house: House, alice:
     await alice.write("one", "two")
     await alice.post("/message/2", {"action": "delete"})
     assert house.app[JOURNAL].recent.last == 3  # the deletion, which no page shows
-    assert link(await (await alice.get("/?around=1")).text(), "newer") == "/?after=2"
+    assert link(await alice.page("/?around=1"), "newer") == "/?after=2"
     response = await alice.get("/?after=2")
     assert (response.status, response.headers["Location"]) == (303, "/")
 

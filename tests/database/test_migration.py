@@ -59,7 +59,7 @@ async def test_what_the_tutorial_wrote_is_taken_over(
         person = await house.visitor()
         assert (await person.log_in(name, password)).status == 303
     assert (await (await house.visitor()).log_in("nobody", "None")).status == 401
-    page = await (await person.get("/")).text()
+    page = await person.page()
     assert "T12:00:00.000Z" in page
     assert "&lt;b&gt;1st&lt;/b&gt;" in page
     socket = await person.connect(since=3)

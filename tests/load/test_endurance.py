@@ -10,20 +10,18 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chat.hub import HUB, SIGNED_OUT
 from tests.support.house import OpenHouse
-from tests.support.processes import running_chat
+from tests.support.kernel import open_files, resident, send_queues
+from tests.support.processes import NO_LIMITS, running_chat
 from tests.support.raw_sockets import (
     AT_ONCE,
     CLOSE,
-    PATIENCE,
     PER_SESSION,
     PING,
     TEXT,
@@ -32,12 +30,12 @@ from tests.support.raw_sockets import (
     crowd_at,
     frame,
 )
+from tests.support.waiting import CROWD_PATIENCE, until
 
 ENDS_WITHIN = 5  # seconds, as promised
 CUT_OFF_WITHIN = 20  # seconds, as promised
 OVERFLOWS_WITHIN = 10  # seconds; before silence could tell (PING_EVERY + PONG_WAIT)
 CYCLES = 10_000
-NO_LIMITS: dict[str, Any] = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -47,28 +45,6 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    """Wait for what tells no event."""
-    async with asyncio.timeout(PATIENCE):
-        while not is_so():
-            await asyncio.sleep(0.02)
-
-
-def open_files(pid: int) -> int:
-    """Count the files and sockets that a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def send_queues(port: int) -> dict[int, int]:
-    """Return how many bytes the kernel keeps for each peer of a server, by the peer's port."""
-    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {
-        int(peer.partition(":")[2], 16): int(queues.partition(":")[0], 16)
-        for _, own, peer, _, queues, *_ in rows
-        if int(own.partition(":")[2], 16) == port
-    }
 
 
 @pytest.mark.serial
@@ -88,7 +64,7 @@ async def test_a_thousand_sockets_of_which_a_hundred_never_read_end_in_time_and_
         for seq in itertools.count(10, 10):
             for _ in range(10):  # quickly, before silence tells that some never read
                 talker.say("x" * 2000)
-            await until(lambda: min(len(reader.seqs) for reader in readers) == seq)  # noqa: B023
+            await until(lambda: min(len(reader.seqs) for reader in readers) == seq, CROWD_PATIENCE)  # noqa: B023
             if least_unsent() > 64 * 1024:
                 break
         assert not any(d.is_cut_off for d in deaf)
@@ -126,11 +102,13 @@ async def test_a_hundred_who_never_read_are_cut_off_and_cost_the_others_nothing(
             readers[0].say("x" * size)
             said += 1
             await asyncio.sleep(1 / pace)  # the talk's pace
-        await until(lambda: min(len(reader.seqs) for reader in readers) == said)
+        await until(lambda: min(len(reader.seqs) for reader in readers) == said, CROWD_PATIENCE)
         assert all(reader.seqs == list(range(1, said + 1)) for reader in readers)
         assert not any(reader.fault or reader.ended.is_set() for reader in readers)
         assert not send_queues(chat.port).keys() & {d.port for d in deaf}
-        await until(lambda: open_files(chat.pid) < files + 10)  # some may lead to the database
+        await until(
+            lambda: open_files(chat.pid) < files + 10, CROWD_PATIENCE
+        )  # some may lead to the database
         for raw in readers + deaf:
             raw.transport.abort()
 
@@ -159,13 +137,6 @@ async def vanish(crowd: Crowd, way: int) -> None:
         sock.close()
 
 
-def resident() -> int:
-    """Return the resident memory of this process, in bytes."""
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
 @pytest.mark.serial
 async def test_ten_thousand_who_connect_and_vanish_leave_nothing_behind(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
@@ -178,26 +149,31 @@ async def test_ten_thousand_who_connect_and_vanish_leave_nothing_behind(
         """Count what a socket takes."""
         return {"files": open_files(os.getpid()), "tasks": len(asyncio.all_tasks())}
 
-    async with crowd_at(f"http://{house.server.host}:{house.server.port}", 60) as crowd:
+    async with crowd_at(house.url, 60) as crowd:
         before = left_over()
 
         async def pass_by(cycles: int) -> None:
             for _ in range(cycles // AT_ONCE):
                 await asyncio.gather(*(vanish(crowd, way % 6) for way in range(AT_ONCE)))
             with suppress(TimeoutError):  # what it waits for is asserted below
-                await until(lambda: left_over()["tasks"] <= before["tasks"] and nobody_is_here())
+                await until(
+                    lambda: left_over()["tasks"] <= before["tasks"] and nobody_is_here(),
+                    CROWD_PATIENCE,
+                )
 
         def nobody_is_here() -> bool:
             return not hub.websockets and not hub.presence.people
 
         await pass_by(1000)  # until every cache is warm
-        memory = resident()
+        gc.collect()
+        memory = resident(os.getpid())
         await pass_by(CYCLES)
         after = left_over()
         assert nobody_is_here()
         assert after["tasks"] <= before["tasks"]
         assert after["files"] <= before["files"] + 10  # connections to the database
-        assert resident() - memory < 8 * 1024 * 1024
+        gc.collect()
+        assert resident(os.getpid()) - memory < 8 * 1024 * 1024
 
 
 @pytest.mark.parametrize("code", [1000, SIGNED_OUT])
@@ -206,8 +182,7 @@ async def test_control_frames_between_joined_writes_stay_whole_and_nothing_follo
 ) -> None:
     monkeypatch.setattr("chat.hub.PING_EVERY", 1)
     house, dice = await open_house(**NO_LIMITS), random.Random(9)
-    door = f"http://{house.server.host}:{house.server.port}"
-    async with crowd_at(door, 3 * PER_SESSION) as crowd:
+    async with crowd_at(house.url, 3 * PER_SESSION) as crowd:
         everybody = await crowd.readers(30)
         talkers, readers = everybody[::3], everybody[1::3] + everybody[2::3]  # by session
         sent: dict[RawSocket, list[bytes]] = {reader: [] for reader in readers}
@@ -222,12 +197,12 @@ async def test_control_frames_between_joined_writes_stay_whole_and_nothing_follo
             sent[reader].append(dice.randbytes(dice.randint(0, 125)))
             reader.send(PING, sent[reader][-1])
             await asyncio.sleep(dice.expovariate(30))
-        await until(lambda: all(reader.pings > 1 for reader in readers))
+        await until(lambda: all(reader.pings > 1 for reader in readers), CROWD_PATIENCE)
         for reader in readers:
             reader.close_pause = 0.3  # in which the talk goes on
         if code == SIGNED_OUT:
             for browser in crowd.browsers[1:]:
-                await browser.post(f"{door}/signout", allow_redirects=False)
+                await browser.post("/signout", allow_redirects=False)
         else:
             for reader in readers:
                 reader.send(CLOSE, code.to_bytes(2, "big"))
@@ -248,9 +223,9 @@ async def test_answers_to_the_chats_own_pings_are_no_flood_however_many_sockets_
 ) -> None:
     monkeypatch.setattr("chat.hub.PING_EVERY", 1)
     house = await open_house(**NO_LIMITS)
-    async with crowd_at(f"http://{house.server.host}:{house.server.port}", 1) as crowd:
+    async with crowd_at(house.url, 1) as crowd:
         readers = await crowd.readers(60)
-        await until(lambda: all(r.pings > 1 or r.ended.is_set() for r in readers))
+        await until(lambda: all(r.pings > 1 or r.ended.is_set() for r in readers), CROWD_PATIENCE)
         assert [reader.close_code for reader in readers] == [None] * len(readers)
         for reader in readers:
             reader.transport.abort()

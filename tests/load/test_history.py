@@ -5,184 +5,167 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from database import Database, connect
+from database import Database
 from settings import Settings
-from tests.support.databases import another_client
+from tests.support.databases import another_client, database_at
 from tests.support.history import Client, check, come_to_rest, talking, visited
-from tests.support.processes import Chat, children, running_chat
+from tests.support.kernel import children
+from tests.support.processes import NO_LIMITS, Chat, running_chat
 from tests.support.proxies import Scissors
+from tests.support.waiting import START_PATIENCE, until
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "10"))  # `make soak` asks for 100
 PACE = 300  # messages per second, of all clients together
 SENDERS = 10
 READERS = 2  # who never say a word
 CUTS = 30  # in each direction
-NO_LIMITS: dict[str, Any] = {
-    "MESSAGES_PER_SECOND": 0,
-    "SOCKETS_PER_USER": 0,
-    "REGISTRATIONS_PER_HOUR": 0,
-}
+
+
+@dataclass
+class Room:
+    """A chat process, its clients, and the dice that decide when a fault comes."""
+
+    chat: Chat
+    clients: list[Client]
+    dice: random.Random
+    database: Database
+    scissors: Scissors
+
+    @asynccontextmanager
+    async def judged(self, senders: int = SENDERS, pace: float = PACE) -> AsyncIterator[None]:
+        """Let clients talk while the body runs, let all come to rest, and judge what they lived."""
+        async with talking(self.clients[:senders], pace, self.dice):
+            yield
+        await come_to_rest(self.clients, self.database)
+        await check(self.clients, self.database)
+
+    async def a_while(self, shortest: float, longest: float) -> None:
+        """Let the talk go on for a random time: when a fault comes is part of the fault."""
+        await asyncio.sleep(self.dice.uniform(shortest, longest))
+
+    def signal_database(self, number: signal.Signals) -> None:
+        """Send the embedded database's process a signal."""
+        [child] = children(self.chat.pid)
+        os.kill(child, number)
+
+    async def kill_database(self, times: int) -> None:
+        """Kill the embedded database for so many times now, and wait until it is back."""
+        self.signal_database(signal.SIGKILL)
+        chat, notice = self.chat, "starting it again"
+        await until(
+            lambda: chat.output.count(notice) >= times and children(chat.pid), START_PATIENCE
+        )
 
 
 @asynccontextmanager
-async def database_of(chat: Chat) -> AsyncIterator[Database]:
-    """Open the database of a chat, beside the chat itself."""
-    client = connect(chat.database)
-    yield client[chat.environment.get("MONGO_DB_NAME", "chat")]
-    client.close()
-
-
-@asynccontextmanager
-async def judged(clients: list[Client], database: Database) -> AsyncIterator[None]:
-    """Do something to clients, let all come to rest, and judge what they lived."""
-    yield
-    await come_to_rest(clients, database)
-    await check(clients, database)
-
-
-def database_process(chat: Chat) -> int:
-    """Return the id of the embedded database's process."""
-    [child] = children(chat.pid)
-    return child
-
-
-async def a_while(dice: random.Random, shortest: float, longest: float) -> None:
-    """Let the talk go on for a random time: when a fault comes is part of the fault."""
-    await asyncio.sleep(dice.uniform(shortest, longest))
+async def room(
+    seed: int, clients: int = SENDERS + READERS, copies: int = 1, is_cut: bool = False, **env: Any
+) -> AsyncIterator[Room]:
+    """Run a chat, and bring clients to it; with `is_cut` they come through the scissors."""
+    dice = random.Random(seed)
+    async with AsyncExitStack() as stack:
+        chat = await stack.enter_async_context(running_chat(**env, **NO_LIMITS))
+        name = chat.environment.get("MONGO_DB_NAME", "chat")
+        database = await stack.enter_async_context(database_at(chat.database, name))
+        scissors = Scissors(chat.port, dice)
+        if is_cut:
+            await stack.enter_async_context(scissors)
+        doors = [scissors.url if is_cut else chat.url]
+        company = visited(doors, clients, dice, copies=copies)
+        yield Room(chat, await stack.enter_async_context(company), dice, database, scissors)
 
 
 @pytest.mark.serial
 async def test_a_killed_chat_loses_doubles_and_reorders_nothing() -> None:
-    dice = random.Random(1)
-    async with (
-        running_chat(**NO_LIMITS) as chat,
-        database_of(chat) as database,
-        visited([chat.url], SENDERS + READERS, dice) as clients,
-    ):
-        async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
+    async with room(1) as here:
+        async with here.judged():
             for _ in range(ROUNDS):
-                await a_while(dice, 0.3, 1.2)
-                await chat.kill()
-                await chat.start()
-        assert all(client.visits > ROUNDS for client in clients)
+                await here.a_while(0.3, 1.2)
+                await here.chat.kill()
+                await here.chat.start()
+        assert all(client.visits > ROUNDS for client in here.clients)
         # Kills hit messages that were under way.
-        assert sum(client.resent for client in clients) >= ROUNDS
+        assert sum(client.resent for client in here.clients) >= ROUNDS
 
 
 @pytest.mark.serial
 async def test_a_killed_database_process_loses_doubles_and_reorders_nothing() -> None:
-    dice = random.Random(2)
-    async with (
-        running_chat(MONGO_HOST="", **NO_LIMITS) as chat,
-        database_of(chat) as database,
-        visited([chat.url], SENDERS + READERS, dice) as clients,
-    ):
-        async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
+    async with room(2, MONGO_HOST="") as here:
+        async with here.judged():
             for kills in range(1, 4):
-                await a_while(dice, 0.3, 1)
-                os.kill(database_process(chat), signal.SIGKILL)
-                async with asyncio.timeout(20):
-                    while chat.output.count("starting it again") < kills:
-                        await asyncio.sleep(0.02)
-                    while not children(chat.pid):
-                        await asyncio.sleep(0.02)
-        assert {client.visits for client in clients} == {1}  # nobody was even cut off
+                await here.a_while(0.3, 1)
+                await here.kill_database(kills)
+        assert {client.visits for client in here.clients} == {1}  # nobody was even cut off
 
 
 async def test_a_database_that_stands_still_loses_doubles_and_reorders_nothing() -> None:
-    dice = random.Random(3)
-    async with (
-        running_chat(MONGO_HOST="", **NO_LIMITS) as chat,
-        database_of(chat) as database,
-        visited([chat.url], SENDERS + READERS, dice) as clients,
-    ):
-        async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
+    async with room(3, MONGO_HOST="") as here:
+        async with here.judged():
             for longer_than_the_deadline in (5, 5.5):  # seconds; PATIENCE's 4.5 s end in one
-                await a_while(dice, 0.3, 1)
-                os.kill(database_process(chat), signal.SIGSTOP)
+                await here.a_while(0.3, 1)
+                here.signal_database(signal.SIGSTOP)
                 await asyncio.sleep(longer_than_the_deadline)
-                os.kill(database_process(chat), signal.SIGCONT)
+                here.signal_database(signal.SIGCONT)
         # Everybody was told, and sent again what the stopped writes stored after all.
-        assert all(client.refusals for client in clients[:SENDERS])
+        assert all(client.refusals for client in here.clients[:SENDERS])
 
 
 @pytest.mark.serial
 async def test_sockets_cut_anywhere_lose_double_and_reorder_nothing() -> None:
-    dice = random.Random(4)
-    async with (
-        running_chat(**NO_LIMITS) as chat,
-        database_of(chat) as database,
-        Scissors(chat.port, dice) as scissors,
-        visited([scissors.url], SENDERS + READERS, dice) as clients,
-    ):
-        async with judged(clients, database):
-            async with talking(clients[:SENDERS], PACE, dice):
-                scissors.are_out = True
-                while min(scissors.cuts.values()) < CUTS:
-                    await a_while(dice, 0.1, 0.2)
-            scissors.are_out = False
-        assert sum(client.visits for client in clients) > CUTS
-        assert sum(client.resent for client in clients) > 0
+    async with room(4, is_cut=True) as here:
+        async with here.judged():
+            here.scissors.are_out = True
+            while min(here.scissors.cuts.values()) < CUTS:
+                await here.a_while(0.1, 0.2)
+            here.scissors.are_out = False
+        assert sum(client.visits for client in here.clients) > CUTS
+        assert sum(client.resent for client in here.clients) > 0
 
 
 @pytest.mark.serial
-async def test_who_missed_more_than_memory_holds_finds_all_of_it_on_the_pages() -> None:
-    dice = random.Random(5)
-    async with (
-        running_chat(**NO_LIMITS) as chat,
-        database_of(chat) as database,
-        visited([chat.url], SENDERS + READERS, dice) as clients,
-    ):
-        wanderer = clients[-1]
-        async with judged(clients, database), talking(clients[:SENDERS], 2 * PACE, dice):
+async def test_who_missed_more_than_is_replayed_finds_all_of_it_on_the_pages() -> None:
+    async with room(5) as here:
+        wanderer = here.clients[-1]
+        async with here.judged(pace=2 * PACE):
             for visits in range(1, 4):
                 await wanderer.visited(visits)
                 missed = wanderer.last + 700
                 await wanderer.leave()
-                await clients[0].shown(missed)
+                await here.clients[0].shown(missed)
                 wanderer.is_away = False  # and comes back while the others go on
         assert wanderer.reloads == 3
 
 
 @pytest.mark.serial
 async def test_messages_sent_up_to_three_times_are_stored_and_shown_once() -> None:
-    dice = random.Random(6)
-    async with (
-        running_chat(**NO_LIMITS) as chat,
-        database_of(chat) as database,
-        visited([chat.url], SENDERS + READERS, dice, copies=3) as clients,
-    ):
-        async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
-            await clients[0].shown(700)
-            # What memory does not hold any more is looked up, and answered as the first time.
-            for client in clients[:SENDERS]:
+    async with room(6, copies=3) as here:
+        senders = here.clients[:SENDERS]
+        async with here.judged():
+            await senders[0].shown(700)
+            # What is not among the recent messages any more is looked up, and answered as before.
+            for client in senders:
                 client.repeat(next(iter(client.history.said)))
-        histories = [client.history for client in clients[:SENDERS]]
-        answers = sum(len(history.acknowledged) for history in histories)
-        assert answers > 1.5 * sum(len(history.said) for history in histories)
+        answers = sum(len(client.history.acknowledged) for client in senders)
+        assert answers > 1.5 * sum(len(client.history.said) for client in senders)
 
 
 @pytest.mark.serial
 async def test_two_hundred_sockets_live_through_restarts_in_mid_talk() -> None:
-    dice = random.Random(7)
-    async with (
-        running_chat(**NO_LIMITS) as chat,
-        database_of(chat) as database,
-        visited([chat.url], 200, dice) as clients,
-    ):
-        async with judged(clients, database), talking(clients[:60], 60, dice):
+    async with room(7, clients=200) as here:
+        async with here.judged(senders=60, pace=60):
             for restarts in range(1, 4):
-                for client in clients:
+                for client in here.clients:
                     await client.visited(restarts)
-                await a_while(dice, 0.2, 0.5)
-                assert await chat.terminate() == 0
-                await chat.start()
-        assert {tuple(client.close_codes) for client in clients} == {(1001, 1001, 1001)}
+                await here.a_while(0.2, 0.5)
+                assert await here.chat.terminate() == 0
+                await here.chat.start()
+        assert {tuple(client.close_codes) for client in here.clients} == {(1001, 1001, 1001)}
 
 
 @pytest.mark.serial
@@ -205,14 +188,15 @@ async def test_two_chats_on_one_database_keep_one_log_while_one_is_replaced(
         await comes.stop()
         doors = [stays.url, goes.url]
         async with visited(doors, SENDERS + 14, dice) as clients:
-            async with judged(clients, database), talking(clients[:SENDERS], PACE, dice):
-                await a_while(dice, 2, 3)
+            here = Room(stays, clients, dice, database, Scissors(stays.port, dice))
+            async with here.judged():
+                await here.a_while(2, 3)
                 await comes.start()
                 doors.append(comes.url)
-                await a_while(dice, 2, 3)  # old and new overlap
+                await here.a_while(2, 3)  # old and new overlap
                 doors.remove(goes.url)
                 assert await goes.terminate() == 0
-                await a_while(dice, 2, 3)
+                await here.a_while(2, 3)
             assert {1001} == {code for client in clients for code in client.close_codes}
             used = {door for client in clients for door in client.doors_used}
             assert used == {stays.url, goes.url, comes.url}

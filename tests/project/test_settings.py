@@ -1,15 +1,19 @@
 """The environment: what each variable takes, and what stops the start."""
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import settings
-from settings import StartError, load_settings
+from database import connect
+from settings import ROOT, StartError, load_settings
 
 ATLAS = "mongodb+srv://chat:s3cret-w0rd@cluster.example.net/talk"
+DYNO = {"DYNO": "web.1", "MONGO_HOST": ATLAS, "SECRET_KEY": "a key of heroku"}
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +25,13 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, st
     return environment
 
 
+def refusal() -> str:
+    """Return why the settings are not taken."""
+    with pytest.raises(StartError) as stop:
+        load_settings()
+    return str(stop.value)
+
+
 def test_without_any_variable_the_chat_runs_on_this_machine_only() -> None:
     assert load_settings() == settings.Settings()
     assert load_settings().SITE_HOST == "127.0.0.1"
@@ -28,55 +39,45 @@ def test_without_any_variable_the_chat_runs_on_this_machine_only() -> None:
     assert not load_settings().DEBUG
 
 
+GOOD: dict[str, dict[str, Any]] = {
+    "DEBUG": {
+        **dict.fromkeys(("true", " true", "YES", "on", "1"), True),
+        **dict.fromkeys(("False", "no", "off", "0", ""), False),
+    },
+    "HOST": {"0.0.0.0": "0.0.0.0", "::1": "::1"},
+    "PORT": {"80": 80, "0": 0, "65535": 65535, " ": 8080},
+    "SECRET_KEY": {
+        "some secure key": ("some secure key",),
+        "new key!, old key!": ("new key!", "old key!"),
+        "ключ ключ": ("ключ ключ",),
+        "{{8vJ}}x!#%'": ("{{8vJ}}x!#%'",),
+    },
+    "MONGO_HOST": {"mongodb://127.0.0.1": "mongodb://127.0.0.1", ATLAS: ATLAS},
+    "MONGO_DB_NAME": {"my_chat-2": "my_chat-2"},
+    "DATA_DIR": {"/srv/chat": Path("/srv/chat")},
+    "PUBLIC_ORIGINS": {
+        "https://a.example": ("https://a.example",),
+        "https://A.example, http://b.example:8080": ("https://a.example", "http://b.example:8080"),
+    },
+    "TRUSTED_PROXIES": {"2": 2},
+    "SECURE_COOKIES": {"true": True},
+    "MESSAGES_PER_SECOND": {"0": 0},
+    "SOCKETS_PER_USER": {"3": 3},
+    "REGISTRATIONS_PER_HOUR": {"1000": 1000},
+    "MODERATORS": {"alice": ("alice",), " alice,Боб ": ("alice", "Боб"), " ": ()},
+}
+FIELDS = {"HOST": "SITE_HOST", "PORT": "SITE_PORT"}  # all others are called as their variables
+
+
 @pytest.mark.parametrize(
-    ("name", "text", "field", "value"),
-    [
-        ("DEBUG", "true", "DEBUG", True),
-        ("DEBUG", " true", "DEBUG", True),
-        ("DEBUG", "YES", "DEBUG", True),
-        ("DEBUG", "on", "DEBUG", True),
-        ("DEBUG", "1", "DEBUG", True),
-        ("DEBUG", "False", "DEBUG", False),
-        ("DEBUG", "no", "DEBUG", False),
-        ("DEBUG", "off", "DEBUG", False),
-        ("DEBUG", "0", "DEBUG", False),
-        ("DEBUG", "", "DEBUG", False),
-        ("HOST", "0.0.0.0", "SITE_HOST", "0.0.0.0"),
-        ("HOST", "::1", "SITE_HOST", "::1"),
-        ("PORT", "80", "SITE_PORT", 80),
-        ("PORT", "0", "SITE_PORT", 0),
-        ("PORT", "65535", "SITE_PORT", 65535),
-        ("PORT", " ", "SITE_PORT", 8080),
-        ("SECRET_KEY", "some secure key", "SECRET_KEY", ("some secure key",)),
-        ("SECRET_KEY", "new key!, old key!", "SECRET_KEY", ("new key!", "old key!")),
-        ("SECRET_KEY", "ключ ключ", "SECRET_KEY", ("ключ ключ",)),
-        ("SECRET_KEY", "{{8vJ}}x!#%'", "SECRET_KEY", ("{{8vJ}}x!#%'",)),
-        ("MONGO_HOST", "mongodb://127.0.0.1", "MONGO_HOST", "mongodb://127.0.0.1"),
-        ("MONGO_HOST", ATLAS, "MONGO_HOST", ATLAS),
-        ("MONGO_DB_NAME", "my_chat-2", "MONGO_DB_NAME", "my_chat-2"),
-        ("DATA_DIR", "/srv/chat", "DATA_DIR", Path("/srv/chat")),
-        ("PUBLIC_ORIGINS", "https://a.example", "PUBLIC_ORIGINS", ("https://a.example",)),
-        (
-            "PUBLIC_ORIGINS",
-            "https://A.example, http://b.example:8080",
-            "PUBLIC_ORIGINS",
-            ("https://a.example", "http://b.example:8080"),
-        ),
-        ("TRUSTED_PROXIES", "2", "TRUSTED_PROXIES", 2),
-        ("SECURE_COOKIES", "true", "SECURE_COOKIES", True),
-        ("MESSAGES_PER_SECOND", "0", "MESSAGES_PER_SECOND", 0),
-        ("SOCKETS_PER_USER", "3", "SOCKETS_PER_USER", 3),
-        ("REGISTRATIONS_PER_HOUR", "1000", "REGISTRATIONS_PER_HOUR", 1000),
-        ("MODERATORS", "alice", "MODERATORS", ("alice",)),
-        ("MODERATORS", " alice,Боб ", "MODERATORS", ("alice", "Боб")),
-        ("MODERATORS", " ", "MODERATORS", ()),
-    ],
+    ("name", "text", "value"),
+    [(name, text, value) for name, values in GOOD.items() for text, value in values.items()],
 )
 def test_a_good_value_is_taken(
-    environment: dict[str, str], name: str, text: str, field: str, value: Any
+    environment: dict[str, str], name: str, text: str, value: Any
 ) -> None:
     environment[name] = text
-    assert getattr(load_settings(), field) == value
+    assert getattr(load_settings(), FIELDS.get(name, name)) == value
 
 
 def test_a_relative_folder_for_data_lies_beside_the_chat(
@@ -86,52 +87,35 @@ def test_a_relative_folder_for_data_lies_beside_the_chat(
     assert load_settings().DATA_DIR.relative_to(tmp_path) == Path("elsewhere")
 
 
+BAD: dict[tuple[str, str], list[str]] = {  # variable and remedy
+    ("DEBUG", "true or false"): ["maybe", "2"],
+    ("PORT", "number from 0 to 65535"): [
+        "abc", "-1", "65536", "70000", "80.5", "9" * 5000, "{{PORT}}",
+    ],
+    ("MONGO_DB_NAME", "letters, digits"): ["a.b", "a b", "$a", "x" * 64],
+    ("PUBLIC_ORIGINS", "https://chat.example.com"): [
+        "chat.example.com", "https://chat.example.com/", "https://chat.example.com/chat",
+        "ws://chat.example.com", "https://a.example https://b.example", "https://a.example,",
+        "https://", "https://[", "https://me@a.example", "https://a.example:port", "*", "null",
+    ],
+    ("TRUSTED_PROXIES", "number from 0 to 10"): ["yes", "-1"],
+    ("SECURE_COOKIES", "true or false"): ["yep"],
+    ("MESSAGES_PER_SECOND", "whole number"): ["fast", "-5"],
+    ("SOCKETS_PER_USER", "whole number"): ["1.5"],
+    ("REGISTRATIONS_PER_HOUR", "whole number"): ["∞"],
+    ("MODERATORS", "list logins"): ["alice,", "alice bob", "alice@example.com"],
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "text", "remedy"),
-    [
-        ("DEBUG", "maybe", "true or false"),
-        ("DEBUG", "2", "true or false"),
-        ("PORT", "abc", "number from 0 to 65535"),
-        ("PORT", "-1", "number from 0 to 65535"),
-        ("PORT", "65536", "number from 0 to 65535"),
-        ("PORT", "80.5", "number from 0 to 65535"),
-        ("PORT", "9" * 5000, "number from 0 to 65535"),
-        ("PORT", "{{PORT}}", "number from 0 to 65535"),
-        ("MONGO_DB_NAME", "a.b", "letters, digits"),
-        ("MONGO_DB_NAME", "a b", "letters, digits"),
-        ("MONGO_DB_NAME", "$a", "letters, digits"),
-        ("MONGO_DB_NAME", "x" * 64, "letters, digits"),
-        ("PUBLIC_ORIGINS", "chat.example.com", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "https://chat.example.com/", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "https://chat.example.com/chat", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "ws://chat.example.com", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "https://a.example https://b.example", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "https://a.example,", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "https://", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "https://[", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "https://me@a.example", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "https://a.example:port", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "*", "https://chat.example.com"),
-        ("PUBLIC_ORIGINS", "null", "https://chat.example.com"),
-        ("TRUSTED_PROXIES", "yes", "number from 0 to 10"),
-        ("TRUSTED_PROXIES", "-1", "number from 0 to 10"),
-        ("SECURE_COOKIES", "yep", "true or false"),
-        ("MESSAGES_PER_SECOND", "fast", "whole number"),
-        ("MESSAGES_PER_SECOND", "-5", "whole number"),
-        ("SOCKETS_PER_USER", "1.5", "whole number"),
-        ("REGISTRATIONS_PER_HOUR", "∞", "whole number"),
-        ("MODERATORS", "alice,", "list logins"),
-        ("MODERATORS", "alice bob", "list logins"),
-        ("MODERATORS", "alice@example.com", "list logins"),
-    ],
+    [(name, text, remedy) for (name, remedy), texts in BAD.items() for text in texts],
 )
 def test_a_bad_value_stops_the_start_with_its_name_and_a_remedy(
     environment: dict[str, str], name: str, text: str, remedy: str
 ) -> None:
     environment[name] = text
-    with pytest.raises(StartError) as stop:
-        load_settings()
-    sentence = str(stop.value)
+    sentence = refusal()
     assert sentence.startswith(f"{name}={text!r} is not valid: ")
     assert remedy in sentence
     assert "\n" not in sentence
@@ -140,9 +124,11 @@ def test_a_bad_value_stops_the_start_with_its_name_and_a_remedy(
 @pytest.mark.parametrize(
     ("name", "secret", "remedy"),
     [
+        ("SECRET_KEY", "short", "8 characters"),
         ("SECRET_KEY", "s3cret", "8 characters"),
         ("SECRET_KEY", "a long one which is good,s3cret", "8 characters"),
         ("SECRET_KEY", "a long one which is good,", "8 characters"),
+        ("MONGO_HOST", "localhost:27017", "mongodb://"),
         ("MONGO_HOST", "chat:s3cret@cluster.example.net", "mongodb://"),
         ("MONGO_HOST", "postgres://chat:s3cret@db.example.net", "mongodb://"),
     ],
@@ -151,13 +137,18 @@ def test_a_bad_secret_is_named_and_not_shown(
     environment: dict[str, str], name: str, secret: str, remedy: str
 ) -> None:
     environment[name] = secret
-    with pytest.raises(StartError) as stop:
-        load_settings()
-    sentence = str(stop.value)
+    sentence = refusal()
     assert sentence.startswith(f"{name}=(not shown) is not valid: ")
     assert remedy in sentence
     assert "s3cret" not in sentence
     assert "good" not in sentence
+
+
+def test_an_address_that_the_driver_does_not_take_is_refused_without_its_password() -> None:
+    with pytest.raises(StartError) as stop:
+        connect("mongodb://alice:s3cr3t@host:notaport/")
+    assert "MONGO_HOST" in str(stop.value)
+    assert "s3cr3t" not in str(stop.value)
 
 
 def test_envfile_lies_beneath_the_environment(environment: dict[str, str], tmp_path: Path) -> None:
@@ -173,45 +164,58 @@ def test_envfile_lies_beneath_the_environment(environment: dict[str, str], tmp_p
 @pytest.mark.parametrize("content", [b"SECRET_KEY='s3cret", b"SECRET_KEY=s3cret\xff"])
 def test_an_envfile_that_cannot_be_read_stops_the_start(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".env").write_bytes(content)
-    with pytest.raises(StartError) as stop:
-        load_settings()
-    assert str(tmp_path / ".env") in str(stop.value)
-    assert "s3cret" not in str(stop.value)
+    sentence = refusal()
+    assert str(tmp_path / ".env") in sentence
+    assert "s3cret" not in sentence
 
 
-def test_a_dyno_is_served_to_everybody_behind_one_proxy_over_tls(
-    environment: dict[str, str],
+@pytest.mark.parametrize(
+    ("changes", "values"),
+    [
+        ({"PORT": "5000"}, ("0.0.0.0", 5000, 1, True)),
+        (
+            {"HOST": "127.0.0.1", "TRUSTED_PROXIES": "2", "SECURE_COOKIES": "false"},
+            ("127.0.0.1", 8080, 2, False),
+        ),
+    ],
+)
+def test_a_dyno_is_served_to_everybody_behind_one_proxy_over_tls_unless_told_otherwise(
+    environment: dict[str, str], changes: dict[str, str], values: tuple[object, ...]
 ) -> None:
-    environment.update(DYNO="web.1", PORT="5000", MONGO_HOST=ATLAS, SECRET_KEY="a key of heroku")
+    environment.update(DYNO | changes)
     loaded = load_settings()
-    assert loaded.SITE_HOST == "0.0.0.0"
-    assert loaded.SITE_PORT == 5000
-    assert loaded.TRUSTED_PROXIES == 1
-    assert loaded.SECURE_COOKIES
+    assert values == (
+        loaded.SITE_HOST, loaded.SITE_PORT, loaded.TRUSTED_PROXIES, loaded.SECURE_COOKIES
+    )  # fmt: skip
 
 
-def test_a_dyno_s_defaults_can_be_changed(environment: dict[str, str]) -> None:
-    environment.update(DYNO="web.1", MONGO_HOST=ATLAS, SECRET_KEY="a key of heroku")
-    environment.update(HOST="127.0.0.1", TRUSTED_PROXIES="2", SECURE_COOKIES="false")
-    loaded = load_settings()
-    assert (loaded.SITE_HOST, loaded.TRUSTED_PROXIES, loaded.SECURE_COOKIES) == (
-        "127.0.0.1",
-        2,
-        False,
-    )
-
-
-@pytest.mark.parametrize("missing", ["MONGO_HOST", "SECRET_KEY"])
 @pytest.mark.parametrize("text", [None, "", " "])
+@pytest.mark.parametrize(
+    "missing", [["MONGO_HOST"], ["SECRET_KEY"], ["MONGO_HOST", "SECRET_KEY"]], ids=" and ".join
+)
 def test_a_dyno_refuses_to_start_without_what_outlives_it(
-    environment: dict[str, str], missing: str, text: str | None
+    environment: dict[str, str], missing: list[str], text: str | None
 ) -> None:
-    environment.update(DYNO="web.1", MONGO_HOST=ATLAS, SECRET_KEY="a key of heroku")
-    del environment[missing]
-    if text is not None:
-        environment[missing] = text
-    with pytest.raises(StartError) as stop:
-        load_settings()
-    assert str(stop.value).startswith(f"{missing} is not set")
-    assert "heroku config:set" in str(stop.value)
-    assert "s3cret" not in str(stop.value)
+    changes = {} if text is None else dict.fromkeys(missing, text)
+    environment.update({name: DYNO[name] for name in DYNO.keys() - set(missing)} | changes)
+    sentence = refusal()
+    assert sentence.startswith(f"{missing[0]} is not set")
+    assert "heroku config:set" in sentence
+    assert "s3cret" not in sentence
+
+
+def test_app_json_names_what_heroku_has_to_ask_for() -> None:
+    app = json.loads((ROOT / "app.json").read_text())
+    assert app["env"]["SECRET_KEY"]["generator"] == "secret"
+    assert app["env"]["MONGO_HOST"]["required"] is True
+    assert set(app) <= {"name", "description", "keywords", "formation", "env"}
+    for variable in app["env"].values():
+        assert set(variable) <= {"description", "value", "required", "generator"}
+
+
+def test_every_setting_is_explained_in_env_example() -> None:
+    example = (ROOT / ".env.example").read_text()
+    explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
+    used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
+    assert sorted(explained) == sorted(used)
+    assert len(used) == 14

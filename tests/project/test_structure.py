@@ -1,6 +1,7 @@
 """The house keeps its order: who may import whom."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -115,3 +116,10 @@ def test_nothing_is_imported_by_a_star() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
     ]
+
+
+def test_no_test_module_imports_another() -> None:
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert not re.search(r"\btests\b.*\btest_", ast.unparse(node)), path

@@ -11,29 +11,24 @@ import aiohttp
 from database import DATABASE
 from settings import USER_COLLECTION
 from tests.support.house import House
-from tests.support.people import NEW_PASSWORD, PASSWORD, Person
+from tests.support.people import NEW_PASSWORD, PASSWORD, Person, registration
 
 JSON = {"Accept": "application/json"}
-REGISTRATION = {
-    "login": "bob",
-    "email": "bob@example.com",
-    "password": PASSWORD,
-    "password2": PASSWORD,
-}
+REGISTRATION = registration("bob")
 FILL, SAME, EXISTS = "Please fill all fields", "Passwords must be the same", "User exists"
 PASSWORD_CHANGE = {"old": PASSWORD, "password": NEW_PASSWORD, "password2": NEW_PASSWORD}
 COMMON = "This password is too common, please choose another"
 
 
 @asynccontextmanager
-async def signed_in(door: str, login: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """Register an account and yield its browser."""
+async def signed_in(
+    door: str, login: str, path: str = "/signin"
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Register an account, or at `/login` log in to it, and yield its browser."""
     jar, connector = aiohttp.CookieJar(unsafe=True), aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(cookie_jar=jar, connector=connector) as session:
-        form = {"login": login, "email": f"{login}@example.com"}
-        passwords = {"password": PASSWORD, "password2": PASSWORD}
-        url = f"{door}/signin"
-        async with session.post(url, data=form | passwords, allow_redirects=False) as response:
+    async with aiohttp.ClientSession(door, cookie_jar=jar, connector=connector) as session:
+        form = registration(login)
+        async with session.post(path, data=form, allow_redirects=False) as response:
             assert response.status == 303, await response.text()
         yield session
 
@@ -77,13 +72,6 @@ async def signed_in_as(person: Person) -> str | None:
     greeting = re.search(r'class="bar__user"[^>]*>(.*?)</a>', await response.text())
     assert greeting is not None
     return greeting[1]
-
-
-async def account_page(person: Person) -> str:
-    """Return the page of a person's account."""
-    response = await person.get("/account")
-    assert response.status == 200
-    return await response.text()
 
 
 async def downloaded(person: Person) -> list[dict[str, Any]]:

@@ -17,10 +17,13 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.support.people import PASSWORD
+from tests.support import waiting
+from tests.support.people import PASSWORD, registration
 from tests.support.site import ChatSite
+from tests.support.sockets import clients_of
 
-PATIENCE = 10_000  # ms until what should have come counts as missing
+PATIENCE = 1000 * waiting.PATIENCE  # ms
+A_WHILE = 30_000  # ms; a page may pause for several seconds before it comes back
 
 ARGUMENTS = [
     "--no-sandbox",  # which refuses to work for root, as in a container
@@ -98,20 +101,15 @@ class Visitor:
     async def sign_up(self, login: str) -> None:
         """Create an account without the page, and be signed in."""
         response = await self.context.request.post(
-            f"{self.url}/signin",
-            form={
-                "login": login,
-                "email": f"{login}@example.com",
-                "password": PASSWORD,
-                "password2": PASSWORD,
-            },
+            f"{self.url}/signin", form={**registration(login)}
         )
         assert response.url == f"{self.url}/", await response.text()
 
-    async def post(self, msg: str) -> None:
-        """Write a message without the page."""
-        response = await self.context.request.post(f"{self.url}/", form={"msg": msg})
-        assert response.ok, await response.text()
+    async def post(self, *texts: str) -> None:
+        """Write messages without the page, one after the other."""
+        for text in texts:
+            response = await self.context.request.post(f"{self.url}/", form={"msg": text})
+            assert response.ok, await response.text()
 
     async def fill(self, **fields: str) -> None:
         """Fill the fields of a form, by their ids."""
@@ -122,10 +120,25 @@ class Visitor:
         """Press the button of the form."""
         await self.page.locator("#submit").click()
 
-    async def say(self, text: str) -> None:
-        """Write a message and press Enter."""
-        await self.field.fill(text)
-        await self.field.press("Enter")
+    async def press(self, name: str) -> None:
+        """Press the button with this name."""
+        await self.page.get_by_role("button", name=name).click()
+
+    async def log_in(self, login: str, password: str = PASSWORD) -> None:
+        """Log in by the page that is open."""
+        await self.fill(login=login, password=password)
+        await self.submit()
+
+    async def say(self, *texts: str) -> None:
+        """Write messages, and press Enter after each."""
+        for text in texts:
+            await self.field.fill(text)
+            await self.field.press("Enter")
+
+    async def connected(self, times: int = 1, timeout: float = PATIENCE) -> None:
+        """Wait (ms) until the page has told that it is connected, as many times."""
+        notices = self.notices("Connection to server started")
+        await expect(notices).to_have_count(times, timeout=timeout)
 
     @property
     def field(self) -> Locator:
@@ -202,7 +215,7 @@ async def visiting(browser: Browser) -> AsyncIterator[Visit]:
             await visitor.sign_up(login)
         await visitor.open()
         if login and options.get("java_script_enabled", True):
-            await expect(visitor.notices("Connection to server started")).to_have_count(1)
+            await visitor.connected()
         return visitor
 
     try:
@@ -229,8 +242,24 @@ async def arrive_noting(
     visitor.page.on("websocket", lambda socket: socket.on("framesent", note))
     await visitor.sign_up(login)
     await visitor.open()
-    await expect(visitor.notices("Connection to server started")).to_have_count(1)
+    await visitor.connected()
     return visitor, sent
 
 
-A_WHILE = 30_000  # ms; a page may pause for several seconds before it comes back
+async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
+    """Take the network from a browser, with all its tabs."""
+    for tab in tabs:
+        tab.tolerates = CONNECTION_LOST
+    await tabs[0].context.set_offline(True)
+    login = await tabs[0].page.locator(".bar__user").inner_text()
+    for client in clients_of(chat.app, login):
+        client.abort()  # being offline does not close a socket that is open
+    for tab in tabs:
+        await expect(tab.notices("Connection broken")).to_have_count(1)
+
+
+async def assert_thumb_sized(control: Locator) -> None:
+    """Assert that a thumb can hit something."""
+    box = await control.bounding_box()
+    assert box is not None
+    assert min(box["width"], box["height"]) >= 44  # CSS pixels

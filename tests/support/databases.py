@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -84,8 +84,13 @@ def new_database(server: str) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def another_client(settings: Settings) -> AsyncIterator[Database]:
-    """Connect to the test's database, as another process does."""
-    client = connect(settings.MONGO_HOST)
-    yield client[settings.MONGO_DB_NAME]
+async def database_at(address: str, name: str) -> AsyncIterator[Database]:
+    """Open a database on a server."""
+    client = connect(address)
+    yield client[name]
     client.close()
+
+
+def another_client(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    """Connect to the test's database, as another process does."""
+    return database_at(settings.MONGO_HOST, settings.MONGO_DB_NAME)

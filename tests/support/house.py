@@ -18,6 +18,11 @@ class House:
         self._client = client
         self._visitors: list[TestClient[web.Request, web.Application]] = []
 
+    @property
+    def url(self) -> str:
+        """The address of the pages, without a slash at its end."""
+        return f"http://{self.server.host}:{self.server.port}"
+
     async def visitor(self, **options: Any) -> Person:
         """Return somebody who is not signed in."""
         self._visitors.append(await self._client(self.server, **options))

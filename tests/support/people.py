@@ -6,11 +6,18 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from tests.support.sockets import Socket
+from tests.support.sockets import Socket, connect
 
 PASSWORD = "correct horse battery"  # of everybody
 WRONG = "not the password"
 NEW_PASSWORD = "a new password"
+
+
+def registration(login: str, **fields: str) -> dict[str, str]:
+    """Return the form that creates an account; a password among the fields is typed twice."""
+    password = fields.get("password", PASSWORD)
+    form = {"login": login, "email": f"{login}@example.com", "password": password}
+    return {**form, "password2": password, **fields}
 
 
 class Person:
@@ -24,15 +31,19 @@ class Person:
         """Ask for a page, following no redirect."""
         return await self.client.get(path, **{"allow_redirects": False, **options})
 
+    async def page(self, path: str = "/", status: int = 200) -> str:
+        """Return a page, whose status has to be the one that is expected."""
+        response = await self.get(path)
+        assert response.status == status
+        return await response.text()
+
     async def post(self, path: str, form: Any = None, **options: Any) -> aiohttp.ClientResponse:
         """Post a form, following no redirect."""
         return await self.client.post(path, data=form, **{"allow_redirects": False, **options})
 
     async def register(self, login: str, **fields: str) -> aiohttp.ClientResponse:
         """Create an account, and with it be signed in."""
-        form = {"login": login, "email": f"{login}@example.com", "password": PASSWORD}
-        form["password2"] = fields.get("password", PASSWORD)
-        return await self.post("/signin", {**form, **fields})
+        return await self.post("/signin", registration(login, **fields))
 
     async def log_in(self, login: str, password: str = PASSWORD) -> aiohttp.ClientResponse:
         """Log in to an account."""
@@ -48,15 +59,12 @@ class Person:
         """Say `count` messages through a socket that is closed afterwards, one after the other."""
         socket = await self.connect()
         for number in range(count):
-            await socket.say(f"message {number}")
-            await socket.next("message")
+            await socket.said(f"message {number}")
         await socket.close()
 
     async def connect(self, since: int | None = None, **options: Any) -> Socket:
         """Open a `chat.v1` socket."""
-        query = "" if since is None else f"?since={since}"
-        ws = await self.client.ws_connect(f"/ws{query}", protocols=["chat.v1"], **options)
-        return Socket(ws)
+        return await connect(self.client, since, **options)
 
     async def connect_classic(self, **options: Any) -> aiohttp.ClientWebSocketResponse:
         """Open a socket of the tutorial's format."""

@@ -11,14 +11,16 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from embedded import embedded_uri
 from settings import ROOT
 from tests.support.databases import TEST_MONGO_HOST, new_database
+from tests.support.waiting import START_PATIENCE
 
-PATIENCE = 20  # seconds until a start or an end counts as missing
+NO_LIMITS: dict[str, Any] = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
 
 
 def free_port() -> int:
@@ -86,7 +88,7 @@ class Chat:
     async def until_it_serves(self) -> None:
         """Wait until the process serves."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(START_PATIENCE):
                 await self._announced.wait()
                 await self._healthy()
         except TimeoutError:
@@ -97,7 +99,7 @@ class Chat:
         assert self._process is not None
         assert self._reading is not None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(START_PATIENCE):
                 await asyncio.shield(self._reading)  # both hold the pipe
                 return await self._process.wait()
         except TimeoutError:
@@ -166,7 +168,3 @@ async def running_chat(port: int | None = None, **environment: str | int) -> Asy
             yield chat
         finally:
             await chat.stop()
-
-
-def children(pid: int) -> list[int]:
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -15,8 +15,8 @@ import aiohttp
 from yarl import URL
 
 from tests.support.accounts import signed_in
+from tests.support.waiting import CROWD_PATIENCE
 
-PATIENCE = 30  # seconds until what should have come counts as missing
 AT_ONCE = 100  # sockets that connect together; the listener of a test has room for 128
 PER_SESSION = 20  # sockets; their pongs count as frames, of which a session has 50 in 10 s
 SMALL = 4096  # bytes of a receive buffer, so that a reader who never reads is soon behind
@@ -96,7 +96,7 @@ class RawSocket(asyncio.Protocol):
 
     async def end(self) -> None:
         """Wait until the connection has ended; complain about what came before."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CROWD_PATIENCE):
             await self.ended.wait()
         if self.fault:
             raise self.fault
@@ -200,7 +200,7 @@ class Crowd:
         sock = await self.dial(receive_buffer)
         _, reader = await asyncio.get_running_loop().create_connection(RawSocket, sock=sock)
         reader.transport.write(self.request)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CROWD_PATIENCE):
             await reader.upgraded.wait()
         if reader.fault:
             raise reader.fault

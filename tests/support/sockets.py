@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
+from chat.client import Client
+from chat.hub import HUB
 from tests.support.waiting import PATIENCE
 
 
@@ -51,3 +54,14 @@ class Socket:
     async def close(self) -> None:
         """Close the socket from the person's side."""
         await self.ws.close()
+
+
+async def connect(session: Any, since: int | None = None, **options: Any) -> Socket:
+    """Open a `chat.v1` socket in a browser that is signed in."""
+    query = "" if since is None else f"?since={since}"
+    return Socket(await session.ws_connect(f"/ws{query}", protocols=["chat.v1"], **options))
+
+
+def clients_of(app: web.Application, login: str) -> list[Client]:
+    """Return the chat's own ends of somebody's sockets."""
+    return [client for client in app[HUB].websockets if client.identity.login == login]

@@ -34,7 +34,7 @@ def headers_for(house: House, headers: dict[str, str]) -> dict[str, str]:
 
 async def talk_is(person: Person) -> list[str]:
     """Return the messages on a person's page."""
-    page = await (await person.get("/")).text()
+    page = await person.page()
     return re.findall(r'class="message__text">(.+?)</span>', page)
 
 
