@@ -11,7 +11,7 @@ import lookup
 from app import create_app
 from database import READY
 from settings import Settings
-from tests.support.clocks import LateClock
+from tests.support.clocks import Clock, LateClock, stopped_clock
 from tests.support.databases import TEST_MONGO_HOST, embedded_server, new_database
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
@@ -89,3 +89,10 @@ def later(monkeypatch: pytest.MonkeyPatch) -> LateClock:
     clock = LateClock(0)
     monkeypatch.setattr(lookup, "time", clock)
     return clock
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """The clock that limits and look-ups go by, which stands still until it is put forward."""
+    with stopped_clock() as clock:
+        yield clock

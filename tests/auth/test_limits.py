@@ -1,6 +1,7 @@
 """How often somebody may guess a password, or create an account."""
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
@@ -9,100 +10,99 @@ from tests.support.accounts import JSON, REGISTRATION, from_address
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
-from tests.support.people import PASSWORD, WRONG, Person
+from tests.support.people import PASSWORD, WRONG, Person, registration
+
+TOO_MANY = "Too many attempts, please wait"
 
 
-async def test_five_wrong_passwords_lock_the_account_for_this_address_only(
-    open_house: OpenHouse, clock: Clock
-) -> None:
+@pytest.fixture
+async def house(open_house: OpenHouse) -> House:
+    """A chat behind one proxy, where Alice has an account."""
     house = await open_house(TRUSTED_PROXIES=1)
     await house.sign_in("alice")
-    await house.sign_in("bob")
-    person = await house.visitor(headers=from_address("203.0.113.1"))
-    for name in ("alice", "ALICE", "alice@example.com", "ａlice", "alice"):
-        assert (await person.log_in(name, WRONG)).status == 401
+    return house
 
-    response = await person.log_in("alice")
+
+@pytest.fixture
+async def here(house: House) -> Person:
+    """Somebody who is not signed in, at an address."""
+    return await house.visitor(headers=from_address("203.0.113.1"))
+
+
+async def statuses(person: Person, logins: Iterable[str]) -> list[int]:
+    """Log in with a wrong password, once for each login."""
+    return [(await person.log_in(login, WRONG)).status for login in logins]
+
+
+@pytest.mark.usefixtures("quick_hashes")
+@pytest.mark.parametrize(
+    "logins",
+    [("alice", "ALICE", "alice@example.com", "ａlice", "alice"), [f"user{n}" for n in range(20)]],
+    ids=["five at one account", "twenty over all accounts"],
+)
+async def test_wrong_passwords_lock_this_address_for_five_minutes(
+    house: House, here: Person, clock: Clock, logins: list[str]
+) -> None:
+    assert await statuses(here, logins) == [401] * len(logins)
+    response = await here.log_in("alice")
     page = await FormPage.read(response)
     assert response.status == 429
     assert 290 <= int(response.headers["Retry-After"]) <= 301
-    assert (page.error_field, page.error) == ("password", "Too many attempts, please wait")
+    assert (page.error_field, page.error) == ("password", TOO_MANY)
     assert page.value("login") == "alice"
-    answer = await person.post("/login", {"login": "alice", "password": PASSWORD}, headers=JSON)
-    assert answer.status == 429
-    assert await answer.json() == {"error": "Too many attempts, please wait"}
-
-    assert (await person.log_in("bob")).status == 303
+    answer = await here.post("/login", {"login": "alice", "password": PASSWORD}, headers=JSON)
+    assert (answer.status, await answer.json()) == (429, {"error": TOO_MANY})
     elsewhere = await house.visitor(headers=from_address("203.0.113.2"))
     assert (await elsewhere.log_in("alice")).status == 303
     clock.now += 300
-    assert (await person.log_in("alice")).status == 303
+    assert (await here.log_in("alice")).status == 303
 
 
-async def test_an_unknown_login_is_locked_like_a_known_one(visitor: Person, clock: Clock) -> None:
-    statuses = [
-        (await visitor.log_in(name, WRONG)).status
-        for name in ("carol", "CAROL", "ｃａｒｏｌ", "carol", "Carol", "carol")
-    ]
-    assert statuses == [401] * 5 + [429]
+async def test_one_account_that_is_locked_locks_no_other(
+    house: House, here: Person, clock: Clock
+) -> None:
+    await house.sign_in("bob")
+    assert await statuses(here, ["alice"] * 6) == [401] * 5 + [429]
+    assert (await here.log_in("bob")).status == 303
+
+
+async def test_an_unknown_login_is_locked_like_a_known_one(here: Person, clock: Clock) -> None:
+    spellings = ("carol", "CAROL", "ｃａｒｏｌ", "carol", "Carol", "carol")
+    assert await statuses(here, spellings) == [401] * 5 + [429]
 
 
 async def test_guesses_in_parallel_are_counted_before_they_are_hashed(
-    house: House, quick_hashes: None, clock: Clock
+    here: Person, quick_hashes: None, clock: Clock
 ) -> None:
-    await house.sign_in("alice")
-    visitor = await house.visitor()
-    responses = await asyncio.gather(*(visitor.log_in("alice", WRONG) for _ in range(30)))
+    responses = await asyncio.gather(*(here.log_in("alice", WRONG) for _ in range(30)))
     assert sorted(response.status for response in responses) == [401] * 5 + [429] * 25
 
 
-async def test_an_address_may_fail_twenty_times_over_all_accounts(
-    open_house: OpenHouse, quick_hashes: None, clock: Clock
-) -> None:
-    house = await open_house(TRUSTED_PROXIES=1)
-    await house.sign_in("alice")
-    person = await house.visitor(headers=from_address("203.0.113.1"))
-    for number in range(20):
-        assert (await person.log_in(f"user{number}", WRONG)).status == 401
-    assert (await person.log_in("alice")).status == 429
-    elsewhere = await house.visitor(headers=from_address("203.0.113.2"))
-    assert (await elsewhere.log_in("alice")).status == 303
-    clock.now += 300
-    assert (await person.log_in("alice")).status == 303
-
-
 async def test_an_account_may_be_guessed_at_fifty_times_from_all_addresses(
-    open_house: OpenHouse, quick_hashes: None, clock: Clock
+    visitor: Person, quick_hashes: None, clock: Clock
 ) -> None:
-    house = await open_house(TRUSTED_PROXIES=1)
-    await house.sign_in("alice")
-    visitor = await house.visitor()
     form = {"login": "alice", "password": WRONG}
-    statuses = [
+    answers = [
         (await visitor.post("/login", form, headers=from_address(f"203.0.113.{n // 5}"))).status
         for n in range(51)
     ]
-    assert statuses == [401] * 50 + [429]
+    assert answers == [401] * 50 + [429]
 
 
 async def test_logins_that_turn_out_well_count_for_nothing(
-    house: House, quick_hashes: None, clock: Clock
+    here: Person, quick_hashes: None, clock: Clock
 ) -> None:
-    await house.sign_in("alice")
-    alice = await house.visitor()
-    assert {(await alice.log_in("alice")).status for _ in range(25)} == {303}
-    assert (await alice.log_in("alice", WRONG)).status == 401
+    assert {(await here.log_in("alice")).status for _ in range(25)} == {303}
+    assert (await here.log_in("alice", WRONG)).status == 401
 
 
 async def test_an_attempt_that_was_never_checked_counts_for_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    here: Person, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    await house.sign_in("alice")
-    alice = await house.visitor()
     with monkeypatch.context() as patch:
         patch.setattr(passwords, "MAX_WAITING", 0)
-        assert {(await alice.log_in("alice")).status for _ in range(25)} == {503}
-    assert (await alice.log_in("alice")).status == 303
+        assert {(await here.log_in("alice")).status for _ in range(25)} == {503}
+    assert (await here.log_in("alice")).status == 303
 
 
 async def test_an_address_may_register_so_often_in_an_hour(
@@ -113,16 +113,14 @@ async def test_an_address_may_register_so_often_in_an_hour(
     assert (await visitor.register("x")).status == 400  # not counted: nothing was to be hashed
     assert (await visitor.register("alice")).status == 303
     assert (await visitor.register("alice")).status == 409  # counted, or logins could be listed
-    form = REGISTRATION
-    response = await visitor.post("/signin", form)
+    response = await visitor.post("/signin", REGISTRATION)
     page = await FormPage.read(response)
     assert response.status == 429
     assert 3500 <= int(response.headers["Retry-After"]) <= 3601
     assert (page.error_field, page.error) == (None, "Too many new accounts from here, please wait")
     assert page.value("email") == "bob@example.com"
-    answer = await visitor.post("/signin", form, headers=JSON)
-    assert answer.status == 429
-    assert await answer.json() == {"error": "Too many new accounts from here, please wait"}
+    answer = await visitor.post("/signin", REGISTRATION, headers=JSON)
+    assert (answer.status, await answer.json()) == (429, {"error": page.error})
 
     elsewhere = await house.visitor(headers=from_address("203.0.113.2"))
     assert (await elsewhere.register("carol")).status == 303
@@ -137,8 +135,7 @@ async def test_a_made_up_address_gets_nobody_around_a_limit(
     house = await open_house(REGISTRATIONS_PER_HOUR=1, TRUSTED_PROXIES=proxies)
     visitor = await house.visitor()
     for login, made_up in (("alice", "198.51.100.1"), ("bob", "198.51.100.2")):
-        form = {**REGISTRATION, "login": login, "email": f"{login}@example.com"}
         # The last hop is what the nearest proxy saw.
         hops = from_address(f"{made_up}, 203.0.113.1")
-        response = await visitor.post("/signin", form, headers=hops)
+        response = await visitor.post("/signin", registration(login), headers=hops)
     assert response.status == status

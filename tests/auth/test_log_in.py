@@ -1,6 +1,7 @@
 """Logging in and signing out, and what is said when that can't be."""
 
 import os
+from types import ModuleType
 
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -23,8 +24,7 @@ async def test_login_takes_login_or_email_in_any_case(house: House, name: str) -
     await house.sign_in("Alice")
     alice = await house.visitor()
     response = await alice.log_in(name)
-    assert response.status == 303
-    assert response.headers["Location"] == "/"
+    assert (response.status, response.headers["Location"]) == (303, "/")
     assert await signed_in_as(alice) == "Alice"
 
 
@@ -39,21 +39,18 @@ async def test_login_refuses_the_password_of_somebody_else(house: House) -> None
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_who_signs_out_is_nobody(alice: Person, method: str) -> None:
     response = await alice.client.request(method, "/signout", allow_redirects=False)
-    assert response.status == 303
-    assert response.headers["Location"] == "/login"
+    assert (response.status, response.headers["Location"]) == (303, "/login")
     assert await signed_in_as(alice) is None
 
 
-async def test_nobody_can_sign_out_too(house: House) -> None:
-    response = await (await house.visitor()).post("/signout")
-    assert response.status == 303
+async def test_nobody_can_sign_out_too(visitor: Person) -> None:
+    assert (await visitor.post("/signout")).status == 303
 
 
 @pytest.mark.parametrize("path", ["/login", "/signin"])
 async def test_who_is_signed_in_is_sent_on_to_the_chat(alice: Person, path: str) -> None:
     response = await alice.get(path)
-    assert response.status == 303
-    assert response.headers["Location"] == "/"
+    assert (response.status, response.headers["Location"]) == (303, "/")
 
 
 @pytest.mark.parametrize(("path", "status"), [("/", 303), ("/?before=3", 303), ("/ws", 401)])
@@ -63,8 +60,7 @@ async def test_who_is_not_signed_in_sees_nothing(house: House, path: str, status
 
 async def test_a_script_that_is_not_signed_in_is_told_so(house: House) -> None:
     response = await (await house.visitor()).get("/", headers=JSON)
-    assert response.status == 401
-    assert await response.json() == {"error": "Please log in first."}
+    assert (response.status, await response.json()) == (401, {"error": "Please log in first."})
 
 
 @pytest.mark.parametrize(
@@ -110,8 +106,7 @@ async def test_a_refused_login_keeps_what_was_typed_and_says_why(
     assert page.value("password") is None
 
     answer = await visitor.post("/login", form, headers=JSON)
-    assert answer.status == status
-    assert await answer.json() == {"error": error}
+    assert (answer.status, await answer.json()) == (status, {"error": error})
     assert "Set-Cookie" not in response.headers
 
 
@@ -126,36 +121,26 @@ async def test_a_password_never_comes_back_in_a_page(visitor: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/signin"])
-async def test_too_many_passwords_at_once_are_put_off(
-    house: House, monkeypatch: pytest.MonkeyPatch, path: str
+@pytest.mark.parametrize(
+    ("module", "constant", "error"),
+    [
+        (passwords, "MAX_WAITING", "Too busy, please try again"),
+        (database, "CALL_TIMEOUT", "The database is away, please try again"),
+    ],
+)
+async def test_what_cannot_be_checked_now_is_put_off(
+    visitor: Person, path: str, module: ModuleType, constant: str, error: str
 ) -> None:
-    monkeypatch.setattr(passwords, "MAX_WAITING", 0)
-    visitor = await house.visitor()
-    response = await visitor.post(path, REGISTRATION)
-    page = await FormPage.read(response)
-    assert response.status == 503
-    assert int(response.headers["Retry-After"]) > 0
-    assert page.error == "Too busy, please try again"
-    assert page.value("login") == "bob"
-    answer = await visitor.post(path, REGISTRATION, headers=JSON)
-    assert (answer.status, await answer.json()) == (503, {"error": "Too busy, please try again"})
-
-
-@pytest.mark.parametrize("path", ["/login", "/signin"])
-async def test_a_database_that_is_away_is_said_in_the_form(
-    visitor: Person, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(database, "CALL_TIMEOUT", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, constant, 0)
         response = await visitor.post(path, REGISTRATION)
         answer = await visitor.post(path, REGISTRATION, headers=JSON)
     page = await FormPage.read(response)
     assert response.status == 503
     assert int(response.headers["Retry-After"]) > 0
-    assert page.error == "The database is away, please try again"
+    assert page.error == error
     assert page.value("login") == "bob"
-    assert answer.status == 503
-    assert await answer.json() == {"error": "The database is away, please try again"}
+    assert (answer.status, await answer.json()) == (503, {"error": error})
 
 
 async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> None:

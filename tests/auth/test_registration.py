@@ -22,8 +22,7 @@ from tests.support.people import PASSWORD, Person
 async def test_who_registers_is_signed_in(house: House) -> None:
     alice = await house.visitor()
     response = await alice.register("alice")
-    assert response.status == 303
-    assert response.headers["Location"] == "/"
+    assert (response.status, response.headers["Location"]) == (303, "/")
     assert await signed_in_as(alice) == "alice"
 
 
@@ -111,8 +110,7 @@ async def test_a_refused_registration_keeps_what_was_typed_and_says_why(
     assert page.value("password2") is None
 
     answer = await visitor.post("/signin", form, headers=JSON)
-    assert answer.status == status
-    assert await answer.json() == {"error": error}
+    assert (answer.status, await answer.json()) == (status, {"error": error})
     assert "Set-Cookie" not in response.headers
     assert len(await accounts(house)) == 1
 

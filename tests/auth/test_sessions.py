@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from http.cookies import Morsel
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import aiohttp
@@ -21,10 +22,10 @@ from auth.cookies import secret_keys
 from auth.sessions import SESSIONS, Identity
 from database import DATABASE, DatabaseUnavailable
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
-from tests.support.accounts import signed_in_as
+from tests.support.accounts import log_in, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
-from tests.support.people import PASSWORD, Person
+from tests.support.people import PASSWORD, Person, registration
 from tests.support.raw_requests import ask
 from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.waiting import PATIENCE
@@ -55,42 +56,27 @@ async def identity_of(house: House) -> Identity:
     return identity
 
 
-async def test_cookie_is_kept_from_scripts_and_other_sites(house: House) -> None:
+@pytest.mark.parametrize(("secure", "name"), [(False, "session"), (True, "__Host-session")])
+async def test_cookie_is_kept_from_scripts_and_other_sites_until_it_is_deleted(
+    open_house: OpenHouse, secure: bool, name: str
+) -> None:
+    house = await open_house(SECURE_COOKIES=secure)
     morsel = cookie_of(await (await house.visitor()).register("alice"))
-    assert morsel.key == "session"
+    assert morsel.key == name
     assert morsel["httponly"] is True
     assert morsel["samesite"] == "Lax"
     assert morsel["path"] == "/"
     assert morsel["domain"] == ""
-    assert morsel["secure"] == ""
+    assert morsel["secure"] == (True if secure else "")
     assert int(morsel["max-age"]) == 14 * 24 * 3600
-
-
-async def test_secure_cookie_is_bound_to_the_host(open_house: OpenHouse) -> None:
-    house = await open_house(SECURE_COOKIES=True)
-    morsel = cookie_of(await (await house.visitor()).register("alice"))
-    assert morsel.key == "__Host-session"
-    assert morsel["secure"] is True
-    assert morsel["httponly"] is True
-    assert morsel["path"] == "/"
-    assert morsel["domain"] == ""
-    assert await signed_in_as(await present(house, morsel.value, "__Host-session")) == "alice"
-    assert await signed_in_as(await present(house, morsel.value, "session")) is None
-
-
-@pytest.mark.parametrize("secure", [True, False])
-async def test_cookie_is_deleted_with_the_flags_it_was_set_with(
-    open_house: OpenHouse, secure: bool
-) -> None:
-    house = await open_house(SECURE_COOKIES=secure)
-    was = cookie_of(await (await house.visitor()).register("alice"))
-    alice = await present(house, was.value, was.key)
+    alice = await present(house, morsel.value, name)
+    assert await signed_in_as(alice) == "alice"
+    other_name = "session" if secure else "__Host-session"
+    assert await signed_in_as(await present(house, morsel.value, other_name)) is None
     deleted = cookie_of(await alice.post("/signout"))
-    assert deleted.key == was.key
-    assert deleted.value == ""
-    assert deleted["max-age"] == "0"
+    assert (deleted.key, deleted.value, deleted["max-age"]) == (name, "", "0")
     for flag in ("secure", "httponly", "samesite", "path", "domain"):
-        assert deleted[flag] == was[flag], flag
+        assert deleted[flag] == morsel[flag], flag
 
 
 async def test_cookie_is_set_at_login_and_left_alone_after(alice: Person) -> None:
@@ -122,17 +108,8 @@ async def test_session_is_stored_with_what_its_owner_may_want_to_know(house: Hou
 
 
 RANDOM_COOKIES = [
-    "",
-    "nonsense",
-    "=",
-    "%00",
-    "\x01\x02",
-    "ключ",
-    "\udcff\udcfe\udc80",
-    '"unbalanced',
-    "gAAAAA==",
-    "gAAAAABl" + "A" * 200,
-    "x" * 6000,
+    *("", "nonsense", "=", "%00", "\x01\x02", "ключ", "\udcff\udcfe\udc80", '"unbalanced'),
+    *("gAAAAA==", "gAAAAABl" + "A" * 200, "x" * 6000),
 ]
 
 
@@ -144,37 +121,17 @@ async def test_a_cookie_of_random_bytes_is_an_anonymous_visitor(house: House, co
         assert answer.status in ((status, 400) if "\x01" in cookie else (status,))
 
 
+SESSIONS_OF_NOBODY = [
+    *(b"null", b"[]", b'"alice"', b"{}", b'{"user": "alice"}'),
+    *(b'{"id": null}', b'{"id": 1}', b'{"id": true}', b'{"id": ["a"]}', b'{"id": {"$ne": null}}'),
+    *(b'{"id": ""}', b'{"id": "nonsense"}', b'{"id": "$ne"}', b'{"id": "%s"}' % (b"x" * 5000)),
+    *(b'{"id": "\\u0000"}', b'{"id": "\\ud800"}', b'{"id": NaN}, "created": NaN'),
+    *(b'{"id": "x"}, "created": "yesterday"', b'{"id": "x"}, "created": 1e999'),
+]
 NONSENSE = [
-    b"",
-    b"\xff\xfe",
-    b"null",
-    b"1",
-    b'"text"',
-    b"[]",
-    b"[[]]",
-    b"{}",
-    b'{"session": null}',
-    b'{"session": []}',
-    b'{"session": "alice"}',
-    b'{"session": {}}',
-    b'{"session": {"user": "alice"}}',
-    b'{"session": {"id": null}}',
-    b'{"session": {"id": 1}}',
-    b'{"session": {"id": true}}',
-    b'{"session": {"id": ["a"]}}',
-    b'{"session": {"id": {"$ne": null}}}',
-    b'{"session": {"id": ""}}',
-    b'{"session": {"id": "nonsense"}}',
-    b'{"session": {"id": "$ne"}}',
-    b'{"session": {"id": "\\u0000"}}',
-    b'{"session": {"id": "\\ud800"}}',
-    b'{"session": {"id": "%s"}}' % (b"x" * 5000),
-    b'{"session": {"id": NaN}, "created": NaN}',
-    b'{"session": {"id": "x"}, "created": "yesterday"}',
-    b'{"session": {"id": "x"}, "created": 1e999}',
-    b"[" * 3000,
-    b'{"session": {"id":' * 200,
-    b"1" * 4400,
+    *(b"", b"\xff\xfe", b"null", b"1", b'"text"', b"[]", b"[[]]", b"{}"),
+    *(b'{"session": %s}' % session for session in SESSIONS_OF_NOBODY),
+    *(b"[" * 3000, b'{"session": {"id":' * 200, b"1" * 4400),
 ]
 
 
@@ -399,7 +356,7 @@ async def test_a_sign_out_that_cannot_be_stored_leaves_the_cookie(
         raise PyMongoError
 
     with monkeypatch.context() as away:
-        away.setattr(house.app[SESSIONS], "collection", Fault(fail))
+        away.setattr(house.app[SESSIONS], "collection", SimpleNamespace(delete_many=fail))
         response = await alice.post("/signout")
         assert response.status == 503
         assert "Set-Cookie" not in response.headers
@@ -408,31 +365,18 @@ async def test_a_sign_out_that_cannot_be_stored_leaves_the_cookie(
     assert await signed_in_as(alice) is None
 
 
-class Fault:
-    """A collection that deletes nothing."""
-
-    def __init__(self, fail: Any) -> None:
-        self.delete_many = fail
-
-
-@pytest.mark.parametrize("login", ["alice", "bob"])
-async def test_a_login_replaces_the_session_the_browser_had(house: House, login: str) -> None:
-    await house.sign_in("bob")
-    browser = await house.sign_in("alice")
-    before = held_by(browser)
-    assert (await browser.log_in(login)).status == 303
-    assert await signed_in_as(browser) == login
-    assert held_by(browser) != before
+@pytest.mark.parametrize(
+    ("path", "login"), [("/login", "alice"), ("/login", "bob"), ("/signin", "carol")]
+)
+async def test_a_login_or_a_registration_replaces_the_session_the_browser_had(
+    house: House, alice: Person, bob: Person, path: str, login: str
+) -> None:
+    before = held_by(alice)
+    assert (await alice.post(path, registration(login))).status == 303
+    assert await signed_in_as(alice) == login
+    assert held_by(alice) != before
     assert await signed_in_as(await present(house, before)) is None
     assert len(await stored_sessions(house)) == 2
-
-
-async def test_a_registration_replaces_the_session_the_browser_had(house: House) -> None:
-    browser = await house.sign_in("alice")
-    before = held_by(browser)
-    assert (await browser.register("bob")).status == 303
-    assert await signed_in_as(browser) == "bob"
-    assert await signed_in_as(await present(house, before)) is None
 
 
 async def test_a_failed_login_leaves_the_session_the_browser_had(house: House) -> None:
@@ -441,15 +385,15 @@ async def test_a_failed_login_leaves_the_session_the_browser_had(house: House) -
     assert await signed_in_as(browser) == "alice"
 
 
-async def test_signing_out_closes_the_sockets_of_that_session_only(house: House) -> None:
-    alice, elsewhere = await house.sign_in("alice"), await house.visitor()
-    await elsewhere.log_in("alice")
-    first, second, third = [await alice.connect(), await alice.connect(), await elsewhere.connect()]
+async def test_signing_out_closes_the_sockets_of_that_session_only(
+    house: House, alice: Person
+) -> None:
+    elsewhere = await log_in(house, "alice")
+    first, second, third = [await person.connect() for person in (alice, alice, elsewhere)]
     await third.next("hello")
     async with asyncio.timeout(1):
         await alice.post("/signout")
-        assert await first.close_code() == 4401
-        assert await second.close_code() == 4401
+        assert await first.close_code() == await second.close_code() == 4401
     await third.say("still here")
     assert (await third.next("message"))["msg"] == "still here"
 

@@ -10,6 +10,7 @@ import pytest
 from chat.journal import JOURNAL
 from database import DATABASE, deadline
 from settings import MESSAGE_COLLECTION
+from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
 from tests.support.sockets import Socket
@@ -72,15 +73,13 @@ async def test_a_change_survives_a_restart_and_reaches_another_process(
     alice, bob = await one.sign_in("alice"), await one.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
     seq = await hers.said("helo")
-    elsewhere = await other.visitor()
-    await elsewhere.log_in("bob")
+    elsewhere = await log_in(other, "bob")
     there = await elsewhere.connect(since=0)
     assert (await there.next("message"))["msg"] == "helo"
     await hers.send(type="edit", of=seq, msg="hello")
     assert await there.next("change") == await his.next("change")
     third = await open_house()
-    late = await third.visitor()
-    await late.log_in("bob")
+    late = await log_in(third, "bob")
     resumed = await late.connect(since=0)
     assert (await resumed.next("message"))["msg"] == "hello"
     assert (await resumed.next("change"))["msg"] == "hello"

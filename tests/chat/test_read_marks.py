@@ -5,6 +5,7 @@ import pytest
 from chat.read_marks import READ_MARKS
 from database import DATABASE, DatabaseUnavailable
 from settings import USER_COLLECTION
+from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
 from tests.support.sockets import Socket
@@ -26,8 +27,7 @@ async def test_the_read_mark_is_the_users_and_never_moves_back(
     await his.send(type="read", seq=2)
     await his.send(type="typing")
     await hers.next("typing")
-    other_device = await house.visitor()
-    await other_device.log_in("bob")
+    other_device = await log_in(house, "bob")
     assert [await read_mark(bob), await read_mark(other_device), await read_mark(alice)] == [
         3,
         3,
@@ -50,8 +50,7 @@ async def test_read_marks_outlive_the_process(open_house: OpenHouse) -> None:
     await bob.get("/")
     await house.app[READ_MARKS].store()
     later = await open_house()
-    again = await later.visitor()
-    await again.log_in("bob")
+    again = await log_in(later, "bob")
     assert await read_mark(again) == 1
     user = await house.app[DATABASE][USER_COLLECTION].find_one({"login": "bob"})
     assert user is not None

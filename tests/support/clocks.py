@@ -1,17 +1,34 @@
 """Clocks that a test sets."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+import limits
+import lookup
 
 
 class Clock:
     """A clock that stands still until it is put forward."""
 
-    def __init__(self, now: float = 1000.0) -> None:
+    def __init__(self, now: float) -> None:
         self.now = now
 
     def monotonic(self) -> float:
         """Return the time, as time.monotonic does."""
         return self.now
+
+
+@contextmanager
+def stopped_clock(start: float = 1000.0) -> Iterator[Clock]:
+    """Let limits and look-ups go by a clock that stands still until it is put forward."""
+    clock = Clock(start)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (limits, lookup):
+            patch.setattr(module, "time", clock)
+        yield clock
 
 
 class LateClock:

@@ -1,9 +1,11 @@
 """A client of the WebSocket."""
 
 import json
+from collections.abc import Awaitable
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from chat.client import Client
@@ -60,6 +62,13 @@ async def connect(session: Any, since: int | None = None, **options: Any) -> Soc
     """Open a `chat.v1` socket in a browser that is signed in."""
     query = "" if since is None else f"?since={since}"
     return Socket(await session.ws_connect(f"/ws{query}", protocols=["chat.v1"], **options))
+
+
+async def refusal_of(connecting: Awaitable[object]) -> int:
+    """Return the status with which a socket is refused."""
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await connecting
+    return caught.value.status
 
 
 def clients_of(app: web.Application, login: str) -> list[Client]:

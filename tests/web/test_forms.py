@@ -96,8 +96,7 @@ async def test_a_form_that_cannot_be_taken_is_refused(
     # The next request is read as one: nothing of this body is left on the connection.
     accept = {"Accept": "application/json"}
     answer = await visitor.post("/login", BytesIO(body), headers=headers | accept, **options)
-    assert answer.status == status
-    assert await answer.json() == {"error": error}
+    assert (answer.status, await answer.json()) == (status, {"error": error})
 
 
 @pytest.mark.parametrize(

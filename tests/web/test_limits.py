@@ -1,6 +1,5 @@
 """Limits: how often somebody may do something, and whom an address stands for."""
 
-import time
 from typing import Any
 
 import pytest
@@ -11,19 +10,11 @@ from hypothesis import strategies as st
 import limits
 from limits import Limit, Pace, client_address
 from settings import SETTINGS, Settings
-from tests.support.clocks import Clock
+from tests.support.clocks import Clock, stopped_clock
 
 COUNTS = st.integers(1, 60)
 PERIODS = st.sampled_from([1, 10, 300, 3600])
 UPTIMES = st.floats(0, 1e8)  # seconds; three years
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock that limits go by."""
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock.monotonic)
-    return clock
 
 
 def uses(limit: Limit | Pace, key: str, attempts: int) -> int:
@@ -31,8 +22,27 @@ def uses(limit: Limit | Pace, key: str, attempts: int) -> int:
     return sum(limit.take(key) == 0 for _ in range(attempts))
 
 
-def test_limit_allows_its_count_at_once_and_no_more(clock: Clock) -> None:
-    assert uses(Limit(5, 300), "alice", 100) == 5
+@pytest.mark.parametrize(
+    ("limit", "steps"),  # seconds that pass, who tries, how often, and how often that is allowed
+    [
+        (Limit(5, 300), [(0, "alice", 100, 5)]),
+        (Limit(5, 300), [(0, "alice", 1000, 5), (300, "alice", 1000, 5)]),
+        (Limit(2, 60), [(0, "alice", 3, 2), (0, "bob", 3, 2)]),
+        (Limit(0, 3600), [(0, "alice", 1000, 1000)]),
+        (Pace(0, burst=0), [(0, "alice", 1000, 1000)]),
+        (Pace(5, burst=20), [(0, "alice", 100, 20), (1, "alice", 100, 5)]),
+    ],
+    ids=[
+        "its count and no more", "what is refused does not count", "each key by itself",
+        "a limit of nothing is off", "a pace of nothing is off", "a burst, and then the rate",
+    ],
+)  # fmt: skip
+def test_a_limit_allows_its_count_at_once_and_a_pace_its_burst(
+    clock: Clock, limit: Limit | Pace, steps: list[tuple[float, str, int, int]]
+) -> None:
+    for seconds, key, attempts, allowed in steps:
+        clock.now += seconds
+        assert uses(limit, key, attempts) == allowed
 
 
 def test_limit_tells_how_long_to_wait(clock: Clock) -> None:
@@ -43,31 +53,6 @@ def test_limit_tells_how_long_to_wait(clock: Clock) -> None:
     assert limit.take("alice") == pytest.approx(1)
     clock.now += 1
     assert limit.take("alice") == 0
-
-
-def test_limit_counts_nothing_that_it_refuses(clock: Clock) -> None:
-    limit = Limit(5, 300)
-    uses(limit, "alice", 1000)
-    clock.now += 300
-    assert uses(limit, "alice", 1000) == 5
-
-
-def test_limit_counts_each_key_by_itself(clock: Clock) -> None:
-    limit = Limit(2, 60)
-    assert uses(limit, "alice", 3) == 2
-    assert uses(limit, "bob", 3) == 2
-
-
-def test_limit_of_nothing_is_off(clock: Clock) -> None:
-    assert uses(Limit(0, 3600), "alice", 1000) == 1000
-    assert uses(Pace(0, burst=0), "alice", 1000) == 1000
-
-
-def test_pace_allows_its_burst_at_once_and_then_its_rate(clock: Clock) -> None:
-    limit = Pace(5, burst=20)
-    assert uses(limit, "alice", 100) == 20
-    clock.now += 1
-    assert uses(limit, "alice", 100) == 5
 
 
 def test_limit_takes_one_use_back(clock: Clock) -> None:
@@ -108,8 +93,7 @@ def test_limit_forgets_whose_time_is_up_and_nobody_else(
 def test_limit_allows_its_count_at_once_after_any_uptime(
     count: int, seconds: int, start: float
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "monotonic", Clock(start).monotonic)
+    with stopped_clock(start):
         assert uses(Limit(count, seconds), "alice", 2 * count) == count
 
 
@@ -117,10 +101,8 @@ def test_limit_allows_its_count_at_once_after_any_uptime(
 def test_limit_never_allows_more_than_its_count_in_any_period(
     count: int, seconds: int, pauses: list[float]
 ) -> None:
-    clock = Clock()
     allowed: list[float] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "monotonic", clock.monotonic)
+    with stopped_clock() as clock:
         limit = Limit(count, seconds)
         for pause in pauses:
             clock.now += pause
@@ -138,9 +120,8 @@ def test_limit_never_allows_more_than_its_count_in_any_period(
 def test_pace_never_allows_more_than_its_burst_and_its_rate(
     rate: int, burst: int, pauses: list[float], start: float
 ) -> None:
-    clock, allowed = Clock(start), 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "monotonic", clock.monotonic)
+    allowed = 0
+    with stopped_clock(start) as clock:
         limit = Pace(rate, burst)
         assert uses(limit, "bob", 2 * burst) == burst
         for pause in pauses:
@@ -153,9 +134,7 @@ def test_pace_never_allows_more_than_its_burst_and_its_rate(
 def test_limit_allows_one_more_after_the_wait_it_named(
     count: int, seconds: int, start: float
 ) -> None:
-    clock = Clock(start)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "monotonic", clock.monotonic)
+    with stopped_clock(start) as clock:
         limit = Limit(count, seconds)
         uses(limit, "alice", count)
         wait = limit.take("alice")

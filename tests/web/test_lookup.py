@@ -33,14 +33,6 @@ class Table:
         return found
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock that look-ups go by."""
-    clock = Clock()
-    monkeypatch.setattr(lookup, "time", clock)
-    return clock
-
-
 @pytest.mark.parametrize("value", [7, None])
 async def test_a_value_is_believed_for_five_seconds(clock: Clock, value: int | None) -> None:
     table = Table(**({} if value is None else {"a": value}))
