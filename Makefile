@@ -7,7 +7,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 # envparse has no pyproject.toml; without --use-pep517 older versions of pip warn of that.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
-# Tests that run at once; more than there are cores, because most tests mostly wait.
+# Tests that run at once; more than cores, because most tests mostly wait.
 WORKERS ?= 4
 
 .PHONY: run test soak lint browser screenshots lighthouse bench clean

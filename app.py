@@ -14,17 +14,16 @@ from yarl import URL
 
 from assets import ASSETS, read_assets
 from auth.attempts import LIMITS, AttemptLimits
-from auth.cookies import SessionCookie, secret_keys
 from auth.passwords import HASHER, hasher_ctx
+from auth.session_cookie import SessionCookie, secret_keys
 from auth.sessions import SESSIONS, Sessions
 from background import background
 from chat import wire
 from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal
-from chat.models import Message
+from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
 from chat.search import FINDER, Finder
-from chat.views import MESSAGES
 from database import (
     DATABASE,
     READY,
@@ -47,11 +46,11 @@ from settings import MESSAGE_COLLECTION, ROOT, SETTINGS, Settings
 
 log = logging.getLogger("chat")
 
-READY_WITHIN = 3  # seconds that the first requests wait for the database, before they get a 503
-# Parts of server.py's END_WITHIN; what is left of it is for open requests and for closing files.
+READY_WITHIN = 3  # seconds the start waits for the database; requests wait in the backlog
+# Parts of server.py's END_WITHIN; the rest is for open requests and for closing files.
 STORE_WITHIN = 1.5  # seconds to store the messages that wait
 GOODBYE_WITHIN = 2.5  # seconds to store them and then to close every socket
-URLS = 4096  # addresses of pages and files that are remembered
+CACHED_URLS = 4096
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -79,7 +78,7 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(say_goodbye)
     app.cleanup_ctx.extend(
-        [embedded_ctx, database_ctx, hasher_ctx, hub_ctx, read_marks_ctx, serve_ctx]
+        [embedded_ctx, database_ctx, hasher_ctx, hub_ctx, read_marks_ctx, parts_ctx]
     )
     return app
 
@@ -87,15 +86,15 @@ def create_app(settings: Settings) -> web.Application:
 def cached_url(app: web.Application) -> Callable[..., URL]:
     """Return aiohttp-jinja2's url(), but cached: a page has twenty links, each built in 20 µs."""
 
-    @lru_cache(maxsize=URLS)
+    @lru_cache(maxsize=CACHED_URLS)
     def url(route_name: str, **parts: str | int) -> URL:
         return app.router[route_name].url_for(**{name: str(part) for name, part in parts.items()})
 
     return url
 
 
-async def serve_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Make the parts that need no closing, connect them, and run them."""
+async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Create the parts that need no closing, connect them, and run their background tasks."""
     collection = app[DATABASE][MESSAGE_COLLECTION]
     app[SESSIONS] = Sessions(app[DATABASE])
     app[JOURNAL] = Journal(collection)
@@ -111,7 +110,7 @@ async def serve_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 async def open_journal(app: web.Application) -> None:
-    """Prepare the database as soon as it is there, and then run the journal for ever."""
+    """Migrate and index the database, retrying until it is available, then run the journal."""
     while True:
         try:
             await migrate(app[DATABASE], app[HASHER])
@@ -128,7 +127,7 @@ async def open_journal(app: web.Application) -> None:
 
 
 async def say_goodbye(app: web.Application) -> None:
-    """Store the messages that wait and close every socket, before anything else is closed."""
+    """Store the waiting messages and close every socket, before anything else is closed."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + GOODBYE_WITHIN
     await app[JOURNAL].drain(STORE_WITHIN)

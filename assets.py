@@ -63,5 +63,5 @@ def _paths() -> dict[str, Path]:
 def _read(path: Path) -> Asset:
     body = path.read_bytes()
     content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    # Without the time in it, the compressed file is always the same.
+    # mtime=0, so that the same file always compresses to the same bytes.
     return Asset(body, gzip.compress(body, mtime=0), content_type, hashlib.sha1(body).hexdigest())

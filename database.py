@@ -28,32 +28,32 @@ from settings import (
 )
 
 Document = dict[str, Any]
-Client = AsyncIOMotorClient[Document]
+MotorClient = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
 
-CLIENT: web.AppKey[Client] = web.AppKey("client", AsyncIOMotorClient)
+CLIENT: web.AppKey[MotorClient] = web.AppKey("client", AsyncIOMotorClient)
 DATABASE: web.AppKey[Database] = web.AppKey("database", AsyncIOMotorDatabase)
 DB: web.RequestKey[Database] = web.RequestKey("db", AsyncIOMotorDatabase)  # for views: db_handler
 READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
 
 ACKNOWLEDGED = {"w": "majority"}  # so that a failover can't undo what people have seen
-CALL_TIMEOUT = 4  # seconds; a visitor is promised an answer within five
+CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
 SELECT_TIMEOUT = 2  # seconds to connect, or to find a server
-UPKEEP_TIMEOUT = 60  # seconds for a call at the start that goes over all that is stored
+UPKEEP_TIMEOUT = 60  # seconds for a call at the start that scans a whole collection
 CLOSE_TIMEOUT = 0.5  # seconds
 RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 
 
 class DatabaseUnavailable(Exception):
-    """The database is away, too slow or not ready. Nobody knows whether it did what was asked."""
+    """The database is away, too slow or not ready. What was asked may or may not be done."""
 
 
 @asynccontextmanager
 async def deadline() -> AsyncIterator[None]:
-    """Give a database call four seconds, and raise DatabaseUnavailable for whatever goes wrong.
+    """Limit a database call to CALL_TIMEOUT. Raises DatabaseUnavailable for any of its errors.
 
-    Lets DuplicateKeyError through: then the database is there, and has decided.
+    Only DuplicateKeyError passes: it is an answer, not an outage.
     """
     try:
         # Motor's own timeouts only start when one of its threads is free, which is far too late.
@@ -67,7 +67,7 @@ async def deadline() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def upkeep() -> AsyncIterator[None]:
-    """Give a call that goes over all that is stored a minute. Raises DatabaseUnavailable."""
+    """Like deadline(), but with a minute, for calls that scan a collection."""
     try:
         with pymongo.timeout(UPKEEP_TIMEOUT):
             yield
@@ -75,7 +75,7 @@ async def upkeep() -> AsyncIterator[None]:
         raise DatabaseUnavailable(type(error).__name__) from error
 
 
-def connect(uri: str) -> Client:
+def connect(uri: str) -> MotorClient:
     """Return a client; it connects when it is first used. Raises StartError."""
     try:
         return AsyncIOMotorClient(
@@ -84,7 +84,7 @@ def connect(uri: str) -> Client:
             tz_aware=True,
             connectTimeoutMS=SELECT_TIMEOUT * 1000,
             serverSelectionTimeoutMS=SELECT_TIMEOUT * 1000,
-            # Ends the call in its thread, too. So does timeoutMS, but calls take a third longer.
+            # Ends the call in Motor's thread, too. timeoutMS would, but calls take a third longer.
             socketTimeoutMS=CALL_TIMEOUT * 1000,
             w=ACKNOWLEDGED["w"],
             readConcernLevel="majority",
@@ -139,12 +139,3 @@ async def _create_text_index(collection: Collection, field: str) -> None:
         # NX-27017 0.8.1 does not notice that it has the index, and tries to fill it again.
         if "constraint failed" not in str(error):
             raise
-
-
-async def is_reachable(app: web.Application) -> bool:
-    """Return whether the database answers and has its indexes."""
-    with suppress(DatabaseUnavailable):
-        async with deadline():
-            await app[DATABASE].command("ping")
-            return app[READY].is_set()
-    return False

@@ -1,7 +1,7 @@
 """The embedded database: a child process that speaks MongoDB's protocol and stores in SQLite.
 
 It runs when MONGO_HOST is not set. The child (embedded_server.py) serves NX-27017 on a Unix socket:
-nothing is on the network, and the chat talks to it as to MongoDB.
+it is not reachable over the network, and the chat uses it like MongoDB.
 """
 
 import asyncio
@@ -81,7 +81,9 @@ class Child:
         if not ready:
             await self._kill()
             folder = self._data_dir
-            raise StartError(f"The embedded database in {folder} does not start; see above.")
+            raise StartError(
+                f"The embedded database in {folder} could not be started; the reason is above."
+            )
 
     async def keep_running(self) -> None:
         """Start the process again whenever it ends, for ever."""

@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when 
 
 
 def main(socket_path: str, data_dir: str) -> None:
-    """Serve the database until standard input ends; never outlive the chat."""
+    """Serve the database until standard input ends, which the chat holds open."""
     _die_with_parent()
     # Ctrl-C reaches this process too, but the chat still needs it to store what waits.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -26,7 +26,7 @@ def main(socket_path: str, data_dir: str) -> None:
 
 
 async def _serve(socket_path: str, data_dir: str) -> None:
-    # Imported here, because it takes half a second, and the chat may end meanwhile.
+    # Imported here: it takes half a second, during which the chat may end.
     from nx_27017.handler import NeoSQLiteHandler
     from nx_27017.server import handle_client
 

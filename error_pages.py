@@ -12,12 +12,12 @@ from forms import wants_json
 log = logging.getLogger(__name__)
 
 TEXTS = {
-    400: "That request makes no sense here.",
+    400: "The server can't understand this request.",
     403: "That is not allowed here.",
-    404: "There is nothing at this address.",
-    405: "This address does not do that.",
-    500: "Something went wrong here. It has been noted; please try again.",
-    503: "The database is away. Nothing is lost; please try again in a moment.",
+    404: "This page does not exist.",
+    405: "This method is not allowed here.",
+    500: "Something went wrong. The error was logged; please try again.",
+    503: "The database is away. Please try again in a moment.",
 }
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 

@@ -32,12 +32,12 @@ class FormError(Exception):
 
 
 class FormPage(web.View):
-    """A page with a form: either the form is carried out, or the page shows it with an error."""
+    """A page with a form. A post is processed and redirects, or shows the page with an error."""
 
     template: str
 
     async def post(self) -> web.Response:
-        """Carry out the form and redirect, or answer with the form and what is wrong with it."""
+        """Process the form and redirect, or show the page with what is wrong with it."""
         form: dict[str, str] = {}
         try:
             form = await read_form(self.request)
@@ -50,19 +50,18 @@ class FormPage(web.View):
 
     @abstractmethod
     async def act(self, form: dict[str, str]) -> str:
-        """Carry out the form and return the name of the route to redirect to.
+        """Process the form and return the name of the route to redirect to.
 
         Raises FormError, Busy, DatabaseUnavailable.
         """
 
-    async def context(self) -> dict[str, Any]:
-        """Return what the template shows besides the form. Raises DatabaseUnavailable."""
-        return {}
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return what the template shows; `form` is what was posted. Raises DatabaseUnavailable."""
+        return {"form": form}
 
     async def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
-        """Return the page with the form as it was sent, and the error in it."""
-        context = {**await self.context(), "form": form}
-        return error_response(self.request, self.template, context, error)
+        """Return the page with the form as it was posted, and the error in it."""
+        return error_response(self.request, self.template, await self.context(form), error)
 
 
 def too_busy(field: str | None = None) -> FormError:
@@ -83,7 +82,7 @@ async def read_form(request: web.Request) -> dict[str, str]:
     """
     try:
         content_type, charset = request.content_type, (request.charset or "utf-8").lower()
-    except Exception:  # Python's email package fails on some, as with IndexError on `a/b;0*`
+    except Exception:  # Python's email package raises IndexError on `a/b;0*`, for example
         content_type = charset = ""
     if content_type != "application/x-www-form-urlencoded" or charset != "utf-8":
         raise FormError(415, "Please send a form (application/x-www-form-urlencoded, UTF-8)")
@@ -101,7 +100,7 @@ async def read_form(request: web.Request) -> dict[str, str]:
     # A form may take seconds to arrive. Meanwhile its sender may have been banned or signed out.
     identity = request.get(IDENTITY)
     if identity and request.app[SESSIONS].has_ended(identity.session_id):
-        raise web.HTTPUnauthorized(text="You were signed out meanwhile. Please log in.")
+        raise web.HTTPUnauthorized(text="You have been signed out. Please log in again.")
     try:
         pairs = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
@@ -128,12 +127,12 @@ def check_repeated(form: Mapping[str, str]) -> None:
 
 
 def redirect(request: web.Request, route_name: str) -> NoReturn:
-    """Redirect to a page, with 303: the browser gets it with GET, whatever it sent before."""
+    """Redirect to a page, with 303, so that the browser uses GET after a POST."""
     raise web.HTTPSeeOther(request.app.router[route_name].url_for())
 
 
 def wants_json(request: web.Request) -> bool:
-    """Return whether the client is a script that would rather read JSON than a page."""
+    """Return whether the client prefers JSON to a page."""
     accept = request.headers.get("Accept", "")
     return "application/json" in accept and "text/html" not in accept
 

@@ -1,4 +1,4 @@
-"""guard: the middleware that refuses what another site could make a browser send."""
+"""guard: the middleware against cross-site requests, DNS rebinding and plain HTTP."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from settings import SETTINGS, Settings
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 FROM_OUR_PAGES = {"same-origin", "none"}  # `none`: typed into the address bar, or a bookmark
-FOREIGN = "That came from another site, so it was refused."
+FOREIGN = "This request came from another site and was refused."
 
 
 @web.middleware
@@ -20,7 +20,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
     A request that changes something passes if its `Sec-Fetch-Site` is `same-origin` or `none`.
     Without that header it passes if its `Origin` is one of ours, or missing: browsers send `Origin`
-    with every post, so it is a script's. A WebSocket has to pass the check of `Origin` alone.
+    with every POST, so a request without it comes from a script. For a WebSocket only `Origin`
+    counts.
     Source: https://words.filippo.io/csrf/.
     """
     settings, name = request.app[SETTINGS], route_name(request)
@@ -53,7 +54,7 @@ def _check_host(request: web.Request, settings: Settings) -> None:
         # DNS rebinding: somebody else's host name may be made to point to this machine.
         is_known = not _is_loopback(settings.SITE_HOST) or _is_loopback(host)
     if not host or not is_known:
-        raise web.HTTPForbidden(text="This host is not known here.")
+        raise web.HTTPForbidden(text="The chat does not answer under this host name.")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,19 +1,14 @@
-"""Rate limits by key, and the client address that limits count by."""
+"""Limits: how often somebody may do something, counted in memory and by key."""
 
 import time
 from collections import deque
-from ipaddress import IPv6Address, ip_address
-
-from aiohttp import web
-
-from settings import SETTINGS
 
 ROUNDING = 1e-6  # seconds; more than the error of adding floats after years of uptime
 SWEEP_AT = 10_000  # keys; with more of them the expired ones are removed
 
 
 class Busy(Exception):
-    """Too much work of this kind is waiting already."""
+    """Too many requests of this kind are already waiting."""
 
 
 class Limit:
@@ -41,7 +36,7 @@ class Limit:
         return 0.0
 
     def give_back(self, key: str) -> None:
-        """Uncount the latest use."""
+        """Remove the latest use."""
         if uses := self._uses.get(key):
             uses.pop()
 
@@ -52,7 +47,7 @@ class Limit:
 
 
 class Pace:
-    """Allows `per_second` uses on average and `burst` at once, for each key. A rate of 0: any.
+    """Allows `per_second` uses on average and `burst` at once, for each key. 0 turns it off.
 
     This is the generic cell rate algorithm (ITU-T I.371): a leaky bucket that needs one number per
     key, the time at which the bucket is empty again.
@@ -76,31 +71,3 @@ class Pace:
             self._empty_at = {key: at for key, at in self._empty_at.items() if at > now}
             self._sweep_at = max(SWEEP_AT, 2 * len(self._empty_at))
         return 0.0
-
-
-def client_address(request: web.Request) -> str:
-    """Return the client's IP address, or its network for IPv6.
-
-    Behind N trusted proxies it is the Nth entry from the right over all X-Forwarded-For headers:
-    clients can make up everything further left.
-    """
-    proxies = request.app[SETTINGS].TRUSTED_PROXIES
-    peer = request.remote or ""
-    if proxies:
-        hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
-        if len(hops) >= proxies:
-            return _network(hops[-proxies].strip()) or _network(peer) or peer
-    return _network(peer) or peer
-
-
-def _network(text: str) -> str | None:
-    """Return an IPv4 address, or the /64 of an IPv6 one, because a customer has all of a /64."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return IPv6Address(int(address) >> 64 << 64).compressed + "/64"
-    return str(address)

@@ -13,7 +13,7 @@ CLIENT_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 
 def set_up_logging(debug: bool) -> None:
-    """Log to standard error from INFO on, in debug mode the chat's own DEBUG lines too."""
+    """Log INFO and above to standard error; with `debug`, also the chat's own DEBUG lines."""
     logging.basicConfig(level=logging.INFO, format=FORMAT)
     logging.getLogger("chat").setLevel(logging.DEBUG if debug else logging.INFO)
     for name in ("pymongo", "asyncio"):
@@ -21,7 +21,7 @@ def set_up_logging(debug: bool) -> None:
 
 
 def without_client_faults(record: logging.LogRecord) -> bool:
-    """Filter the log of aiohttp: return whether a record is about a fault of the server."""
+    """Return False for aiohttp's log records about mistakes of clients."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, CLIENT_FAULTS)
 

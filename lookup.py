@@ -1,11 +1,11 @@
-"""Look-ups of many values by id: cached for some seconds, and joined into few queries."""
+"""Lookup: caches values by id for some seconds, and joins look-ups into few queries."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
-FRESH_FOR = 5  # seconds a value is believed before it is looked up again
+FRESH_FOR = 5  # seconds a value is used before it is looked up again
 KEPT_FOR = 20  # seconds a value is kept; longer than any query (three calls of the database) takes
 IDS_PER_QUERY = 1000
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Lookup(Generic[T]):
-    """Returns values by id. After a restart a thousand browsers ask at once, in a few queries."""
+    """Looks values up by id. A thousand browsers that come back at once cause a few queries."""
 
     def __init__(self, fetch: Callable[[list[str]], Awaitable[Mapping[str, T]]]) -> None:
         """Set up; `fetch` returns the value of each id that has one, and may raise anything."""
@@ -35,11 +35,11 @@ class Lookup(Generic[T]):
         return await asyncio.shield(future)
 
     def put(self, id_: str, value: T | None) -> None:
-        """Set a value, None for an id that has none any more. A query under way can't undo it."""
+        """Set a value, None if it no longer exists. A query that began before does not undo it."""
         self._known[id_] = (time.monotonic(), value)
 
-    def last(self, id_: str) -> T | None:
-        """Return the value last known, without a query."""
+    def cached(self, id_: str) -> T | None:
+        """Return the value last known, however old, without a query."""
         return self._known.get(id_, (0, None))[1]
 
     def is_missing(self, id_: str) -> bool:
@@ -65,7 +65,7 @@ class Lookup(Generic[T]):
         }
         try:
             found = await self._fetch(list(wanted))
-        except Exception as error:  # whatever it is, nobody may wait for ever
+        except Exception as error:  # whatever it is; otherwise the callers would wait for ever
             for future in wanted.values():
                 if not future.done():
                     future.set_exception(error)

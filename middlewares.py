@@ -1,4 +1,4 @@
-"""The tutorial's two middlewares: who is asking, and the database for the views."""
+"""The tutorial's two middlewares, authorize and db_handler."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -12,7 +12,8 @@ from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
 
 @web.middleware
 async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Put the identity on the request; redirect to the log-in page whoever has none."""
+    """Put the identity on the request; without one, redirect to the log-in page."""
+    # The tutorial compared the beginning of the path, which let /loginX through.
     name = route_name(request)
     if name is None or name in ROUTES_WITHOUT_DATABASE:
         return await handler(request)

@@ -1,4 +1,4 @@
-"""Migration: makes the log and the accounts of what the 2016 tutorial stored, at the start."""
+"""Migrates the 2016 tutorial's data at the start: numbers its messages, hashes its passwords."""
 
 import logging
 from datetime import UTC, datetime
@@ -32,8 +32,7 @@ async def migrate(db: Database, hasher: Hasher) -> None:
 async def _number_messages(messages: Collection) -> None:
     """Number the messages in the order of their times.
 
-    The numbers depend on nothing but the messages, so that a second process or a second attempt
-    gives the same ones.
+    The numbers depend only on the messages: another process, or a second attempt, gives the same.
     """
     updates: list[UpdateOne] = []
     async with upkeep():
@@ -76,7 +75,7 @@ async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> Non
 
 
 async def _free_key(users: Collection, field: str, text: str, id_: Any) -> str:
-    """Return the key of a login or address; if it is taken, one that nobody can type.
+    """Return the key of a login or address; if it is taken, with an id that nobody types.
 
     The tutorial let two people register the same login; the first one keeps it.
     """

@@ -24,11 +24,11 @@ log = logging.getLogger("chat")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 2048  # connections that wait to be accepted; a whole room may come back at once
 END_WITHIN = 4  # seconds from the signal to the end of the process; five are promised
-SHUTDOWN_TIMEOUT = 0.25  # seconds for open requests; aiohttp waits twice as long
+SHUTDOWN_TIMEOUT = 0.25  # seconds for open requests; aiohttp applies it twice
 
 
 def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
-    """Serve the application until SIGINT or SIGTERM, then end the process, with 1 after an error.
+    """Serve the application until SIGINT or SIGTERM, then exit, with status 1 after an error.
 
     os._exit() ends it, because sys.exit() would wait for the driver's threads, which may be waiting
     for a database that does not answer.
@@ -46,12 +46,12 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
     except Exception:
         status = 1
         traceback.print_exc()
-    finally:  # even if nobody reads what is printed
+    finally:  # even if printing fails because nobody reads it
         os._exit(status)
 
 
 class Shutdown:
-    """Ends the process END_WITHIN seconds after the first SIGINT or SIGTERM, whatever hangs.
+    """Ends the process END_WITHIN seconds after the first SIGINT or SIGTERM, even if it hangs.
 
     A thread of its own waits for the signal and then for the time to pass, because the event loop
     may hang. It logs nothing, because writing the log may be what hangs. The embedded database ends
@@ -59,7 +59,7 @@ class Shutdown:
     """
 
     def __init__(self) -> None:
-        # Until the chat serves, there is nothing to finish.
+        # Before the chat serves, there is nothing to finish.
         self.begin: Callable[[], object] = lambda: os._exit(0)
         # Blocked in this thread, in the threads that it starts, and in the database's process.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -98,8 +98,8 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
 def listen(settings: Settings) -> list[socket.socket]:
     """Return a listening socket for each address of HOST. Raises StartError.
 
-    A name may have several addresses, as `localhost` has, or the same one twice. `::` is for IPv4
-    too.
+    A name such as `localhost` may have several addresses, and getaddrinfo() may list one twice.
+    `::` also accepts IPv4.
     """
     listeners: list[socket.socket] = []
     missing: OSError | None = None  # an address of the name that this machine doesn't have

@@ -117,7 +117,7 @@ def _read(name: str, default: T, parse: Callable[[str], T], secret: bool = False
 
 
 def _boolean(text: str) -> bool:
-    # envparse would take every other word, and "true" with a space before it, for false.
+    # envparse reads any unknown word, and " true", as false.
     word = text.strip().lower()
     if word not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
         raise ValueError("use true or false")

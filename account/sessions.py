@@ -9,8 +9,8 @@ from operator import itemgetter
 from auth.sessions import Identity, Sessions
 from database import Document, deadline
 
-SHOWN = 100  # sessions, those used last; nobody looks through more
-DONE_FOR = 30  # seconds for which the page says what was done
+MAX_LISTED = 100  # sessions, those used last, so that the list stays short
+NOTICE_FOR = 30  # seconds during which the page shows a notice
 AGENT_CUT = 60  # characters shown of an unknown browser's User-Agent
 
 # In this order, because most browsers also name the ones they are derived from.
@@ -43,11 +43,11 @@ class ListedSession:
     began: datetime
     seen: datetime
     browser: str
-    is_this: bool  # the session of the request
+    is_current: bool  # the session of the request
 
     @property
-    def mark(self) -> str:
-        """A name for the session in the page; its id is a secret."""
+    def public_id(self) -> str:
+        """An id for the page; the real one is a secret."""
         return sha256(self.session_id.encode()).hexdigest()[:16]
 
 
@@ -59,32 +59,34 @@ class SessionList:
         self._identity = identity
 
     async def read(self) -> tuple[list[ListedSession], str]:
-        """Return the sessions, the newest first, and what was just done in this one."""
+        """Return the sessions, the newest first, and the notice of this one, "" without one."""
         now = datetime.now(UTC)
         async with deadline():
             own = self._sessions.collection.find({"user_id": self._identity.user_id})
             # `seen` is a number: NX-27017 0.8.1 sorts dates wrongly (see migrate.py).
-            documents = await own.sort("seen", -1).limit(SHOWN).to_list(None)
+            documents = await own.sort("seen", -1).limit(MAX_LISTED).to_list(None)
         documents.sort(key=itemgetter("created"), reverse=True)
-        done = ""
+        notice = ""
         for document in documents:
-            if self._is_this(document) and document.get("done_at", 0) > time.time() - DONE_FOR:
-                done = document["done"]
-        return [self._listed(document) for document in documents if document["expires"] > now], done
+            is_recent = document.get("noticed_at", 0) > time.time() - NOTICE_FOR
+            if self._is_current(document) and is_recent:
+                notice = document["notice"]
+        listed = [self._listed(document) for document in documents if document["expires"] > now]
+        return listed, notice
 
-    async def note(self, done: str) -> None:
-        """Note in the session what was done. In a link, anybody could make the page say it."""
+    async def set_notice(self, notice: str) -> None:
+        """Store a notice to show. In a query parameter, any link could make the page show it."""
         this = {"_id": self._identity.session_id}
         async with deadline():
             await self._sessions.collection.update_one(
-                this, {"$set": {"done": done, "done_at": int(time.time())}}
+                this, {"$set": {"notice": notice, "noticed_at": int(time.time())}}
             )
 
     async def end_others(self) -> None:
         """End all sessions but the one of the request."""
         await self._sessions.end_all(self._identity.user_id, [self._identity.session_id])
 
-    def _is_this(self, document: Document) -> bool:
+    def _is_current(self, document: Document) -> bool:
         return bool(document["_id"] == self._identity.session_id)
 
     def _listed(self, document: Document) -> ListedSession:
@@ -93,7 +95,7 @@ class SessionList:
             began=document["created"],
             seen=datetime.fromtimestamp(document["seen"], UTC),
             browser=describe(document["agent"]),
-            is_this=self._is_this(document),
+            is_current=self._is_current(document),
         )
 
 
@@ -103,4 +105,4 @@ def describe(agent: str) -> str:
     system = next((name for part, name in SYSTEMS.items() if part in agent), None)
     if browser and system:
         return f"{browser} on {system}"
-    return agent[:AGENT_CUT] or "A browser without a name"
+    return agent[:AGENT_CUT] or "Unknown browser"

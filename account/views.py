@@ -5,7 +5,6 @@ from typing import Any
 import aiohttp_jinja2
 from aiohttp import web
 
-from account.own_messages import disown
 from account.sessions import SessionList
 from auth.attempts import authenticate
 from auth.cookies import forget_session
@@ -13,13 +12,12 @@ from auth.models import User
 from auth.moderation import is_moderator
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY, SESSIONS
-from chat.journal import JOURNAL
+from chat.models import MESSAGES
 from database import DB, Document
 from forms import FormError, FormPage, check_filled, check_repeated
-from settings import MESSAGE_COLLECTION
 
-DONE = {
-    "password": "Your password is changed. Wherever else you were signed in, you are not any more.",
+NOTICES = {
+    "password": "Your password has been changed. You have been signed out on all other devices.",
     "session": "The session has ended.",
 }
 
@@ -29,40 +27,44 @@ def session_list(request: web.Request) -> SessionList:
     return SessionList(request.app[SESSIONS], request[IDENTITY])
 
 
-async def account_context(request: web.Request) -> dict[str, Any]:
+async def account_context(request: web.Request, form: dict[str, str]) -> dict[str, Any]:
     """Return what the page shows. Raises DatabaseUnavailable."""
-    sessions, done = await session_list(request).read()
-    return {"user": request[IDENTITY], "sessions": sessions, "done": DONE.get(done), "form": {}}
+    sessions, notice = await session_list(request).read()
+    return {
+        "user": request[IDENTITY],
+        "sessions": sessions,
+        "notice": NOTICES.get(notice),
+        "form": form,
+    }
 
 
 class Account(web.View):
-    """The page itself."""
+    """The account page."""
 
     @aiohttp_jinja2.template("account.html")
     async def get(self) -> dict[str, Any]:
-        """Show it."""
-        return await account_context(self.request)
+        """Show the page."""
+        return await account_context(self.request, {})
 
     head = get
 
 
 class AccountAction(FormPage):
-    """One of the forms of the page; the page shows what is wrong with it."""
+    """A form of the account page."""
 
     template = "account.html"
 
-    async def context(self) -> dict[str, Any]:
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
-        return await account_context(self.request)
+        return await account_context(self.request, form)
 
     async def check_password(self, password: str, field: str) -> Document:
         """Return the account if that is its password. Raises FormError beside the field, Busy."""
         identity = self.request[IDENTITY]
         found = await User(self.request[DB]).get(identity.user_id)
-        user = await authenticate(self.request, found, identity.login, password, field)
-        if user is None:
-            raise FormError(401, "Wrong password", field)
-        return user
+        return await authenticate(
+            self.request, found, identity.login, password, field, "Wrong password"
+        )
 
 
 class ChangePassword(AccountAction):
@@ -78,12 +80,12 @@ class ChangePassword(AccountAction):
         except WeakPassword as error:
             raise FormError(400, str(error), "password") from None
         app, users = self.request.app, User(self.request[DB])
-        # If two change it at once, only the first succeeds: the other may be a thief.
+        # Of two changes at the same time only the first succeeds: the other may be a thief's.
         if not await users.change_password(user, form["password"], app[HASHER]):
             raise FormError(401, "Wrong password", "old")
         sessions = session_list(self.request)
         await sessions.end_others()
-        await sessions.note("password")
+        await sessions.set_notice("password")
         return "account"
 
 
@@ -94,14 +96,14 @@ class EndSession(AccountAction):
         """End the session that the form names."""
         sessions = session_list(self.request)
         listed, _ = await sessions.read()
-        session = next((each for each in listed if each.mark == form.get("session")), None)
+        session = next((each for each in listed if each.public_id == form.get("session")), None)
         if session is None:
             raise FormError(404, "This session has already ended")
         await self.request.app[SESSIONS].end(session.session_id)
-        if session.is_this:
+        if session.is_current:
             await forget_session(self.request)
             return "login"
-        await sessions.note("session")
+        await sessions.set_notice("session")
         return "account"
 
 
@@ -109,7 +111,7 @@ class SignOutEverywhere(AccountAction):
     """End all sessions."""
 
     async def act(self, form: dict[str, str]) -> str:
-        """End all sessions, this one too."""
+        """End them, this one too."""
         await self.request.app[SESSIONS].end_all(self.request[IDENTITY].user_id)
         await forget_session(self.request)
         return "login"
@@ -120,16 +122,16 @@ class DeleteAccount(AccountAction):
 
     async def act(self, form: dict[str, str]) -> str:
         """Check the password, and delete the account."""
-        app, db, identity = self.request.app, self.request[DB], self.request[IDENTITY]
+        app, identity = self.request.app, self.request[IDENTITY]
         if not form.get("confirm", "").strip():
             raise FormError(400, "Please enter your password", "confirm")
         if is_moderator(app, identity.login):
-            # Anybody could register the login then, and would be a moderator.
+            # Otherwise anybody could register the login, and would be a moderator.
             raise FormError(403, "A moderator's account can't be deleted", "confirm")
         user = await self.check_password(form["confirm"], "confirm")
-        # The account last: if the database goes away before that, its owner can try again.
+        # The account last: if a step fails, its owner can still log in and try again.
         await app[SESSIONS].end_all(identity.user_id)
-        await disown(db[MESSAGE_COLLECTION], app[JOURNAL], identity.user_id)
-        await User(db).delete(user)
+        await app[MESSAGES].anonymize(identity.user_id)
+        await User(self.request[DB]).delete(user)
         await forget_session(self.request)
         return "login"

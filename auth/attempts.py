@@ -2,12 +2,13 @@
 
 from aiohttp import web
 
+from address import client_address
 from auth.models import User
 from auth.passwords import HASHER
 from auth.spelling import fold
 from database import DB, Document
 from forms import FormError
-from limits import Limit, client_address
+from limits import Limit
 
 FIVE_MINUTES = 300
 
@@ -33,7 +34,7 @@ class AttemptLimits:
         return 0.0
 
     def give_back(self, account: str, address: str) -> None:
-        """Uncount an attempt that did not fail."""
+        """Remove an attempt that was right or could not be checked."""
         for limit, key in self._counters(account, address):
             limit.give_back(key)
 
@@ -49,21 +50,24 @@ LIMITS = web.AppKey("limits", AttemptLimits)
 
 
 async def authenticate(
-    request: web.Request, user: Document | None, name: str, password: str, field: str
-) -> Document | None:
-    """Return the account if the password is its own, else None. Takes as long for no account.
+    request: web.Request, user: Document | None, name: str, password: str, field: str, wrong: str
+) -> Document:
+    """Return the account `user` if the password is right. Takes the same time without an account.
 
-    `name` is what was typed, and counts where there is no account. Attempts made at the same time
-    all count. Raises FormError beside the field, Busy, DatabaseUnavailable.
+    Failed attempts count by account, or by the typed `name` if there is none. An attempt counts
+    from its start, so parallel guesses all count. Raises FormError beside the field, with the text
+    `wrong` if the password is; Busy; DatabaseUnavailable.
     """
     limits = request.app[LIMITS]
-    counted = str(user["_id"]) if user else fold(name), client_address(request)
-    if wait := limits.take(*counted):
+    keys = str(user["_id"]) if user else fold(name), client_address(request)
+    if wait := limits.take(*keys):
         raise FormError(429, "Too many attempts, please wait", field, wait)
     is_right = None
     try:
         is_right = await User(request[DB]).check_user(user, password, request.app[HASHER])
     finally:
         if is_right is not False:  # the password is right, or could not be checked
-            limits.give_back(*counted)
-    return user if is_right else None
+            limits.give_back(*keys)
+    if user is None or not is_right:
+        raise FormError(401, wrong, field)
+    return user

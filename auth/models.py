@@ -27,11 +27,25 @@ class UserExists(Exception):
 
 
 class BadLogin(Exception):
-    """A login has 3 to 32 letters of one alphabet, digits, or _ . -"""
+    """The login has other characters or another length than logins may have."""
 
 
 class BadEmail(Exception):
-    """That is no e-mail address."""
+    """The e-mail address can't be one."""
+
+
+def check_login(login: str) -> str:
+    """Return a new login, normalized. Raises BadLogin, with the text for the page."""
+    login = unicodedata.normalize("NFKC", login)
+    if not LATIN.fullmatch(login) and not CYRILLIC.fullmatch(login):
+        raise BadLogin("A login has 3 to 32 letters of one alphabet, digits, or _ . -")
+    return login
+
+
+def check_email(email: str) -> None:
+    """Check a new e-mail address. Raises BadEmail, with the text for the page."""
+    if not EMAIL.fullmatch(email) or len(email) > EMAIL_LENGTH or not email.isprintable():
+        raise BadEmail("This is not an e-mail address")
 
 
 class User:
@@ -87,12 +101,10 @@ class User:
             await self.collection.delete_one({"_id": user["_id"]})
 
     async def create_user(self, login: str, email: str, password: str, hasher: Hasher) -> Document:
-        """Store a new account and return it. Raises BadLogin, BadEmail, UserExists, Busy."""
-        login = unicodedata.normalize("NFKC", login)
-        if not LATIN.fullmatch(login) and not CYRILLIC.fullmatch(login):
-            raise BadLogin
-        if not EMAIL.fullmatch(email) or len(email) > EMAIL_LENGTH or not email.isprintable():
-            raise BadEmail
+        """Store a new account with a checked login and address, return it.
+
+        Raises UserExists, Busy.
+        """
         user: Document = {
             "login": login,
             "login_key": fold(login),

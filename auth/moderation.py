@@ -11,7 +11,7 @@ from settings import SETTINGS
 
 
 def is_moderator(app: web.Application, login: str) -> bool:
-    """Return whether the setting MODERATORS names this login, in any spelling."""
+    """Return whether the setting MODERATORS names this login, in any of its spellings."""
     return fold(login) in map(fold, app[SETTINGS].MODERATORS)
 
 

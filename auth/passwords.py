@@ -23,7 +23,7 @@ MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 PARAMETERS = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
 
 THREADS = 2  # Argon2 leaves the GIL; more threads than cores would only cost memory
-MAX_WAITING = 40  # hashes; about a second's work at 40 ms each. Everybody else is told: too busy
+MAX_WAITING = 40  # hashes that may wait, about a second's work; beyond that Busy is raised
 
 COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
 
@@ -35,7 +35,7 @@ class WeakPassword(Exception):
 
 
 def check_strength(password: str, *own: str) -> None:
-    """Check a new password; it must not equal a text of `own`. Raises WeakPassword, saying why."""
+    """Check a new password; `own` is what it must not equal. Raises WeakPassword, saying why."""
     if len(password) < MIN_LENGTH:
         raise WeakPassword(f"Password must have at least {MIN_LENGTH} characters")
     if len(password) > MAX_LENGTH:
@@ -56,7 +56,7 @@ class Hasher:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
         self._waiting = 0
-        self._nobody = _hash_of_nobody()
+        self._dummy = _dummy_hash()
 
     async def hash(self, password: str) -> str:
         """Return the hash of a password, as a PHC string. Raises Busy."""
@@ -64,8 +64,8 @@ class Hasher:
 
     async def matches(self, password: str, phc: str | None) -> bool:
         """Return whether the hash is of this password. None takes the same time. Raises Busy."""
-        # An attacker could tell by a faster answer that there is no such login.
-        matches = await self._run(lambda: _verify(_bytes(password), phc or self._nobody))
+        # A faster answer without a hash would reveal that the login does not exist.
+        matches = await self._run(lambda: _verify(_bytes(password), phc or self._dummy))
         return matches and phc is not None
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -104,7 +104,7 @@ def _derive(secret: bytes) -> str:
 
 
 @cache
-def _hash_of_nobody() -> str:
+def _dummy_hash() -> str:
     """Return a hash that no password matches, to check against when there is no account."""
     return _derive(os.urandom(16))
 

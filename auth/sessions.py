@@ -14,7 +14,7 @@ from lookup import FRESH_FOR, IDS_PER_QUERY, Lookup
 from settings import SESSION_COLLECTION
 
 LIFETIME = timedelta(days=14)
-WATCH_EVERY = FRESH_FOR - 1  # seconds; a session that ends in another process ends here within five
+WATCH_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is noticed within five
 SEEN_EVERY = 600  # seconds; `seen` is only this exact, because a write per page would be too much
 AGENT_LENGTH = 200  # characters stored of a browser's User-Agent
 
@@ -32,7 +32,7 @@ IDENTITY = web.RequestKey("identity", Identity)
 
 
 class Sessions:
-    """The session documents that cookies point to: without its document a cookie is worthless."""
+    """The session documents. A cookie has a session's id and is valid while its document exists."""
 
     def __init__(self, db: Database) -> None:
         self.collection = db[SESSION_COLLECTION]
@@ -58,7 +58,7 @@ class Sessions:
         return identity
 
     async def identify(self, session_id: str) -> Identity | None:
-        """Return whose session this is, None if it has ended. Raises DatabaseUnavailable."""
+        """Return the identity of a session, None if it has ended. Raises DatabaseUnavailable."""
         return await self._identities.get(session_id)
 
     def has_ended(self, session_id: str) -> bool:
@@ -84,7 +84,7 @@ class Sessions:
             await self.end(*ids)
 
     async def watch(self, open_sessions: Callable[[], Iterable[str]]) -> None:
-        """Notice, for ever, which of the open sessions ended in another process or expired."""
+        """Find out, for ever, which open sessions another process ended, or which expired."""
         while True:
             await asyncio.sleep(WATCH_EVERY)
             ids = list(dict.fromkeys(open_sessions()))
@@ -109,7 +109,7 @@ class Sessions:
         async with deadline():
             documents = await self.collection.find({"_id": {"$in": ids}}).to_list(None)
         documents = [d for d in documents if d["expires"] > now]
-        seen = int(now.timestamp())  # not a date: NX-27017 0.8.1 makes text of dates it updates
+        seen = int(now.timestamp())  # NX-27017 0.8.1 stores dates set by an update as text
         stale = [d["_id"] for d in documents if d["seen"] < seen - SEEN_EVERY]
         if stale:
             async with deadline():

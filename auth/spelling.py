@@ -1,4 +1,4 @@
-"""Spelling: when two texts are the same login, address or password to a reader."""
+"""Folding of texts: spellings that a reader can't tell apart compare equal."""
 
 import unicodedata
 

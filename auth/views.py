@@ -6,24 +6,25 @@ from typing import Any, NoReturn
 import aiohttp_jinja2
 from aiohttp import web
 
+from address import client_address
 from auth.attempts import LIMITS, authenticate
 from auth.cookies import clear_session, set_session
-from auth.models import BadEmail, BadLogin, User, UserExists
+from auth.models import BadEmail, BadLogin, User, UserExists, check_email, check_login
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY
 from database import DB, DatabaseUnavailable, Document
 from forms import FormError, FormPage, check_filled, check_repeated, database_away, redirect
-from limits import Busy, client_address
+from limits import Busy
 
-NAME_LENGTH = 254  # characters of a login or e-mail address at the log-in form
-WRONG = "Wrong login or password"
+LOGIN_OR_EMAIL_LENGTH = 254  # characters of a login or e-mail address at the log-in form
+WRONG_LOGIN = "Wrong login or password"
 
 
 class AccountForm(FormPage):
     """A form that signs the browser in."""
 
     def form_page(self) -> dict[str, Any]:
-        """Return what an empty form's page shows. Raises HTTPSeeOther for who is signed in."""
+        """Return what the empty page shows. Redirects users who are already signed in."""
         if IDENTITY in self.request:
             redirect(self.request, "main")
         return {"form": {}}
@@ -33,11 +34,11 @@ class AccountForm(FormPage):
         try:
             user = await self.account(form)
             await set_session(self.request, str(user["_id"]), user["login"])
-            # Changing a stolen password ends all sessions. One that the thief begins at that very
-            # moment with the old password must not survive.
+            # The password may have been changed while it was checked, perhaps because somebody had
+            # stolen it: then this new session must end, too.
             if not await User(self.request[DB]).is_current(user):
                 await clear_session(self.request)
-                raise FormError(401, WRONG, "password")
+                raise FormError(401, WRONG_LOGIN, "password")
         except DatabaseUnavailable:
             raise database_away() from None
         return "main"
@@ -64,13 +65,13 @@ class Login(AccountForm):
         name, password = form.get("login", "").strip(), form.get("password", "")
         if not name or not password:
             raise FormError(400, "Please fill all fields", "password" if name else "login")
-        if len(name) > NAME_LENGTH:
-            raise FormError(400, "That is too long for a login or an address", "login")
+        if len(name) > LOGIN_OR_EMAIL_LENGTH:
+            raise FormError(
+                400, f"A login or e-mail has at most {LOGIN_OR_EMAIL_LENGTH} characters", "login"
+            )
         found = await User(self.request[DB]).find(name)
-        user = await authenticate(self.request, found, name, password, "password")
-        if user is None:
-            raise FormError(401, WRONG, "password")
-        if user.get("banned"):  # only who knows the password may learn this
+        user = await authenticate(self.request, found, name, password, "password", WRONG_LOGIN)
+        if user.get("banned"):  # told only to somebody who knows the password
             raise FormError(403, "This account has been banned", "login")
         return user
 
@@ -92,21 +93,23 @@ class SignIn(AccountForm):
         check_filled(form, "login", "email", "password", "password2")
         check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
-        address = client_address(self.request)
-        registrations = self.request.app[LIMITS].registrations
+        app, address = self.request.app, client_address(self.request)
+        users, registrations = User(self.request[DB]), app[LIMITS].registrations
         try:
+            login = check_login(login)
+            check_email(email)
             check_strength(password, login, email)
             if wait := registrations.take(address):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
-            users = User(self.request[DB])
-            return await users.create_user(login, email, password, self.request.app[HASHER])
+            return await users.create_user(login, email, password, app[HASHER])
+        except BadLogin as error:
+            raise FormError(400, str(error), "login") from None
+        except BadEmail as error:
+            raise FormError(400, str(error), "email") from None
         except WeakPassword as error:
             raise FormError(400, str(error), "password") from None
-        except (BadLogin, BadEmail) as error:
-            registrations.give_back(address)
-            field = "login" if isinstance(error, BadLogin) else "email"
-            raise FormError(400, str(error.__doc__), field) from None
         except UserExists:
+            # It counts: otherwise anybody could find out quickly which logins and addresses exist.
             raise FormError(409, "User exists", "login") from None
         except (Busy, DatabaseUnavailable):
             registrations.give_back(address)

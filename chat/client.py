@@ -19,7 +19,7 @@ PING_FRAME = wire.control_frame(PING, b"")
 
 
 class Client:
-    """One socket in the room. Anybody may write to it; only its view reads it."""
+    """One socket in the room. Any task may write to it; only its view reads from it."""
 
     __slots__ = (
         "_cut",
@@ -42,7 +42,7 @@ class Client:
         self.identity = identity
         self.is_classic = ws.ws_protocol != wire.CHAT_V1
         self.is_closed = False  # a close frame was sent
-        self.is_busy = False  # its view waits for the journal, and does not see pongs meanwhile
+        self.is_busy = False  # its view waits for the journal and can't read pongs
         self.pinged_at = asyncio.get_running_loop().time()
         self.is_silent = False  # the last ping is not answered yet
         self._cut: asyncio.TimerHandle | None = None  # aborts after the close frame
@@ -85,7 +85,7 @@ class Client:
 
     def finish(self) -> None:
         """Release the connection at the end of its view, whatever ended it."""
-        code = self.ws.close_code  # the peer's; 0 where it gave none
+        code = self.ws.close_code  # of the peer; 0 if it gave none, None if it sent no close frame
         self.close(WSCloseCode.INTERNAL_ERROR if code is None else code or WSCloseCode.OK)
         self._transport.close()
         if self._cut and not self._transport.get_write_buffer_size():

@@ -9,9 +9,10 @@ from aiohttp import web
 from auth.moderation import is_moderator
 from auth.sessions import IDENTITY
 from chat import wire
-from chat.entry import DELETED, DELETED_USER, Entry, Refused
-from chat.models import RETRY_AFTER, UNAVAILABLE, UNCHANGEABLE, is_changeable
-from chat.views import MESSAGES, form_error
+from chat.entry import DELETED, DELETED_USER, MessageEntry
+from chat.models import MESSAGES, RETRY_AFTER, UNAVAILABLE, UNCHANGEABLE, is_changeable
+from chat.refused import Refused
+from chat.views import form_error
 from database import DatabaseUnavailable
 from forms import FormError, FormPage
 
@@ -25,14 +26,13 @@ class Correction(FormPage):
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(request)
-        self.entry: Entry | None = None  # the message, once it is read
-        self.form: dict[str, str] = {}
+        self.entry: MessageEntry | None = None  # the message, once it is read
 
     @aiohttp_jinja2.template(template)
     async def get(self) -> dict[str, Any]:
         """Show the message to those who may change it. Raises HTTPForbidden, HTTPNotFound."""
         entry = await self.read_entry()
-        context = await self.context()
+        context = await self.context({})
         if not any((context["may_edit"], context["may_delete"], context["may_ban"])):
             is_own = entry.user_id == self.request[IDENTITY].user_id
             raise web.HTTPForbidden(text=f"{UNCHANGEABLE}." if is_own else NOT_YOURS)
@@ -41,9 +41,9 @@ class Correction(FormPage):
     head = get
 
     async def act(self, form: dict[str, str]) -> str:
-        """Edit or delete the message. Raises HTTPNotFound, too."""
+        """Edit or delete the message. Raises FormError, HTTPNotFound."""
         user, messages = self.request[IDENTITY], self.request.app[MESSAGES]
-        self.form, action = form, form.get("action")
+        action = form.get("action")
         try:
             entry = await self.read_entry()
             nonce = wire.read_nonce(form.get("nonce") or None)
@@ -59,16 +59,16 @@ class Correction(FormPage):
             raise FormError(503, UNAVAILABLE, "msg", RETRY_AFTER) from None
         return "main"
 
-    async def context(self) -> dict[str, Any]:
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows: the message, or only the form if it could not be read."""
         user, entry = self.request[IDENTITY], self.entry
         nonces = {action: secrets.token_urlsafe(12) for action in ("edit", "delete")}
-        if self.form.get("action") in nonces and self.form.get("nonce"):
-            nonces[self.form["action"]] = self.form["nonce"]  # so that sending again is harmless
+        if form.get("action") in nonces and form.get("nonce"):
+            nonces[form["action"]] = form["nonce"]  # so that sending again is harmless
         may_edit = is_changeable(entry, user)
         return {
             "entry": entry,
-            "form": {},
+            "form": form,
             "nonces": nonces,
             "may_edit": may_edit,
             "may_delete": may_edit
@@ -79,7 +79,7 @@ class Correction(FormPage):
             and self.may_moderate,
         }
 
-    async def read_entry(self) -> Entry:
+    async def read_entry(self) -> MessageEntry:
         """Return the message of the address. Raises HTTPNotFound, DatabaseUnavailable."""
         seq = int(self.request.match_info["seq"])
         self.entry = await self.request.app[MESSAGES].get(seq)
@@ -89,5 +89,5 @@ class Correction(FormPage):
 
     @property
     def may_moderate(self) -> bool:
-        """Whether the one who is asking is a moderator."""
+        """Whether the user is a moderator."""
         return is_moderator(self.request.app, self.request[IDENTITY].login)

@@ -1,30 +1,26 @@
-"""The entries of the log: messages, and changes of earlier messages. And why one is refused."""
+"""The entries of the log: messages, and changes of earlier messages."""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 EDITED, DELETED = "edited", "deleted"  # states of a message; a new one has none
-DELETED_USER = "deleted user"  # the space keeps it from being anybody's login
+DELETED_USER = "deleted user"  # with a space, so that nobody can register it as a login
+ONLY_MESSAGES = {"of": {"$exists": False}}  # a filter for queries
 
 
-class Entry(NamedTuple):
-    """A stored message: `seq` is its place in the log, `key` makes sending it twice harmless."""
+class MessageEntry(NamedTuple):
+    """A message of the log."""
 
-    seq: int
-    key: str  # <user_id>:<nonce>
+    seq: int  # its place in the log
+    key: str  # identifies it when it is sent again: <user_id>:<nonce>
     user: str  # the author's login
     user_id: str
     msg: str
     time: datetime  # UTC, whole milliseconds
     state: str = ""
 
-    @property
-    def nonce(self) -> str:
-        """The client's name for the message."""
-        return self.key.partition(":")[2]
-
     @classmethod
-    def from_document(cls, document: dict[str, Any]) -> "Entry":
+    def from_document(cls, document: dict[str, Any]) -> "MessageEntry":
         """Return the message in a document, which may be one of the tutorial's."""
         time = document.get("time")
         return cls(
@@ -38,41 +34,41 @@ class Entry(NamedTuple):
         )
 
 
-class Change(NamedTuple):
-    """A change of a message. Earlier texts are not kept: it has the text that is there now."""
+class ChangeEntry(NamedTuple):
+    """A change of a message. It carries the message's current text; earlier ones are not kept."""
 
     seq: int
     key: str
-    user: str  # the login of who changed it
-    message: Entry  # with the text that it has now
+    user: str  # the login of the person who changed it
+    message: MessageEntry
 
     @classmethod
-    def of(cls, message: dict[str, Any] | None, document: dict[str, Any]) -> "Change":
-        """Return the change in a document; `message` is the document of the changed message."""
-        gone = {**document, "seq": document["of"], "key": "", "msg": "", "state": DELETED}
-        entry = Entry.from_document(message or gone)
-        return cls(document["seq"], document["key"], document["user"], entry)
-
-    @property
-    def nonce(self) -> str:
-        """The client's name for the change."""
-        return self.key.partition(":")[2]
+    def from_documents(
+        cls, document: dict[str, Any], message: dict[str, Any] | None
+    ) -> "ChangeEntry":
+        """Return the change in a document of a message in another, None if that is missing."""
+        if message is None:  # somebody removed it from the database
+            message = {**document, "seq": document["of"], "key": "", "msg": "", "state": DELETED}
+        changed = MessageEntry.from_document(message)
+        return cls(document["seq"], document["key"], document["user"], changed)
 
 
-class Refused(Exception):
-    """Saving, editing or deleting a message is refused, or could not be confirmed."""
+Entry = MessageEntry | ChangeEntry
 
-    def __init__(self, code: str, text: str, wait: float = 0) -> None:
-        """Set up; `wait` is the seconds until it may be tried again, 0 if not known."""
-        super().__init__(text)
-        self.code = code  # invalid, too_long, too_fast, forbidden or unavailable
-        self.text = text  # for the person
-        self.wait = wait
+
+def is_change(document: dict[str, Any]) -> bool:
+    """Return whether a document of the log is a change."""
+    return "of" in document
 
 
 def entry_key(user_id: str, nonce: str) -> str:
-    """Return the key by which an entry is recognised when it is sent again."""
+    """Return the key of what a user sends with a nonce."""
     return f"{user_id}:{nonce}"
+
+
+def nonce_of(entry: Entry) -> str:
+    """Return the nonce with which the client sent the entry."""
+    return entry.key.partition(":")[2]
 
 
 def now() -> datetime:

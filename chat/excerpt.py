@@ -28,7 +28,7 @@ def excerpt(text: str, words: list[str]) -> list[Piece]:
 
 
 def is_of_word(character: str) -> bool:
-    """Return whether a character belongs to words, for both databases: letters, marks, numbers."""
+    """Return whether both databases treat a character as part of a word."""
     return unicodedata.category(character)[0] in "LMN"
 
 

@@ -1,6 +1,6 @@
 """The room: every open socket, and the broadcast that never waits for one of them.
 
-The hub does not know the database. The journal gives it entries in order and already stored.
+The hub does not use the database: the journal gives it stored entries, in order.
 """
 
 import asyncio
@@ -13,18 +13,19 @@ from auth.sessions import Identity
 from background import background
 from chat import wire
 from chat.client import Client
-from chat.entry import Change, Entry
+from chat.entry import Entry
 from chat.presence import Presence
+from chat.recent import Recent
 from limits import Limit, Pace
 
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
 REPLAY_LIMIT = 192 * 1024  # bytes; less than UNREAD_LIMIT. If it is more, the page reloads
-REST = 0.25  # of the time the last flush took: a busy room joins more frames in one write
-CUT_OFF_WITHIN = 0.1  # seconds for the views of sockets that were cut off to end
+FLUSH_PAUSE = 0.25  # of the time that a flush took: a busy room joins more frames in one write
+ABORT_TIMEOUT = 0.1  # seconds that the views of aborted sockets get to return
 TYPING_EVERY = 3  # seconds between notices that somebody is writing
-TYPING_ROOM = 200  # people; in a larger room these notices would cost more than the messages
-NEEDLESS_FRAMES = 50, 10  # frames in seconds: refused ones, needless pings and the like
+TYPING_MAX_PEOPLE = 200  # people; in a larger room these notices would cost more than the messages
+WASTED_FRAMES = 50, 10  # frames, seconds; such as refused ones and needless pings
 SIGNED_OUT = 4401  # a close code of our own, after HTTP's 401
 
 WEBSOCKETS = web.AppKey("websockets", set[Client])
@@ -38,32 +39,31 @@ class Hub:
         self.websockets = websockets
         self.presence = Presence(self.broadcast)
         self.is_closing = False  # the chat is ending, and nobody may join any more
-        self._outbox: list[wire.Frames] = []  # broadcast since the last flush
-        self._rest_until = 0.0  # the loop's time before which no broadcast is flushed
+        self._unsent: list[wire.Frames] = []  # broadcast since the last flush
+        self._next_flush_at = 0.0  # the loop's time before which no broadcast is flushed
         self._emptied = asyncio.Event()  # the last socket has left after is_closing was set
         self._typing = Pace(1 / TYPING_EVERY, 1)  # by person
-        self._needless = Limit(*NEEDLESS_FRAMES)  # by session
+        self._wasted = Limit(*WASTED_FRAMES)  # by session
 
-    def join(
-        self, client: Client, last: int, missed: Sequence[Entry | Change] | None, returning: bool
-    ) -> None:
+    def join(self, client: Client, recent: Recent, since: int | None, returning: bool) -> None:
         """Add a socket: tell the others, greet it, and send it the entries it missed.
 
-        `last` is the number of the newest entry, `missed` is None if there are too many. Both must
-        be read from the journal without an await before this call; otherwise an entry could come
-        between the replay and the first broadcast, and this socket would never get it.
+        `since` is the number of the last entry that the page has, None if it wants none. There is
+        no await in here: otherwise an entry could come between the replay and the first broadcast,
+        and this socket would never get it.
         """
         identity = client.identity
         self.presence.arrive(identity.user_id, identity.login, returning)
-        self._flush()  # to the others: everything in the outbox is in `missed` already
+        self._flush()  # to the others: the entries among the unsent frames are in `recent` already
         self.websockets.add(client)
+        missed = [] if since is None else recent.after(since)
         replay = b"".join(
             frames.classic if client.is_classic else frames.chat_v1
-            for frames in map(wire.entry, missed or ())
+            for frames in map(wire.entry_frames, missed or ())
         )
         truncated = missed is None or len(replay) > REPLAY_LIMIT
-        online = self.presence.online()
-        client.send(wire.hello(identity.login, last, self.presence.people, online, truncated))
+        online, people = self.presence.online(), self.presence.people
+        client.send(wire.hello(identity.login, recent.last, people, online, truncated))
         if replay and not truncated:
             client.write(replay)
 
@@ -75,36 +75,36 @@ class Hub:
             if self.is_closing and not self.websockets:
                 self._emptied.set()
 
-    def deliver(self, entries: Sequence[Entry | Change]) -> None:
+    def deliver(self, entries: Sequence[Entry]) -> None:
         """Send stored entries to every socket."""
         for entry in entries:
-            self.broadcast(wire.entry(entry))
+            self.broadcast(wire.entry_frames(entry))
 
     def broadcast(self, frames: wire.Frames) -> None:
         """Send frames to every socket at the end of this tick of the event loop, or soon after."""
-        if not self._outbox:
-            asyncio.get_running_loop().call_at(self._rest_until, self._flush)
-        self._outbox.append(frames)
+        if not self._unsent:
+            asyncio.get_running_loop().call_at(self._next_flush_at, self._flush)
+        self._unsent.append(frames)
 
     def send(self, client: Client, frames: wire.Frames) -> None:
         """Send frames to one socket, after everything that was broadcast before."""
         self._flush()
         client.send(frames)
 
-    def tell_of_typing(self, user: Identity) -> bool:
+    def announce_typing(self, user: Identity) -> bool:
         """Tell everybody that a user is typing, unless the room is large.
 
         Return False if the user's last notice was less than TYPING_EVERY ago.
         """
         if self._typing.take(user.user_id):
             return False
-        if self.presence.people <= TYPING_ROOM:
+        if self.presence.people <= TYPING_MAX_PEOPLE:
             self.broadcast(wire.typing(user.login))
         return True
 
-    def count_needless_frame(self, client: Client) -> None:
+    def count_wasted_frame(self, client: Client) -> None:
         """Count a frame that no honest client needs to send; close the socket after too many."""
-        if self._needless.take(client.identity.session_id):
+        if self._wasted.take(client.identity.session_id):
             client.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
 
     def sessions(self) -> Iterable[str]:
@@ -120,7 +120,7 @@ class Hub:
     async def close_all(self, timeout: float) -> None:
         """Close every socket because the chat ends; cut off those still open after `timeout`.
 
-        Return when all have left, or CUT_OFF_WITHIN after `timeout` seconds: by then only views
+        Return when all have left, or ABORT_TIMEOUT after `timeout` seconds: by then only views
         that wait for the database are left.
         """
         if self.is_closing:
@@ -132,7 +132,7 @@ class Hub:
             client.close(WSCloseCode.GOING_AWAY, "Server shutdown", timeout)
         if self.websockets:
             with suppress(TimeoutError):
-                async with asyncio.timeout(timeout + CUT_OFF_WITHIN):
+                async with asyncio.timeout(timeout + ABORT_TIMEOUT):
                     await self._emptied.wait()
 
     async def watch(self) -> None:
@@ -148,19 +148,19 @@ class Hub:
                     client.ping(now)
 
     def _flush(self) -> None:
-        """Write the outbox to each socket as one piece, because send() calls cost the most here."""
-        if not self._outbox:
+        """Write all unsent frames to each socket at once, because send() calls cost the most."""
+        if not self._unsent:
             return
         clock = asyncio.get_running_loop().time
         started = clock()
-        chat_v1 = b"".join(frames.chat_v1 for frames in self._outbox)
-        classic = b"".join(frames.classic for frames in self._outbox)
-        self._outbox.clear()
+        chat_v1 = b"".join(frames.chat_v1 for frames in self._unsent)
+        classic = b"".join(frames.classic for frames in self._unsent)
+        self._unsent.clear()
         for client in self.websockets:
             data = classic if client.is_classic else chat_v1
             if data:
                 client.write(data)
-        self._rest_until = clock() + REST * (clock() - started)
+        self._next_flush_at = clock() + FLUSH_PAUSE * (clock() - started)
 
 
 HUB = web.AppKey("hub", Hub)
@@ -171,4 +171,3 @@ async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
     app[HUB] = hub = Hub(app[WEBSOCKETS])
     async with background(hub.watch()):
         yield
-        hub.presence.close()

@@ -9,58 +9,53 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from aiohttp import web
 
-from chat.entry import Change, Entry, entry_key, now
-from chat.recent import LENGTH, Recent
+from chat.entry import ChangeEntry, Entry, MessageEntry, entry_key, is_change, now
+from chat.recent import RECENT_LENGTH, Recent
 from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, deadline
 
 log = logging.getLogger(__name__)
 
-GATHER = 0.002  # seconds a batch may grow; too short to feel, and it halves the work per message
+BATCH_DELAY = 0.002  # seconds a batch may grow; too short to feel, and it halves the work
 BATCH = 200  # entries in one insert
-PLACES = 2000  # messages that may wait; more senders wait in turn, so that memory is bounded
-PATIENCE = 4.4  # seconds until a message is given up; longer than a call (CALL_TIMEOUT)
-LOOK_EVERY = 0.2  # seconds between checks for messages that have waited so long
+QUEUE_LIMIT = 2000  # drafts; further senders wait for a place, so that memory is bounded
+APPEND_TIMEOUT = 4.4  # seconds until append() gives up; longer than a call (CALL_TIMEOUT)
+CHECK_EVERY = 0.2  # seconds between checks for drafts that have waited so long
 POLL_EVERY = 2  # seconds between reads of what other processes stored
 RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
-
-
-class Unavailable(Exception):
-    """Nobody knows whether the message is stored. Sending it again, same nonce, is harmless."""
 
 
 class Conflict(Exception):
     """A document was refused because its `seq` or `key` exists; those before it are stored."""
 
 
+@dataclass(eq=False)
 class Draft:
-    """A message that waits to be stored, or a change of message number `of`."""
+    """An entry that waits to be stored: a message, or a change of message number `of`."""
 
-    def __init__(self, key: str, user: str, user_id: str, msg: str, of: int) -> None:
-        loop = asyncio.get_running_loop()
-        self.key, self.user, self.user_id, self.msg, self.of = key, user, user_id, msg, of
-        self.since = loop.time()
-        self.stored: asyncio.Future[Entry | Change] = loop.create_future()
+    key: str
+    user: str
+    user_id: str
+    msg: str
+    of: int | None
+    stored: asyncio.Future[Entry]
+    since: float  # the loop's time
 
-    def document(self, seq: int, time: datetime) -> dict[str, Any]:
+    def document(self, seq: int, time: datetime) -> Document:
         """Return the document to store as number `seq` of the log."""
-        return {
-            "seq": seq,
-            "key": self.key,
-            "user": self.user,
-            "user_id": self.user_id,
-            "time": time,
-            **({"of": self.of} if self.of else {"msg": self.msg}),
-        }
+        content = {"msg": self.msg} if self.of is None else {"of": self.of}
+        author = {"user": self.user, "user_id": self.user_id}
+        return {"seq": seq, "key": self.key, **author, "time": time, **content}
 
     def give_up(self) -> None:
-        """Raise Unavailable in whoever waits for it, unless it is stored."""
+        """Make append() raise DatabaseUnavailable, unless the entry is stored."""
         if not self.stored.done():
-            self.stored.set_exception(Unavailable())
+            self.stored.set_exception(DatabaseUnavailable("not confirmed"))
             self.stored.exception()  # if its sender has left, asyncio would log the exception
 
 
@@ -69,37 +64,41 @@ class Journal:
 
     def __init__(self, collection: Collection) -> None:
         self.recent = Recent()  # the entries that are delivered
-        self.listeners: list[Callable[[Sequence[Entry | Change]], None]] = []
+        self.listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._collection = collection
         self.waiting: dict[str, Draft] = {}  # by key, in the order of append()
-        self._places = asyncio.Semaphore(PLACES)
+        self._queue = asyncio.Semaphore(QUEUE_LIMIT)
         self._work = asyncio.Event()  # a draft waits, or it is time to poll
         self._closed = False
 
     async def open(self) -> None:
         """Read the end of the log into memory. Raises DatabaseUnavailable."""
         async with deadline():
-            documents = await self._collection.find({}).sort("seq", -1).limit(LENGTH).to_list(None)
+            documents = (
+                await self._collection.find({}).sort("seq", -1).limit(RECENT_LENGTH).to_list(None)
+            )
         for document in reversed(documents):
             self.recent.add(await self._entry(document))
 
     async def append(
-        self, user: str, user_id: str, msg: str, nonce: str | None, of: int = 0
-    ) -> Entry | Change:
+        self, user: str, user_id: str, msg: str, nonce: str | None, of: int | None = None
+    ) -> Entry:
         """Store a message, or a change of number `of`; return its entry once it is delivered.
 
-        If the user has sent the same nonce before, return the entry of that time. Raises
-        Unavailable if the database does not confirm it within PATIENCE.
+        If the user has sent the same nonce before, return that earlier entry. Raises
+        DatabaseUnavailable if the database does not confirm it within APPEND_TIMEOUT.
         """
         key = entry_key(user_id, nonce or secrets.token_urlsafe(12))
-        async with self._places:
+        async with self._queue:
             if stored := self.recent.find(key):
                 return stored
             if draft := self.waiting.get(key):
                 return await asyncio.shield(draft.stored)
             if self._closed:
-                raise Unavailable
-            draft = self.waiting[key] = Draft(key, user, user_id, msg, of)
+                raise DatabaseUnavailable("the chat is ending")
+            loop = asyncio.get_running_loop()
+            draft = Draft(key, user, user_id, msg, of, loop.create_future(), loop.time())
+            self.waiting[key] = draft
             self._work.set()
             try:
                 return await draft.stored
@@ -110,7 +109,12 @@ class Journal:
         """Store drafts, for ever, and read what other processes store."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write())
-            tasks.create_task(self._keep_time())
+            tasks.create_task(self._watch_time())
+
+    async def settle(self, user_id: str) -> None:
+        """Wait until no draft of a user waits any more."""
+        if own := [draft.stored for draft in self.waiting.values() if draft.user_id == user_id]:
+            await asyncio.wait(own)
 
     async def drain(self, timeout: float) -> None:
         """Refuse new drafts, and wait at most `timeout` seconds until the others are stored."""
@@ -121,14 +125,14 @@ class Journal:
                 draft.give_up()
             await asyncio.sleep(0)  # lets the views answer their senders before the sockets close
 
-    async def _keep_time(self) -> None:
+    async def _watch_time(self) -> None:
         # One timer for all drafts: one for each would cost as much as the rest of append().
         clock = asyncio.get_running_loop().time
         last_poll = clock()
         while True:
-            await asyncio.sleep(min(LOOK_EVERY, POLL_EVERY))
+            await asyncio.sleep(min(CHECK_EVERY, POLL_EVERY))
             for draft in self.waiting.values():
-                if draft.since + PATIENCE < clock():
+                if draft.since + APPEND_TIMEOUT < clock():
                     draft.give_up()
             if last_poll + POLL_EVERY <= clock():
                 last_poll = clock()
@@ -138,7 +142,7 @@ class Journal:
         while True:
             await self._work.wait()
             self._work.clear()
-            await asyncio.sleep(GATHER)
+            await asyncio.sleep(BATCH_DELAY)
             waiting = [draft for draft in self.waiting.values() if not draft.stored.done()]
             drafts = waiting[:BATCH]
             try:
@@ -158,35 +162,33 @@ class Journal:
     async def _store(self, drafts: list[Draft]) -> None:
         """Store drafts as the next entries and deliver them, until each is stored or given up."""
         while drafts := [draft for draft in drafts if not draft.stored.done()]:
-            time = now()
-            documents = [
-                draft.document(self.recent.last + n, time) for n, draft in enumerate(drafts, 1)
-            ]
+            last, time = self.recent.last, now()
+            documents = [draft.document(last + n, time) for n, draft in enumerate(drafts, 1)]
             try:
                 async with deadline():
                     await insert_in_order(self._collection, documents)
             except (Conflict, DatabaseUnavailable):
-                # Some of them may be stored, even all: an error may hide a success.
-                await self._find_out(drafts[0])
+                # Another process took a number first, a key exists already, or only the reply was
+                # lost: some of the drafts may be stored, even all of them.
+                await self._recover(drafts[0])
+                if self.recent.last == last and not drafts[0].stored.done():
+                    await asyncio.sleep(RETRY_PAUSE)
             else:
                 await self._deliver(documents)
 
-    async def _find_out(self, head: Draft) -> None:
-        """Deliver what is stored by now, after a failed insert whose first draft is `head`."""
-        last = self.recent.last
-        try:
+    async def _recover(self, first: Draft) -> None:
+        """Deliver what is stored after a failed insert, whose first draft was `first`."""
+        with suppress(DatabaseUnavailable):
             await self._catch_up()
-            if head.stored.done():
-                return
-            # If its number was free, its key was not: it repeats an entry of long ago.
-            async with deadline():
-                document = await self._collection.find_one({"key": head.key})
-            if document and document["seq"] <= self.recent.last and not head.stored.done():
-                head.stored.set_result(await self._entry(document))
-        except DatabaseUnavailable:
-            pass
-        if self.recent.last == last and not head.stored.done():
-            await asyncio.sleep(RETRY_PAUSE)
+            if not first.stored.done():
+                await self._answer_repeat(first)
+
+    async def _answer_repeat(self, draft: Draft) -> None:
+        """Answer a draft with the entry that has its key, if it repeats an entry of long ago."""
+        async with deadline():
+            document = await self._collection.find_one({"key": draft.key})
+        if document and document["seq"] <= self.recent.last and not draft.stored.done():
+            draft.stored.set_result(await self._entry(document))
 
     async def _catch_up(self) -> None:
         """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""
@@ -211,11 +213,12 @@ class Journal:
             if draft and not draft.stored.done():
                 draft.stored.set_result(entry)
 
-    async def _entry(self, document: Document) -> Entry | Change:
-        if "of" not in document:
-            return Entry.from_document(document)
+    async def _entry(self, document: Document) -> Entry:
+        if not is_change(document):
+            return MessageEntry.from_document(document)
         async with deadline():
-            return Change.of(await self._collection.find_one({"seq": document["of"]}), document)
+            message = await self._collection.find_one({"seq": document["of"]})
+        return ChangeEntry.from_documents(document, message)
 
 
 async def insert_in_order(collection: Collection, documents: list[Document]) -> None:

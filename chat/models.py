@@ -1,4 +1,4 @@
-"""Message saves, edits and deletes messages, for the WebSocket and for forms alike.
+"""Message saves, edits, deletes and reads messages, for the WebSocket and for forms alike.
 
 The life of a message, from the key press to every other screen:
 
@@ -10,24 +10,39 @@ The life of a message, from the key press to every other screen:
 4. The hub (chat/hub.py) encodes it as a frame (chat/wire.py) and writes that to every open socket
    (chat/client.py). Its author gets it too, and so learns that it is stored.
 
-Sending a message twice is harmless: the view answers the sender, and nobody else sees it again.
+If a message is sent twice, only its sender gets an answer; nobody sees it again.
 
-An edit or a deletion changes the stored message first. Then an entry that says which message has
-changed takes the same way from step 3 on.
+An edit or a deletion changes the stored message first. Then a change entry, which names the
+message, is stored and delivered as in steps 3 and 4.
 """
 
 import re
 import unicodedata
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
+from aiohttp import web
+
 from auth.sessions import Identity
-from chat.entry import DELETED, EDITED, Change, Entry, Refused, entry_key, now
-from chat.journal import Journal, Unavailable
-from database import Collection, DatabaseUnavailable, deadline
+from chat.entry import (
+    DELETED,
+    DELETED_USER,
+    EDITED,
+    ONLY_MESSAGES,
+    Entry,
+    MessageEntry,
+    entry_key,
+    is_change,
+    now,
+)
+from chat.journal import Journal
+from chat.refused import Refused
+from database import Collection, DatabaseUnavailable, Document, deadline
 from limits import Pace
 
 PAGE_LENGTH = 50  # messages
-BURST = 4  # seconds' worth of messages that a user may send at once
+BATCH = 1000  # entries; the embedded database needs 0.1 s, and serves nobody else meanwhile
+BURST_SECONDS = 4  # a user may send as many messages at once as in this time
 CHANGEABLE_FOR = timedelta(minutes=15)
 RETRY_AFTER = 5  # seconds until it is worth trying again
 MESSAGE_LENGTH = 2000  # code points
@@ -49,9 +64,9 @@ class Message:
     def __init__(self, collection: Collection, journal: Journal, per_second: int) -> None:
         self._collection = collection
         self._journal = journal
-        self._pace = Pace(per_second, BURST * per_second)  # by person
+        self._pace = Pace(per_second, BURST_SECONDS * per_second)  # by person
 
-    async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry | Change:
+    async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
 
         If the user has sent the same nonce before, return the entry of that time.
@@ -60,52 +75,77 @@ class Message:
         self._check_pace(user)
         try:
             return await self._journal.append(user.login, user.user_id, msg, nonce)
-        except Unavailable:
+        except DatabaseUnavailable:
             raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
 
-    async def edit(
-        self, user: Identity, of: int, msg: str, nonce: str | None = None
-    ) -> Entry | Change:
+    async def edit(self, user: Identity, of: int, msg: str, nonce: str | None = None) -> Entry:
         """Change the text of the user's own message; return the change. Raises Refused."""
         return await self._change(user, of, nonce, clean(msg), EDITED)
 
     async def delete(
         self, user: Identity, of: int, nonce: str | None = None, is_moderator: bool = False
-    ) -> Entry | Change:
+    ) -> Entry:
         """Delete a message's text for good; return the change. Raises Refused."""
         return await self._change(user, of, nonce, "", DELETED, is_moderator)
 
-    async def get(self, seq: int) -> Entry | None:
+    async def get(self, seq: int) -> MessageEntry | None:
         """Return a message by its number, None without one. Raises DatabaseUnavailable."""
         async with deadline():
             document = await self._collection.find_one({"seq": seq})
-        return Entry.from_document(document) if document and "of" not in document else None
+        if document is None or is_change(document):
+            return None
+        return MessageEntry.from_document(document)
 
     async def get_messages(
         self, before: int | None = None, count: int = PAGE_LENGTH
-    ) -> list[Entry]:
+    ) -> list[MessageEntry]:
         """Return the newest messages, or the last ones before a number, oldest first.
 
-        Most often they are in memory, and the database is not asked. Raises DatabaseUnavailable.
+        Usually from memory, without a query. Raises DatabaseUnavailable.
         """
         recent = self._journal.recent.entries
         end = self._journal.recent.last + 1 if before is None else before
-        page = [entry for entry in recent if entry.seq < end and isinstance(entry, Entry)]
+        page = [entry for entry in recent if entry.seq < end and isinstance(entry, MessageEntry)]
         if len(page) >= count or end <= 1 or (recent and recent[0].seq == 1):
             return page[-count:]
         return (await self._read({"$lt": end}, -1, count))[::-1]
 
-    async def get_messages_from(self, start: int, count: int = PAGE_LENGTH) -> list[Entry]:
+    async def get_messages_from(self, start: int, count: int = PAGE_LENGTH) -> list[MessageEntry]:
         """Return the messages from a number on, oldest first. Raises DatabaseUnavailable."""
         return await self._read({"$gte": start}, 1, count)
 
-    async def _read(self, where: dict[str, int], direction: int, count: int) -> list[Entry]:
-        # Not the changes, of which there may be thousands between two messages.
-        messages = {"seq": where, "of": {"$exists": False}}
+    async def own_entries(self, user_id: str) -> AsyncIterator[list[Document]]:
+        """Yield the documents of a user's entries in order, in batches; the last may be empty.
+
+        Each batch is a query of its own: with one cursor the embedded database would read them all
+        at once, and serve nobody else meanwhile. Raises DatabaseUnavailable.
+        """
+        last = 0
+        while True:
+            async with deadline():
+                own = self._collection.find({"user_id": user_id, "seq": {"$gt": last}})
+                documents = await own.sort("seq", 1).limit(BATCH).to_list(None)
+            yield documents
+            if len(documents) < BATCH:
+                return
+            last = documents[-1]["seq"]
+
+    async def anonymize(self, user_id: str) -> None:
+        """Replace a user's name in everything they wrote or changed. Raises DatabaseUnavailable."""
+        await self._journal.settle(user_id)
+        async for documents in self.own_entries(user_id):
+            ids = {"_id": {"$in": [document["_id"] for document in documents]}}
+            async with deadline():
+                await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
+        self._journal.recent.rename(user_id, DELETED_USER)
+
+    async def _read(self, where: dict[str, int], direction: int, count: int) -> list[MessageEntry]:
+        # Without the changes, because there may be thousands of them between two messages.
+        messages = {"seq": where, **ONLY_MESSAGES}
         async with deadline():
             found = self._collection.find(messages).sort("seq", direction)
             documents = await found.limit(count).to_list(None)
-        return [Entry.from_document(document) for document in documents]
+        return [MessageEntry.from_document(document) for document in documents]
 
     def _check_pace(self, user: Identity) -> None:
         if wait := self._pace.take(user.user_id):
@@ -119,7 +159,7 @@ class Message:
         msg: str,
         state: str,
         is_moderator: bool = False,
-    ) -> Entry | Change:
+    ) -> Entry:
         self._check_pace(user)
         repeated = nonce and self._journal.recent.find(entry_key(user.user_id, nonce))
         if repeated:
@@ -128,20 +168,23 @@ class Message:
             message = await self.get(of)
             if not message or not (is_moderator or is_changeable(message, user)):
                 raise Refused("forbidden", UNCHANGEABLE)
-            # First the message, then the log: whoever hears of the change must find it done. If the
-            # second step fails, trying both again is harmless.
+            # The message before the log, so that everybody who gets the change reads the new text.
+            # Both steps may be repeated.
             async with deadline():
-                # A deleted message has no text, and a late edit must not bring it back. (By `state`
-                # NX-27017 0.8.1 would miss new ones: its `$ne` needs the field to be there.)
+                # A deleted message has no text, and a late edit must not bring it back. (Not by its
+                # state: in NX-27017 0.8.1 `$ne` does not match documents without the field.)
                 await self._collection.update_one(
                     {"seq": of, "msg": {"$ne": ""}}, {"$set": {"msg": msg, "state": state}}
                 )
             return await self._journal.append(user.login, user.user_id, "", nonce, of)
-        except (Unavailable, DatabaseUnavailable):
+        except DatabaseUnavailable:
             raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
 
 
-def is_changeable(message: Entry | None, user: Identity) -> bool:
+MESSAGES = web.AppKey("messages", Message)
+
+
+def is_changeable(message: MessageEntry | None, user: Identity) -> bool:
     """Return whether this is the user's own message and still recent enough to change."""
     return (
         message is not None

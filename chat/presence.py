@@ -8,13 +8,13 @@ from itertools import islice
 
 from chat import wire
 
-GRACE = 5  # seconds without a socket until somebody has left; reloading a page takes less
-RETURN_WINDOW = 60  # seconds after the start in which clients return from before it
+GRACE = 5  # seconds from the last socket until the person has left; a reload takes less
+RETURN_WINDOW = 60  # seconds after the start in which reconnecting clients are not announced
 ONLINE_LENGTH = 100  # names in one frame; a thousand people may come back at once
-NOTICES_PER_SECOND = 20  # beyond that one census replaces them
-CENSUS_DELAY = 1  # seconds that a census waits for more changes
+NOTICES_PER_SECOND = 20  # beyond that, one list of people is sent instead
+PEOPLE_DELAY = 1  # seconds that the list of people waits for more changes
 
-Tell = Callable[[wire.Frames], None]
+Broadcast = Callable[[wire.Frames], None]
 
 
 @dataclass(slots=True)
@@ -29,13 +29,14 @@ class Person:
 class Presence:
     """Counts each person's sockets, and tells the room when the first opens or the last closes."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
         self._people: dict[str, Person] = {}
         self._started = time.monotonic()
-        self._notices = 0  # sent since the last census
-        self._census: asyncio.TimerHandle | None = None
-        self._census_is_due = False
+        self._is_closed = False
+        self._notices = 0  # sent since the last list
+        self._list_timer: asyncio.TimerHandle | None = None
+        self._list_is_due = False
 
     @property
     def people(self) -> int:
@@ -52,7 +53,7 @@ class Presence:
         return person.sockets if person else 0
 
     def arrive(self, user_id: str, login: str, returning: bool) -> None:
-        """Count one more socket; `returning` means that the page had one before the restart."""
+        """Count one more socket; `returning` means that the page was connected before."""
         person = self._people.get(user_id)
         if person is None:
             person = self._people[user_id] = Person(login)
@@ -67,14 +68,15 @@ class Presence:
         """Count one socket less; the person has left if no other one opens within GRACE."""
         person = self._people[user_id]
         person.sockets -= 1
-        if not person.sockets:
+        if not person.sockets and not self._is_closed:
             loop = asyncio.get_running_loop()
             person.leaving = loop.call_later(GRACE, self._leave, user_id)
 
     def close(self) -> None:
         """Stop all timers, so that nothing more is sent."""
+        self._is_closed = True
         timers = [person.leaving for person in self._people.values()]
-        for timer in [*timers, self._census]:
+        for timer in [*timers, self._list_timer]:
             if timer:
                 timer.cancel()
 
@@ -83,19 +85,19 @@ class Presence:
         self._announce(wire.left(person.login))
 
     def _announce(self, notice: wire.Frames, quietly: bool = False) -> None:
-        """Tell the room; if `quietly`, or after too many notices, let the next census tell it."""
-        if self._census is None:
+        """Send a notice; if `quietly`, or after too many, send the list of people soon instead."""
+        if self._list_timer is None:
             loop = asyncio.get_running_loop()
-            self._census = loop.call_later(CENSUS_DELAY, self._take_census)
+            self._list_timer = loop.call_later(PEOPLE_DELAY, self._send_list)
         self._notices += 1
         if quietly or self._notices > NOTICES_PER_SECOND:
-            self._census_is_due = True
+            self._list_is_due = True
         else:
-            self._tell(notice)
+            self._broadcast(notice)
 
-    def _take_census(self) -> None:
-        self._census = None
+    def _send_list(self) -> None:
+        self._list_timer = None
         self._notices = 0
-        if self._census_is_due:
-            self._census_is_due = False
-            self._tell(wire.census(self.people, self.online()))
+        if self._list_is_due:
+            self._list_is_due = False
+            self._broadcast(wire.people(self.people, self.online()))

@@ -1,4 +1,4 @@
-"""Read marks: how far each user has read, stored with the user so that every device agrees."""
+"""Read marks: how far each user has read, stored with the user so that all devices agree."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ MARKS_PER_CALL = 100
 
 
 class ReadMarks:
-    """Keeps marks in memory and stores many at a time: every reader moves theirs all the time.
+    """Keeps marks in memory and stores many at a time, because marks move all the time.
 
     A mark is the number of the last entry of the log that a user has read, 0 for none.
     """
@@ -35,7 +35,7 @@ class ReadMarks:
 
     def move(self, user_id: str, seq: int) -> bool:
         """Move a user's mark forwards; return False if it is already there or further."""
-        if seq <= max(self._moved.get(user_id, 0), self._stored.last(user_id) or 0):
+        if seq <= max(self._moved.get(user_id, 0), self._stored.cached(user_id) or 0):
             return False
         self._moved[user_id] = seq
         return True
@@ -58,7 +58,7 @@ class ReadMarks:
             async with deadline():
                 await self._users.bulk_write(updates, ordered=False)
             for user_id, seq in some.items():
-                self._stored.put(user_id, max(seq, self._stored.last(user_id) or 0))
+                self._stored.put(user_id, max(seq, self._stored.cached(user_id) or 0))
                 if self._moved[user_id] == seq:  # it may have moved on meanwhile
                     del self._moved[user_id]
 

@@ -1,4 +1,4 @@
-"""Renders messages as HTML, each once for all readers who see it the same: a page has fifty."""
+"""Renders messages as HTML; cached, because a page has fifty and most readers see them the same."""
 
 from functools import lru_cache
 
@@ -6,7 +6,7 @@ import jinja2
 from markupsafe import Markup
 
 from auth.sessions import Identity
-from chat.entry import Entry
+from chat.entry import MessageEntry
 from chat.models import is_changeable
 
 
@@ -16,26 +16,27 @@ class Renderer:
     def __init__(
         self, env: jinja2.Environment, reader: Identity, is_moderator: bool, target: int | None
     ) -> None:
-        """Set up; `target` is the number of the message that a search has led to."""
+        """Set up; `target` is the number of the message that a search result linked to."""
         self._env = env
         self._reader = reader
         self._is_moderator = is_moderator
         self._target = target
 
-    def render(self, entry: Entry | None = None) -> Markup:
-        """Return a message as HTML; without one, the empty copy that scripts fill."""
-        if entry is None:
-            return _render(self._env, None, False, True, False)
-        is_own = entry.user_id == self._reader.user_id
-        may_change = self._is_moderator or is_changeable(entry, self._reader)
-        return _render(self._env, entry, is_own, may_change, entry.seq == self._target)
+    def message(self, entry: MessageEntry) -> Markup:
+        """Return a message as HTML."""
+        return _render(
+            self._env,
+            entry,
+            is_own=entry.user_id == self._reader.user_id,
+            may_change=self._is_moderator or is_changeable(entry, self._reader),
+            is_target=entry.seq == self._target,
+        )
+
+    def empty_message(self) -> Markup:
+        """Return the HTML of a message that scripts fill."""
+        return _render(self._env, None, is_own=False, may_change=True, is_target=False)
 
 
 @lru_cache(maxsize=4096)
-def _render(
-    env: jinja2.Environment, entry: Entry | None, is_own: bool, may_change: bool, is_target: bool
-) -> Markup:
-    template = env.get_template("chat/message.html")
-    return Markup(
-        template.render(entry=entry, is_own=is_own, may_change=may_change, is_target=is_target)
-    )
+def _render(env: jinja2.Environment, entry: MessageEntry | None, **flags: bool) -> Markup:
+    return Markup(env.get_template("chat/message.html").render(entry=entry, **flags))

@@ -9,7 +9,7 @@ import aiohttp_jinja2
 from aiohttp import web
 
 from auth.sessions import IDENTITY
-from chat.entry import Entry
+from chat.entry import MessageEntry
 from chat.excerpt import excerpt, is_of_word
 from chat.models import TOO_FAST
 from chat.views import read_seq
@@ -21,25 +21,25 @@ PAGE_LENGTH = 20  # messages
 QUERY_LENGTH = 100  # characters
 QUERY_WORDS = 10
 QUEUE = 8  # searches that may wait
-PER_SECOND, BURST = 1, 10  # searches of one person
+PER_SECOND, AT_ONCE = 1, 10  # searches of one person
 
 
 class Finder:
-    """Searches messages, one search at a time: each keeps the embedded database busy."""
+    """Searches messages, one search at a time: each blocks the embedded database."""
 
     def __init__(self, messages: Collection) -> None:
-        self.pace = Pace(PER_SECOND, BURST)  # by person
+        self.pace = Pace(PER_SECOND, AT_ONCE)  # by person
         self._messages = messages
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    async def find(self, words: list[str], before: int | None = None) -> list[Entry]:
+    async def find(self, words: list[str], before: int | None = None) -> list[MessageEntry]:
         """Return the newest messages that contain all the words, one more than a page shows.
 
         Raises Busy, DatabaseUnavailable.
         """
-        # In quotes every word is required, and none is an operator. MongoDB needs only one of them
-        # as a whole word; it also finds the others as parts of words.
+        # Quoted words are all required and never operators. MongoDB matches at least one of them as
+        # a whole word, the others also inside words.
         search: dict[str, Any] = {"$text": {"$search": " ".join(f'"{word}"' for word in words)}}
         if before is not None:
             search["seq"] = {"$lt": before}
@@ -52,7 +52,7 @@ class Finder:
                 documents = await found.max_time_ms(CALL_TIMEOUT * 1000).to_list(None)
         finally:
             self._waiting -= 1
-        return [Entry.from_document(document) for document in documents]
+        return [MessageEntry.from_document(document) for document in documents]
 
 
 FINDER = web.AppKey("finder", Finder)

@@ -5,24 +5,29 @@ import secrets
 from typing import Any
 
 import aiohttp_jinja2
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from auth.moderation import is_moderator
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from chat import wire
 from chat.client import Client
-from chat.entry import Change, Entry, Refused
+from chat.entry import Entry, MessageEntry
 from chat.hub import HUB, SIGNED_OUT
 from chat.journal import JOURNAL
-from chat.models import CHANGEABLE_FOR, MESSAGE_LENGTH, PAGE_LENGTH, Message
+from chat.models import CHANGEABLE_FOR, MESSAGE_LENGTH, MESSAGES, PAGE_LENGTH
 from chat.read_marks import READ_MARKS
+from chat.refused import Refused
 from chat.render import Renderer
 from forms import BODY_LIMIT, FormError, FormPage, redirect
 from settings import SETTINGS
 
-MESSAGES = web.AppKey("messages", Message)
-
-STATUSES = {"invalid": 400, "too_long": 400, "forbidden": 403, "too_fast": 429, "unavailable": 503}
+STATUS_OF_CODE = {
+    "invalid": 400,
+    "too_long": 400,
+    "forbidden": 403,
+    "too_fast": 429,
+    "unavailable": 503,
+}
 REFRESH_PAUSES = ("10",)  # seconds; how often a page without scripts may reload itself
 
 
@@ -34,17 +39,16 @@ class ChatList(FormPage):
     @aiohttp_jinja2.template(template)
     async def get(self) -> dict[str, Any]:
         """Show the newest messages, or those before, around or after a number."""
-        names = ("before", "around", "after")
-        places = {name: read_seq(self.request, name) for name in names}
-        place = {name: seq for name, seq in places.items() if seq is not None}
-        context = await self.context(**place)
-        if "after" in place and not context["messages"]:
+        query = {name: read_seq(self.request, name) for name in ("before", "around", "after")}
+        position = {name: seq for name, seq in query.items() if seq is not None}
+        context = await self.context({}, **position)
+        if "after" in position and not context["messages"]:
             redirect(self.request, "main")
         marks, user_id = self.request.app[READ_MARKS], self.request[IDENTITY].user_id
         context["read"] = await marks.get(user_id)
         # When a script fetches the page, perhaps in a hidden tab, nobody has read it yet.
-        is_seen = self.request.headers.get("Sec-Fetch-Dest", "document") == "document"
-        if is_seen and not place and self.request.method == "GET":
+        is_read = self.request.headers.get("Sec-Fetch-Dest", "document") == "document"
+        if is_read and not position and self.request.method == "GET":
             marks.move(user_id, context["last"])
         return context
 
@@ -60,35 +64,37 @@ class ChatList(FormPage):
             raise form_error(refused) from None
         return "main"
 
-    async def context(self, **place: int) -> dict[str, Any]:
+    async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
         app, user = self.request.app, self.request[IDENTITY]
         may_moderate = is_moderator(app, user.login)
-        last = app[JOURNAL].recent.last
-        messages = await self.messages(**place)
+        last = app[JOURNAL].recent.last  # before the messages: more may be stored meanwhile
+        messages = await self.messages(**position)
+        first_shown = messages[0].seq if messages else 0
+        last_shown = messages[-1].seq if messages else 0
         refresh = self.request.query.get("refresh")
         env = aiohttp_jinja2.get_env(app)
         return {
             "messages": messages,
             "user": user,
             "is_moderator": may_moderate,
-            "renderer": Renderer(env, user, may_moderate, place.get("around")),
-            "is_history": bool(place),
-            "last": max(last, messages[-1].seq) if messages else last,
-            "older": messages[0].seq if messages and messages[0].seq > 1 else None,
-            "newer": messages[-1].seq if place and messages and messages[-1].seq < last else None,
-            "refresh": refresh if refresh in REFRESH_PAUSES and not place else None,
+            "renderer": Renderer(env, user, may_moderate, position.get("around")),
+            "is_history": bool(position),
+            "last": max(last, last_shown),
+            "older": first_shown if first_shown > 1 else None,
+            "newer": last_shown if position and 0 < last_shown < last else None,
+            "refresh": refresh if refresh in REFRESH_PAUSES and not position else None,
             "message_length": MESSAGE_LENGTH,
             "changeable_for": CHANGEABLE_FOR,
             "frame_size": BODY_LIMIT,
             "nonce": secrets.token_urlsafe(12),
-            "form": {},
+            "form": form,
         }
 
     async def messages(
         self, before: int | None = None, around: int | None = None, after: int | None = None
-    ) -> list[Entry]:
-        """Return the newest messages, or those at a place of the log, oldest first."""
+    ) -> list[MessageEntry]:
+        """Return the newest messages, or those at a position of the log, oldest first."""
         messages = self.request.app[MESSAGES]
         if around is not None:
             earlier = await messages.get_messages(around, PAGE_LENGTH // 2)
@@ -104,14 +110,12 @@ class WebSocket(web.View):
     async def get(self) -> web.WebSocketResponse:
         """Join the room, read the socket until it ends, and leave the room."""
         request, hub = self.request, self.request.app[HUB]
-        recent = request.app[JOURNAL].recent
         identity = request[IDENTITY]
-        since = read_seq(request, "since")
-        ws = self.socket(identity)
+        since, returning = read_seq(request, "since"), "returning" in request.query
+        ws = self.new_response(identity)
         await ws.prepare(request)
         client = Client(ws, request, identity)
-        missed = [] if since is None else recent.after(since)
-        hub.join(client, recent.last, missed, returning="returning" in request.query)
+        hub.join(client, request.app[JOURNAL].recent, since, returning)
         try:
             # The session may have ended during the upgrade.
             if request.app[SESSIONS].has_ended(identity.session_id):
@@ -122,7 +126,7 @@ class WebSocket(web.View):
             client.finish()
         return ws
 
-    def socket(self, identity: Identity) -> web.WebSocketResponse:
+    def new_response(self, identity: Identity) -> web.WebSocketResponse:
         """Return the response to upgrade with.
 
         Raises HTTPBadRequest, HTTPTooManyRequests, HTTPServiceUnavailable.
@@ -136,7 +140,7 @@ class WebSocket(web.View):
         if protocols is not None and wire.CHAT_V1 not in [
             name.strip() for name in protocols.split(",")
         ]:
-            raise web.HTTPBadRequest(text=f"The only subprotocol here is {wire.CHAT_V1}.")
+            raise web.HTTPBadRequest(text=f"Only the subprotocol {wire.CHAT_V1} is supported.")
         ws = web.WebSocketResponse(
             protocols=(wire.CHAT_V1,),
             compress=False,
@@ -145,67 +149,70 @@ class WebSocket(web.View):
             max_msg_size=BODY_LIMIT + 1,
         )
         if not ws.can_prepare(self.request):
-            raise web.HTTPBadRequest(text="This address speaks WebSocket only.")
+            raise web.HTTPBadRequest(text="This address only accepts WebSocket connections.")
         return ws
 
     async def read(self, client: Client) -> None:
-        """Take every frame that the client sends, until either side closes."""
+        """Handle the client's frames until the socket closes."""
         async for frame in client.ws:
-            if client.is_closed:
-                continue
-            is_needed = False
-            if frame.type is WSMsgType.TEXT:
-                if frame.data == "close" and client.is_classic:
-                    client.close(WSCloseCode.OK)
-                else:
-                    is_needed = await self.take(client, frame.data)
-            elif frame.type is WSMsgType.PONG:
-                is_needed = client.is_silent  # the first pong after our ping; more are not needed
-                client.is_silent = False
-            elif frame.type is WSMsgType.PING:
-                client.pong(frame.data)
-            elif frame.type is WSMsgType.BINARY:
-                client.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
-            if not is_needed:
-                self.request.app[HUB].count_needless_frame(client)
+            if not client.is_closed and not await self.handle(client, frame):
+                self.request.app[HUB].count_wasted_frame(client)
 
-    async def take(self, client: Client, data: str) -> bool:
-        """Do what a frame asks for, or answer why not; return whether the frame was needed."""
-        app, user, nonce = self.request.app, client.identity, None
-        recent = app[JOURNAL].recent
+    async def handle(self, client: Client, frame: WSMessage) -> bool:
+        """Handle a frame; return False if an honest client would not have sent it."""
+        if frame.type is WSMsgType.TEXT:
+            if frame.data == "close" and client.is_classic:
+                client.close(WSCloseCode.OK)
+                return True
+            return await self.handle_text(client, frame.data)
+        if frame.type is WSMsgType.PONG:
+            was_silent, client.is_silent = client.is_silent, False
+            return was_silent  # more than one pong for a ping is a waste
+        if frame.type is WSMsgType.PING:
+            client.pong(frame.data)
+        elif frame.type is WSMsgType.BINARY:
+            client.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
+        return False
+
+    async def handle_text(self, client: Client, data: str) -> bool:
+        """Do what a text frame asks for, or answer why not; return False for a waste."""
+        app, user = self.request.app, client.identity
+        nonce = None
         try:
             frame = wire.read_classic(data) if client.is_classic else wire.read_chat_v1(data)
             nonce = frame.nonce
             if frame.type == "typing":
-                return app[HUB].tell_of_typing(user)
+                return app[HUB].announce_typing(user)
             if frame.type == "read":
-                return app[READ_MARKS].move(user.user_id, min(frame.seq, recent.last))
-            delivered = recent.last
-            client.is_busy = True
-            entry = await self.store(user, frame)
+                return app[READ_MARKS].move(user.user_id, min(frame.seq, app[JOURNAL].recent.last))
+            await self.store(client, frame)
         except wire.BadFrame as bad:
             app[HUB].send(client, wire.error(bad, bad.nonce))
             return False
         except Refused as refused:
             app[HUB].send(client, wire.error(refused, nonce))
             return False
-        finally:
-            client.is_busy = False
-        if (
-            entry.seq <= delivered
-        ):  # a repeat: everybody else has seen it, so only answer its sender
-            app[HUB].send(client, wire.entry(entry))
         return True
 
-    async def store(self, user: Identity, frame: wire.Incoming) -> Entry | Change:
+    async def store(self, client: Client, frame: wire.Incoming) -> None:
         """Save, edit or delete a message, as the frame asks. Raises Refused."""
-        messages = self.request.app[MESSAGES]
-        if frame.type == "edit":
-            return await messages.edit(user, frame.seq, frame.msg, frame.nonce)
-        if frame.type == "delete":
-            may_moderate = is_moderator(self.request.app, user.login)
-            return await messages.delete(user, frame.seq, frame.nonce, may_moderate)
-        return await messages.save(user, frame.msg, frame.nonce)
+        app, user = self.request.app, client.identity
+        messages, last = app[MESSAGES], app[JOURNAL].recent.last
+        entry: Entry
+        client.is_busy = True
+        try:
+            if frame.type == "edit":
+                entry = await messages.edit(user, frame.seq, frame.msg, frame.nonce)
+            elif frame.type == "delete":
+                may_moderate = is_moderator(app, user.login)
+                entry = await messages.delete(user, frame.seq, frame.nonce, may_moderate)
+            else:
+                entry = await messages.save(user, frame.msg, frame.nonce)
+        finally:
+            client.is_busy = False
+        if entry.seq <= last:
+            # The frame repeats an earlier one, whose entry everybody has: only answer the sender.
+            app[HUB].send(client, wire.entry_frames(entry))
 
 
 def read_seq(request: web.Request, name: str) -> int | None:
@@ -220,4 +227,4 @@ def read_seq(request: web.Request, name: str) -> int | None:
 
 def form_error(refused: Refused) -> FormError:
     """Return the error that a form shows when its message is refused."""
-    return FormError(STATUSES[refused.code], refused.text, "msg", refused.wait)
+    return FormError(STATUS_OF_CODE[refused.code], refused.text, "msg", refused.wait)

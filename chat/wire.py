@@ -10,7 +10,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
-from chat.entry import Change, Entry, Refused
+from chat.entry import ChangeEntry, Entry, MessageEntry, nonce_of
+from chat.refused import Refused
 
 CHAT_V1 = "chat.v1"
 NONCE_LENGTH = 64  # characters
@@ -21,7 +22,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are not JSON
 
 
-# Made once: with options, json.loads() and json.dumps() make theirs anew for each frame.
+# Made once: with options, json.loads() and json.dumps() make new ones for each call.
 decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -47,7 +48,7 @@ class Incoming(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """One event as bytes for the transport, in both formats; empty if a format does not have it."""
+    """One event as bytes for the transport in both formats; empty if a format does not have it."""
 
     chat_v1: bytes
     classic: bytes
@@ -87,31 +88,31 @@ def read_nonce(value: Any) -> str | None:
         return None
     if isinstance(value, str) and 0 < len(value) <= NONCE_LENGTH and value.isprintable():
         return value
-    raise BadFrame(f"The nonce is not text of 1 to {NONCE_LENGTH} printable characters")
+    raise BadFrame(f"The nonce must be text of 1 to {NONCE_LENGTH} printable characters")
 
 
-def entry(entry: Entry | Change) -> Frames:
-    """Return the frames of an entry of the log."""
-    return message(entry) if isinstance(entry, Entry) else change(entry)
+def entry_frames(entry: Entry) -> Frames:
+    """Return the frames of a message or a change."""
+    return message_frames(entry) if isinstance(entry, MessageEntry) else change_frames(entry)
 
 
-@lru_cache(maxsize=1024)  # so that a replay to 2,000 people encodes each entry once
-def message(entry: Entry) -> Frames:
+@lru_cache(maxsize=1024)  # so that a replay to 2,000 people encodes each message once
+def message_frames(message: MessageEntry) -> Frames:
     """Return the frames of a message."""
     event = {
         "type": "message",
-        "seq": entry.seq,
-        "user": entry.user,
-        "msg": entry.msg,
-        "time": iso_time(entry.time),
-        "nonce": entry.nonce,
+        "seq": message.seq,
+        "user": message.user,
+        "msg": message.msg,
+        "time": iso_time(message.time),
+        "nonce": nonce_of(message),
     }
-    if entry.state:
-        event["state"] = entry.state
-    return _frames(event, f"({entry.user}) {_on_one_line(entry.msg) or entry.state}")
+    if message.state:
+        event["state"] = message.state
+    return _frames(event, f"({message.user}) {_on_one_line(message.msg) or message.state}")
 
 
-def change(change: Change) -> Frames:
+def change_frames(change: ChangeEntry) -> Frames:
     """Return the frames of a change, with the text that the message has now."""
     message = change.message
     event = {
@@ -121,7 +122,7 @@ def change(change: Change) -> Frames:
         "user": change.user,
         "state": message.state,
         "msg": message.msg,
-        "nonce": change.nonce,
+        "nonce": nonce_of(change),
     }
     if message.msg:
         return _frames(event, f"{change.user} edited: {_on_one_line(message.msg)}")
@@ -157,7 +158,7 @@ def left(login: str) -> Frames:
     return _frames({"type": "left", "user": login}, f"{login} disconnected")
 
 
-def census(people: int, online: Sequence[str]) -> Frames:
+def people(people: int, online: Sequence[str]) -> Frames:
     """Return the list of who is here, which replaces many notices."""
     return _frames({"type": "people", "people": people, "online": online})
 
@@ -190,12 +191,12 @@ def _read_msg(frame: dict[str, Any], nonce: str | None) -> str:
 def _read_seq(frame: dict[str, Any], name: str, nonce: str | None) -> int:
     seq = frame.get(name)
     if type(seq) is not int or not 0 < seq <= SEQ_LIMIT:  # True is an int, too
-        raise BadFrame(f"The frame's {name} is no number of a message", nonce)
+        raise BadFrame(f"The frame's {name} must be the number of a message", nonce)
     return seq
 
 
 def _on_one_line(msg: str) -> str:
-    # With a line break a message could forge a line of somebody else.
+    # A line break would let a message forge a line of somebody else.
     return msg.replace("\n", " ⏎ ")
 
 

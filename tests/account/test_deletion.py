@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from account import own_messages
 from auth.sessions import SESSIONS
-from chat.entry import DELETED_USER, Change, Entry
+from chat.entry import DELETED_USER, ChangeEntry, MessageEntry
 from chat.journal import insert_in_order
+from chat.models import MESSAGES
 from chat.recent import Recent
 from database import DATABASE, DatabaseUnavailable
 from settings import MESSAGE_COLLECTION
@@ -113,7 +113,7 @@ async def test_a_deletion_that_broke_off_can_be_tried_again(
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(own_messages, "pages", away)
+        patch.setattr(house.app[MESSAGES], "own_entries", away)
         assert (await delete_account(alice)).status == 503
     assert (await alice.log_in("alice")).status == 303
     assert (await delete_account(alice)).status == 303
@@ -122,13 +122,13 @@ async def test_a_deletion_that_broke_off_can_be_tried_again(
 
 def test_memory_gives_another_name_to_all_that_somebody_wrote_or_changed() -> None:
     recent, time = Recent(), datetime.now(UTC)
-    by_alice = Entry(1, "a:1", "alice", "a", "hi", time)
-    by_bob = Entry(2, "b:1", "bob", "b", "hi", time)
+    by_alice = MessageEntry(1, "a:1", "alice", "a", "hi", time)
+    by_bob = MessageEntry(2, "b:1", "bob", "b", "hi", time)
     for entry in (
         by_alice,
         by_bob,
-        Change(3, "b:2", "bob", by_alice),
-        Change(4, "a:2", "alice", by_bob),
+        ChangeEntry(3, "b:2", "bob", by_alice),
+        ChangeEntry(4, "a:2", "alice", by_bob),
     ):
         recent.add(entry)
     recent.rename("a", "nobody")
@@ -136,7 +136,7 @@ def test_memory_gives_another_name_to_all_that_somebody_wrote_or_changed() -> No
     assert list(recent.entries) == [
         renamed,
         by_bob,
-        Change(3, "b:2", "bob", renamed),
-        Change(4, "a:2", "nobody", by_bob),
+        ChangeEntry(3, "b:2", "bob", renamed),
+        ChangeEntry(4, "a:2", "nobody", by_bob),
     ]
     assert recent.find("a:1") == renamed

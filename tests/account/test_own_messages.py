@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from account import own_messages
+from chat.models import MESSAGES
 from database import DATABASE, DatabaseUnavailable, Document
 from settings import MESSAGE_COLLECTION
 from tests.support.accounts import downloaded, user_id_of
@@ -69,19 +69,19 @@ async def test_who_has_said_nothing_downloads_nothing(house: House) -> None:
     assert await downloaded(await house.sign_in("alice")) == []
 
 
-async def test_a_download_that_breaks_off_is_seen_to(
+async def test_a_broken_download_aborts_the_connection(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = await user_id_of(house, "alice")
     await store(house, *({"user_id": own, "msg": "hi"} for _ in range(3)))
-    pages = own_messages.pages
+    own_entries = house.app[MESSAGES].own_entries
 
     async def break_off(*whose: Any) -> Any:
-        async for documents in pages(*whose):
+        async for documents in own_entries(*whose):
             yield documents
             raise DatabaseUnavailable
 
-    monkeypatch.setattr(own_messages, "pages", break_off)
+    monkeypatch.setattr(house.app[MESSAGES], "own_entries", break_off)
     response = await alice.get("/account/messages.jsonl")
     with pytest.raises(aiohttp.ClientPayloadError):
         await response.read()

@@ -25,7 +25,7 @@ from tests.support.sessions import held_by, present, stored_sessions
 async def test_a_changed_password_replaces_the_old_one(house: House, alice: Person) -> None:
     response = await alice.post("/account/password", PASSWORD_CHANGE)
     assert (response.status, response.headers["Location"]) == (303, "/account")
-    assert "Your password is changed" in (told(await alice.page("/account")) or "")
+    assert "Your password has been changed" in (told(await alice.page("/account")) or "")
     elsewhere = await house.visitor()
     assert (await elsewhere.log_in("alice", PASSWORD)).status == 401
     assert (await elsewhere.log_in("alice", NEW_PASSWORD)).status == 303

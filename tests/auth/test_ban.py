@@ -132,5 +132,5 @@ async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
     gone.set()
     response = await posting
     assert response.status == 401
-    assert "You were signed out meanwhile" in await response.text()
+    assert "You have been signed out" in await response.text()
     assert house.app[JOURNAL].recent.last == 0

@@ -76,7 +76,7 @@ async def test_a_script_that_is_not_signed_in_is_told_so(house: House) -> None:
             {"login": "a" * 255, "password": PASSWORD},
             400,
             "login",
-            "That is too long for a login or an address",
+            "A login or e-mail has at most 254 characters",
         ),
         ({"login": "alice", "password": WRONG}, 401, "password", "Wrong login or password"),
         ({"login": "alice", "password": PASSWORD + " "}, 401, "password", None),

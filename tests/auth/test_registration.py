@@ -35,7 +35,7 @@ async def test_password_is_stored_as_an_argon2id_hash_only(house: House) -> None
 
 
 BAD_LOGIN = "A login has 3 to 32 letters of one alphabet, digits, or _ . -"
-BAD_EMAIL = "That is no e-mail address."
+BAD_EMAIL = "This is not an e-mail address"
 
 
 def both(password: str) -> dict[str, str]:

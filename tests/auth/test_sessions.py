@@ -17,8 +17,8 @@ from cryptography.fernet import Fernet
 from pymongo.errors import PyMongoError
 
 import database
-from auth import cookies, sessions
-from auth.cookies import secret_keys
+from auth import session_cookie, sessions
+from auth.session_cookie import secret_keys
 from auth.sessions import SESSIONS, Identity
 from database import DATABASE, DatabaseUnavailable
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
@@ -30,7 +30,7 @@ from tests.support.raw_requests import ask
 from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.waiting import PATIENCE
 
-FERNET = Fernet(cookies._fernet_key("a key for the tests"))
+FERNET = Fernet(session_cookie._fernet_key("a key for the tests"))
 
 
 def cookie_of(response: aiohttp.ClientResponse) -> Morsel[str]:
@@ -147,7 +147,7 @@ async def test_a_cookie_of_encrypted_nonsense_is_an_anonymous_visitor(
 
 
 async def test_a_cookie_of_another_key_is_worth_nothing(house: House, alice: Person) -> None:
-    forger = Fernet(cookies._fernet_key("a key of a forger"))
+    forger = Fernet(session_cookie._fernet_key("a key of a forger"))
     forged = forger.encrypt(FERNET.decrypt(held_by(alice))).decode()
     assert await signed_in_as(await present(house, forged)) is None
 
@@ -184,7 +184,7 @@ def test_a_key_is_made_once_and_kept_from_everybody_else(tmp_path: Path) -> None
 
 def test_a_key_of_any_bytes_of_the_environment_is_taken() -> None:
     key = os.fsdecode(b"\xff\xfe are no text")
-    assert cookies.SessionCookie([key], secure=True).cookie_name == "__Host-session"
+    assert session_cookie.SessionCookie([key], secure=True).cookie_name == "__Host-session"
 
 
 def test_a_key_that_cannot_be_kept_stops_the_start(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from bson import ObjectId
 
-from auth.cookies import SessionCookie
+from auth.session_cookie import SessionCookie
 from auth.sessions import LIFETIME
 from database import connect
 from embedded import embedded_uri

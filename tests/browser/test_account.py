@@ -35,7 +35,7 @@ async def test_the_password_is_changed_by_keyboard_alone(alice: Visitor) -> None
         await keyboard.type(text)
         await keyboard.press("Tab")
     await keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("Your password is changed")
+    await expect(page.get_by_role("status")).to_contain_text("Your password has been changed")
 
 
 @pytest.mark.parametrize("options", [{}, {"java_script_enabled": False}], ids=["live", "plain"])

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 from chat.client import Client
 from chat.hub import HUB
 from chat.journal import JOURNAL
-from chat.recent import LENGTH
+from chat.recent import RECENT_LENGTH
 from settings import Settings
 from tests.support.browser import A_WHILE, CONNECTION_LOST, Visit, Visitor, go_offline, visiting
 from tests.support.people import PASSWORD
@@ -103,7 +103,7 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
     await alice.page.evaluate("window.isTheSamePage = true")
 
     await go_offline(chat, alice)
-    missed = [f"missed {number}" for number in range(LENGTH + 100)]
+    missed = [f"missed {number}" for number in range(RECENT_LENGTH + 100)]
     journal = chat.app[JOURNAL]
     await asyncio.gather(*(journal.append("bob", "", text, None) for text in missed))
     await alice.say("written offline")

@@ -150,7 +150,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
     settings: Settings, browser: Browser, width: int
 ) -> None:
     mod, bob = "W" * 32, "B" * 32
-    crowd = wire.census(1234, [mod, bob])
+    crowd = wire.people(1234, [mod, bob])
     async with (
         serving(replace(settings, MODERATORS=(mod,))) as chat,
         visiting(browser) as visit,

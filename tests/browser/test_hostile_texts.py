@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from playwright.async_api import Browser, expect
 
 from chat import wire
-from chat.entry import Refused
 from chat.hub import HUB
+from chat.refused import Refused
 from database import DATABASE
 from settings import MESSAGE_COLLECTION
 from tests.support.browser import REFUSED, Visit, Visitor

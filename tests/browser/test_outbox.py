@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
-from chat.entry import Change, Entry
-from chat.journal import Journal, Unavailable
+from chat.entry import Entry
+from chat.journal import Journal
+from database import DatabaseUnavailable
 from tests.support.browser import (
     A_WHILE,
     CONNECTION_LOST,
@@ -43,8 +44,13 @@ def before_saving(monkeypatch: pytest.MonkeyPatch) -> Callable[[SaveFirst], None
 
     def do(first: SaveFirst) -> None:
         async def append_later(
-            self: Journal, user: str, user_id: str, msg: str, nonce: str | None, of: int = 0
-        ) -> Entry | Change:
+            self: Journal,
+            user: str,
+            user_id: str,
+            msg: str,
+            nonce: str | None,
+            of: int | None = None,
+        ) -> Entry:
             await first(user, msg, nonce)
             return await append(self, user, user_id, msg, nonce, of)
 
@@ -189,7 +195,7 @@ async def test_what_could_not_be_saved_is_tried_again_in_its_order(
         tried.append(msg)
         await both_are_written.wait()
         if len(tried) <= 2:
-            raise Unavailable
+            raise DatabaseUnavailable
 
     before_saving(fail_twice)
     alice, sent = await arrive_noting(chat, visit, "alice", "message")

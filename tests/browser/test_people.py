@@ -79,7 +79,7 @@ async def test_a_wide_page_lists_who_is_here_by_name(chat: ChatSite, visit: Visi
     hub.broadcast(wire.left("Alice"))
     await expect(here).to_have_text(["bob you", "carol"])
 
-    hub.broadcast(wire.census(123, ["bob", *(f"name-{number:02}" for number in range(99))]))
+    hub.broadcast(wire.people(123, ["bob", *(f"name-{number:02}" for number in range(99))]))
     await expect(here).to_have_count(101)
     await expect(here.last).to_have_text("and 23 more")
     hub.broadcast(wire.left("one of the many"))
@@ -89,7 +89,7 @@ async def test_a_wide_page_lists_who_is_here_by_name(chat: ChatSite, visit: Visi
     await expect(bob.page.locator("#submit")).to_be_in_viewport(ratio=1)
 
     names = sorted({name.strip() for name in HOSTILE if name.strip()})
-    hub.broadcast(wire.census(len(names) + 1, names))
+    hub.broadcast(wire.people(len(names) + 1, names))
     await expect(here).to_have_count(len(names) + 1)
     assert {text.strip() for text in await here.all_text_contents()} == {*names, "bob you"}
     assert not await bob.is_too_wide()

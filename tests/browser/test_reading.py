@@ -12,7 +12,7 @@ from playwright.async_api import Locator, Route, expect
 from chat.hub import HUB
 from chat.journal import JOURNAL
 from chat.read_marks import READ_MARKS
-from chat.recent import LENGTH
+from chat.recent import RECENT_LENGTH
 from database import DATABASE
 from settings import MESSAGE_COLLECTION
 from tests.support.browser import CONNECTION_LOST, Visit, Visitor, go_offline
@@ -313,9 +313,9 @@ async def test_what_was_deleted_while_its_author_was_away_is_not_there_to_be_edi
     await expect(alice.texts).to_have_text(["a secret"])
     await go_offline(chat, alice)
     await change(chat, 1, "")
-    await write(chat, "bob", *map(str, range(LENGTH)))
+    await write(chat, "bob", *map(str, range(RECENT_LENGTH)))
     await alice.context.set_offline(False)
-    await expect(alice.texts.last).to_have_text(str(LENGTH - 1))
+    await expect(alice.texts.last).to_have_text(str(RECENT_LENGTH - 1))
     await alice.field.press("ArrowUp")
     await expect(alice.field).to_have_value("")
 
@@ -415,7 +415,7 @@ async def test_older_messages_come_as_one_scrolls_up_without_a_jump(
     place = await top(line)
     await alice.log.evaluate("log => log.scrollTop = 200")
     await expect(alice.texts).to_have_text(said)
-    await expect(alice.page.get_by_text("This is where the talk begins")).to_be_attached()
+    await expect(alice.page.get_by_text("This is the beginning of the chat")).to_be_attached()
     await expect(alice.log).to_be_focused()
     await expect(alice.texts.first).not_to_be_in_viewport()
     await write(chat, "carol", "live")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from chat.entry import Change, Entry
+from chat.entry import Entry
 from chat.models import Message
 from tests.support.browser import REFUSED, Visit, Visitor
 from tests.support.people import PASSWORD
@@ -84,7 +84,7 @@ async def test_a_double_click_without_scripts_posts_once(
     both_are_there = asyncio.Event()
     save = Message.save
 
-    async def save_slowly(*args: Any) -> Entry | Change:
+    async def save_slowly(*args: Any) -> Entry:
         posts.put_nowait(None)
         await both_are_there.wait()
         return await save(*args)

@@ -204,7 +204,7 @@ async def test_the_classic_format_hears_of_changes(alice: Person, bob: Person) -
 async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.recent.LENGTH", 5)
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 5)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
     for number in range(60):
@@ -221,7 +221,7 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
 async def test_a_page_is_one_question_however_many_changes_lie_before_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.recent.LENGTH", 5)
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 5)
     alice = await house.sign_in("alice")
     socket = await alice.connect()
     seq = await socket.said("changed all the time")
@@ -253,7 +253,7 @@ async def test_typing_is_told_at_most_once_in_three_seconds(hers: Socket, his: S
 async def test_typing_is_not_told_in_a_large_room(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.hub.TYPING_ROOM", 1)
+    monkeypatch.setattr("chat.hub.TYPING_MAX_PEOPLE", 1)
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     hers, his = await alice.connect(), await bob.connect()
     await hers.send(type="typing")

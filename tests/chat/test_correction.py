@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat.journal import JOURNAL, Journal, Unavailable
+from chat.journal import JOURNAL, Journal
 from chat.models import Message
 from database import DatabaseUnavailable
 from tests.support.hostile import HOSTILE
@@ -158,7 +158,7 @@ async def test_there_is_no_page_where_there_is_no_message(
         ({"action": "edit"}, "Please write something", "msg"),
         ({"action": "edit", "msg": "\u200b"}, "Please write something", "msg"),
         ({"action": "edit", "msg": "x" * 2001}, "A message has at most 2000 characters", "msg"),
-        ({"action": "edit", "msg": "hi", "nonce": "n" * 65}, "The nonce is not text", "msg"),
+        ({"action": "edit", "msg": "hi", "nonce": "n" * 65}, "The nonce must be text", "msg"),
         ({"action": "ban", "msg": "hi"}, "Please choose to save or to delete", "msg"),
         ({}, "Please choose to save or to delete", "msg"),
     ],
@@ -209,7 +209,7 @@ async def test_changes_count_as_messages_where_those_come_too_fast(open_house: O
     [
         (Message, "get", 0, DatabaseUnavailable),  # when the page reads the message
         (Message, "get", 1, DatabaseUnavailable),  # when it is checked who may change it
-        (Journal, "append", 0, Unavailable),
+        (Journal, "append", 0, DatabaseUnavailable),
     ],
 )
 async def test_what_was_typed_stays_where_the_database_is_away(

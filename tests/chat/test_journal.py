@@ -11,8 +11,8 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
-from chat.entry import Change, Entry, now
-from chat.journal import Journal, Unavailable
+from chat.entry import Entry, MessageEntry, nonce_of, now
+from chat.journal import Journal
 from database import Collection, DatabaseUnavailable, connect, create_indexes, deadline
 from settings import MESSAGE_COLLECTION, Settings
 
@@ -42,17 +42,17 @@ class Process:
     def __init__(self, collection: Any) -> None:
         self.collection = Faulty(collection)
         self.journal = Journal(self.collection)  # type: ignore[arg-type]
-        self.delivered: list[Entry | Change] = []
+        self.delivered: list[Entry] = []
         self.journal.listeners.append(self.deliver)
 
-    def deliver(self, entries: Sequence[Entry | Change]) -> None:
+    def deliver(self, entries: Sequence[Entry]) -> None:
         self.delivered.extend(entries)
 
-    async def say(self, msg: str, nonce: str | None = None) -> Entry | Change:
+    async def say(self, msg: str, nonce: str | None = None) -> Entry:
         return await self.journal.append("alice", "u1", msg, nonce)
 
     def texts(self) -> list[str]:
-        return [entry.msg for entry in self.delivered if isinstance(entry, Entry)]
+        return [entry.msg for entry in self.delivered if isinstance(entry, MessageEntry)]
 
     def seqs(self) -> list[int]:
         return [entry.seq for entry in self.delivered]
@@ -77,9 +77,9 @@ async def running(collection: Any) -> AsyncIterator[Process]:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def stored(collection: Any) -> list[Entry]:
+async def stored(collection: Any) -> list[MessageEntry]:
     documents = await collection.find({}).sort("seq", 1).to_list(None)
-    return [Entry.from_document(document) for document in documents]
+    return [MessageEntry.from_document(document) for document in documents]
 
 
 def fail(error: Exception, times: int = 1) -> Callable[[], None]:
@@ -112,13 +112,13 @@ async def test_an_error_before_the_write_is_tried_again(messages: Any) -> None:
 async def test_a_database_that_stays_away_is_unavailable_and_sending_again_is_harmless(
     messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(journal_module, "APPEND_TIMEOUT", 0.3)
     async with running(messages) as process:
         process.collection.before = fail(AutoReconnect("away"), times=1000)
-        with pytest.raises(Unavailable):
+        with pytest.raises(DatabaseUnavailable):
             await process.say("hello", "n1")
         process.collection.before = lambda: None
-        monkeypatch.setattr(journal_module, "PATIENCE", 5)
+        monkeypatch.setattr(journal_module, "APPEND_TIMEOUT", 5)
         entry, same = await asyncio.gather(process.say("hello", "n1"), process.say("hello", "n1"))
         assert entry == same
         assert process.delivered == [entry] == await stored(messages)
@@ -129,7 +129,7 @@ async def test_what_a_write_stored_after_all_is_delivered_without_anybody_asking
 ) -> None:
     monkeypatch.setattr(journal_module, "POLL_EVERY", 0.05)
     async with running(messages) as process:
-        other = Entry(1, "u2:n1", "bob", "u2", "hi", now())
+        other = MessageEntry(1, "u2:n1", "bob", "u2", "hi", now())
         await messages.insert_one(other._asdict())
         while not process.delivered:
             await asyncio.sleep(0)
@@ -148,7 +148,7 @@ async def test_two_processes_keep_one_log_and_deliver_it_alike(
                 process = dice.choice((one, two))
                 entry = await process.say(f"{name}{number}", f"{name}{number}")
                 if dice.random() < 0.1:  # says it again, perhaps to the other
-                    assert await dice.choice((one, two)).say("again", entry.nonce) == entry
+                    assert await dice.choice((one, two)).say("again", nonce_of(entry)) == entry
 
         await asyncio.gather(*(talk(name) for name in "abcdef"))
         while not len(one.delivered) == len(two.delivered) == 600:
@@ -174,7 +174,7 @@ async def test_each_senders_order_holds(messages: Any) -> None:
 async def test_senders_wait_when_the_queue_is_full_and_nothing_is_dropped(
     messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "PLACES", 3)
+    monkeypatch.setattr(journal_module, "QUEUE_LIMIT", 3)
     monkeypatch.setattr(journal_module, "BATCH", 2)
     async with running(messages) as process:
         await asyncio.gather(*(process.say(f"m{n}") for n in range(50)))
@@ -187,14 +187,14 @@ async def test_drain_stores_what_waits_and_takes_no_more(messages: Any) -> None:
         await asyncio.sleep(0)  # they have begun
         await process.journal.drain(timeout=10)
         assert [(await task).seq for task in waiting] == list(range(1, 21))
-        with pytest.raises(Unavailable):
+        with pytest.raises(DatabaseUnavailable):
             await process.say("too late")
 
 
 async def test_memory_answers_for_the_end_of_the_log(
     messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.recent.LENGTH", 4)
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 4)
     async with running(messages) as process:
         for number in range(1, 7):
             await process.say(f"m{number}")

@@ -49,7 +49,7 @@ async def test_history_goes_back_page_by_page(alice: Person) -> None:
     assert [page.count(' data-seq="') for page in pages] == [50, 50, 20]
     assert "/?before=71" in pages[0]
     assert "/?before=21" in pages[1]
-    assert "This is where the talk begins" in pages[2]
+    assert "This is the beginning of the chat" in pages[2]
 
 
 @pytest.mark.parametrize(

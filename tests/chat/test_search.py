@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from chat.journal import JOURNAL
-from chat.search import BURST, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
+from chat.search import AT_ONCE, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
 from database import CALL_TIMEOUT, connect
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.hostile import HOSTILE
@@ -102,7 +102,7 @@ async def test_finds_come_newest_first_and_page_by_page(alice: Person) -> None:
     texts = [text for page in pages for text in page.texts]
     assert texts == [f"needle {number}" for number in range(2 * PAGE_LENGTH, 0, -1)]
     page = await alice.page("/search?q=needle&before=1")
-    assert "There is nothing older" in page
+    assert "There are no older messages" in page
 
 
 async def test_the_empty_form_finds_nothing_and_complains_about_nothing(alice: Person) -> None:
@@ -111,9 +111,9 @@ async def test_the_empty_form_finds_nothing_and_complains_about_nothing(alice: P
         page = await response.text()
         assert response.status == 200
         assert 'role="search"' in page
-        assert "Nobody has said that" not in page
+        assert "No message contains" not in page
         assert (await FormPage.read(response)).error == ""
-    assert "Nobody has said that yet" in await alice.page("/search?q=needle")
+    assert "No message contains all of these words" in await alice.page("/search?q=needle")
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ async def test_who_searches_too_fast_has_to_wait(
     monkeypatch.setattr("chat.search.PER_SECOND", 1)
     house = await open_house()
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    responses = [await alice.get("/search?q=word") for _ in range(BURST + 1)]
-    assert [response.status for response in responses] == [200] * BURST + [429]
+    responses = [await alice.get("/search?q=word") for _ in range(AT_ONCE + 1)]
+    assert [response.status for response in responses] == [200] * AT_ONCE + [429]
     assert "Retry-After" in responses[-1].headers
     assert (await FormPage.read(responses[-1])).error_field == "q"
     assert (await bob.get("/search?q=word")).status == 200

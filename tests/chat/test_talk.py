@@ -117,7 +117,7 @@ async def test_sending_twice_is_answered_with_the_first(hers: Socket, his: Socke
 async def test_a_repeat_is_known_after_a_restart_and_long_after(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.recent.LENGTH", 3)
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 3)
     house = await open_house()
     alice = await house.sign_in("alice")
     socket = await alice.connect()
@@ -232,7 +232,7 @@ async def test_an_upgrade_that_is_not_ours_is_refused(
 async def test_ws_without_an_upgrade_is_a_friendly_400(house: House) -> None:
     response = await (await house.sign_in("alice")).get("/ws")
     assert response.status == 400
-    assert "WebSocket only" in await response.text()
+    assert "only accepts WebSocket" in await response.text()
 
 
 async def test_a_user_has_so_many_sockets_and_no_more(open_house: OpenHouse) -> None:

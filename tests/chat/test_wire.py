@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import models, wire
-from chat.entry import Entry, Refused
+from chat.entry import MessageEntry
+from chat.refused import Refused
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123000, UTC)
 
 
-def entry(msg: str, user: str = "alice") -> Entry:
-    return Entry(seq=7, key="u1:n1", user=user, user_id="u1", msg=msg, time=NOON)
+def entry(msg: str, user: str = "alice") -> MessageEntry:
+    return MessageEntry(seq=7, key="u1:n1", user=user, user_id="u1", msg=msg, time=NOON)
 
 
 def payload(frame: bytes) -> str:
@@ -113,19 +114,19 @@ def test_any_text_is_read_or_refused(data: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=70_000))
 def test_a_message_arrives_as_it_is_stored(msg: str) -> None:
-    frame = json.loads(payload(wire.message(entry(msg)).chat_v1))
+    frame = json.loads(payload(wire.message_frames(entry(msg)).chat_v1))
     assert frame["msg"] == msg
     assert frame["time"] == "2026-11-21T12:00:00.123Z"
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536])
 def test_the_length_of_a_frame_is_written_as_rfc_6455_has_it(size: int) -> None:
-    line = payload(wire.message(entry("x" * (size - len("(alice) ")))).classic)
+    line = payload(wire.message_frames(entry("x" * (size - len("(alice) ")))).classic)
     assert len(line) == size
 
 
 def test_a_classic_line_cannot_forge_another() -> None:
-    line = payload(wire.message(entry("hi\n(bob) I owe alice 100")).classic)
+    line = payload(wire.message_frames(entry("hi\n(bob) I owe alice 100")).classic)
     assert line == "(alice) hi ⏎ (bob) I owe alice 100"
 
 

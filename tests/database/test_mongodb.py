@@ -23,9 +23,9 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from account.own_messages import PAGE
 from chat.entry import now
 from chat.journal import BATCH, Conflict, insert_in_order
+from chat.models import BATCH as OWN_BATCH
 from chat.models import MESSAGE_LENGTH
 from chat.search import QUERY_WORDS
 from chat.wire import SEQ_LIMIT
@@ -499,9 +499,9 @@ async def test_a_cursor_brings_everything_each_document_once(messages: Collectio
 
     The first answer has 101 documents, and the driver asks for the others.
     """
-    for start in range(1, PAGE + 1, BATCH):
+    for start in range(1, OWN_BATCH + 1, BATCH):
         await insert_in_order(messages, [message(seq) for seq in range(start, start + BATCH)])
-    assert await seqs(messages) == list(range(1, PAGE + 1))
+    assert await seqs(messages) == list(range(1, OWN_BATCH + 1))
 
 
 async def test_a_limit_brings_as_many_as_that_in_any_order(db: Database) -> None:
@@ -753,14 +753,14 @@ async def test_a_document_is_replaced_only_while_the_condition_holds(
 
 async def test_a_whole_page_of_messages_gets_another_name_at_once(messages: Collection) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.updateMany/"""
-    for start in range(1, PAGE + 1, BATCH):
+    for start in range(1, OWN_BATCH + 1, BATCH):
         await insert_in_order(messages, [message(seq) for seq in range(start, start + BATCH)])
-    await insert_in_order(messages, [message(PAGE + 1)])
-    documents = await messages.find({}).sort("seq", 1).limit(PAGE).to_list(None)
+    await insert_in_order(messages, [message(OWN_BATCH + 1)])
+    documents = await messages.find({}).sort("seq", 1).limit(OWN_BATCH).to_list(None)
     ids = [document["_id"] for document in documents]
     await messages.update_many({"_id": {"$in": ids}}, {"$set": {"user": "deleted user"}})
-    assert await seqs(messages, user="deleted user") == list(range(1, PAGE + 1))
-    assert await seqs(messages, user="alice") == [PAGE + 1]
+    assert await seqs(messages, user="deleted user") == list(range(1, OWN_BATCH + 1))
+    assert await seqs(messages, user="alice") == [OWN_BATCH + 1]
 
 
 async def test_those_are_deleted_that_are_named_and_no_others(db: Database) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from chat.entry import Entry
+from chat.entry import MessageEntry, nonce_of
 from database import Database
 from settings import MESSAGE_COLLECTION
 from tests.support.accounts import signed_in
@@ -40,33 +40,33 @@ class History:
 async def check(clients: Iterable["Client"], database: Database) -> None:
     """Assert that what the clients lived is what is stored. To be called when all is at rest."""
     documents = await database[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
-    log = [Entry.from_document(document) for document in documents]
+    log = [MessageEntry.from_document(document) for document in documents]
     judge([client.history for client in clients], log)
 
 
-def judge(histories: Sequence[History], log: Sequence[Entry]) -> None:
+def judge(histories: Sequence[History], log: Sequence[MessageEntry]) -> None:
     """Assert that the log is dense and everybody's, and that every screen shows all of it."""
     _judge_numbers(log)
     _judge_authors(histories, log)
     lines = [Shown(entry.seq, entry.user, entry.msg) for entry in log]
-    seqs = {(entry.user, entry.nonce): entry.seq for entry in log}
+    seqs = {(entry.user, nonce_of(entry)): entry.seq for entry in log}
     for history in histories:
         _judge_answers(history, seqs)
         _judge_screen(history, lines)
 
 
-def _judge_numbers(log: Sequence[Entry]) -> None:
+def _judge_numbers(log: Sequence[MessageEntry]) -> None:
     for number, entry in enumerate(log, 1):
         assert entry.seq == number, f"the log has {entry.seq} where {number} belongs"
-    for what in ([e.key for e in log], [(e.user, e.nonce) for e in log]):
+    for what in ([e.key for e in log], [(e.user, nonce_of(e)) for e in log]):
         doubled = [key for key, count in Counter(what).items() if count > 1]
         assert not doubled, f"stored more than once: {doubled}"
 
 
-def _judge_authors(histories: Sequence[History], log: Sequence[Entry]) -> None:
+def _judge_authors(histories: Sequence[History], log: Sequence[MessageEntry]) -> None:
     said = {(h.user, nonce): text for h in histories for nonce, text in h.said.items()}
     for entry in log:
-        text = said.get((entry.user, entry.nonce))
+        text = said.get((entry.user, nonce_of(entry)))
         assert text is not None, f"nobody said what is stored: {entry}"
         assert text == entry.msg, f"{text!r} was said, stored is {entry}"
 

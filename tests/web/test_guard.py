@@ -118,7 +118,7 @@ async def test_no_unsafe_method_passes_from_another_site(house: House, path: str
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
         answer = await ask(house, EVIL, "Content-Length: 0", method=method, path=path)
         assert answer.status == 403, method
-        assert "That came from another site, so it was refused." in answer.body.decode()
+        assert "This request came from another site and was refused." in answer.body.decode()
 
 
 async def test_a_head_from_another_site_signs_nobody_out(alice: Person) -> None:
@@ -314,7 +314,7 @@ async def test_security_headers_are_on_errors_of_the_chat_itself(
     monkeypatch.setattr("auth.views.Login.form_page", fail)
     visitor = await house.visitor()
     response = await visitor.get("/login", headers=JSON)
-    error = "Something went wrong here. It has been noted; please try again."
+    error = "Something went wrong. The error was logged; please try again."
     assert (response.status, await response.json()) == (500, {"error": error})
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert "a secret of the inside" in caplog.text
@@ -401,7 +401,7 @@ async def test_a_path_that_only_begins_like_a_known_one_is_not_found(
     answer = await ask(house, path=path)
     assert answer.status == 404
     page = answer.body.decode()
-    assert "There is nothing at this address." in page
+    assert "This page does not exist." in page
     assert 'href="/"' in page
 
 
@@ -409,7 +409,7 @@ async def test_an_unknown_path_is_said_in_json_to_a_script_and_comes_back_as_tex
     visitor: Person,
 ) -> None:
     response = await visitor.get("/x", headers=JSON)
-    error = {"error": "There is nothing at this address."}
+    error = {"error": "This page does not exist."}
     assert (response.status, await response.json()) == (404, error)
     assert "alert(1)" not in await visitor.page("/<script>alert(1)</script>", 404)
 
@@ -435,7 +435,7 @@ async def test_an_unknown_method_gets_a_friendly_page(
     response = await alice.client.request(method, path)
     assert response.status == 405
     assert response.content_type == "text/html"
-    assert "This address does not do that." in await response.text()
+    assert "This method is not allowed here." in await response.text()
     assert set(re.findall(r"[A-Z]+", response.headers["Allow"])) == allowed
 
 

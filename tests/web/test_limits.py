@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import limits
-from limits import Limit, Pace, client_address
+from address import client_address
+from limits import Limit, Pace
 from settings import SETTINGS, Settings
 from tests.support.clocks import Clock, stopped_clock
 

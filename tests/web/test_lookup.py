@@ -97,7 +97,7 @@ async def test_a_query_under_way_does_not_undo_what_is_put(value: int | None) ->
     values.put("a", value)
     table.go_on.set()
     assert await found == value
-    assert values.last("a") == value
+    assert values.cached("a") == value
 
 
 async def test_old_values_are_removed(clock: Clock) -> None:
@@ -105,5 +105,5 @@ async def test_old_values_are_removed(clock: Clock) -> None:
     await values.get("a")
     clock.now += KEPT_FOR + 1
     await values.get("b")
-    assert (values.last("a"), values.last("b")) == (None, 2)
+    assert (values.cached("a"), values.cached("b")) == (None, 2)
     assert not values.is_missing("a")

@@ -1,0 +1,88 @@
+"""The encrypted session cookie; an invalid one counts as signed out."""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable
+
+from aiohttp import web
+from aiohttp_session import Session
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from auth.sessions import LIFETIME
+from settings import Settings, StartError, make_data_dir
+
+
+class SessionCookie(EncryptedCookieStorage):
+    """Stores the session in an encrypted cookie.
+
+    The base class (of aiohttp-session 2.12.1) accepts only one key, answers some forged cookies
+    with a 500, deletes a cookie without `Secure` (browsers then keep a `__Host-` cookie), and
+    refuses cookies from a server whose clock is a minute ahead.
+    """
+
+    def __init__(self, keys: Iterable[str], *, secure: bool) -> None:
+        """Set up; the first key encrypts, and all of them decrypt."""
+        fernets = [Fernet(_fernet_key(key)) for key in keys]
+        super().__init__(
+            fernets[0],
+            cookie_name="__Host-session" if secure else "session",
+            secure=secure,
+            samesite="Lax",
+            max_age=int(LIFETIME.total_seconds()),
+        )
+        self._fernets = MultiFernet(fernets)
+
+    async def load_session(self, request: web.Request) -> Session:
+        """Return the session in the cookie, an empty one if there is none."""
+        try:
+            cookie = self.load_cookie(request) or ""
+            # Without a ttl: the session's document says when it expires.
+            data = json.loads(self._fernets.decrypt(cookie.encode()))
+            if isinstance(data, dict) and isinstance(data.get("session"), dict):
+                return Session(None, data={"session": data["session"]}, new=False)
+        except (InvalidToken, ValueError, RecursionError):
+            pass
+        return Session(None, data=None, new=True)
+
+    async def save_session(
+        self, request: web.Request, response: web.StreamResponse, session: Session
+    ) -> None:
+        """Set the cookie, or delete it if the session is empty."""
+        if session.empty:
+            response.del_cookie(
+                self._cookie_name, path="/", secure=self._cookie_params["secure"],
+                httponly=True, samesite="Lax",
+            )  # fmt: skip
+        else:
+            await super().save_session(request, response, session)
+
+
+def secret_keys(settings: Settings) -> tuple[str, ...]:
+    """Return SECRET_KEY's keys, or the one that is generated once. Raises StartError."""
+    if settings.SECRET_KEY:
+        return settings.SECRET_KEY
+    make_data_dir(settings.DATA_DIR)
+    path = settings.DATA_DIR / "secret_key"
+    try:
+        # Written under another name and then linked, so that no process ever reads half a key.
+        draft = path.with_suffix(f".{os.getpid()}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(draft)
+        return (path.read_text(),)
+    except OSError as error:
+        raise StartError(f"SECRET_KEY is not set and {path} is unusable: {error}.") from None
+
+
+def _fernet_key(text: str) -> bytes:
+    # Fernet needs 32 bytes in base64, and SECRET_KEY may be any text.
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode(errors="surrogateescape")).digest())
