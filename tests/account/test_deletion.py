@@ -1,16 +1,13 @@
 """Deleting one's own account."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from auth.sessions import SESSIONS
-from chat.entry import DELETED_USER, ChangeEntry, MessageEntry
+from chat.entry import DELETED_USER
 from chat.journal import insert_in_order
-from chat.models import MESSAGES
-from chat.recent import Recent
 from database import DATABASE, DatabaseUnavailable
 from settings import MESSAGE_COLLECTION
 from tests.support.accounts import accounts, delete_account, downloaded, log_in, signed_in_as
@@ -118,25 +115,3 @@ async def test_a_deletion_that_broke_off_can_be_tried_again(
     assert (await alice.log_in("alice")).status == 303
     assert (await delete_account(alice)).status == 303
     assert await accounts(house) == []
-
-
-def test_memory_gives_another_name_to_all_that_somebody_wrote_or_changed() -> None:
-    recent, time = Recent(), datetime.now(UTC)
-    by_alice = MessageEntry(1, "a:1", "alice", "a", "hi", time)
-    by_bob = MessageEntry(2, "b:1", "bob", "b", "hi", time)
-    for entry in (
-        by_alice,
-        by_bob,
-        ChangeEntry(3, "b:2", "bob", by_alice),
-        ChangeEntry(4, "a:2", "alice", by_bob),
-    ):
-        recent.add(entry)
-    recent.rename("a", "nobody")
-    renamed = by_alice._replace(user="nobody")
-    assert list(recent.entries) == [
-        renamed,
-        by_bob,
-        ChangeEntry(3, "b:2", "bob", renamed),
-        ChangeEntry(4, "a:2", "nobody", by_bob),
-    ]
-    assert recent.find("a:1") == renamed

@@ -13,7 +13,15 @@ from chat.hub import HUB
 from chat.journal import JOURNAL
 from chat.recent import RECENT_LENGTH
 from settings import Settings
-from tests.support.browser import A_WHILE, CONNECTION_LOST, Visit, Visitor, go_offline, visiting
+from tests.support.browser import (
+    A_WHILE,
+    CONNECTION_LOST,
+    Visit,
+    Visitor,
+    all_show,
+    go_offline,
+    visiting,
+)
 from tests.support.people import PASSWORD
 from tests.support.processes import running_chat
 from tests.support.proxies import tls_front
@@ -67,8 +75,7 @@ async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
         for visitor in (alice, bob):
             await expect(visitor.page.locator("#people-count")).to_have_text(re.compile(r"^2\b"))
         await alice.say("still here")
-        for visitor in (alice, bob):
-            await expect(visitor.texts).to_have_text(["still here"])
+        await all_show((alice, bob), "still here")
         await expect(alice.notices("bob")).to_have_text([re.compile("bob joined")])
         await expect(bob.notices("alice")).to_have_count(0)
 
@@ -90,8 +97,7 @@ async def test_a_message_whose_answer_was_lost_is_shown_once(
     client.abort()
     await alice.connected(2)
     await alice.say("it is")  # after the answer to the first, sent again
-    for visitor in (alice, bob):
-        await expect(visitor.texts).to_have_text(["is it stored?", "it is"])
+    await all_show((alice, bob), "is it stored?", "it is")
 
 
 async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(

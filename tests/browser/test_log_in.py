@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import REFUSED, Visit, Visitor
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, registration
 from tests.support.site import ChatSite
 
 
@@ -48,39 +48,41 @@ async def test_who_is_signed_in_is_led_from_the_account_pages_to_the_chat(alice:
         await expect(alice.page).to_have_title("Main Chat page")
 
 
+FILL, SAME = "Please fill all fields", "Passwords must be the same"
+WRONG_LOGIN = "Wrong login or password"
+
+
+@pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("scripts", [True, False])
-async def test_an_empty_form_is_complained_about(
-    chat: ChatSite, visit: Visit, scripts: bool
-) -> None:
-    alice = await visit(chat.url, java_script_enabled=scripts)
-    alice.tolerates = () if scripts else REFUSED  # with scripts the server is not even asked
-    for path in ("/login", "/signin"):
-        await alice.open(path)
+@pytest.mark.parametrize(
+    ("path", "fields", "error", "asks_server"),
+    [
         # A browser's own check, which only scripts turn off, would keep an empty form back.
-        await alice.fill(login=" ", password=" ")
-        if path == "/signin":
-            await alice.fill(email="a@b", password2=" ")
-        await alice.submit()
-        await expect(alice.error).to_have_text("Please fill all fields")
+        ("/login", {"login": " ", "password": " "}, FILL, False),
+        ("/signin", {"login": " ", "email": "a@b", "password": " ", "password2": " "}, FILL, False),
+        ("/signin", registration("bob", password2="another"), SAME, False),
+        ("/login", {"login": "alice", "password": "not her password"}, WRONG_LOGIN, True),
+    ],
+)
+async def test_a_form_that_is_refused_is_complained_about_and_keeps_the_login(
+    chat: ChatSite, visit: Visit, scripts: bool, path: str, fields: dict[str, str], error: str,
+    asks_server: bool,
+) -> None:  # fmt: skip
+    visitor = await visit(chat.url, java_script_enabled=scripts)
+    visitor.tolerates = REFUSED if asks_server or not scripts else ()
+    await visitor.open(path)
+    await visitor.fill(**fields)
+    await visitor.submit()
+    await expect(visitor.error).to_have_text(error)
+    await expect(visitor.page.locator("#login")).to_have_value(fields["login"])
+    if asks_server:
+        await expect(visitor.page.locator("#password")).to_have_value("")
 
 
-@pytest.mark.parametrize("scripts", [True, False])
-async def test_different_passwords_are_complained_about(
-    chat: ChatSite, visit: Visit, scripts: bool
-) -> None:
-    alice = await visit(chat.url, java_script_enabled=scripts)
-    alice.tolerates = () if scripts else REFUSED
-    await alice.open("/signin")
-    await alice.fill(login="alice", email="a@example.com", password=PASSWORD, password2="another")
-    await alice.submit()
-    await expect(alice.error).to_have_text("Passwords must be the same")
-    await expect(alice.page.locator("#login")).to_have_value("alice")
-
-
+@pytest.mark.usefixtures("alice")
 async def test_a_login_that_is_taken_is_complained_about_beside_the_field(
     chat: ChatSite, visit: Visit
 ) -> None:
-    await visit(chat.url, "alice")
     other = await visit(chat.url)
     other.tolerates = REFUSED
     await other.open("/signin")
@@ -94,38 +96,15 @@ async def test_a_login_that_is_taken_is_complained_about_beside_the_field(
     await expect(login).to_have_accessible_description("User exists")
     await expect(other.page.get_by_label("E-mail")).to_have_value("b@example.com")
     await expect(other.page.locator("#password")).to_have_value("")
-    # What the server refused can be put right in the same form.
-    await other.fill(login="bob", password=PASSWORD, password2=PASSWORD)
-    await other.submit()
-    await expect(other.page).to_have_title("Main Chat page")
-
-
-async def test_what_the_script_complains_about_is_not_put_beside_another_field(
-    chat: ChatSite, visit: Visit
-) -> None:
-    await visit(chat.url, "alice")
-    other = await visit(chat.url)
-    other.tolerates = REFUSED
-    await other.open("/signin")
-    await other.fill(login="alice", email="b@example.com", password=PASSWORD, password2=PASSWORD)
-    await other.submit()
-    await expect(other.error).to_have_text("User exists")
+    # What the script complains about next is not put beside that field.
     await other.fill(login="bob", password=PASSWORD, password2="another")
     await other.submit()
     await expect(other.page.get_by_text("Passwords must be the same")).to_have_count(1)
-    login = other.page.get_by_label("Login")
     await expect(login).not_to_have_accessible_description("Passwords must be the same")
-
-
-async def test_a_wrong_password_is_complained_about(chat: ChatSite, visit: Visit) -> None:
-    await visit(chat.url, "alice")
-    other = await visit(chat.url)
-    other.tolerates = REFUSED
-    await other.fill(login="alice", password="not her password")
+    # What the server refused can be put right in the same form.
+    await other.fill(password=PASSWORD, password2=PASSWORD)
     await other.submit()
-    await expect(other.error).to_have_text("Wrong login or password")
-    await expect(other.page.locator("#login")).to_have_value("alice")
-    await expect(other.page.locator("#password")).to_have_value("")
+    await expect(other.page).to_have_title("Main Chat page")
 
 
 async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
@@ -143,12 +122,7 @@ async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
         await expect(tab.page).to_have_url(f"{tab.url}/login")
     assert await alice.context.cookies() == []
 
-    await alice.context.add_cookies(
-        [
-            {"name": c["name"], "value": c["value"], "domain": c["domain"], "path": "/"}
-            for c in cookies
-        ]
-    )
+    await alice.context.add_cookies(cookies)  # type: ignore[arg-type]
     await alice.open()  # the old cookie is worth nothing
     await expect(alice.page).to_have_url(f"{alice.url}/login")
     await elsewhere.say("another session goes on")

@@ -17,6 +17,7 @@ from tests.support.browser import (
     CONNECTION_LOST,
     Visit,
     Visitor,
+    all_show,
     arrive_noting,
     assert_thumb_sized,
     go_offline,
@@ -80,8 +81,7 @@ async def test_what_is_typed_during_an_outage_outlives_the_tab_and_arrives_once(
         alice, bob = await visit(process.url, "alice"), await visit(process.url, "bob")
         alice.tolerates = bob.tolerates = CONNECTION_LOST
         await alice.say("before")
-        for visitor in (alice, bob):
-            await expect(visitor.texts).to_have_text(["before"])
+        await all_show((alice, bob), "before")
         await process.kill()
         await expect(alice.notices("Connection broken")).to_have_count(1)
         for text in ("during, one", "during, two"):
@@ -103,10 +103,7 @@ async def test_what_is_typed_during_an_outage_outlives_the_tab_and_arrives_once(
         assert await alice.page.evaluate("localStorage.length") == 0
         await alice.page.reload()
         await alice.say("the end")
-        for visitor in (alice, bob):
-            await expect(visitor.texts).to_have_text(
-                ["before", "during, one", "during, two", "the end"]
-            )
+        await all_show((alice, bob), "before", "during, one", "during, two", "the end")
 
 
 async def test_a_message_that_was_stored_right_before_a_kill_arrives_once(visit: Visit) -> None:
@@ -458,13 +455,11 @@ async def test_two_tabs_neither_lose_nor_double(
     for tab in (alice, second):
         await expect(tab.pending.locator(".pending__text")).to_have_text(said)
     await alice.context.set_offline(False)
-    for reader in (alice, second, bob):
-        await expect(reader.texts).to_have_text(said)
+    await all_show((alice, second, bob), *said)
     for tab in (alice, second):
         await expect(tab.pending).to_have_count(0)
     await second.say("the end")
-    for reader in (alice, second, bob):
-        await expect(reader.texts).to_have_text([*said, "the end"])
+    await all_show((alice, second, bob), *said, "the end")
 
 
 async def test_a_message_is_sent_by_the_tab_in_which_it_was_written(

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, expect
 
 from database import DATABASE
 from settings import MESSAGE_COLLECTION, Settings
-from tests.support.browser import A_WHILE, Visit, Visitor, visiting
+from tests.support.browser import A_WHILE, Visit, Visitor, all_show, visiting
 from tests.support.site import ChatSite, serving
 
 
@@ -34,8 +34,7 @@ async def test_what_was_said_in_a_hurry_keeps_its_order(alice: Visitor, bob: Vis
     said = [f"line {number}" for number in range(30)]
     for text in said:
         await alice.say(text)
-    for reader in (alice, bob):
-        await expect(reader.texts).to_have_text(said)
+    await all_show((alice, bob), *said)
 
 
 async def test_the_talk_is_the_same_after_a_reload(alice: Visitor, bob: Visitor) -> None:

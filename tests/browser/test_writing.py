@@ -12,7 +12,7 @@ from chat import wire
 from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
 from settings import Settings
-from tests.support.browser import Visit, Visitor, arrive_noting, go_offline, visiting
+from tests.support.browser import Visit, Visitor, all_show, arrive_noting, go_offline, visiting
 from tests.support.site import ChatSite, serving
 
 
@@ -252,8 +252,7 @@ async def test_arrow_up_in_an_empty_field_edits_the_last_of_ones_own_messages(
 
 async def test_a_message_is_deleted_on_the_second_press(bob: Visitor, alice: Visitor) -> None:
     await alice.say("kept", "said in haste")
-    for reader in (alice, bob):
-        await expect(reader.texts).to_have_text(["kept", "said in haste"])
+    await all_show((alice, bob), "kept", "said in haste")
     await alice.field.press("ArrowUp")
     await stop_the_clock(alice)
     await alice.press("Delete")

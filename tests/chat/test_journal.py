@@ -11,10 +11,12 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
-from chat.entry import Entry, MessageEntry, nonce_of, now
-from chat.journal import Journal
-from database import Collection, DatabaseUnavailable, connect, create_indexes, deadline
+from chat.entry import Change, Entry, now
+from chat.journal import Journal, Unavailable
+from database import Collection, DatabaseUnavailable, create_indexes, deadline
 from settings import MESSAGE_COLLECTION, Settings
+from tests.support.databases import another_client
+from tests.support.waiting import until
 
 
 class Faulty:
@@ -60,11 +62,10 @@ class Process:
 
 @pytest.fixture
 async def messages(settings: Settings) -> AsyncIterator[AsyncIOMotorCollection[dict[str, Any]]]:
-    client = connect(settings.MONGO_HOST)
-    db = client[settings.MONGO_DB_NAME]
-    await create_indexes(db)
-    yield db[MESSAGE_COLLECTION]
-    client.close()
+    """The log, empty, with its indexes."""
+    async with another_client(settings) as db:
+        await create_indexes(db)
+        yield db[MESSAGE_COLLECTION]
 
 
 @asynccontextmanager
@@ -131,8 +132,7 @@ async def test_what_a_write_stored_after_all_is_delivered_without_anybody_asking
     async with running(messages) as process:
         other = MessageEntry(1, "u2:n1", "bob", "u2", "hi", now())
         await messages.insert_one(other._asdict())
-        while not process.delivered:
-            await asyncio.sleep(0)
+        await until(lambda: process.delivered)
         assert process.delivered == [other]
 
 
@@ -151,8 +151,7 @@ async def test_two_processes_keep_one_log_and_deliver_it_alike(
                     assert await dice.choice((one, two)).say("again", nonce_of(entry)) == entry
 
         await asyncio.gather(*(talk(name) for name in "abcdef"))
-        while not len(one.delivered) == len(two.delivered) == 600:
-            await asyncio.sleep(0)
+        await until(lambda: len(one.delivered) == len(two.delivered) == 600)
         assert one.delivered == two.delivered == await stored(messages)
         assert one.seqs() == list(range(1, 601))
 
@@ -191,7 +190,7 @@ async def test_drain_stores_what_waits_and_takes_no_more(messages: Any) -> None:
             await process.say("too late")
 
 
-async def test_memory_answers_for_the_end_of_the_log(
+async def test_the_recent_entries_are_the_end_of_the_log(
     messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.recent.RECENT_LENGTH", 4)

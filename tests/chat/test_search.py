@@ -2,68 +2,24 @@
 
 import asyncio
 import re
-from html.parser import HTMLParser
 from urllib.parse import urlencode
 
 import pytest
 
 from chat.journal import JOURNAL
-from chat.search import AT_ONCE, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
-from database import CALL_TIMEOUT, connect
+from chat.search import BURST, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
+from database import CALL_TIMEOUT
 from settings import MESSAGE_COLLECTION, Settings
+from tests.support.databases import another_client
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
-from tests.support.pages import FormPage
+from tests.support.pages import Finds, FormPage, HistoryPage
 from tests.support.people import Person
-
-
-class Finds(HTMLParser):
-    """A page of the search, as a reader finds it."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.marks: list[str] = []
-        self.links: list[str] = []
-        self.older = ""  # the link to what is older
-        self.query = ""  # what stands in the field
-        self._open: list[tuple[str, str]] = []  # tags with their classes
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notice links, and where a text or a mark begins."""
-        attributes = {name: value or "" for name, value in attrs}
-        name = attributes.get("class", "")
-        if name == "find__link":
-            self.links.append(attributes["href"])
-        elif name == "find__text":
-            self.texts.append("")
-        elif tag == "mark":
-            self.marks.append("")
-        elif attributes.get("id") == "older":
-            self.older = attributes["href"]
-        elif attributes.get("id") == "q":
-            self.query = attributes["value"]
-        self._open.append((tag, name))
-
-    def handle_data(self, data: str) -> None:
-        """Take the text of a find, and of a mark in it."""
-        if ("p", "find__text") in self._open:
-            self.texts[-1] += data
-            if ("mark", "") in self._open:
-                self.marks[-1] += data
-
-    def handle_endtag(self, tag: str) -> None:
-        """Close what is open down to a tag."""
-        while self._open.pop()[0] != tag:
-            pass
 
 
 async def search(person: Person, query: str) -> Finds:
     """Look for something, and return what the page shows."""
-    response = await person.get(f"/search?{urlencode({'q': query})}")
-    assert response.status == 200, await response.text()
-    return Finds(await response.text())
+    return Finds(await person.page(f"/search?{urlencode({'q': query})}"))
 
 
 @pytest.fixture(autouse=True)
@@ -94,15 +50,13 @@ async def test_the_words_that_were_found_are_marked(alice: Person) -> None:
 async def test_finds_come_newest_first_and_page_by_page(alice: Person) -> None:
     for number in range(1, 2 * PAGE_LENGTH + 1):
         await alice.write(f"needle {number}", "hay")
-    pages, path = [], "/search?q=needle"
-    while path:
-        pages.append(Finds(await (await alice.get(path)).text()))
-        path = pages[-1].older
+    pages = [await search(alice, "needle")]
+    while path := pages[-1].older:
+        pages.append(Finds(await alice.page(path)))
     assert [len(page.texts) for page in pages] == [PAGE_LENGTH, PAGE_LENGTH]
     texts = [text for page in pages for text in page.texts]
     assert texts == [f"needle {number}" for number in range(2 * PAGE_LENGTH, 0, -1)]
-    page = await alice.page("/search?q=needle&before=1")
-    assert "There are no older messages" in page
+    assert "There is nothing older" in await alice.page("/search?q=needle&before=1")
 
 
 async def test_the_empty_form_finds_nothing_and_complains_about_nothing(alice: Person) -> None:
@@ -184,10 +138,9 @@ async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_neve
 async def test_what_an_older_version_stored_is_found_and_a_restart_keeps_the_index(
     settings: Settings, open_house: OpenHouse
 ) -> None:
-    client = connect(settings.MONGO_HOST)
     document = {"seq": 1, "key": "k", "user": "bob", "user_id": "u", "msg": "said before"}
-    await client[settings.MONGO_DB_NAME][MESSAGE_COLLECTION].insert_one(document)
-    client.close()
+    async with another_client(settings) as database:
+        await database[MESSAGE_COLLECTION].insert_one(document)
     alice = await (await open_house()).sign_in("alice")
     for text in ("said after one restart", "said after another"):
         alice = await (await open_house()).visitor()
@@ -245,22 +198,15 @@ async def test_only_the_signed_in_search(house: House) -> None:
     assert (response.status, response.headers["Location"]) == (303, "/login")
 
 
-def numbers(page: str) -> list[int]:
-    """Return the numbers of the messages on a page of the talk."""
-    return [int(number) for number in re.findall(r'data-seq="(\d+)"', page)]
-
-
-def link(page: str, name: str) -> str | None:
-    """Return where a link leads."""
-    found = re.search(f'id="{name}" href="([^"]+)"', page)
-    return found and found[1]
-
-
-async def test_the_history_around_a_message_shows_what_was_before_and_after(alice: Person) -> None:
+@pytest.fixture
+async def talkative(alice: Person) -> Person:
+    """Alice, when she has written 130 messages."""
     await alice.write(*map(str, range(1, 131)))
-    page = await alice.page("/?around=60")
-    assert numbers(page) == list(range(35, 85))
-    assert (link(page, "older"), link(page, "newer")) == ("/?before=35", "/?after=84")
+    return alice
+
+
+async def test_the_history_around_a_message_marks_it_and_leads_back(talkative: Person) -> None:
+    page = await talkative.page("/?around=60")
     assert re.findall(r'message--target" data-seq="(\d+)"', page) == ["60"]
     assert 'id="m60"' in page
     assert "Back to the newest messages" in page
@@ -270,6 +216,7 @@ async def test_the_history_around_a_message_shows_what_was_before_and_after(alic
 @pytest.mark.parametrize(
     ("query", "shown", "older", "newer"),
     [
+        ("around=60", range(35, 85), "/?before=35", "/?after=84"),
         ("around=1", range(1, 26), None, "/?after=25"),
         ("around=130", range(105, 131), "/?before=105", None),
         ("around=999", range(106, 131), "/?before=106", None),
@@ -281,20 +228,19 @@ async def test_the_history_around_a_message_shows_what_was_before_and_after(alic
         ("after=10", range(11, 61), "/?before=11", "/?after=60"),
     ],
 )
-async def test_the_history_has_an_end_on_both_sides(
-    alice: Person, query: str, shown: range, older: str | None, newer: str | None
+async def test_the_history_has_links_to_what_is_before_and_after_and_an_end_on_both_sides(
+    talkative: Person, query: str, shown: range, older: str | None, newer: str | None
 ) -> None:
-    await alice.write(*map(str, range(1, 131)))
-    page = await alice.page(f"/?{query}")
-    assert numbers(page) == list(shown)
-    assert (link(page, "older"), link(page, "newer")) == (older, newer)
+    page = HistoryPage(await talkative.page(f"/?{query}"))
+    assert [line.seq for line in page.lines] == list(shown)
+    assert (page.older, page.newer) == (older, newer)
 
 
 async def test_after_the_last_message_comes_the_chat_itself(house: House, alice: Person) -> None:
     await alice.write("one", "two")
     await alice.post("/message/2", {"action": "delete"})
     assert house.app[JOURNAL].recent.last == 3  # the deletion, which no page shows
-    assert link(await alice.page("/?around=1"), "newer") == "/?after=2"
+    assert HistoryPage(await alice.page("/?around=1")).newer == "/?after=2"
     response = await alice.get("/?after=2")
     assert (response.status, response.headers["Location"]) == (303, "/")
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from typing import Any
 
 import aiohttp
 import pytest
@@ -14,11 +13,12 @@ from chat.hub import HUB
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
-from tests.support.sockets import Socket, refusal_of
-from tests.support.waiting import PATIENCE
+from tests.support.sockets import Socket, clients_of, refusal_of
+from tests.support.waiting import PATIENCE, until
 
 
 async def read_line(ws: aiohttp.ClientWebSocketResponse) -> str:
+    """Return the next line of the tutorial's format."""
     return await ws.receive_str(timeout=PATIENCE)
 
 
@@ -26,13 +26,9 @@ async def test_a_message_reaches_everybody_its_sender_included(hers: Socket, his
     assert (await hers.next())["type"] == "hello"
     assert await hers.next() == {"type": "joined", "user": "bob"}
     assert await his.next() == {
-        "type": "hello",
-        "user": "bob",
-        "seq": 0,
-        "people": 2,
-        "online": ["alice", "bob"],
+        "type": "hello", "user": "bob", "seq": 0, "people": 2, "online": ["alice", "bob"],
         "truncated": False,
-    }
+    }  # fmt: skip
     await hers.say("hi", nonce="n1")
     frame = await hers.next()
     assert frame == await his.next()
@@ -41,8 +37,7 @@ async def test_a_message_reaches_everybody_its_sender_included(hers: Socket, his
 
 
 async def test_the_classic_format_is_the_tutorials(alice: Person, bob: Person) -> None:
-    hers = await alice.connect_classic()
-    his = await bob.connect_classic()
+    hers, his = await alice.connect_classic(), await bob.connect_classic()
     assert await read_line(hers) == "bob joined"
     await his.send_str("hello")
     assert await read_line(hers) == await read_line(his) == "(bob) hello"
@@ -125,14 +120,11 @@ async def test_a_repeat_is_known_after_a_restart_and_long_after(
     first = await socket.next("message")
     await alice.talk(5)
     await socket.say("once", nonce="n1")
-    for _ in range(5):
-        await socket.next("message")
-    assert await socket.next("message") == first
+    assert [await socket.next("message") for _ in range(6)][-1] == first
     await house.server.close()
 
-    again = await open_house()
-    alice = await log_in(again, "alice")
-    socket = await alice.connect(since=6)
+    again = await log_in(await open_house(), "alice")
+    socket = await again.connect(since=6)
     await socket.say("once", nonce="n1")
     assert await socket.next("message") == first
 
@@ -243,21 +235,9 @@ async def test_a_user_has_so_many_sockets_and_no_more(open_house: OpenHouse) -> 
     assert await refusal_of(alice.connect()) == 429
     await bob.connect()
     await first.close()
-    await until(lambda: house.app[HUB].presence.sockets(identity(house, "alice")) == 1)
+    [alices_id] = {client.identity.user_id for client in clients_of(house.app, "alice")}
+    await until(lambda: house.app[HUB].presence.sockets(alices_id) == 1)
     await alice.connect()
-
-
-def identity(house: House, login: str) -> str:
-    """Return the id of somebody who is in the room."""
-    members = house.app[HUB].websockets
-    return next(m.identity.user_id for m in members if m.identity.login == login)
-
-
-async def until(condition: Any) -> None:
-    """Let the event loop turn until something holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 async def test_a_second_tab_and_a_reload_are_silent(
@@ -320,7 +300,7 @@ async def test_one_socket_that_fails_harms_no_other(
     house: House, hers: Socket, his: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await his.next("hello")
-    client = next(m for m in house.app[HUB].websockets if m.identity.login == "alice")
+    [client] = clients_of(house.app, "alice")
     client.abort()
     await his.say("one")
     assert (await his.next("message"))["msg"] == "one"

@@ -72,28 +72,14 @@ def test_text_is_stored_as_typed_but_for_what_misleads(typed: str, stored: str |
 @pytest.mark.parametrize(
     "data",
     [
-        "",
-        "hi",
-        "null",
-        "[]",
-        '"message"',
-        "1e999",
-        "{}",
-        '{"type":"message"}',
-        '{"type":"message","msg":null}',
-        '{"type":"message","msg":1}',
-        '{"type":"message","msg":["hi"]}',
-        '{"type":"message","msg":NaN}',
-        '{"type":"Message","msg":"hi"}',
-        '{"type":["message"],"msg":"hi"}',
-        '{"type":"message","msg":"hi","nonce":1}',
-        '{"type":"message","msg":"hi","nonce":""}',
-        '{"type":"message","msg":"hi","nonce":"a\\u0000"}',
-        '{"type":"message","msg":"hi","nonce":"\\ud800"}',
-        '{"type":"message","msg":"hi","nonce":"' + "n" * 65 + '"}',
-        '{"type":"message","msg":"hi"',
-        "[" * 20_000,
-        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        *("", "hi", "null", "[]", '"message"', "1e999", "{}", '{"type":"message"}'),
+        *('{"type":"Message","msg":"hi"}', '{"type":["message"],"msg":"hi"}'),
+        *(f'{{"type":"message","msg":{msg}}}' for msg in ("null", "1", '["hi"]', "NaN")),
+        *(
+            f'{{"type":"message","msg":"hi","nonce":{nonce}}}'
+            for nonce in ("1", '""', '"a\\u0000"', '"\\ud800"', '"' + "n" * 65 + '"')
+        ),
+        *('{"type":"message","msg":"hi"', "[" * 20_000, '{"a":' * 5_000 + "1" + "}" * 5_000),
         "9" * 10_000,
     ],
 )

@@ -1,11 +1,14 @@
 """A database that the tutorial wrote."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+
+import pytest
 
 from auth.passwords import PARAMETERS
-from database import connect
+from database import Database
 from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
+from tests.support.databases import another_client
 from tests.support.house import OpenHouse
 from tests.support.people import PASSWORD
 
@@ -13,10 +16,16 @@ from tests.support.people import PASSWORD
 HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
 
 
-async def tutorial_database(settings: Settings) -> Any:
-    """Fill the database as the tutorial did, its races and all."""
-    client = connect(settings.MONGO_HOST)
-    db = client[settings.MONGO_DB_NAME]
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """A database that was filled as the tutorial did it, its races and all."""
+    async with another_client(settings) as database:
+        await fill(database)
+        yield database
+
+
+async def fill(db: Database) -> None:
+    """Store what the tutorial stored."""
     await db[MESSAGE_COLLECTION].insert_many(
         [
             {"user": "bob", "msg": "second", "time": HALF_PAST_TWO},
@@ -33,14 +42,9 @@ async def tutorial_database(settings: Settings) -> Any:
             {"login": "nobody"},
         ]
     )
-    return client
 
 
-async def test_what_the_tutorial_wrote_is_taken_over(
-    settings: Settings, open_house: OpenHouse
-) -> None:
-    client = await tutorial_database(settings)
-    db = client[settings.MONGO_DB_NAME]
+async def test_what_the_tutorial_wrote_is_migrated(db: Database, open_house: OpenHouse) -> None:
     house = await open_house()
     messages = await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
     assert [(m["seq"], m["msg"]) for m in messages] == [
@@ -67,14 +71,12 @@ async def test_what_the_tutorial_wrote_is_taken_over(
     assert (await socket.next("message"))["msg"] == "third"
     await socket.say("fourth")
     assert (await socket.next("message"))["seq"] == 5
-    client.close()
 
 
-async def test_taking_over_twice_or_after_an_interruption_changes_nothing(
-    settings: Settings, open_house: OpenHouse
+async def test_to_migrate_twice_or_after_an_interruption_changes_nothing(
+    db: Database, open_house: OpenHouse
 ) -> None:
-    client = await tutorial_database(settings)
-    messages = client[settings.MONGO_DB_NAME][MESSAGE_COLLECTION]
+    messages = db[MESSAGE_COLLECTION]
     # As if a first attempt had been killed after one update.
     await messages.update_one({"msg": "second"}, {"$set": {"seq": 3, "key": "old", "user_id": ""}})
     for _ in range(2):
@@ -82,4 +84,3 @@ async def test_taking_over_twice_or_after_an_interruption_changes_nothing(
         await house.server.close()
         documents = await messages.find({}).sort("seq", 1).to_list(None)
         assert [d["seq"] for d in documents] == [1, 2, 3, 4]
-    client.close()

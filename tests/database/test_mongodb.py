@@ -14,7 +14,6 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,6 +50,13 @@ from tests.support.proxies import Relay
 @pytest.fixture
 async def db(settings: Settings) -> AsyncIterator[Database]:
     """A database with nothing in it, not even indexes."""
+    async with another_client(settings) as database:
+        yield database
+
+
+@pytest.fixture
+async def other(settings: Settings) -> AsyncIterator[Database]:
+    """The same database, as another process sees it."""
     async with another_client(settings) as database:
         yield database
 
@@ -171,10 +177,9 @@ async def test_making_the_indexes_again_changes_nothing(db: Database, messages: 
     assert await found(messages, "tea") == [1]
 
 
-async def test_two_processes_may_make_the_indexes_at_once(settings: Settings, db: Database) -> None:
+async def test_two_processes_may_make_the_indexes_at_once(db: Database, other: Database) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/createIndexes/"""
-    async with another_client(settings) as other:
-        await asyncio.gather(create_indexes(db), create_indexes(other))
+    await asyncio.gather(create_indexes(db), create_indexes(other))
     await db[MESSAGE_COLLECTION].insert_one(message(1))
     with pytest.raises(DuplicateKeyError):
         await db[MESSAGE_COLLECTION].insert_one(message(1))
@@ -182,13 +187,9 @@ async def test_two_processes_may_make_the_indexes_at_once(settings: Settings, db
 
 @pytest.mark.parametrize(
     ("collection", "field"),
-    [
-        (MESSAGE_COLLECTION, "seq"),
-        (MESSAGE_COLLECTION, "key"),
-        (USER_COLLECTION, "login_key"),
-        (USER_COLLECTION, "email_key"),
-    ],
-)
+    [(MESSAGE_COLLECTION, "seq"), (MESSAGE_COLLECTION, "key"),
+     (USER_COLLECTION, "login_key"), (USER_COLLECTION, "email_key")],
+)  # fmt: skip
 async def test_a_unique_index_is_not_made_over_duplicates(
     db: Database, collection: str, field: str
 ) -> None:
@@ -281,7 +282,7 @@ async def test_the_server_gives_ids_to_what_comes_without(messages: Collection) 
 
 
 async def test_of_all_who_want_one_number_at_once_one_gets_it(
-    settings: Settings, messages: Collection
+    messages: Collection, other: Database
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/index-unique/
 
@@ -296,9 +297,8 @@ async def test_of_all_who_want_one_number_at_once_one_gets_it(
             return ""
         return name
 
-    async with another_client(settings) as other:
-        both = (messages, other[MESSAGE_COLLECTION])
-        names = await asyncio.gather(*(append(both[n % 2], f"u{n}") for n in range(10)))
+    both = (messages, other[MESSAGE_COLLECTION])
+    names = await asyncio.gather(*(append(both[n % 2], f"u{n}") for n in range(10)))
     [winner] = [name for name in names if name]
     documents = await messages.find({}).sort("seq", 1).to_list(None)
     stored = [(document["seq"], document["msg"]) for document in documents]
@@ -306,7 +306,7 @@ async def test_of_all_who_want_one_number_at_once_one_gets_it(
 
 
 async def test_a_reader_during_an_ordered_insert_sees_no_holes(
-    settings: Settings, messages: Collection
+    messages: Collection, other: Database
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/read-isolation-consistency-recency/
 
@@ -314,14 +314,13 @@ async def test_a_reader_during_an_ordered_insert_sees_no_holes(
     they are stored one after the other. That an ascending scan meets them in this order follows,
     but is not spelled out.
     """
-    async with another_client(settings) as other:
-        batch = [message(seq) for seq in range(1, BATCH + 1)]
-        writing = asyncio.create_task(insert_in_order(messages, batch))
-        read: list[int] = []
-        while len(read) < BATCH:
-            read = await seqs(other[MESSAGE_COLLECTION], seq={"$gt": 0})
-            assert read == list(range(1, len(read) + 1))
-        await writing
+    batch = [message(seq) for seq in range(1, BATCH + 1)]
+    writing = asyncio.create_task(insert_in_order(messages, batch))
+    read: list[int] = []
+    while len(read) < BATCH:
+        read = await seqs(other[MESSAGE_COLLECTION], seq={"$gt": 0})
+        assert read == list(range(1, len(read) + 1))
+    await writing
 
 
 @pytest.mark.parametrize("field", ["login_key", "email_key"])
@@ -378,9 +377,9 @@ async def relay(settings: Settings, db: Database) -> Relay:
     return Relay(settings.MONGO_HOST, *address)
 
 
-@asynccontextmanager
-async def through(relay: Relay, settings: Settings) -> AsyncIterator[Database]:
-    """Connect to the test's database by way of a relay."""
+@pytest.fixture
+async def lossy(relay: Relay, settings: Settings) -> AsyncIterator[Database]:
+    """The test's database by way of the relay."""
     async with relay.listening() as uri:
         client = connect(uri)
         yield client[settings.MONGO_DB_NAME]
@@ -389,7 +388,7 @@ async def through(relay: Relay, settings: Settings) -> AsyncIterator[Database]:
 
 
 async def test_an_ordered_insert_whose_answer_is_lost_is_done_and_not_repeated_by_the_driver(
-    settings: Settings, messages: Collection, relay: Relay
+    messages: Collection, relay: Relay, lossy: Database
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/retryable-writes/#retryable-write-operations: the
     methods are, a command that is sent as it is is none of them
@@ -397,10 +396,9 @@ async def test_an_ordered_insert_whose_answer_is_lost_is_done_and_not_repeated_b
     So the journal looks by its key for what it stored; its second attempt cannot store it twice
     (https://www.mongodb.com/docs/manual/core/index-unique/).
     """
-    async with through(relay, settings) as lossy:
-        with pytest.raises(DatabaseUnavailable):
-            async with deadline():
-                await insert_in_order(lossy[MESSAGE_COLLECTION], [message(1), message(2)])
+    with pytest.raises(DatabaseUnavailable):
+        async with deadline():
+            await insert_in_order(lossy[MESSAGE_COLLECTION], [message(1), message(2)])
     assert relay.lost == 1
     assert (await one(messages, key="u1:1"))["seq"] == 1
     with pytest.raises(Conflict):
@@ -409,16 +407,15 @@ async def test_an_ordered_insert_whose_answer_is_lost_is_done_and_not_repeated_b
 
 
 async def test_an_account_whose_answer_is_lost_is_stored_once(
-    settings: Settings, users: Collection, relay: Relay
+    users: Collection, relay: Relay, lossy: Database
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/retryable-writes/
 
     Whether or not the driver sends it again, as it does to a replica set.
     """
-    async with through(relay, settings) as lossy:
-        with pytest.raises(DatabaseUnavailable):
-            async with deadline():
-                await lossy[USER_COLLECTION].insert_one(account("alice"))
+    with pytest.raises(DatabaseUnavailable):
+        async with deadline():
+            await lossy[USER_COLLECTION].insert_one(account("alice"))
     assert relay.lost >= 1
     assert len(await users.find({"login_key": "alice"}).to_list(None)) == 1
     with pytest.raises(DuplicateKeyError):
@@ -429,21 +426,20 @@ async def test_an_account_whose_answer_is_lost_is_stored_once(
 
 
 async def test_what_is_acknowledged_is_what_every_process_reads_next(
-    settings: Settings, messages: Collection
+    messages: Collection, other: Database
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/read-concern-majority/#read-your-own-writes
 
     Written with "majority" and read from the primary with "majority", in no session.
     """
-    async with another_client(settings) as other:
-        for seq in range(1, 21):
-            await insert_in_order(messages, [message(seq)])
-            assert await seqs(other[MESSAGE_COLLECTION], seq={"$gt": seq - 1}) == [seq]
-            await other[MESSAGE_COLLECTION].update_one({"seq": seq}, {"$set": {"msg": "edited"}})
-            document = await one(messages, seq=seq)
-            assert document["msg"] == "edited"
-            await messages.delete_many({"_id": {"$in": [document["_id"]]}})
-            assert await other[MESSAGE_COLLECTION].find_one({"seq": seq}) is None
+    for seq in range(1, 21):
+        await insert_in_order(messages, [message(seq)])
+        assert await seqs(other[MESSAGE_COLLECTION], seq={"$gt": seq - 1}) == [seq]
+        await other[MESSAGE_COLLECTION].update_one({"seq": seq}, {"$set": {"msg": "edited"}})
+        document = await one(messages, seq=seq)
+        assert document["msg"] == "edited"
+        await messages.delete_many({"_id": {"$in": [document["_id"]]}})
+        assert await other[MESSAGE_COLLECTION].find_one({"seq": seq}) is None
 
 
 @pytest.mark.parametrize("query", [{"seq": 2}, {"key": "none"}, {"_id": ObjectId()}])
@@ -627,7 +623,7 @@ async def test_an_update_tells_how_many_documents_it_matched(users: Collection) 
 
 
 async def test_of_two_updates_with_one_condition_one_matches(
-    settings: Settings, users: Collection
+    users: Collection, other: Database
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/write-operations-atomicity/: "The second update
     then fails to match"
@@ -635,11 +631,10 @@ async def test_of_two_updates_with_one_condition_one_matches(
     user = account("alice", password="old")
     await users.insert_one(user)
     read = {"_id": user["_id"], "password": "old"}
-    async with another_client(settings) as other:
-        both = (users, other[USER_COLLECTION])
-        results = await asyncio.gather(
-            *(both[n % 2].update_one(read, {"$set": {"password": f"new {n}"}}) for n in range(10))
-        )
+    both = (users, other[USER_COLLECTION])
+    results = await asyncio.gather(
+        *(both[n % 2].update_one(read, {"$set": {"password": f"new {n}"}}) for n in range(10))
+    )
     [winner] = [n for n, result in enumerate(results) if result.matched_count]
     assert (await one(users, _id=user["_id"]))["password"] == f"new {winner}"
 
@@ -671,19 +666,16 @@ async def test_a_mark_only_moves_forwards(
     assert await users.find_one({"_id": user["_id"]}) == user | {"read": moved}
 
 
-async def test_marks_of_two_processes_leave_the_highest(
-    settings: Settings, users: Collection
-) -> None:
+async def test_marks_of_two_processes_leave_the_highest(users: Collection, other: Database) -> None:
     """https://www.mongodb.com/docs/manual/core/write-operations-atomicity/"""
     alice = (await users.insert_one(account("alice"))).inserted_id
-    async with another_client(settings) as other:
-        both = (users, other[USER_COLLECTION])
-        await asyncio.gather(
-            *(
-                both[n % 2].bulk_write([UpdateOne({"_id": alice}, {"$max": {"read": n}})])
-                for n in random.sample(range(1, 21), 20)
-            )
+    both = (users, other[USER_COLLECTION])
+    await asyncio.gather(
+        *(
+            both[n % 2].bulk_write([UpdateOne({"_id": alice}, {"$max": {"read": n}})])
+            for n in random.sample(range(1, 21), 20)
         )
+    )
     assert (await one(users, _id=alice))["read"] == 20
 
 

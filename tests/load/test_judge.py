@@ -37,88 +37,59 @@ def test_the_judge_lets_a_flawless_history_pass() -> None:
     judge(*untouched())
 
 
-def lose_stored(histories: list[History], log: list[MessageEntry]) -> None:
-    log.pop()
-    for history in histories:
-        history.screen.pop()
+Fault = Callable[[History, History, list[Entry]], object]  # of Alice, of Bob, and the log
+FAULTS: dict[str, tuple[Fault, str]] = {
+    "lost in the log": (lambda a, b, log: (log.pop(), a.screen.pop(), b.screen.pop()), "is lost"),
+    "lost on a screen": (lambda a, b, log: a.screen.pop(1), "missing on the screen of alice"),
+    "doubled in the log": (
+        lambda a, b, log: log.append(changed(log[0], seq=5)), "stored more than once",
+    ),
+    "doubled under another key": (
+        lambda a, b, log: log.append(changed(log[0], seq=5, key="another id of alice:a-1")),
+        "stored more than once",
+    ),
+    "doubled on a screen": (
+        lambda a, b, log: a.screen.append(a.screen[-1]), "shown more than once",
+    ),
+    "reordered on a screen": (
+        lambda a, b, log: b.screen.insert(0, b.screen.pop(1)),
+        "out of order on the screen of bob",
+    ),
+    "reordered in the log": (
+        lambda a, b, log: setattr(a, "said", dict(reversed(a.said.items()))),
+        "what alice said is stored out of order",
+    ),
+    "invented in the log": (
+        lambda a, b, log: log.append(changed(log[0], seq=5, key="id of alice:a-3")),
+        "nobody said",
+    ),
+    "invented on a screen": (
+        lambda a, b, log: a.screen.append(Shown(5, "bob", "not said")),
+        "not stored, but on the screen",
+    ),
+    "a false name": (
+        lambda a, b, log: a.screen.insert(0, a.screen.pop(0)._replace(user="bob")),
+        "not stored, but on the screen",
+    ),
+    "another text": (
+        lambda a, b, log: log.insert(0, changed(log.pop(0), msg="something else")),
+        "was said, stored is",
+    ),
+    "a hole": (
+        lambda a, b, log: log.append(changed(log.pop(), seq=5)), "has 5 where 4 belongs",
+    ),
+    "a number given twice": (
+        lambda a, b, log: log.insert(1, changed(log.pop(1), seq=1)), "has 1 where 2 belongs",
+    ),
+    "another number acknowledged": (
+        lambda a, b, log: a.acknowledged.append(("a-1", 2)), "was acknowledged as 2, and is 1",
+    ),
+}  # fmt: skip
 
 
-def lose_shown(histories: list[History], log: list[MessageEntry]) -> None:
-    del histories[0].screen[1]
-
-
-def double_stored(histories: list[History], log: list[MessageEntry]) -> None:
-    log.append(changed(log[0], seq=5))
-
-
-def double_stored_under_another_key(histories: list[History], log: list[MessageEntry]) -> None:
-    log.append(changed(log[0], seq=5, key="another id of alice:a-1"))
-
-
-def double_shown(histories: list[History], log: list[MessageEntry]) -> None:
-    histories[0].screen.append(histories[0].screen[-1])
-
-
-def reorder_shown(histories: list[History], log: list[MessageEntry]) -> None:
-    screen = histories[1].screen
-    screen[0], screen[1] = screen[1], screen[0]
-
-
-def reorder_said(histories: list[History], log: list[MessageEntry]) -> None:
-    histories[0].said = dict(reversed(histories[0].said.items()))
-
-
-def invent_stored(histories: list[History], log: list[MessageEntry]) -> None:
-    log.append(changed(log[0], seq=5, key="id of alice:a-3"))
-
-
-def invent_shown(histories: list[History], log: list[MessageEntry]) -> None:
-    histories[0].screen.append(Shown(5, "bob", "not said"))
-
-
-def show_under_a_false_name(histories: list[History], log: list[MessageEntry]) -> None:
-    histories[0].screen[0] = histories[0].screen[0]._replace(user="bob")
-
-
-def change_stored(histories: list[History], log: list[MessageEntry]) -> None:
-    log[0] = changed(log[0], msg="something else")
-
-
-def leave_a_hole(histories: list[History], log: list[MessageEntry]) -> None:
-    log[-1] = changed(log[-1], seq=5)
-
-
-def give_a_number_twice(histories: list[History], log: list[MessageEntry]) -> None:
-    log[1] = changed(log[1], seq=1)
-
-
-def acknowledge_another_number(histories: list[History], log: list[MessageEntry]) -> None:
-    histories[0].acknowledged.append(("a-1", 2))
-
-
-@pytest.mark.parametrize(
-    ("doctor", "complaint"),
-    [
-        (lose_stored, "is lost"),
-        (lose_shown, "missing on the screen of alice"),
-        (double_stored, "stored more than once"),
-        (double_stored_under_another_key, "stored more than once"),
-        (double_shown, "shown more than once"),
-        (reorder_shown, "out of order on the screen of bob"),
-        (reorder_said, "what alice said is stored out of order"),
-        (invent_stored, "nobody said"),
-        (invent_shown, "not stored, but on the screen"),
-        (show_under_a_false_name, "not stored, but on the screen"),
-        (change_stored, "was said, stored is"),
-        (leave_a_hole, "has 5 where 4 belongs"),
-        (give_a_number_twice, "has 1 where 2 belongs"),
-        (acknowledge_another_number, "was acknowledged as 2, and is 1"),
-    ],
-)
-def test_the_judge_finds_what_went_wrong(
-    doctor: Callable[[list[History], list[MessageEntry]], None], complaint: str
-) -> None:
-    histories, log = untouched()
-    doctor(histories, log)
+@pytest.mark.parametrize(("fault", "complaint"), FAULTS.values(), ids=FAULTS)
+def test_the_judge_finds_what_went_wrong(fault: Fault, complaint: str) -> None:
+    (alice, bob), log = untouched()
+    fault(alice, bob, log)
     with pytest.raises(AssertionError, match=complaint):
-        judge(histories, log)
+        judge([alice, bob], log)

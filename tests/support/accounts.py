@@ -11,6 +11,7 @@ import aiohttp
 from database import DATABASE
 from settings import USER_COLLECTION
 from tests.support.house import House
+from tests.support.pages import FormPage
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person, registration
 
 JSON = {"Accept": "application/json"}
@@ -82,3 +83,14 @@ async def downloaded(person: Person) -> list[dict[str, Any]]:
     text = await response.text(encoding="utf-8")
     assert text == "" or text.endswith("\n")
     return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+async def refused(person: Person, path: str, form: Any, status: int, error: str) -> FormPage:
+    """Post a form that is refused, as a page and as a script do, and return the page."""
+    response = await person.post(path, form)
+    page = await FormPage.read(response)
+    assert (response.status, page.error) == (status, error)
+    assert "Set-Cookie" not in response.headers
+    answer = await person.post(path, form, headers=JSON)
+    assert (answer.status, await answer.json()) == (status, {"error": error})
+    return page

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -256,6 +256,12 @@ async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
         client.abort()  # being offline does not close a socket that is open
     for tab in tabs:
         await expect(tab.notices("Connection broken")).to_have_count(1)
+
+
+async def all_show(visitors: Iterable[Visitor], *texts: str, timeout: float = PATIENCE) -> None:
+    """Wait (ms) until each of the pages shows exactly these messages."""
+    for visitor in visitors:
+        await expect(visitor.texts).to_have_text(texts, timeout=timeout)
 
 
 async def assert_thumb_sized(control: Locator) -> None:

@@ -15,16 +15,40 @@ class Shown(NamedTuple):
     msg: str
 
 
-class HistoryPage(HTMLParser):
-    """A page of the talk, as a reader finds it."""
+class _Page(HTMLParser):
+    """A page, of which subclasses notice the elements they are after."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.older: str | None = None  # the path of the page before it
+        self._open: list[tuple[str, str]] = []  # the tags that are open, with their classes
+        self.older: str | None = None  # the paths of the pages before and after it
+        self.newer: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notice an element, and the links to other pages."""
+        attributes = {name: value or "" for name, value in attrs}
+        if attributes.get("id") in ("older", "newer"):
+            setattr(self, attributes["id"], attributes["href"])
+        self.begin(tag, attributes)
+        self._open.append((tag, attributes.get("class", "")))
+
+    def begin(self, tag: str, attributes: dict[str, str]) -> None:
+        """Notice an element."""
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close what is open down to a tag."""
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+
+class HistoryPage(_Page):
+    """A page of the talk, as a reader finds it."""
+
+    def __init__(self, html: str) -> None:
         self._messages: dict[int, dict[str, str]] = {}  # by number, the texts of their parts
         self._texts: dict[str, str] = {}
-        self._parts: list[str] = []  # the classes of the elements that are open
-        self.feed(html)
+        super().__init__(html)
 
     @property
     def lines(self) -> list[Shown]:
@@ -34,27 +58,47 @@ class HistoryPage(HTMLParser):
             for seq, texts in self._messages.items()
         ]
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notice where a message begins, each of its parts, and the link to what is older."""
-        attributes = dict(attrs)
-        if attributes.get("id") == "older":
-            self.older = attributes["href"]
-        elif seq := attributes.get("data-seq"):
-            self._texts, self._parts = {}, []
-            self._messages[int(seq)] = self._texts
-        elif tag == "template":
-            self._texts = {}
-        self._parts.append(attributes.get("class") or "")
+    def begin(self, tag: str, attributes: dict[str, str]) -> None:
+        """Notice where a message begins; the template of one is none."""
+        if "data-seq" in attributes or tag == "template":
+            self._texts, self._open = {}, []
+        if "data-seq" in attributes:
+            self._messages[int(attributes["data-seq"])] = self._texts
 
     def handle_data(self, data: str) -> None:
         """Take the text of a part, and of those it is in."""
-        for part in self._parts:
+        for _, part in self._open:
             self._texts[part] = self._texts.get(part, "") + data
 
-    def handle_endtag(self, tag: str) -> None:
-        """Leave the part."""
-        if self._parts:
-            self._parts.pop()
+
+class Finds(_Page):
+    """A page of the search, as a reader finds it."""
+
+    def __init__(self, html: str) -> None:
+        self.texts: list[str] = []
+        self.marks: list[str] = []
+        self.links: list[str] = []
+        self.query = ""  # what stands in the field
+        super().__init__(html)
+
+    def begin(self, tag: str, attributes: dict[str, str]) -> None:
+        """Notice links, and where a text or a mark begins."""
+        name = attributes.get("class")
+        if name == "find__link":
+            self.links.append(attributes["href"])
+        elif name == "find__text":
+            self.texts.append("")
+        elif tag == "mark":
+            self.marks.append("")
+        elif attributes.get("id") == "q":
+            self.query = attributes["value"]
+
+    def handle_data(self, data: str) -> None:
+        """Take the text of a find, and of a mark in it."""
+        if ("p", "find__text") in self._open:
+            self.texts[-1] += data
+            if ("mark", "") in self._open:
+                self.marks[-1] += data
 
 
 class FormPage(HTMLParser):
@@ -65,6 +109,7 @@ class FormPage(HTMLParser):
         self.inputs: dict[str, dict[str, str | None]] = {}
         self.error = ""
         self.error_field: str | None = None
+        self.retry_after = 0  # seconds; 0 where the response names none
         self._is_alert = False
         self._field: str | None = None
         self.feed(html)
@@ -73,7 +118,9 @@ class FormPage(HTMLParser):
     async def read(cls, response: aiohttp.ClientResponse) -> "FormPage":
         """Read the page of a response."""
         assert response.content_type == "text/html"
-        return cls(await response.text())
+        page = cls(await response.text())
+        page.retry_after = int(response.headers.get("Retry-After", 0))
+        return page
 
     @property
     def marked(self) -> list[str]:
