@@ -2,20 +2,8 @@
 
 import pytest
 
-from tests.support.accounts import JSON, PASSWORD_CHANGE
 from tests.support.pages import FormPage, told
 from tests.support.people import Person
-
-
-@pytest.mark.parametrize("path", ["/account", "/account/messages.jsonl"])
-async def test_an_account_is_for_who_is_signed_in(visitor: Person, path: str) -> None:
-    assert (await visitor.get(path)).headers["Location"] == "/login"
-    assert (await visitor.get(path, headers=JSON)).status == 401
-
-
-@pytest.mark.parametrize("path", ["password", "session", "signout", "delete"])
-async def test_nobody_changes_an_account(visitor: Person, path: str) -> None:
-    assert (await visitor.post(f"/account/{path}", PASSWORD_CHANGE)).headers["Location"] == "/login"
 
 
 async def test_the_name_in_the_bar_leads_to_the_account(alice: Person) -> None:

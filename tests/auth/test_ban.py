@@ -100,10 +100,6 @@ async def test_a_moderator_s_login_never_becomes_free(alice: Person) -> None:
     assert await signed_in_as(alice) == "alice"
 
 
-async def test_nobody_bans_anybody(visitor: Person) -> None:
-    assert (await ban(visitor, "alice")).headers["Location"] == "/login"
-
-
 @pytest.mark.parametrize("way_out", ["ban", "delete", "sign out"])
 async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
     house: House, alice: Person, bob: Person, way_out: str

@@ -1,6 +1,7 @@
 """Logging in and signing out, and what is said when that can't be."""
 
 import os
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -8,9 +9,18 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from auth import passwords
 from database import DATABASE
 from settings import USER_COLLECTION
-from tests.support.accounts import FILL, JSON, REGISTRATION, accounts, refused, signed_in_as
+from tests.support.accounts import (
+    FILL,
+    JSON,
+    PASSWORD_CHANGE,
+    REGISTRATION,
+    accounts,
+    refused,
+    signed_in_as,
+)
 from tests.support.house import House
 from tests.support.people import PASSWORD, WRONG, Person
+from tests.support.sockets import refusal_of
 
 
 @pytest.mark.parametrize(
@@ -50,14 +60,31 @@ async def test_who_is_signed_in_is_sent_on_to_the_chat(alice: Person, path: str)
     assert (response.status, response.headers["Location"]) == (303, "/")
 
 
-@pytest.mark.parametrize(("path", "status"), [("/", 303), ("/?before=3", 303), ("/ws", 401)])
-async def test_who_is_not_signed_in_sees_nothing(house: House, path: str, status: int) -> None:
-    assert (await (await house.visitor()).get(path)).status == status
+PAGES = ["/", "/?before=3", "/message/1", "/search?q=word", "/account", "/account/messages.jsonl"]
+ACTIONS = [
+    *("/", "/message/1", "/ban", "/account/password", "/account/session"),
+    *("/account/signout", "/account/delete"),
+]
 
 
-async def test_a_script_that_is_not_signed_in_is_told_so(house: House) -> None:
-    response = await (await house.visitor()).get("/", headers=JSON)
-    assert (response.status, await response.json()) == (401, {"error": "Please log in first."})
+@pytest.mark.parametrize(
+    ("method", "path"), [*(("GET", path) for path in PAGES), *(("POST", path) for path in ACTIONS)]
+)
+async def test_who_is_not_signed_in_is_sent_to_log_in_or_as_a_script_told_to(
+    alice: Person, visitor: Person, method: str, path: str
+) -> None:
+    await alice.write("hello")
+    form = PASSWORD_CHANGE | {"action": "delete", "login": "alice"}
+    options: dict[str, Any] = {"data": form if method == "POST" else None, "allow_redirects": False}
+    response = await visitor.client.request(method, path, **options)
+    assert (response.status, response.headers["Location"]) == (303, "/login")
+    answer = await visitor.client.request(method, path, **options, headers=JSON)
+    assert (answer.status, await answer.json()) == (401, {"error": "Please log in first."})
+
+
+async def test_who_is_not_signed_in_gets_no_socket(visitor: Person) -> None:
+    assert (await visitor.get("/ws")).status == 401
+    assert await refusal_of(visitor.connect()) == 401
 
 
 WRONG_LOGINS = [

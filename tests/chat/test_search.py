@@ -193,11 +193,6 @@ async def test_a_search_that_takes_too_long_is_given_up(
     assert (await search(alice, "word")).texts == []
 
 
-async def test_only_the_signed_in_search(house: House) -> None:
-    response = await (await house.visitor()).get("/search?q=word")
-    assert (response.status, response.headers["Location"]) == (303, "/login")
-
-
 @pytest.fixture
 async def talkative(alice: Person) -> Person:
     """Alice, when she has written 130 messages."""

@@ -202,10 +202,6 @@ async def test_pings_are_answered_between_messages(alice: Person) -> None:
     assert (pong.type, pong.data) == (WSMsgType.PONG, b"are you there")
 
 
-async def test_only_the_signed_in_connect(visitor: Person) -> None:
-    assert await refusal_of(visitor.connect()) == 401
-
-
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
