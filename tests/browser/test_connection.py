@@ -1,4 +1,4 @@
-"""The connection in Chromium: kills, deploys, outages, TLS."""
+"""The connection in Chromium: deploys, outages, TLS; kills are the outbox's."""
 
 import asyncio
 import re
@@ -9,7 +9,6 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from chat.client import Client
-from chat.hub import HUB
 from chat.journal import JOURNAL
 from chat.recent import RECENT_LENGTH
 from settings import Settings
@@ -26,41 +25,7 @@ from tests.support.people import PASSWORD
 from tests.support.processes import running_chat
 from tests.support.proxies import tls_front
 from tests.support.site import ChatSite, serving
-
-
-async def test_a_killed_server_costs_nobody_a_message(visit: Visit) -> None:
-    async with running_chat() as process:
-        alice, bob = await visit(process.url, "alice"), await visit(process.url, "bob")
-        for visitor in (alice, bob):
-            visitor.tolerates = CONNECTION_LOST
-            await visitor.page.evaluate("window.isTheSamePage = true")
-        await alice.say("before")
-        await expect(bob.texts).to_have_text(["before"])
-
-        await bob.say("in the moment of the kill")
-        await process.kill()
-        for visitor in (alice, bob):
-            await expect(visitor.notices("Connection broken")).to_have_count(1)
-        await alice.say("while it was away")
-        await process.start()
-
-        for visitor in (alice, bob):
-            await visitor.connected(2, timeout=A_WHILE)
-        for visitor in (alice, bob):
-            await expect(visitor.texts).to_have_count(3)
-        await alice.say("after, by Alice")
-        await expect(bob.texts.last).to_have_text("after, by Alice")
-        await bob.say("after, by Bob")
-        for visitor in (alice, bob):
-            await expect(visitor.texts.last).to_have_text("after, by Bob")
-            said = await visitor.texts.all_inner_texts()
-            assert said[0] == "before"
-            assert set(said[1:3]) == {"in the moment of the kill", "while it was away"}
-            assert said[3:] == ["after, by Alice", "after, by Bob"]
-            assert await visitor.page.evaluate("window.isTheSamePage")
-        await expect(alice.notices("bob joined")).to_have_count(1)  # long before
-        await bob.page.reload()
-        assert await bob.texts.all_inner_texts() == await alice.texts.all_inner_texts()
+from tests.support.sockets import clients_of
 
 
 async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
@@ -83,7 +48,7 @@ async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
 async def test_a_message_whose_answer_was_lost_is_shown_once(
     chat: ChatSite, alice: Visitor, bob: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [client] = [m for m in chat.app[HUB].websockets if m.identity.login == "alice"]
+    [client] = clients_of(chat.app, "alice")
     write = Client.write
 
     def write_to_others(self: Client, data: bytes) -> None:

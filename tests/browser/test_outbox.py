@@ -15,6 +15,7 @@ from database import DatabaseUnavailable
 from tests.support.browser import (
     A_WHILE,
     CONNECTION_LOST,
+    STORAGE_FAULTS,
     Visit,
     Visitor,
     all_show,
@@ -60,6 +61,18 @@ def before_saving(monkeypatch: pytest.MonkeyPatch) -> Callable[[SaveFirst], None
     return do
 
 
+@pytest.fixture
+def saved(before_saving: Callable[[SaveFirst], None]) -> list[str]:
+    """The messages that are saved, in their order."""
+    messages: list[str] = []
+
+    async def note(user: str, msg: str, nonce: str | None) -> None:
+        messages.append(msg)
+
+    before_saving(note)
+    return messages
+
+
 async def keep(visitor: Visitor, key: str, value: object) -> None:
     """Put something into the browser's storage, as text or as JSON."""
     text = value if isinstance(value, str) else json.dumps(value)
@@ -84,8 +97,7 @@ async def test_what_is_typed_during_an_outage_outlives_the_tab_and_arrives_once(
         await all_show((alice, bob), "before")
         await process.kill()
         await expect(alice.notices("Connection broken")).to_have_count(1)
-        for text in ("during, one", "during, two"):
-            await alice.say(text)
+        await alice.say("during, one", "during, two")
         await expect(alice.pending).to_have_text(
             [f"during, {number} sending… Retry Discard" for number in ("one", "two")]
         )
@@ -168,6 +180,7 @@ async def test_two_people_talk_through_five_kills_on_the_same_pages(visit: Visit
             for person in people.values():
                 await person.connected(number + 1, timeout=A_WHILE)
 
+        await expect(people["alice"].notices("bob joined")).to_have_count(1)  # long before
         shown = {}
         for name, person in people.items():
             await expect(person.texts).to_have_count(30)
@@ -381,30 +394,11 @@ async def test_a_page_of_alice_that_comes_back_as_bob_sends_nothing_of_hers(
 
 
 @pytest.mark.usefixtures("stricter_server")
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') }",
-        "Storage.prototype.removeItem = () => { throw new DOMException('read-only') }",
-        """Object.defineProperty(window, "localStorage", {
-             get() { throw new DOMException("forbidden", "SecurityError") } })""",
-        "Object.defineProperty(window, 'localStorage', { value: null })",
-    ],
-    ids=["full", "read-only", "forbidden", "missing"],
-)
+@pytest.mark.parametrize("fault", STORAGE_FAULTS.values(), ids=STORAGE_FAULTS)
 async def test_a_browser_that_keeps_nothing_still_sends_everything_once(
-    chat: ChatSite, visit: Visit, before_saving: Callable[[SaveFirst], None], fault: str
+    chat: ChatSite, visit: Visit, saved: list[str], fault: str
 ) -> None:
-    saved: list[str] = []
-
-    async def note(user: str, msg: str, nonce: str | None) -> None:
-        saved.append(msg)
-
-    before_saving(note)
-    alice = await visit(chat.url)
-    await alice.sign_up("alice")
-    await alice.page.add_init_script(fault)
-    await alice.open()
+    alice = await visit(chat.url, "alice", fault)
     await alice.say("online")
     await expect(alice.texts).to_have_text(["online"])
     await go_offline(chat, alice)
@@ -463,15 +457,8 @@ async def test_two_tabs_neither_lose_nor_double(
 
 
 async def test_a_message_is_sent_by_the_tab_in_which_it_was_written(
-    chat: ChatSite, visit: Visit, before_saving: Callable[[SaveFirst], None]
+    alice: Visitor, saved: list[str]
 ) -> None:
-    saved: list[str] = []
-
-    async def note(user: str, msg: str, nonce: str | None) -> None:
-        saved.append(msg)
-
-    before_saving(note)
-    alice = await visit(chat.url, "alice")
     second = await alice.tab()
     await second.connected()
     said = [f"line {number}" for number in range(5)]

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Locator, Route, expect
 
-from chat.hub import HUB
 from chat.journal import JOURNAL
 from chat.read_marks import READ_MARKS
 from chat.recent import RECENT_LENGTH
@@ -17,7 +16,8 @@ from database import DATABASE
 from settings import MESSAGE_COLLECTION
 from tests.support.browser import CONNECTION_LOST, Visit, Visitor, go_offline
 from tests.support.site import ChatSite
-from tests.support.waiting import PATIENCE
+from tests.support.sockets import clients_of
+from tests.support.waiting import PATIENCE, until
 
 SMALL = {"width": 600, "height": 400}
 
@@ -46,10 +46,12 @@ async def until_read(chat: ChatSite, login: str, seq: int) -> None:
 
     Not long: within ten seconds the page tells of everything, whatever happens to it.
     """
-    [user_id] = {m.identity.user_id for m in chat.app[HUB].websockets if m.identity.login == login}
-    async with asyncio.timeout(PATIENCE / 2):
-        while await chat.app[READ_MARKS].get(user_id) < seq:
-            await asyncio.sleep(0.01)
+    [user_id] = {client.identity.user_id for client in clients_of(chat.app, login)}
+
+    async def is_read() -> bool:
+        return await chat.app[READ_MARKS].get(user_id) >= seq
+
+    await until(is_read, PATIENCE / 2)
 
 
 async def hide(visitor: Visitor, is_hidden: bool = True) -> None:
@@ -476,7 +478,7 @@ async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_i
     await write(chat, "bob", "three", "four")
     await expect(alice.page).to_have_title("(2) Main Chat page")
     await expect(alice.page.locator("#unread")).to_be_hidden()  # she has left it at the end
-    [identity] = {client.identity for client in chat.app[HUB].websockets}
+    [identity] = {client.identity for client in clients_of(chat.app, "alice")}
     assert await chat.app[READ_MARKS].get(identity.user_id) <= 2
     await hide(alice, False)
     await expect(alice.page).to_have_title("Main Chat page")

@@ -12,7 +12,15 @@ from chat import wire
 from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
 from settings import Settings
-from tests.support.browser import Visit, Visitor, all_show, arrive_noting, go_offline, visiting
+from tests.support.browser import (
+    STORAGE_FAULTS,
+    Visit,
+    Visitor,
+    all_show,
+    arrive_noting,
+    go_offline,
+    visiting,
+)
 from tests.support.site import ChatSite, serving
 
 
@@ -29,11 +37,8 @@ async def stop_the_clock(visitor: Visitor) -> None:
 async def test_the_field_grows_with_its_text_up_to_two_fifths_of_the_window(
     chat: ChatSite, visit: Visit, by_itself: bool
 ) -> None:
-    alice = await visit(chat.url, viewport={"width": 600, "height": 500})
-    await alice.sign_up("alice")
-    if not by_itself:
-        await alice.page.add_init_script("CSS.supports = () => false")
-    await alice.open()
+    script = "" if by_itself else "CSS.supports = () => false"
+    alice = await visit(chat.url, "alice", script, viewport={"width": 600, "height": 500})
     if not by_itself:
         await alice.field.evaluate("field => field.style.fieldSizing = 'fixed'")
     rows = "field => Math.round((field.clientHeight - 17) / 24)"
@@ -76,24 +81,13 @@ async def test_a_draft_is_its_writers_alone_and_goes_when_they_sign_out(alice: V
     assert await alice.page.evaluate("localStorage.length") == 0
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') }",
-        """Object.defineProperty(window, "localStorage", {
-             get() { throw new DOMException("forbidden", "SecurityError") } })""",
-    ],
-    ids=["full", "forbidden"],
-)
+@pytest.mark.parametrize("fault", ["full", "forbidden"])
 async def test_a_browser_that_keeps_nothing_still_gives_the_draft_back_after_editing(
     chat: ChatSite, visit: Visit, fault: str
 ) -> None:
-    alice = await visit(chat.url)
-    await alice.sign_up("alice")
-    await alice.page.add_init_script(fault)
-    await alice.post("a mistaek")
-    await alice.open()
-    await alice.connected()
+    alice = await visit(chat.url, "alice", STORAGE_FAULTS[fault])
+    await alice.say("a mistaek")
+    await expect(alice.texts).to_have_text(["a mistaek"])
     await alice.field.fill("half a sentence")
     await alice.messages.last.get_by_role("link", name="Change").click()
     await alice.say("a mistake")

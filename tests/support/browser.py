@@ -49,6 +49,15 @@ addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI })
   console.error(`CSP: ${effectiveDirective} ${blockedURI}`))
 """
 
+STORAGE_FAULTS = {
+    "full": """Storage.prototype.setItem = () => {
+      throw new DOMException("", "QuotaExceededError") }""",
+    "read-only": "Storage.prototype.removeItem = () => { throw new DOMException('read-only') }",
+    "forbidden": """Object.defineProperty(window, "localStorage", {
+      get() { throw new DOMException("forbidden", "SecurityError") } })""",
+    "missing": "Object.defineProperty(window, 'localStorage', { value: null })",
+}
+
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
@@ -205,12 +214,16 @@ Visit = Callable[..., Awaitable[Visitor]]
 
 @asynccontextmanager
 async def visiting(browser: Browser) -> AsyncIterator[Visit]:
-    """Let people come, signed in where a login is given; nothing may go wrong in their pages."""
+    """Let people come, signed in where a login is given; nothing may go wrong in their pages.
+
+    A script runs in each of their pages before the page's own.
+    """
     visitors: list[Visitor] = []
 
-    async def come(url: str, login: str = "", **options: Any) -> Visitor:
+    async def come(url: str, login: str = "", script: str = "", **options: Any) -> Visitor:
         visitor = await Visitor.arrive(browser, url, **options)
         visitors.append(visitor)
+        await visitor.context.add_init_script(script)
         if login:
             await visitor.sign_up(login)
         await visitor.open()
