@@ -8,6 +8,7 @@ import pytest
 from auth.sessions import SESSIONS
 from chat.entry import DELETED_USER
 from chat.journal import insert_in_order
+from chat.models import MESSAGES
 from database import DATABASE, DatabaseUnavailable
 from settings import MESSAGE_COLLECTION
 from tests.support.accounts import accounts, delete_account, downloaded, log_in, signed_in_as

@@ -12,4 +12,4 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "PARAMETERS", "$argon2id$v=19$m=64,t=2,p=1$")
     monkeypatch.setattr(passwords, "MAX_WAITING", 1000)
     # Not cached, or later tests would compare their passwords with a quick one.
-    monkeypatch.setattr(passwords, "_hash_of_nobody", passwords._hash_of_nobody.__wrapped__)
+    monkeypatch.setattr(passwords, "_dummy_hash", passwords._dummy_hash.__wrapped__)

@@ -105,7 +105,7 @@ LONG = {"login": "a" * 255, "password": PASSWORD}
         ({"login": "alice"}, 400, "password", FILL),
         ({"login": "alice", "password": ""}, 400, "password", FILL),
         ({"login[$ne]": "", "password[$ne]": ""}, 400, "login", FILL),
-        (LONG, 400, "login", "That is too long for a login or an address"),
+        (LONG, 400, "login", "A login or e-mail has at most 254 characters"),
         *((form, 401, "password", "Wrong login or password") for form in WRONG_LOGINS),
     ],
 )

@@ -192,7 +192,7 @@ async def test_the_classic_format_hears_of_changes(alice: Person, bob: Person) -
 @pytest.fixture
 def few_recent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the chat keep few entries beside the log."""
-    monkeypatch.setattr("chat.recent.LENGTH", 5)
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 5)
 
 
 @pytest.mark.usefixtures("few_recent")
@@ -239,7 +239,7 @@ async def test_typing_is_told_at_most_once_in_three_seconds(hers: Socket, his: S
 async def test_typing_is_not_told_in_a_large_room(
     hers: Socket, his: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.hub.TYPING_ROOM", 1)
+    monkeypatch.setattr("chat.hub.TYPING_MAX_PEOPLE", 1)
     await hers.send(type="typing")
     await hers.say("there")
     assert (await his.next("typing", "message"))["type"] == "message"

@@ -11,8 +11,8 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
-from chat.entry import Change, Entry, now
-from chat.journal import Journal, Unavailable
+from chat.entry import Entry, MessageEntry, nonce_of, now
+from chat.journal import Journal
 from database import Collection, DatabaseUnavailable, create_indexes, deadline
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.databases import another_client

@@ -2,16 +2,16 @@
 
 from datetime import UTC, datetime
 
-from chat.entry import Change, Entry
+from chat.entry import ChangeEntry, Entry, MessageEntry
 from chat.recent import Recent
 
 
 def test_all_that_somebody_wrote_or_changed_gets_another_name() -> None:
     recent, time = Recent(), datetime.now(UTC)
-    by_alice = Entry(1, "a:1", "alice", "a", "hi", time)
-    by_bob = Entry(2, "b:1", "bob", "b", "hi", time)
-    entries: list[Entry | Change] = [by_alice, by_bob]
-    entries += [Change(3, "b:2", "bob", by_alice), Change(4, "a:2", "alice", by_bob)]
+    by_alice = MessageEntry(1, "a:1", "alice", "a", "hi", time)
+    by_bob = MessageEntry(2, "b:1", "bob", "b", "hi", time)
+    entries: list[Entry] = [by_alice, by_bob]
+    entries += [ChangeEntry(3, "b:2", "bob", by_alice), ChangeEntry(4, "a:2", "alice", by_bob)]
     for entry in entries:
         recent.add(entry)
     recent.rename("a", "nobody")
@@ -19,7 +19,7 @@ def test_all_that_somebody_wrote_or_changed_gets_another_name() -> None:
     assert list(recent.entries) == [
         renamed,
         by_bob,
-        Change(3, "b:2", "bob", renamed),
-        Change(4, "a:2", "nobody", by_bob),
+        ChangeEntry(3, "b:2", "bob", renamed),
+        ChangeEntry(4, "a:2", "nobody", by_bob),
     ]
     assert recent.find("a:1") == renamed

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from chat.journal import JOURNAL
-from chat.search import BURST, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
+from chat.search import AT_ONCE, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
 from database import CALL_TIMEOUT
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.databases import another_client
@@ -56,7 +56,7 @@ async def test_finds_come_newest_first_and_page_by_page(alice: Person) -> None:
     assert [len(page.texts) for page in pages] == [PAGE_LENGTH, PAGE_LENGTH]
     texts = [text for page in pages for text in page.texts]
     assert texts == [f"needle {number}" for number in range(2 * PAGE_LENGTH, 0, -1)]
-    assert "There is nothing older" in await alice.page("/search?q=needle&before=1")
+    assert "There are no older messages" in await alice.page("/search?q=needle&before=1")
 
 
 async def test_the_empty_form_finds_nothing_and_complains_about_nothing(alice: Person) -> None:

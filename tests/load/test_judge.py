@@ -37,7 +37,7 @@ def test_the_judge_lets_a_flawless_history_pass() -> None:
     judge(*untouched())
 
 
-Fault = Callable[[History, History, list[Entry]], object]  # of Alice, of Bob, and the log
+Fault = Callable[[History, History, list[MessageEntry]], object]  # of Alice, of Bob, and the log
 FAULTS: dict[str, tuple[Fault, str]] = {
     "lost in the log": (lambda a, b, log: (log.pop(), a.screen.pop(), b.screen.pop()), "is lost"),
     "lost on a screen": (lambda a, b, log: a.screen.pop(1), "missing on the screen of alice"),
