@@ -151,7 +151,8 @@ async def test_every_page_fits_the_window_however_wide_the_font(
         )
         await visitor.sign_up(mod)
         await visitor.post("W" * 500)
-        for path in ("/?before=3", "/?around=2", "/search?q=word", "/search?q=*", "/message/1"):
+        searches = [f"/search?q={query}" for query in ("word", "https", "*")]
+        for path in ("/?before=3", "/?around=2", *searches, "/message/1"):
             await visitor.open(path)
             await look(path)
         for path, fields, name, error in (
