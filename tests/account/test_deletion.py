@@ -81,7 +81,7 @@ async def test_an_account_is_not_deleted_without_its_password(
     assert await signed_in_as(alice) == "alice"
 
 
-async def test_what_is_being_saved_while_its_author_goes_loses_the_name_too(
+async def test_a_message_saved_during_account_deletion_is_anonymized(
     house: House, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inserting, has_ended = asyncio.Event(), asyncio.Event()

@@ -55,7 +55,7 @@ APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
         ("", "Unknown browser"),
     ],
 )
-def test_a_browser_is_told_in_words(agent: str, words: str) -> None:
+def test_user_agents_are_described(agent: str, words: str) -> None:
     assert describe(agent) == words
 
 
@@ -119,7 +119,7 @@ async def test_ending_one_s_own_session_signs_out(house: House, alice: Person) -
 
 
 @pytest.mark.parametrize("form", [{}, {"session": ""}, {"session": "$ne"}, {"session": "0" * 16}])
-async def test_a_session_that_is_not_there_is_told(alice: Person, form: dict[str, str]) -> None:
+async def test_ending_an_unknown_session_says_so(alice: Person, form: dict[str, str]) -> None:
     response = await alice.post("/account/session", form)
     assert response.status == 404
     assert (await FormPage.read(response)).error == "This session has already ended"

@@ -30,7 +30,7 @@ async def house(open_house: OpenHouse) -> House:
     return await open_house(MODERATORS=("alice", "Carol"))
 
 
-async def test_who_is_banned_is_out_and_stays_out(house: House) -> None:
+async def test_a_banned_user_is_signed_out_and_cannot_log_in(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("Bob")
     cookie, socket = held_by(bob), await bob.connect()
     async with asyncio.timeout(2):
@@ -80,7 +80,7 @@ async def test_a_ban_can_be_taken_back_in_the_database(
         ("alice", "carol", 400, "A moderator can't be banned"),
     ],
 )
-async def test_a_ban_that_may_not_be_is_refused(
+async def test_a_ban_that_is_not_allowed_is_refused(
     house: House, who: str, login: str, status: int, error: str
 ) -> None:
     people = {name: await house.sign_in(name) for name in ("alice", "bob", "carol", "dave")}
@@ -101,7 +101,7 @@ async def test_a_moderator_s_login_never_becomes_free(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("way_out", ["ban", "delete", "sign out"])
-async def test_a_form_that_arrives_after_its_sender_was_put_out_does_nothing(
+async def test_a_form_finished_after_a_ban_is_refused(
     house: House, alice: Person, bob: Person, way_out: str
 ) -> None:
     assert (await bob.get("/")).status == 200

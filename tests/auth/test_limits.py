@@ -82,7 +82,7 @@ async def test_an_account_may_be_guessed_at_fifty_times_from_all_addresses(
     assert answers == [401] * 50 + [429]
 
 
-async def test_logins_that_turn_out_well_count_for_nothing(
+async def test_successful_log_ins_do_not_count(
     here: Person, quick_hashes: None, clock: Clock
 ) -> None:
     assert {(await here.log_in("alice")).status for _ in range(25)} == {303}
@@ -98,7 +98,7 @@ async def test_an_attempt_that_was_never_checked_counts_for_nothing(
     assert (await here.log_in("alice")).status == 303
 
 
-async def test_an_address_may_register_so_often_in_an_hour(
+async def test_registrations_are_limited_per_address_and_hour(
     open_house: OpenHouse, clock: Clock
 ) -> None:
     house = await open_house(REGISTRATIONS_PER_HOUR=2, TRUSTED_PROXIES=1)
@@ -118,7 +118,7 @@ async def test_an_address_may_register_so_often_in_an_hour(
 
 
 @pytest.mark.parametrize(("proxies", "status"), [(0, 429), (1, 429), (2, 303)])
-async def test_a_made_up_address_gets_nobody_around_a_limit(
+async def test_a_forged_x_forwarded_for_does_not_bypass_limits(
     open_house: OpenHouse, proxies: int, status: int
 ) -> None:
     house = await open_house(REGISTRATIONS_PER_HOUR=1, TRUSTED_PROXIES=proxies)

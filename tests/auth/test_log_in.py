@@ -44,13 +44,13 @@ async def test_login_refuses_the_password_of_somebody_else(house: House) -> None
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_who_signs_out_is_nobody(alice: Person, method: str) -> None:
+async def test_signing_out_ends_the_session(alice: Person, method: str) -> None:
     response = await alice.client.request(method, "/signout", allow_redirects=False)
     assert (response.status, response.headers["Location"]) == (303, "/login")
     assert await signed_in_as(alice) is None
 
 
-async def test_nobody_can_sign_out_too(visitor: Person) -> None:
+async def test_signing_out_without_a_session_redirects_to_log_in(visitor: Person) -> None:
     assert (await visitor.post("/signout")).status == 303
 
 
@@ -164,7 +164,7 @@ async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> N
     assert (await accounts(house))[0]["password"] == user["password"]
 
 
-async def test_a_hash_of_today_stays(house: House, alice: Person) -> None:
+async def test_a_current_hash_is_not_replaced(house: House, alice: Person) -> None:
     before = await accounts(house)
     assert (await alice.log_in("alice")).status == 303
     assert await accounts(house) == before

@@ -146,7 +146,9 @@ async def test_a_cookie_of_encrypted_nonsense_is_an_anonymous_visitor(
     assert (await person.post("/signout")).status == 303
 
 
-async def test_a_cookie_of_another_key_is_worth_nothing(house: House, alice: Person) -> None:
+async def test_a_cookie_encrypted_with_another_key_is_not_valid(
+    house: House, alice: Person
+) -> None:
     forger = Fernet(session_cookie._fernet_key("a key of a forger"))
     forged = forger.encrypt(FERNET.decrypt(held_by(alice))).decode()
     assert await signed_in_as(await present(house, forged)) is None
@@ -264,7 +266,7 @@ async def test_the_session_of_a_deleted_user_is_worth_nothing(
 
 
 @pytest.mark.parametrize("user_id", ["", "nonsense", "0" * 24, "ff" * 12])
-async def test_the_session_of_nobody_is_worth_nothing(
+async def test_a_session_without_a_user_is_not_valid(
     house: House, alice: Person, later: LateClock, user_id: str
 ) -> None:
     await change_session(house, user_id=user_id)

@@ -374,7 +374,7 @@ async def test_what_alice_left_unsent_waits_for_her_and_is_never_sent_as_bob(
     await expect(bob.log.locator(".message__author")).to_have_text(["(bob)", "(alice)"])
 
 
-async def test_a_page_of_alice_that_comes_back_as_bob_sends_nothing_of_hers(
+async def test_a_page_reloaded_as_another_user_sends_nothing(
     chat: ChatSite, alice: Visitor
 ) -> None:
     await go_offline(chat, alice)
@@ -468,7 +468,7 @@ async def test_a_message_is_sent_by_the_tab_in_which_it_was_written(
     assert saved == said
 
 
-async def test_what_a_tab_cannot_send_another_sends_for_it(alice: Visitor) -> None:
+async def test_another_tab_sends_a_message_that_its_tab_could_not(alice: Visitor) -> None:
     second = await alice.tab()
     # Its connection seems to be open, and nothing comes of it.
     await alice.page.route_web_socket("**/ws?*", lambda route: None)

@@ -58,7 +58,7 @@ async def test_nobody_is_told_twice_about_somebody_with_two_tabs(
     await expect(bob.notices("alice joined")).to_have_count(1)
 
 
-async def test_a_reload_is_nothing_to_tell(bob: Visitor, alice: Visitor) -> None:
+async def test_a_reload_is_not_announced(bob: Visitor, alice: Visitor) -> None:
     await alice.page.reload()
     await alice.say("here again")
     await expect(bob.texts).to_have_text(["here again"])

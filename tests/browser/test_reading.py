@@ -323,7 +323,7 @@ async def test_what_was_deleted_while_its_author_was_away_is_not_there_to_be_edi
 
 
 @pytest.mark.parametrize("touch", [True, False])
-async def test_the_link_that_changes_a_message_lies_over_no_text_that_has_no_mouse(
+async def test_the_change_link_never_covers_text_on_touch_screens(
     chat: ChatSite, visit: Visit, touch: bool
 ) -> None:
     alice = await visit(
@@ -335,7 +335,7 @@ async def test_the_link_that_changes_a_message_lies_over_no_text_that_has_no_mou
     assert not await alice.is_too_wide()
 
 
-async def test_each_line_runs_as_its_own_alphabet_does(chat: ChatSite, visit: Visit) -> None:
+async def test_each_line_has_the_direction_of_its_script(chat: ChatSite, visit: Visit) -> None:
     await write(chat, "bob", "שלום!\nhello!")
     alice = await visit(chat.url, "alice")
     first, second = await alice.texts.evaluate(
@@ -499,9 +499,7 @@ window.Notification = class {
 """
 
 
-async def test_who_wants_to_is_notified_when_named_in_a_hidden_page(
-    chat: ChatSite, alice: Visitor
-) -> None:
+async def test_a_mention_in_a_hidden_page_notifies(chat: ChatSite, alice: Visitor) -> None:
     await alice.context.add_init_script(NOTED)
     await alice.open()
     button = alice.page.get_by_role("button", name="Notify me")

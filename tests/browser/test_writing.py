@@ -463,7 +463,7 @@ async def test_names_are_completed_by_thumb(chat: ChatSite, visit: Visit, scheme
 # Without scripts
 
 
-async def test_without_scripts_nothing_stands_around_empty(chat: ChatSite, visit: Visit) -> None:
+async def test_without_scripts_no_empty_elements_are_shown(chat: ChatSite, visit: Visit) -> None:
     alice = await visit(chat.url, "alice", java_script_enabled=False)
     for selector in (".editing", ".people", ".mentions", "#people-count"):
         await expect(alice.page.locator(selector)).to_be_hidden()

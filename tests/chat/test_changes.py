@@ -177,7 +177,7 @@ async def test_changes_count_as_messages_do(open_house: OpenHouse) -> None:
     assert [a.get("code") for a in answers] == [None, None, None, "too_fast"]
 
 
-async def test_the_classic_format_hears_of_changes(alice: Person, bob: Person) -> None:
+async def test_changes_are_sent_in_the_classic_format(alice: Person, bob: Person) -> None:
     hers, his = await alice.connect(), await bob.connect_classic()
     seq = await hers.said("helo")
     await hers.send(type="edit", of=seq, msg="hello\n(bob) I owe you")
@@ -211,7 +211,7 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
 
 
 @pytest.mark.usefixtures("few_recent")
-async def test_a_page_is_one_question_however_many_changes_lie_before_it(
+async def test_a_history_page_takes_one_query(
     house: House, alice: Person, hers: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seq, append = await hers.said("changed all the time"), house.app[JOURNAL].append

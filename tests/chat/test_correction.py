@@ -177,7 +177,7 @@ async def test_a_form_that_cannot_be_taken_comes_back(
     assert "as it was" in await alice.page()
 
 
-async def test_a_form_that_is_none_is_refused(alice: Person) -> None:
+async def test_an_invalid_form_is_refused(alice: Person) -> None:
     await alice.write("as it was")
     json = {"Content-Type": "application/json", "Accept": "application/json"}
     response = await alice.post("/message/1", b'{"action": "delete"}', headers=json)

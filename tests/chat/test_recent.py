@@ -6,7 +6,7 @@ from chat.entry import ChangeEntry, Entry, MessageEntry
 from chat.recent import Recent
 
 
-def test_all_that_somebody_wrote_or_changed_gets_another_name() -> None:
+def test_renaming_covers_messages_and_changes() -> None:
     recent, time = Recent(), datetime.now(UTC)
     by_alice = MessageEntry(1, "a:1", "alice", "a", "hi", time)
     by_bob = MessageEntry(2, "b:1", "bob", "b", "hi", time)

@@ -47,7 +47,7 @@ async def test_the_words_that_were_found_are_marked(alice: Person) -> None:
     assert page.query == "cafe a"
 
 
-async def test_finds_come_newest_first_and_page_by_page(alice: Person) -> None:
+async def test_results_are_paged_newest_first(alice: Person) -> None:
     for number in range(1, 2 * PAGE_LENGTH + 1):
         await alice.write(f"needle {number}", "hay")
     pages = [await search(alice, "needle")]
@@ -95,7 +95,7 @@ async def test_a_before_that_is_no_number_is_refused(alice: Person, before: str)
     assert (await alice.get(f"/search?q=word&before={before}")).status == 400
 
 
-async def test_quotes_signs_and_operators_are_nothing_but_gaps(alice: Person) -> None:
+async def test_punctuation_and_operators_only_separate_words(alice: Person) -> None:
     await alice.write("tea and milk", "tea")
     for query in (
         "tea -milk", "tea NOT milk", 'tea" OR "milk', '"tea milk"', "milk tea", "tea\\ milk",

@@ -52,7 +52,7 @@ async def test_the_classic_format_is_the_tutorials(alice: Person, bob: Person) -
     assert await read_line(hers) == "bob disconnected"
 
 
-async def test_both_formats_hear_one_talk(alice: Person, bob: Person) -> None:
+async def test_both_formats_receive_the_same_messages(alice: Person, bob: Person) -> None:
     page, terminal = await alice.connect(), await bob.connect_classic()
     await terminal.send_str("from a terminal")
     frame = await page.next("message")
@@ -77,7 +77,9 @@ async def test_who_resumes_gets_what_was_missed_and_nothing_twice(
 @pytest.mark.parametrize(
     ("since", "truncated"), [(0, False), (3, False), (4, True), (10**14, True)]
 )
-async def test_beyond_the_log_is_truncated(alice: Person, since: int, truncated: bool) -> None:
+async def test_since_beyond_the_log_is_truncated(
+    alice: Person, since: int, truncated: bool
+) -> None:
     await alice.talk(3)
     socket = await alice.connect(since)
     assert (await socket.next("hello"))["truncated"] is truncated
@@ -255,7 +257,7 @@ async def test_a_second_tab_and_a_reload_are_silent(
     assert await his.next() == {"type": "left", "user": "alice"}
 
 
-async def test_who_returns_after_a_restart_is_no_news_but_counted(
+async def test_reconnecting_after_a_restart_is_not_announced_but_counted(
     alice: Person, his: Socket
 ) -> None:
     await his.next("hello")
@@ -263,7 +265,7 @@ async def test_who_returns_after_a_restart_is_no_news_but_counted(
     assert await his.next() == {"type": "people", "people": 2, "online": ["alice", "bob"]}
 
 
-async def test_a_crowd_that_comes_at_once_is_told_as_one_census(
+async def test_many_joins_at_once_are_sent_as_one_list(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "NOTICES_PER_SECOND", 3)
@@ -303,7 +305,7 @@ async def test_one_socket_that_fails_harms_no_other(
     assert await hers.close_code() == 1006
 
 
-async def test_the_end_of_the_chat_is_told_to_everybody(house: House, alice: Person) -> None:
+async def test_shutdown_closes_every_socket_with_1001(house: House, alice: Person) -> None:
     sockets = [await alice.connect() for _ in range(5)]
     await sockets[0].say("the last word")
     await sockets[0].next("message")

@@ -281,7 +281,7 @@ async def test_the_server_gives_ids_to_what_comes_without(messages: Collection) 
     assert first != second
 
 
-async def test_of_all_who_want_one_number_at_once_one_gets_it(
+async def test_one_of_many_concurrent_inserts_of_a_seq_wins(
     messages: Collection, other: Database
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/index-unique/
@@ -443,7 +443,7 @@ async def test_what_is_acknowledged_is_what_every_process_reads_next(
 
 
 @pytest.mark.parametrize("query", [{"seq": 2}, {"key": "none"}, {"_id": ObjectId()}])
-async def test_what_is_not_there_is_none(messages: Collection, query: Document) -> None:
+async def test_find_one_returns_none_without_a_match(messages: Collection, query: Document) -> None:
     """https://pymongo.readthedocs.io/en/stable/api/pymongo/collection.html (find_one): "Returns a
     single document, or None if no matching document is found"
     """
@@ -755,7 +755,7 @@ async def test_a_whole_page_of_messages_gets_another_name_at_once(messages: Coll
     assert await seqs(messages, user="alice") == [OWN_BATCH + 1]
 
 
-async def test_those_are_deleted_that_are_named_and_no_others(db: Database) -> None:
+async def test_delete_many_deletes_only_the_given_ids(db: Database) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.deleteMany/
 
     Named in a tuple, which the driver takes for an array as well.

@@ -47,7 +47,7 @@ async def recovery(person: Person) -> None:
     await until(works, START_PATIENCE)
 
 
-async def test_a_chat_without_database_says_so_and_works_as_soon_as_there_is_one(
+async def test_without_a_database_the_chat_answers_503_until_there_is_one(
     server: EmbeddedServer, settings: Settings, aiohttp_server: Any, aiohttp_client: Any
 ) -> None:
     app = create_app(replace(settings, MONGO_HOST=server.address))
@@ -66,7 +66,7 @@ async def test_a_chat_without_database_says_so_and_works_as_soon_as_there_is_one
 
 
 @pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL])
-async def test_a_database_that_goes_is_told_in_time_and_signs_nobody_out(
+async def test_an_outage_is_answered_in_time_and_signs_nobody_out(
     server: EmbeddedServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
     monkeypatch.setattr("lookup.FRESH_FOR", 0.1)

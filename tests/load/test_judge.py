@@ -33,7 +33,7 @@ def changed(entry: MessageEntry, **fields: object) -> MessageEntry:
     return MessageEntry.from_document({**entry._asdict(), **fields})
 
 
-def test_the_judge_lets_a_flawless_history_pass() -> None:
+def test_judge_accepts_a_correct_history() -> None:
     judge(*untouched())
 
 

@@ -59,7 +59,7 @@ def packages(module: str) -> set[str]:
     return {name.partition(".")[0] for name in imports(module)}
 
 
-def test_the_whole_house_is_looked_at() -> None:
+def test_all_modules_are_checked() -> None:
     assert {"app", "settings", "auth.sessions", "chat.hub", "chat.journal"} <= TREES.keys()
     assert "chat.wire" in imports("chat.views")
     assert "settings" in imports("database")
@@ -79,12 +79,12 @@ def test_only_the_database_module_imports_motor() -> None:
 @pytest.mark.parametrize(
     "module", ["chat.hub", "chat.client", "chat.recent", "chat.presence", "chat.wire"]
 )
-def test_the_room_knows_no_database(module: str) -> None:
+def test_hub_modules_do_not_import_the_database(module: str) -> None:
     assert not packages(module) & {"database", "motor", "pymongo", "bson", "redis"}
     assert not imports(module) & {"chat.journal", "chat.models", "auth.models"}
 
 
-def test_the_journal_knows_no_sockets() -> None:
+def test_the_journal_does_not_import_sockets() -> None:
     assert not imports("chat.journal") & {"chat.hub", "chat.client", "chat.presence", "chat.wire"}
     attributes = {
         node.attr
@@ -97,7 +97,7 @@ def test_the_journal_knows_no_sockets() -> None:
     assert "WebSocket" not in ast.dump(TREES["chat.journal"])
 
 
-def test_only_what_every_request_passes_knows_the_routes() -> None:
+def test_only_middlewares_and_app_import_the_routes() -> None:
     assert {m for m in TREES if "routes" in imports(m)} == ABOVE_ROUTES
 
 

@@ -386,7 +386,7 @@ async def test_nothing_but_static_files_is_static(house: House, path: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/static/", "/static/js"])
-async def test_a_folder_is_not_said_to_come_from_another_site(house: House, path: str) -> None:
+async def test_a_static_folder_is_not_refused_as_cross_site(house: House, path: str) -> None:
     response = await (await house.visitor()).get(path)
     assert response.status in (403, 404)
     assert "another site" not in await response.text()
@@ -458,7 +458,7 @@ async def test_head_answers_like_get_without_a_body(
             assert head.headers.get(name) == get.headers.get(name), name
 
 
-async def test_health_is_told_to_anybody_by_any_name(open_house: OpenHouse) -> None:
+async def test_healthz_answers_every_host(open_house: OpenHouse) -> None:
     house = await open_house(PUBLIC_ORIGINS=(PUBLIC,), TRUSTED_PROXIES=1, SECURE_COOKIES=True)
     answer = await ask(house, "Host: 10.0.0.7", "X-Forwarded-Proto: http", path="/healthz")
     assert answer.status == 200

@@ -73,9 +73,7 @@ def test_limit_gives_nobody_more_than_its_count_for_uses_given_back(clock: Clock
     assert uses(limit, "bob", 100) == 5
 
 
-def test_limit_forgets_whose_time_is_up_and_nobody_else(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limit_removes_only_expired_keys(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SWEEP_AT", 100)
     limit = Limit(1, 60)
     for number in range(100):

@@ -34,7 +34,7 @@ class Table:
 
 
 @pytest.mark.parametrize("value", [7, None])
-async def test_a_value_is_believed_for_five_seconds(clock: Clock, value: int | None) -> None:
+async def test_a_value_is_cached_for_five_seconds(clock: Clock, value: int | None) -> None:
     table = Table(**({} if value is None else {"a": value}))
     values = Lookup(table.fetch)
     for passed, queries in [(0, 1), (FRESH_FOR - 0.1, 1), (0.2, 2)]:
