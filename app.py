@@ -46,7 +46,7 @@ from settings import MESSAGE_COLLECTION, ROOT, SETTINGS, Settings
 
 log = logging.getLogger("chat")
 
-READY_WITHIN = 3  # seconds the start waits for the database; requests wait in the backlog
+READY_WITHIN = 3  # seconds to wait for the database at the start; connections queue meanwhile
 # Parts of server.py's END_WITHIN; the rest is for open requests and for closing files.
 STORE_WITHIN = 1.5  # seconds to store the messages that wait
 GOODBYE_WITHIN = 2.5  # seconds to store them and then to close every socket
@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     app[SETTINGS] = settings
     app[ASSETS] = read_assets()
-    app[WEBSOCKETS] = set()
+    app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR)
     env = aiohttp_jinja2.setup(
@@ -102,7 +102,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[FINDER] = Finder(collection)
     app[JOURNAL].listeners.append(app[HUB].deliver)
     app[SESSIONS].listeners.append(app[HUB].close_session)
-    async with background(open_journal(app), app[SESSIONS].watch(app[HUB].sessions)):
+    async with background(open_journal(app), app[SESSIONS].watch(app[HUB].open_session_ids)):
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN):
                 await app[READY].wait()
@@ -129,9 +129,9 @@ async def open_journal(app: web.Application) -> None:
 async def say_goodbye(app: web.Application) -> None:
     """Store the waiting messages and close every socket, before anything else is closed."""
     clock = asyncio.get_running_loop().time
-    deadline = clock() + GOODBYE_WITHIN
+    ends_at = clock() + GOODBYE_WITHIN
     await app[JOURNAL].drain(STORE_WITHIN)
-    await app[HUB].close_all(deadline - clock())
+    await app[HUB].close_all(ends_at - clock())
 
 
 if __name__ == "__main__":

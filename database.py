@@ -84,7 +84,7 @@ def connect(uri: str) -> MotorClient:
             tz_aware=True,
             connectTimeoutMS=SELECT_TIMEOUT * 1000,
             serverSelectionTimeoutMS=SELECT_TIMEOUT * 1000,
-            # Ends the call in Motor's thread, too. timeoutMS would, but calls take a third longer.
+            # Also ends the call in Motor's thread. timeoutMS would, but makes calls a third slower.
             socketTimeoutMS=CALL_TIMEOUT * 1000,
             w=ACKNOWLEDGED["w"],
             readConcernLevel="majority",

@@ -16,8 +16,9 @@ FOREIGN = "This request came from another site and was refused."
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Prevent cross-site request forgery, without tokens. Raises HTTPForbidden.
+    """Refuse unknown hosts, redirect to HTTPS, and prevent cross-site request forgery.
 
+    Raises HTTPForbidden, HTTPPermanentRedirect. Against forgery there are no tokens:
     A request that changes something passes if its `Sec-Fetch-Site` is `same-origin` or `none`.
     Without that header it passes if its `Origin` is one of ours, or missing: browsers send `Origin`
     with every POST, so a request without it comes from a script. For a WebSocket only `Origin`
@@ -30,7 +31,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         _require_https(request, settings)
     if name == "chat":
         _check_origin(request, settings)
-    elif request.method not in SAFE_METHODS or name == "signout":
+    elif request.method not in SAFE_METHODS or name == "signout":  # a GET signs out, too
         sites = request.headers.getall("Sec-Fetch-Site", [])
         if not sites:
             _check_origin(request, settings)

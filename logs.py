@@ -1,4 +1,4 @@
-"""Logging, without passwords, cookies, messages, queries or text that a client made up."""
+"""Logging, without passwords, cookies, messages and queries; paths stay percent-encoded."""
 
 import logging
 
@@ -13,7 +13,7 @@ CLIENT_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 
 def set_up_logging(debug: bool) -> None:
-    """Log INFO and above to standard error; with `debug`, also the chat's own DEBUG lines."""
+    """Log INFO and above to standard error; with `debug`, also each request."""
     logging.basicConfig(level=logging.INFO, format=FORMAT)
     logging.getLogger("chat").setLevel(logging.DEBUG if debug else logging.INFO)
     for name in ("pymongo", "asyncio"):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 FRESH_FOR = 5  # seconds a value is used before it is looked up again
-KEPT_FOR = 20  # seconds a value is kept; longer than any query (three calls of the database) takes
+KEPT_FOR = 20  # seconds a value is kept; longer than a fetch with its three calls can take
 IDS_PER_QUERY = 1000
 
 T = TypeVar("T")

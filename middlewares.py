@@ -12,7 +12,7 @@ from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
 
 @web.middleware
 async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Put the identity on the request; without one, redirect to the log-in page."""
+    """Put the identity on the request; without one, redirect to the log-in page, or answer 401."""
     # The tutorial compared the beginning of the path, which let /loginX through.
     name = route_name(request)
     if name is None or name in ROUTES_WITHOUT_DATABASE:

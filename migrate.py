@@ -75,7 +75,7 @@ async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> Non
 
 
 async def _free_key(users: Collection, field: str, text: str, id_: Any) -> str:
-    """Return the key of a login or address; if it is taken, with an id that nobody types.
+    """Return the key of a login or address; if it is taken, with its id appended.
 
     The tutorial let two people register the same login; the first one keeps it.
     """

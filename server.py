@@ -30,7 +30,7 @@ SHUTDOWN_TIMEOUT = 0.25  # seconds for open requests; aiohttp applies it twice
 def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
     """Serve the application until SIGINT or SIGTERM, then exit, with status 1 after an error.
 
-    os._exit() ends it, because sys.exit() would wait for the driver's threads, which may be waiting
+    With os._exit(), because sys.exit() would wait for the driver's threads, which may be waiting
     for a database that does not answer.
     """
     shutdown = Shutdown()
@@ -88,8 +88,8 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
         yield
         for site in runner.sites:
             await site.stop()
-        # cleanup() also calls it, but only after it has stopped reading, so that the answers to our
-        # close frames would be lost.
+        # cleanup() calls shutdown() as well, but too late: aiohttp has stopped reading by then, and
+        # the answers to our close frames would be lost.
         await app.shutdown()
     finally:
         await runner.cleanup()

@@ -25,7 +25,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting and its default, by its name in the environment (SITE_HOST is HOST there)."""
+    """Every setting and its default, by its name in the environment (without SITE_)."""
 
     DEBUG: bool = False
     SITE_HOST: str = "127.0.0.1"

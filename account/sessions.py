@@ -75,7 +75,7 @@ class SessionList:
         return listed, notice
 
     async def set_notice(self, notice: str) -> None:
-        """Store a notice to show. In a query parameter, any link could make the page show it."""
+        """Store a notice for the next page. Not in its address, where any link could fake one."""
         this = {"_id": self._identity.session_id}
         async with deadline():
             await self._sessions.collection.update_one(

@@ -63,7 +63,7 @@ class AccountAction(FormPage):
         identity = self.request[IDENTITY]
         found = await User(self.request[DB]).get(identity.user_id)
         return await authenticate(
-            self.request, found, identity.login, password, field, "Wrong password"
+            self.request, found, identity.login, password, field=field, wrong="Wrong password"
         )
 
 

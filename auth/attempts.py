@@ -11,15 +11,18 @@ from forms import FormError
 from limits import Limit
 
 FIVE_MINUTES = 300
+# Failed log-ins in five minutes. The first is what people need; the others slow down an attacker
+# with many addresses, or with many accounts.
+PER_ACCOUNT_AND_ADDRESS, PER_ACCOUNT, PER_ADDRESS = 5, 50, 20
 
 
 class AttemptLimits:
     """Limits failed log-ins by account and by address, and registrations by address."""
 
     def __init__(self, registrations_per_hour: int) -> None:
-        self._by_both = Limit(5, FIVE_MINUTES)
-        self._by_account = Limit(50, FIVE_MINUTES)
-        self._by_address = Limit(20, FIVE_MINUTES)
+        self._by_both = Limit(PER_ACCOUNT_AND_ADDRESS, FIVE_MINUTES)
+        self._by_account = Limit(PER_ACCOUNT, FIVE_MINUTES)
+        self._by_address = Limit(PER_ADDRESS, FIVE_MINUTES)
         self.registrations = Limit(registrations_per_hour, 3600)
 
     def take(self, account: str, address: str) -> float:
@@ -50,24 +53,32 @@ LIMITS = web.AppKey("limits", AttemptLimits)
 
 
 async def authenticate(
-    request: web.Request, user: Document | None, name: str, password: str, field: str, wrong: str
+    request: web.Request,
+    user: Document | None,
+    name: str,
+    password: str,
+    *,
+    field: str,
+    wrong: str,
 ) -> Document:
-    """Return the account `user` if the password is right. Takes the same time without an account.
+    """Check the password of an account, and return the account.
 
-    Failed attempts count by account, or by the typed `name` if there is none. An attempt counts
-    from its start, so parallel guesses all count. Raises FormError beside the field, with the text
-    `wrong` if the password is; Busy; DatabaseUnavailable.
+    `user` is None if there is no account; that takes the same time. Failed attempts count by
+    account, or by the typed `name` without one. An attempt counts from its start, so parallel
+    guesses all count. Raises FormError beside the field, with the text `wrong` if the password is
+    wrong; Busy; DatabaseUnavailable.
     """
     limits = request.app[LIMITS]
-    keys = str(user["_id"]) if user else fold(name), client_address(request)
-    if wait := limits.take(*keys):
+    account = str(user["_id"]) if user else fold(name)
+    address = client_address(request)
+    if wait := limits.take(account, address):
         raise FormError(429, "Too many attempts, please wait", field, wait)
-    is_right = None
     try:
         is_right = await User(request[DB]).check_user(user, password, request.app[HASHER])
-    finally:
-        if is_right is not False:  # the password is right, or could not be checked
-            limits.give_back(*keys)
+    except BaseException:  # it was not checked: too busy, no database, or the client left
+        limits.give_back(account, address)
+        raise
     if user is None or not is_right:
         raise FormError(401, wrong, field)
+    limits.give_back(account, address)
     return user

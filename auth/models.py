@@ -27,11 +27,11 @@ class UserExists(Exception):
 
 
 class BadLogin(Exception):
-    """The login has other characters or another length than logins may have."""
+    """The login has the wrong length or characters."""
 
 
 class BadEmail(Exception):
-    """The e-mail address can't be one."""
+    """The text is not an e-mail address."""
 
 
 def check_login(login: str) -> str:
@@ -84,7 +84,7 @@ class User:
             user["password"] = phc
         return bool(result.matched_count)
 
-    async def is_current(self, user: Document) -> bool:
+    async def has_password_of(self, user: Document) -> bool:
         """Return whether the account still exists and its password is the one in `user`."""
         async with deadline():
             stored = await self.collection.find_one({"_id": user["_id"]}, {"password": 1})

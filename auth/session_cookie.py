@@ -20,7 +20,7 @@ class SessionCookie(EncryptedCookieStorage):
     """Stores the session in an encrypted cookie.
 
     The base class (of aiohttp-session 2.12.1) accepts only one key, answers some forged cookies
-    with a 500, deletes a cookie without `Secure` (browsers then keep a `__Host-` cookie), and
+    with a 500, omits `Secure` when it deletes a cookie (browsers then keep a `__Host-` one), and
     refuses cookies from a server whose clock is a minute ahead.
     """
 

@@ -84,7 +84,7 @@ class Sessions:
             await self.end(*ids)
 
     async def watch(self, open_sessions: Callable[[], Iterable[str]]) -> None:
-        """Find out, for ever, which open sessions another process ended, or which expired."""
+        """Tell the listeners, for ever, which open sessions expired or were ended elsewhere."""
         while True:
             await asyncio.sleep(WATCH_EVERY)
             ids = list(dict.fromkeys(open_sessions()))
@@ -104,7 +104,7 @@ class Sessions:
             listener(session_id)
 
     async def _fetch(self, ids: list[str]) -> dict[str, Identity]:
-        """Read the sessions that have not expired and whose users exist and are not banned."""
+        """Read the valid sessions of users who may use the chat, and note that they are in use."""
         now = datetime.now(UTC)
         async with deadline():
             documents = await self.collection.find({"_id": {"$in": ids}}).to_list(None)

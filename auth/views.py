@@ -1,4 +1,4 @@
-"""The account pages: log in, create an account (`/signin`, as in the tutorial), and sign out."""
+"""Log in, create an account (`/signin`, as in the tutorial), and sign out."""
 
 from abc import abstractmethod
 from typing import Any, NoReturn
@@ -36,7 +36,7 @@ class AccountForm(FormPage):
             await set_session(self.request, str(user["_id"]), user["login"])
             # The password may have been changed while it was checked, perhaps because somebody had
             # stolen it: then this new session must end, too.
-            if not await User(self.request[DB]).is_current(user):
+            if not await User(self.request[DB]).has_password_of(user):
                 await clear_session(self.request)
                 raise FormError(401, WRONG_LOGIN, "password")
         except DatabaseUnavailable:
@@ -70,7 +70,9 @@ class Login(AccountForm):
                 400, f"A login or e-mail has at most {LOGIN_OR_EMAIL_LENGTH} characters", "login"
             )
         found = await User(self.request[DB]).find(name)
-        user = await authenticate(self.request, found, name, password, "password", WRONG_LOGIN)
+        user = await authenticate(
+            self.request, found, name, password, field="password", wrong=WRONG_LOGIN
+        )
         if user.get("banned"):  # told only to somebody who knows the password
             raise FormError(403, "This account has been banned", "login")
         return user

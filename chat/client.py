@@ -22,7 +22,7 @@ class Client:
     """One socket in the room. Any task may write to it; only its view reads from it."""
 
     __slots__ = (
-        "_cut",
+        "_abort_timer",
         "_socket",
         "_transport",
         "identity",
@@ -45,7 +45,7 @@ class Client:
         self.is_busy = False  # its view waits for the journal and can't read pongs
         self.pinged_at = asyncio.get_running_loop().time()
         self.is_silent = False  # the last ping is not answered yet
-        self._cut: asyncio.TimerHandle | None = None  # aborts after the close frame
+        self._abort_timer: asyncio.TimerHandle | None = None  # runs after the close frame
         self._transport: asyncio.Transport = transport
         self._socket: socket.socket = transport.get_extra_info("socket")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -81,15 +81,19 @@ class Client:
         if not self.is_closed:
             self.write(wire.control_frame(CLOSE, code.to_bytes(2, "big") + reason.encode()))
             self.is_closed = True
-            self._cut = asyncio.get_running_loop().call_later(timeout, self.abort)
+            self._abort_timer = asyncio.get_running_loop().call_later(timeout, self.abort)
 
     def finish(self) -> None:
         """Release the connection at the end of its view, whatever ended it."""
-        code = self.ws.close_code  # of the peer; 0 if it gave none, None if it sent no close frame
-        self.close(WSCloseCode.INTERNAL_ERROR if code is None else code or WSCloseCode.OK)
-        self._transport.close()
-        if self._cut and not self._transport.get_write_buffer_size():
-            self._cut.cancel()
+        code = (
+            self.ws.close_code
+        )  # of the peer; None: it sent no close frame, 0: one without a code
+        if code is None:
+            code = WSCloseCode.INTERNAL_ERROR
+        self.close(code or WSCloseCode.OK)
+        self._transport.close()  # once everything is sent
+        if self._abort_timer and not self._transport.get_write_buffer_size():
+            self._abort_timer.cancel()  # else it cuts off a peer that does not read the rest
 
     def abort(self) -> None:
         """Drop the connection and everything unread, also what the kernel holds."""

@@ -46,7 +46,7 @@ class ChangeEntry(NamedTuple):
     def from_documents(
         cls, document: dict[str, Any], message: dict[str, Any] | None
     ) -> "ChangeEntry":
-        """Return the change in a document of a message in another, None if that is missing."""
+        """Return the change in a document; `message` is its message's, None if that is missing."""
         if message is None:  # somebody removed it from the database
             message = {**document, "seq": document["of"], "key": "", "msg": "", "state": DELETED}
         changed = MessageEntry.from_document(message)

@@ -20,7 +20,7 @@ from limits import Limit, Pace
 
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
-REPLAY_LIMIT = 192 * 1024  # bytes; less than UNREAD_LIMIT. If it is more, the page reloads
+REPLAY_LIMIT = 192 * 1024  # bytes, less than UNREAD_LIMIT; for more the page loads its history
 FLUSH_PAUSE = 0.25  # of the time that a flush took: a busy room joins more frames in one write
 ABORT_TIMEOUT = 0.1  # seconds that the views of aborted sockets get to return
 TYPING_EVERY = 3  # seconds between notices that somebody is writing
@@ -54,7 +54,7 @@ class Hub:
         """
         identity = client.identity
         self.presence.arrive(identity.user_id, identity.login, returning)
-        self._flush()  # to the others: the entries among the unsent frames are in `recent` already
+        self._flush()  # before the socket is added: it gets these entries from `recent`
         self.websockets.add(client)
         missed = [] if since is None else recent.after(since)
         replay = b"".join(
@@ -103,11 +103,11 @@ class Hub:
         return True
 
     def count_wasted_frame(self, client: Client) -> None:
-        """Count a frame that no honest client needs to send; close the socket after too many."""
+        """Count a frame that was refused or not needed; close the socket after too many."""
         if self._wasted.take(client.identity.session_id):
             client.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
 
-    def sessions(self) -> Iterable[str]:
+    def open_session_ids(self) -> Iterable[str]:
         """Return the session of each open socket."""
         return [client.identity.session_id for client in self.websockets]
 
@@ -120,8 +120,8 @@ class Hub:
     async def close_all(self, timeout: float) -> None:
         """Close every socket because the chat ends; cut off those still open after `timeout`.
 
-        Return when all have left, or ABORT_TIMEOUT after `timeout` seconds: by then only views
-        that wait for the database are left.
+        Wait at most `timeout` + ABORT_TIMEOUT seconds. A view that is still open then is waiting
+        for the database.
         """
         if self.is_closing:
             return

@@ -22,7 +22,7 @@ from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, de
 log = logging.getLogger(__name__)
 
 BATCH_DELAY = 0.002  # seconds a batch may grow; too short to feel, and it halves the work
-BATCH = 200  # entries in one insert
+ENTRIES_PER_INSERT = 200
 QUEUE_LIMIT = 2000  # drafts; further senders wait for a place, so that memory is bounded
 APPEND_TIMEOUT = 4.4  # seconds until append() gives up; longer than a call (CALL_TIMEOUT)
 CHECK_EVERY = 0.2  # seconds between checks for drafts that have waited so long
@@ -44,7 +44,7 @@ class Draft:
     msg: str
     of: int | None
     stored: asyncio.Future[Entry]
-    since: float  # the loop's time
+    queued_at: float  # the loop's time
 
     def document(self, seq: int, time: datetime) -> Document:
         """Return the document to store as number `seq` of the log."""
@@ -86,7 +86,8 @@ class Journal:
         """Store a message, or a change of number `of`; return its entry once it is delivered.
 
         If the user has sent the same nonce before, return that earlier entry. Raises
-        DatabaseUnavailable if the database does not confirm it within APPEND_TIMEOUT.
+        DatabaseUnavailable if it is not confirmed within APPEND_TIMEOUT, once it has a place in the
+        queue.
         """
         key = entry_key(user_id, nonce or secrets.token_urlsafe(12))
         async with self._queue:
@@ -130,9 +131,9 @@ class Journal:
         clock = asyncio.get_running_loop().time
         last_poll = clock()
         while True:
-            await asyncio.sleep(min(CHECK_EVERY, POLL_EVERY))
+            await asyncio.sleep(CHECK_EVERY)
             for draft in self.waiting.values():
-                if draft.since + APPEND_TIMEOUT < clock():
+                if draft.queued_at + APPEND_TIMEOUT < clock():
                     draft.give_up()
             if last_poll + POLL_EVERY <= clock():
                 last_poll = clock()
@@ -144,7 +145,7 @@ class Journal:
             self._work.clear()
             await asyncio.sleep(BATCH_DELAY)
             waiting = [draft for draft in self.waiting.values() if not draft.stored.done()]
-            drafts = waiting[:BATCH]
+            drafts = waiting[:ENTRIES_PER_INSERT]
             try:
                 if drafts:
                     await self._store(drafts)
@@ -177,7 +178,12 @@ class Journal:
                 await self._deliver(documents)
 
     async def _recover(self, first: Draft) -> None:
-        """Deliver what is stored after a failed insert, whose first draft was `first`."""
+        """Find out what a failed insert has stored, and deliver it.
+
+        An ordered insert stops at the first draft that is refused. If even the first one is not
+        stored, another process took its number, and the next insert gives it another; or its key
+        belongs to an entry of long ago. The turn of the others comes when they are first.
+        """
         with suppress(DatabaseUnavailable):
             await self._catch_up()
             if not first.stored.done():
@@ -195,10 +201,10 @@ class Journal:
         while True:
             async with deadline():
                 following = self._collection.find({"seq": {"$gt": self.recent.last}})
-                documents = await following.sort("seq", 1).limit(BATCH).to_list(None)
+                documents = await following.sort("seq", 1).limit(ENTRIES_PER_INSERT).to_list(None)
             if documents:
                 await self._deliver(documents)
-            if len(documents) < BATCH:
+            if len(documents) < ENTRIES_PER_INSERT:
                 return
 
     async def _deliver(self, documents: Sequence[Document]) -> None:

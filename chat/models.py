@@ -41,7 +41,7 @@ from database import Collection, DatabaseUnavailable, Document, deadline
 from limits import Pace
 
 PAGE_LENGTH = 50  # messages
-BATCH = 1000  # entries; the embedded database needs 0.1 s, and serves nobody else meanwhile
+ENTRIES_PER_QUERY = 1000  # the embedded database needs 0.1 s, and serves nobody else meanwhile
 BURST_SECONDS = 4  # a user may send as many messages at once as in this time
 CHANGEABLE_FOR = timedelta(minutes=15)
 RETRY_AFTER = 5  # seconds until it is worth trying again
@@ -124,9 +124,9 @@ class Message:
         while True:
             async with deadline():
                 own = self._collection.find({"user_id": user_id, "seq": {"$gt": last}})
-                documents = await own.sort("seq", 1).limit(BATCH).to_list(None)
+                documents = await own.sort("seq", 1).limit(ENTRIES_PER_QUERY).to_list(None)
             yield documents
-            if len(documents) < BATCH:
+            if len(documents) < ENTRIES_PER_QUERY:
                 return
             last = documents[-1]["seq"]
 
@@ -168,8 +168,8 @@ class Message:
             message = await self.get(of)
             if not message or not (is_moderator or is_changeable(message, user)):
                 raise Refused("forbidden", UNCHANGEABLE)
-            # The message before the log, so that everybody who gets the change reads the new text.
-            # Both steps may be repeated.
+            # First the message, then the log, so that everybody who gets the change reads the new
+            # text. Both steps can be repeated.
             async with deadline():
                 # A deleted message has no text, and a late edit must not bring it back. (Not by its
                 # state: in NX-27017 0.8.1 `$ne` does not match documents without the field.)

@@ -12,7 +12,7 @@ GRACE = 5  # seconds from the last socket until the person has left; a reload ta
 RETURN_WINDOW = 60  # seconds after the start in which reconnecting clients are not announced
 ONLINE_LENGTH = 100  # names in one frame; a thousand people may come back at once
 NOTICES_PER_SECOND = 20  # beyond that, one list of people is sent instead
-PEOPLE_DELAY = 1  # seconds that the list of people waits for more changes
+PEOPLE_DELAY = 1  # seconds that the list of people waits; NOTICES_PER_SECOND counts over it
 
 Broadcast = Callable[[wire.Frames], None]
 

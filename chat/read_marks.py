@@ -34,7 +34,7 @@ class ReadMarks:
         return max(self._moved.get(user_id, 0), await self._stored.get(user_id) or 0)
 
     def move(self, user_id: str, seq: int) -> bool:
-        """Move a user's mark forwards; return False if it is already there or further."""
+        """Move a user's mark forwards; return False if it is known to be there or further."""
         if seq <= max(self._moved.get(user_id, 0), self._stored.cached(user_id) or 0):
             return False
         self._moved[user_id] = seq
@@ -58,7 +58,8 @@ class ReadMarks:
             async with deadline():
                 await self._users.bulk_write(updates, ordered=False)
             for user_id, seq in some.items():
-                self._stored.put(user_id, max(seq, self._stored.cached(user_id) or 0))
+                if (stored := self._stored.cached(user_id)) is not None:
+                    self._stored.put(user_id, max(seq, stored))
                 if self._moved[user_id] == seq:  # it may have moved on meanwhile
                     del self._moved[user_id]
 

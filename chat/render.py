@@ -1,4 +1,4 @@
-"""Renders messages as HTML; cached, because a page has fifty and most readers see them the same."""
+"""Renders messages as HTML; cached, because most readers of a page get the same fifty."""
 
 from functools import lru_cache
 

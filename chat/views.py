@@ -146,7 +146,7 @@ class WebSocket(web.View):
             compress=False,
             autoping=False,
             autoclose=False,
-            max_msg_size=BODY_LIMIT + 1,
+            max_msg_size=BODY_LIMIT + 1,  # aiohttp refuses a message of exactly this size
         )
         if not ws.can_prepare(self.request):
             raise web.HTTPBadRequest(text="This address only accepts WebSocket connections.")
@@ -159,7 +159,7 @@ class WebSocket(web.View):
                 self.request.app[HUB].count_wasted_frame(client)
 
     async def handle(self, client: Client, frame: WSMessage) -> bool:
-        """Handle a frame; return False if an honest client would not have sent it."""
+        """Handle a frame; return False if it counts as wasted (see hub.py)."""
         if frame.type is WSMsgType.TEXT:
             if frame.data == "close" and client.is_classic:
                 client.close(WSCloseCode.OK)

@@ -1,7 +1,22 @@
 """The wire: every frame of the WebSocket, in both directions and in both formats.
 
 A socket without a subprotocol speaks the tutorial's format, one line of plain text per event. The
-page asks for the subprotocol `chat.v1`, which is JSON.
+page asks for the subprotocol `chat.v1`, which is JSON:
+
+    client: {type: message, msg, nonce}         save a message
+            {type: edit, of, msg, nonce}        change message number `of`
+            {type: delete, of, nonce}           delete it
+            {type: typing}, {type: read, seq}   the user is typing; has read up to number `seq`
+    server: {type: hello, user, seq, people, online, truncated}
+                                                first of all; `truncated`: too much was missed for a
+                                                replay, so load the page again
+            {type: message, seq, user, msg, time, nonce, state?}
+            {type: change, seq, of, user, state, msg, nonce}
+            {type: joined, user}, {type: left, user}, {type: typing, user}
+            {type: people, people, online}      how many are here, and a hundred of their logins
+            {type: error, code, text, nonce?}   a frame was refused
+
+A client must ignore types that it does not know.
 """
 
 import json

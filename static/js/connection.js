@@ -13,7 +13,7 @@ export class Connection {
   #ondisconnect
   #socket = null
   #isReady = false // this socket has received the hello frame
-  #isReturning = false // an earlier socket had, so the server need not announce the reader again
+  #isReturning = false // this page was connected before; the server need not announce the reader again
   #backoff = new Backoff()
   #timer = null // runs while there is no socket
   #queue = Promise.resolve() // frames that are being handled or wait for that

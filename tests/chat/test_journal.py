@@ -174,7 +174,7 @@ async def test_senders_wait_when_the_queue_is_full_and_nothing_is_dropped(
     messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "QUEUE_LIMIT", 3)
-    monkeypatch.setattr(journal_module, "BATCH", 2)
+    monkeypatch.setattr(journal_module, "ENTRIES_PER_INSERT", 2)
     async with running(messages) as process:
         await asyncio.gather(*(process.say(f"m{n}") for n in range(50)))
         assert process.seqs() == list(range(1, 51))

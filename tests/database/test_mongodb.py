@@ -23,9 +23,8 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from chat.entry import now
-from chat.journal import BATCH, Conflict, insert_in_order
-from chat.models import BATCH as OWN_BATCH
-from chat.models import MESSAGE_LENGTH
+from chat.journal import ENTRIES_PER_INSERT, Conflict, insert_in_order
+from chat.models import ENTRIES_PER_QUERY, MESSAGE_LENGTH
 from chat.search import QUERY_WORDS
 from chat.wire import SEQ_LIMIT
 from database import (
@@ -230,14 +229,16 @@ async def test_an_ordered_insert_is_acknowledged_and_stores_a_whole_batch(
     messages: Collection,
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/insert/#output"""
-    documents = [message(seq, msg="🫖" * MESSAGE_LENGTH) for seq in range(1, BATCH + 1)]
+    documents = [
+        message(seq, msg="🫖" * MESSAGE_LENGTH) for seq in range(1, ENTRIES_PER_INSERT + 1)
+    ]
     reply = await messages.database.command(
         "insert", messages.name, documents=documents, ordered=True, writeConcern=ACKNOWLEDGED
     )
-    assert (reply["ok"], reply["n"]) == (1, BATCH)
+    assert (reply["ok"], reply["n"]) == (1, ENTRIES_PER_INSERT)
     assert "writeErrors" not in reply
     assert "writeConcernError" not in reply
-    assert await seqs(messages) == list(range(1, BATCH + 1))
+    assert await seqs(messages) == list(range(1, ENTRIES_PER_INSERT + 1))
 
 
 @pytest.mark.parametrize("taken", [{"seq": 3}, {"key": "u1:3"}])
@@ -314,10 +315,10 @@ async def test_a_reader_during_an_ordered_insert_sees_no_holes(
     they are stored one after the other. That an ascending scan meets them in this order follows,
     but is not spelled out.
     """
-    batch = [message(seq) for seq in range(1, BATCH + 1)]
+    batch = [message(seq) for seq in range(1, ENTRIES_PER_INSERT + 1)]
     writing = asyncio.create_task(insert_in_order(messages, batch))
     read: list[int] = []
-    while len(read) < BATCH:
+    while len(read) < ENTRIES_PER_INSERT:
         read = await seqs(other[MESSAGE_COLLECTION], seq={"$gt": 0})
         assert read == list(range(1, len(read) + 1))
     await writing
@@ -495,9 +496,11 @@ async def test_a_cursor_brings_everything_each_document_once(messages: Collectio
 
     The first answer has 101 documents, and the driver asks for the others.
     """
-    for start in range(1, OWN_BATCH + 1, BATCH):
-        await insert_in_order(messages, [message(seq) for seq in range(start, start + BATCH)])
-    assert await seqs(messages) == list(range(1, OWN_BATCH + 1))
+    for start in range(1, ENTRIES_PER_QUERY + 1, ENTRIES_PER_INSERT):
+        await insert_in_order(
+            messages, [message(seq) for seq in range(start, start + ENTRIES_PER_INSERT)]
+        )
+    assert await seqs(messages) == list(range(1, ENTRIES_PER_QUERY + 1))
 
 
 async def test_a_limit_brings_as_many_as_that_in_any_order(db: Database) -> None:
@@ -568,8 +571,8 @@ async def test_a_thousand_ids_are_looked_up_at_once_and_the_unknown_are_missing(
     """https://www.mongodb.com/docs/manual/reference/operator/query/in/"""
     collection = db[SESSION_COLLECTION]
     ids = [str(ObjectId()) if as_text else ObjectId() for _ in range(IDS_PER_QUERY)]
-    for start in range(0, len(ids) - 1, BATCH):
-        batch = [{"_id": id_} for id_ in ids[start : start + BATCH] if id_ != ids[-1]]
+    for start in range(0, len(ids) - 1, ENTRIES_PER_INSERT):
+        batch = [{"_id": id_} for id_ in ids[start : start + ENTRIES_PER_INSERT] if id_ != ids[-1]]
         await insert_in_order(collection, batch)
     documents = await collection.find({"_id": {"$in": ids}}).to_list(None)
     assert sorted(document["_id"] for document in documents) == sorted(ids[:-1])
@@ -745,14 +748,16 @@ async def test_a_document_is_replaced_only_while_the_condition_holds(
 
 async def test_a_whole_page_of_messages_gets_another_name_at_once(messages: Collection) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.updateMany/"""
-    for start in range(1, OWN_BATCH + 1, BATCH):
-        await insert_in_order(messages, [message(seq) for seq in range(start, start + BATCH)])
-    await insert_in_order(messages, [message(OWN_BATCH + 1)])
-    documents = await messages.find({}).sort("seq", 1).limit(OWN_BATCH).to_list(None)
+    for start in range(1, ENTRIES_PER_QUERY + 1, ENTRIES_PER_INSERT):
+        await insert_in_order(
+            messages, [message(seq) for seq in range(start, start + ENTRIES_PER_INSERT)]
+        )
+    await insert_in_order(messages, [message(ENTRIES_PER_QUERY + 1)])
+    documents = await messages.find({}).sort("seq", 1).limit(ENTRIES_PER_QUERY).to_list(None)
     ids = [document["_id"] for document in documents]
     await messages.update_many({"_id": {"$in": ids}}, {"$set": {"user": "deleted user"}})
-    assert await seqs(messages, user="deleted user") == list(range(1, OWN_BATCH + 1))
-    assert await seqs(messages, user="alice") == [OWN_BATCH + 1]
+    assert await seqs(messages, user="deleted user") == list(range(1, ENTRIES_PER_QUERY + 1))
+    assert await seqs(messages, user="alice") == [ENTRIES_PER_QUERY + 1]
 
 
 async def test_delete_many_deletes_only_the_given_ids(db: Database) -> None:
