@@ -38,8 +38,9 @@ class ChangeEntry(NamedTuple):
     """A change of a message. It carries the message's current text; earlier ones are not kept."""
 
     seq: int
-    key: str
+    key: str  # change:<user_id>:<nonce>
     user: str  # the login of the person who changed it
+    user_id: str
     message: MessageEntry
 
     @classmethod
@@ -50,7 +51,8 @@ class ChangeEntry(NamedTuple):
         if message is None:  # somebody removed it from the database
             message = {**document, "seq": document["of"], "key": "", "msg": "", "state": DELETED}
         changed = MessageEntry.from_document(message)
-        return cls(document["seq"], document["key"], document["user"], changed)
+        author = document["user"], document["user_id"]
+        return cls(document["seq"], document["key"], *author, changed)
 
 
 Entry = MessageEntry | ChangeEntry
@@ -61,14 +63,19 @@ def is_change(document: dict[str, Any]) -> bool:
     return "of" in document
 
 
-def entry_key(user_id: str, nonce: str) -> str:
-    """Return the key of what a user sends with a nonce."""
+def message_key(user_id: str, nonce: str) -> str:
+    """Return the key of a message that a user sends with a nonce."""
     return f"{user_id}:{nonce}"
+
+
+def change_key(user_id: str, nonce: str) -> str:
+    """Return the key of a change; a message may have the same nonce."""
+    return f"change:{user_id}:{nonce}"
 
 
 def nonce_of(entry: Entry) -> str:
     """Return the nonce with which the client sent the entry."""
-    return entry.key.partition(":")[2]
+    return entry.key.removeprefix("change:").partition(":")[2]
 
 
 def now() -> datetime:

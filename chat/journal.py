@@ -7,15 +7,15 @@ a number, nothing is stored from there on; the journal reads what the other stor
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiohttp import web
+from bson import ObjectId
 
-from chat.entry import ChangeEntry, Entry, MessageEntry, entry_key, is_change, now
+from chat.entry import ChangeEntry, Entry, MessageEntry, is_change, now
 from chat.recent import RECENT_LENGTH, Recent
 from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, deadline
 
@@ -36,21 +36,26 @@ class Conflict(Exception):
 
 @dataclass(eq=False)
 class Draft:
-    """An entry that waits to be stored: a message, or a change of message number `of`."""
+    """An entry that waits to be stored: a message, or a change."""
 
     key: str
-    user: str
+    user: str  # the author's login
     user_id: str
-    msg: str
-    of: int | None
+    content: Document  # {msg} of a message, {of, text, state} of a change
     stored: asyncio.Future[Entry]
     queued_at: float  # the loop's time
 
     def document(self, seq: int, time: datetime) -> Document:
         """Return the document to store as number `seq` of the log."""
-        content = {"msg": self.msg} if self.of is None else {"of": self.of}
-        author = {"user": self.user, "user_id": self.user_id}
-        return {"seq": seq, "key": self.key, **author, "time": time, **content}
+        return {
+            "_id": ObjectId(),
+            "seq": seq,
+            "key": self.key,
+            "user": self.user,
+            "user_id": self.user_id,
+            "time": time,
+            **self.content,
+        }
 
     def give_up(self) -> None:
         """Make append() raise DatabaseUnavailable, unless the entry is stored."""
@@ -77,19 +82,15 @@ class Journal:
             documents = (
                 await self._collection.find({}).sort("seq", -1).limit(RECENT_LENGTH).to_list(None)
             )
-        for document in reversed(documents):
-            self.recent.add(await self._entry(document))
+        for entry in await self._entries(documents[::-1]):
+            self.recent.add(entry)
 
-    async def append(
-        self, user: str, user_id: str, msg: str, nonce: str | None, of: int | None = None
-    ) -> Entry:
-        """Store a message, or a change of number `of`; return its entry once it is delivered.
+    async def append(self, key: str, user: str, user_id: str, content: Document) -> Entry:
+        """Store a message or a change (see Draft); return its entry once it is delivered.
 
-        If the user has sent the same nonce before, return that earlier entry. Raises
-        DatabaseUnavailable if it is not confirmed within APPEND_TIMEOUT, once it has a place in the
-        queue.
+        If the log has an entry with this key, return that one. Raises DatabaseUnavailable if it is
+        not confirmed within APPEND_TIMEOUT, once it has a place in the queue.
         """
-        key = entry_key(user_id, nonce or secrets.token_urlsafe(12))
         async with self._queue:
             if stored := self.recent.find(key):
                 return stored
@@ -98,7 +99,7 @@ class Journal:
             if self._closed:
                 raise DatabaseUnavailable("the chat is ending")
             loop = asyncio.get_running_loop()
-            draft = Draft(key, user, user_id, msg, of, loop.create_future(), loop.time())
+            draft = Draft(key, user, user_id, content, loop.create_future(), loop.time())
             self.waiting[key] = draft
             self._work.set()
             try:
@@ -209,7 +210,7 @@ class Journal:
 
     async def _deliver(self, documents: Sequence[Document]) -> None:
         """Deliver stored entries, all or none of them. Raises DatabaseUnavailable."""
-        entries = [await self._entry(document) for document in documents]
+        entries = await self._entries(documents)
         for entry in entries:
             self.recent.add(entry)
         for listener in self.listeners:
@@ -219,12 +220,43 @@ class Journal:
             if draft and not draft.stored.done():
                 draft.stored.set_result(entry)
 
+    async def _entries(self, documents: Sequence[Document]) -> list[Entry]:
+        """Return the entries in documents, after changing the messages as new changes say."""
+        entries = [await self._entry(document) for document in documents]
+        if new := [document["_id"] for document in documents if "text" in document]:
+            async with deadline():
+                await self._collection.update_many(
+                    {"_id": {"$in": new}}, {"$unset": {"text": "", "state": ""}}
+                )
+        return entries
+
     async def _entry(self, document: Document) -> Entry:
         if not is_change(document):
             return MessageEntry.from_document(document)
         async with deadline():
             message = await self._collection.find_one({"seq": document["of"]})
+        if message and "text" in document:
+            message = await self._apply(document, message)
         return ChangeEntry.from_documents(document, message)
+
+    async def _apply(self, change: Document, message: Document) -> Document | None:
+        """Change a message as a stored change says; return the message as it is then.
+
+        Only now, when the log has the change: so whatever is killed in between, everybody who reads
+        the log gets the change, and the next process that delivers it changes the message, too.
+        """
+        values = {"msg": change["text"], "state": change["state"], "changed": change["seq"]}
+        for earlier in ({"$exists": False}, {"$lt": change["seq"]}):
+            # Each message knows its last change, because another process may be ahead. A deleted
+            # message has no text, and a late edit must not bring it back. (Not by its state: in
+            # NX-27017 0.8.1 `$ne` does not match documents without the field.)
+            unchanged = {"_id": message["_id"], "msg": {"$ne": ""}, "changed": earlier}
+            async with deadline():
+                result = await self._collection.update_one(unchanged, {"$set": values})
+            if result.matched_count:
+                return {**message, **values}
+        async with deadline():
+            return await self._collection.find_one({"_id": message["_id"]})
 
 
 async def insert_in_order(collection: Collection, documents: list[Document]) -> None:

@@ -12,11 +12,12 @@ The life of a message, from the key press to every other screen:
 
 If a message is sent twice, only its sender gets an answer; nobody sees it again.
 
-An edit or a deletion changes the stored message first. Then a change entry, which names the
-message, is stored and delivered as in steps 3 and 4.
+An edit or a deletion is an entry of the log, too: a change, which names its message. Before the
+journal delivers it in step 3, it changes the message as the change says.
 """
 
 import re
+import secrets
 import unicodedata
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -29,10 +30,12 @@ from chat.entry import (
     DELETED_USER,
     EDITED,
     ONLY_MESSAGES,
+    ChangeEntry,
     Entry,
     MessageEntry,
-    entry_key,
+    change_key,
     is_change,
+    message_key,
     now,
 )
 from chat.journal import Journal
@@ -50,6 +53,7 @@ MESSAGE_LENGTH = 2000  # code points
 UNAVAILABLE = "The message could not be saved; sending it again is harmless"
 TOO_FAST = "Too fast, please wait a moment"
 UNCHANGEABLE = "This message can't be changed any more"
+NONCE_USED = "The nonce was used for the change of another message"
 
 # Bidirectional controls can make a text read as a different one (Trojan Source, CVE-2021-42574).
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -73,10 +77,8 @@ class Message:
         """
         msg = clean(msg)
         self._check_pace(user)
-        try:
-            return await self._journal.append(user.login, user.user_id, msg, nonce)
-        except DatabaseUnavailable:
-            raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
+        key = message_key(user.user_id, nonce or new_nonce())
+        return await self._append(user, key, {"msg": msg})
 
     async def edit(self, user: Identity, of: int, msg: str, nonce: str | None = None) -> Entry:
         """Change the text of the user's own message; return the change. Raises Refused."""
@@ -161,22 +163,23 @@ class Message:
         is_moderator: bool = False,
     ) -> Entry:
         self._check_pace(user)
-        repeated = nonce and self._journal.recent.find(entry_key(user.user_id, nonce))
-        if repeated:
-            return repeated
-        try:
-            message = await self.get(of)
+        key = change_key(user.user_id, nonce or new_nonce())
+        entry = self._journal.recent.find(key)
+        if entry is None:
+            try:
+                message = await self.get(of)
+            except DatabaseUnavailable:
+                raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
             if not message or not (is_moderator or is_changeable(message, user)):
                 raise Refused("forbidden", UNCHANGEABLE)
-            # First the message, then the log, so that everybody who gets the change reads the new
-            # text. Both steps can be repeated.
-            async with deadline():
-                # A deleted message has no text, and a late edit must not bring it back. (Not by its
-                # state: in NX-27017 0.8.1 `$ne` does not match documents without the field.)
-                await self._collection.update_one(
-                    {"seq": of, "msg": {"$ne": ""}}, {"$set": {"msg": msg, "state": state}}
-                )
-            return await self._journal.append(user.login, user.user_id, "", nonce, of)
+            entry = await self._append(user, key, {"of": of, "text": msg, "state": state})
+        if not isinstance(entry, ChangeEntry) or entry.message.seq != of:
+            raise Refused("invalid", NONCE_USED)
+        return entry
+
+    async def _append(self, user: Identity, key: str, content: Document) -> Entry:
+        try:
+            return await self._journal.append(key, user.login, user.user_id, content)
         except DatabaseUnavailable:
             raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
 
@@ -192,6 +195,11 @@ def is_changeable(message: MessageEntry | None, user: Identity) -> bool:
         and message.state != DELETED
         and message.time > now() - CHANGEABLE_FOR
     )
+
+
+def new_nonce() -> str:
+    """Return a nonce for a client that sent none."""
+    return secrets.token_urlsafe(12)
 
 
 def clean(text: str) -> str:

@@ -42,7 +42,7 @@ class Recent:
             if isinstance(entry, ChangeEntry):
                 if entry.message.user_id == user_id:
                     entry = entry._replace(message=entry.message._replace(user=user))
-                if entry.key.startswith(f"{user_id}:"):
+                if entry.user_id == user_id:
                     entry = entry._replace(user=user)
             elif entry.user_id == user_id:
                 entry = entry._replace(user=user)

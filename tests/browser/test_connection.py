@@ -21,6 +21,7 @@ from tests.support.browser import (
     go_offline,
     visiting,
 )
+from tests.support.log import say
 from tests.support.people import PASSWORD
 from tests.support.processes import running_chat
 from tests.support.proxies import tls_front
@@ -76,7 +77,7 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
     await go_offline(chat, alice)
     missed = [f"missed {number}" for number in range(RECENT_LENGTH + 100)]
     journal = chat.app[JOURNAL]
-    await asyncio.gather(*(journal.append("bob", "", text, None) for text in missed))
+    await asyncio.gather(*(say(journal, "bob", text) for text in missed))
     await alice.say("written offline")
     await alice.field.fill("half a sentence")
     await alice.context.set_offline(False)

@@ -11,7 +11,7 @@ from playwright.async_api import WebSocketRoute, expect
 
 from chat.entry import Entry
 from chat.journal import Journal
-from database import DatabaseUnavailable
+from database import DatabaseUnavailable, Document
 from tests.support.browser import (
     A_WHILE,
     CONNECTION_LOST,
@@ -46,15 +46,10 @@ def before_saving(monkeypatch: pytest.MonkeyPatch) -> Callable[[SaveFirst], None
 
     def do(first: SaveFirst) -> None:
         async def append_later(
-            self: Journal,
-            user: str,
-            user_id: str,
-            msg: str,
-            nonce: str | None,
-            of: int | None = None,
+            self: Journal, key: str, user: str, user_id: str, content: Document
         ) -> Entry:
-            await first(user, msg, nonce)
-            return await append(self, user, user_id, msg, nonce, of)
+            await first(user, content.get("msg", ""), key.partition(":")[2])
+            return await append(self, key, user, user_id, content)
 
         monkeypatch.setattr(Journal, "append", append_later)
 

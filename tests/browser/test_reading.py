@@ -12,9 +12,8 @@ from playwright.async_api import Locator, Route, expect
 from chat.journal import JOURNAL
 from chat.read_marks import READ_MARKS
 from chat.recent import RECENT_LENGTH
-from database import DATABASE
-from settings import MESSAGE_COLLECTION
 from tests.support.browser import CONNECTION_LOST, Visit, Visitor, go_offline
+from tests.support.log import change, say
 from tests.support.site import ChatSite
 from tests.support.sockets import clients_of
 from tests.support.waiting import PATIENCE, until
@@ -31,14 +30,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 async def write(chat: ChatSite, user: str, *texts: str) -> None:
     """Let somebody who need not have an account write messages, in this order."""
     journal = chat.app[JOURNAL]
-    await asyncio.gather(*(journal.append(user, user, text, None) for text in texts))
-
-
-async def change(chat: ChatSite, of: int, text: str) -> None:
-    """Let a message be edited, or with no text be deleted."""
-    state = {"msg": text, "state": "edited" if text else "deleted"}
-    await chat.app[DATABASE][MESSAGE_COLLECTION].update_one({"seq": of}, {"$set": state})
-    await chat.app[JOURNAL].append("bob", "bob", "", None, of)
+    await asyncio.gather(*(say(journal, user, text) for text in texts))
 
 
 async def until_read(chat: ChatSite, login: str, seq: int) -> None:
@@ -246,11 +238,11 @@ async def test_a_message_changes_in_place_and_is_not_read_out_again(
     await alice.log.evaluate("log => log.scrollTop = 300")
     reading = alice.texts.filter(has_text=re.compile("^line 15$"))
     before = await top(reading)
-    await change(chat, 1, "now with https://example.org\nand\nmany\nlines")
+    await change(chat.app[JOURNAL], "bob", 1, "now with https://example.org\nand\nmany\nlines")
     await expect(alice.texts.first).to_contain_text("many")
     await expect(alice.texts.first.get_by_role("link")).to_have_count(1)
     await expect(alice.messages.first.locator(".message__state")).to_have_text("edited")
-    await change(chat, 2, "")
+    await change(chat.app[JOURNAL], "bob", 2, "")
     second = alice.messages.nth(1)
     await expect(second).to_have_class(re.compile("message--deleted"))
     for reader in (alice, bob):
@@ -279,7 +271,7 @@ async def test_a_change_of_what_is_not_in_the_page_counts_as_shown(
     await write(chat, "carol", *map(str, range(60)))
     alice = await visit(chat.url, "alice")
     await expect(alice.texts).to_have_count(50)
-    await change(chat, 1, "changed")
+    await change(chat.app[JOURNAL], "bob", 1, "changed")
     await expect(bob.texts.first).to_have_text("changed")
     await expect(alice.log).to_have_attribute("data-last", "62")
     await write(chat, "carol", "the end")
@@ -296,7 +288,7 @@ async def test_what_was_deleted_while_older_messages_were_under_way_is_not_shown
 
     async def answer_late(route: Route) -> None:
         response = await route.fetch()
-        await change(chat, 1, "")
+        await change(chat.app[JOURNAL], "bob", 1, "")
         await expect(alice.log).to_have_attribute("data-last", "62")
         await route.fulfill(response=response)
 
@@ -314,7 +306,7 @@ async def test_what_was_deleted_while_its_author_was_away_is_not_there_to_be_edi
     await alice.say("a secret")
     await expect(alice.texts).to_have_text(["a secret"])
     await go_offline(chat, alice)
-    await change(chat, 1, "")
+    await change(chat.app[JOURNAL], "bob", 1, "")
     await write(chat, "bob", *map(str, range(RECENT_LENGTH)))
     await alice.context.set_offline(False)
     await expect(alice.texts.last).to_have_text(str(RECENT_LENGTH - 1))

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from chat.entry import now
 from chat.journal import JOURNAL
 from database import DATABASE, deadline
 from settings import MESSAGE_COLLECTION
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
+from tests.support.log import change
 from tests.support.people import Person
 from tests.support.sockets import Socket
 
@@ -117,21 +119,30 @@ async def test_what_may_not_be_changed_is_left_alone(
 
 
 async def test_an_edit_that_comes_after_the_deletion_does_not_bring_the_message_back(
-    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+    house: House, hers: Socket
 ) -> None:
-    one, two = await alice.connect(), await alice.connect()
-    seq = await one.said("hello")
-    await two.next("message")
-    await asyncio.gather(
-        one.send(type="delete", of=seq, nonce="d"), two.send(type="edit", of=seq, msg="again")
-    )
-    assert (await one.next("change"))["seq"] == 2
-    await asyncio.sleep(0)
-    await two.next("error", "change")
+    seq = await hers.said("hello")
+    # Both were allowed when they were asked for; the log has the deletion first.
+    await change(house.app[JOURNAL], "alice", seq, "")
+    await change(house.app[JOURNAL], "alice", seq, "again")
+    changes = [await hers.next("change") for _ in range(2)]
+    assert [(frame["state"], frame["msg"]) for frame in changes] == [("deleted", "")] * 2
     document = await stored(house, seq)
     assert document is not None
-    if document["state"] == "deleted":
-        assert document["msg"] == ""
+    assert (document["state"], document["msg"]) == ("deleted", "")
+
+
+@pytest.mark.parametrize(("minutes", "may_change"), [(14, True), (16, False), (60, False)])
+async def test_a_message_may_be_changed_for_fifteen_minutes(
+    house: House, hers: Socket, monkeypatch: pytest.MonkeyPatch, minutes: int, may_change: bool
+) -> None:
+    seq = await hers.said("hello")
+    later = now() + timedelta(minutes=minutes)
+    monkeypatch.setattr("chat.models.now", lambda: later)
+    for frame in ({"type": "edit", "msg": "hi"}, {"type": "delete"}):
+        await hers.send(**frame, of=seq)
+        answer = await hers.next("change", "error")
+        assert answer["type"] == ("change" if may_change else "error")
 
 
 async def test_a_moderator_deletes_but_does_not_edit(open_house: OpenHouse) -> None:
@@ -214,8 +225,11 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
 async def test_a_history_page_takes_one_query(
     house: House, alice: Person, hers: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seq, append = await hers.said("changed all the time"), house.app[JOURNAL].append
-    await asyncio.gather(*(append("alice", "", "", None, seq) for _ in range(300)))
+    seq = await hers.said("changed all the time")
+    journal = house.app[JOURNAL]
+    await asyncio.gather(
+        *(change(journal, "alice", seq, "changed all the time") for _ in range(300))
+    )
     asked: list[str] = []
 
     def ask() -> AbstractAsyncContextManager[None]:

@@ -16,6 +16,7 @@ from chat.journal import Journal
 from database import Collection, DatabaseUnavailable, create_indexes, deadline
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.databases import another_client
+from tests.support.log import say
 from tests.support.waiting import until
 
 
@@ -51,7 +52,7 @@ class Process:
         self.delivered.extend(entries)
 
     async def say(self, msg: str, nonce: str | None = None) -> Entry:
-        return await self.journal.append("alice", "u1", msg, nonce)
+        return await say(self.journal, "alice", msg, nonce)
 
     def texts(self) -> list[str]:
         return [entry.msg for entry in self.delivered if isinstance(entry, MessageEntry)]

@@ -11,7 +11,10 @@ def test_renaming_covers_messages_and_changes() -> None:
     by_alice = MessageEntry(1, "a:1", "alice", "a", "hi", time)
     by_bob = MessageEntry(2, "b:1", "bob", "b", "hi", time)
     entries: list[Entry] = [by_alice, by_bob]
-    entries += [ChangeEntry(3, "b:2", "bob", by_alice), ChangeEntry(4, "a:2", "alice", by_bob)]
+    entries += [
+        ChangeEntry(3, "b:2", "bob", "b", by_alice),
+        ChangeEntry(4, "a:2", "alice", "a", by_bob),
+    ]
     for entry in entries:
         recent.add(entry)
     recent.rename("a", "nobody")
@@ -19,7 +22,7 @@ def test_renaming_covers_messages_and_changes() -> None:
     assert list(recent.entries) == [
         renamed,
         by_bob,
-        ChangeEntry(3, "b:2", "bob", renamed),
-        ChangeEntry(4, "a:2", "nobody", by_bob),
+        ChangeEntry(3, "b:2", "bob", "b", renamed),
+        ChangeEntry(4, "a:2", "nobody", "a", by_bob),
     ]
     assert recent.find("a:1") == renamed

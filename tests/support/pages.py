@@ -54,7 +54,7 @@ class HistoryPage(_Page):
     def lines(self) -> list[Shown]:
         """The messages."""
         return [
-            Shown(seq, texts["message__author"].strip("()"), texts["message__text"])
+            Shown(seq, texts["message__author"].strip("()"), texts.get("message__text", ""))
             for seq, texts in self._messages.items()
         ]
 
