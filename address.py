@@ -18,12 +18,16 @@ def client_address(request: web.Request) -> str:
     if proxies:
         hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
         if len(hops) >= proxies:
-            return _network(hops[-proxies].strip()) or _network(peer) or peer
+            return _network(hops[-proxies].strip()) or network(peer)
+    return network(peer)
+
+
+def network(peer: str) -> str:
+    """Return an IPv4 address, or the /64 of an IPv6 one, because a customer gets a whole /64."""
     return _network(peer) or peer
 
 
 def _network(text: str) -> str | None:
-    """Return an IPv4 address, or the /64 of an IPv6 one, because a customer gets a whole /64."""
     try:
         address = ip_address(text)
     except ValueError:

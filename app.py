@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp_session import session_middleware
 from yarl import URL
 
+from account.own_messages import DOWNLOADS
 from assets import ASSETS, read_assets
 from auth.attempts import LIMITS, AttemptLimits
 from auth.passwords import HASHER, hasher_ctx
@@ -24,6 +25,7 @@ from chat.journal import JOURNAL, Journal
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
 from chat.search import FINDER, Finder
+from connections import CONNECTIONS, Connections
 from database import (
     DATABASE,
     READY,
@@ -62,6 +64,8 @@ def create_app(settings: Settings) -> web.Application:
     )
     app[SETTINGS] = settings
     app[ASSETS] = read_assets()
+    app[CONNECTIONS] = Connections(settings)
+    app[DOWNLOADS] = set()
     app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR)

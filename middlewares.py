@@ -5,6 +5,7 @@ from aiohttp.typedefs import Handler
 
 from auth.cookies import identify
 from auth.sessions import IDENTITY
+from connections import CONNECTIONS
 from database import DATABASE, DB, READY, DatabaseUnavailable
 from forms import redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
@@ -19,6 +20,7 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     if identity := await identify(request):
         request[IDENTITY] = identity
+        request.app[CONNECTIONS].recognized(request.protocol)
     elif name not in PUBLIC_ROUTES:
         if name == "chat" or wants_json(request):
             raise web.HTTPUnauthorized(text="Please log in first.")

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import functools
 import logging
 import os
 import signal
@@ -10,12 +11,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from connections import ACCEPTED_AT_ONCE, CONNECTIONS, Connection, Connections, raise_file_limit
 from logs import AccessLogger, set_up_logging
 from settings import SETTINGS, Settings, StartError, load_settings
 
@@ -24,7 +26,11 @@ log = logging.getLogger("chat")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 2048  # connections that wait to be accepted; a whole room may come back at once
 END_WITHIN = 4  # seconds from the signal to the end of the process; five are promised
+EXPECT = "100-continue"
+KEEPALIVE = 75  # seconds; browsers use a connection again soon. Proxies may need aiohttp's hour
 SHUTDOWN_TIMEOUT = 0.25  # seconds for open requests; aiohttp applies it twice
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
@@ -37,6 +43,7 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
     status = 0
     try:
         settings = load_settings()
+        raise_file_limit()
         set_up_logging(settings.DEBUG)
         asyncio.run(_serve(create_app(settings), listen(settings), shutdown))
         logging.shutdown()
@@ -75,19 +82,27 @@ class Shutdown:
 @asynccontextmanager
 async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
     """Serve the application, and shut it down in order at the end. Raises StartError."""
-    runner = web.AppRunner(
-        app,
-        access_log=log if app[SETTINGS].DEBUG else None,
-        access_log_class=AccessLogger,
-        shutdown_timeout=SHUTDOWN_TIMEOUT,
-    )
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {
+        "access_log": log if app[SETTINGS].DEBUG else None,
+        "access_log_class": AccessLogger,
+    }
+    if not app[SETTINGS].TRUSTED_PROXIES:
+        options["keepalive_timeout"] = KEEPALIVE
+    runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT, **options)
+    sites: list[asyncio.Server] = []
     try:
         await runner.setup()
+        assert runner.server is not None
+        server, connections = runner.server, app[CONNECTIONS]
+        server.request_handler = _checked(server.request_handler, connections)
+        accept = functools.partial(Connection, connections, server, loop=loop, **options)
         for listener in listeners:
-            await web.SockSite(runner, listener, backlog=BACKLOG).start()
+            sites.append(await loop.create_server(accept, sock=listener, backlog=ACCEPTED_AT_ONCE))
+            listener.listen(BACKLOG)  # create_server() sets the kernel's backlog, too
         yield
-        for site in runner.sites:
-            await site.stop()
+        for site in sites:
+            site.close()
         # cleanup() calls shutdown() as well, but too late: aiohttp has stopped reading by then, and
         # the answers to our close frames would be lost.
         await app.shutdown()
@@ -130,6 +145,22 @@ def listen(settings: Settings) -> list[socket.socket]:
             f"{getattr(error, 'strerror', 'no host name')}. Choose another, or stop what uses it."
         ) from None
     return listeners
+
+
+def _checked(handle: Handler, connections: Connections) -> Handler:
+    """Return a handler that answers an unknown `Expect` with 417, and tells of each request.
+
+    aiohttp 3.14.5 quotes it, and fails with a 500 and a traceback on bytes that are not UTF-8.
+    """
+
+    async def handle_checked(request: web.BaseRequest) -> web.StreamResponse:
+        connections.requested(request.protocol)
+        if request.headers.get(hdrs.EXPECT, EXPECT).lower() != EXPECT:
+            headers = {"Server": ""}  # without the version that aiohttp would give
+            raise web.HTTPExpectationFailed(text=f"Only {EXPECT} is expected.", headers=headers)
+        return await handle(request)
+
+    return handle_checked
 
 
 async def _serve(

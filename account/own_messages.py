@@ -1,5 +1,6 @@
 """The download of one's own messages."""
 
+import asyncio
 import json
 
 from aiohttp import web
@@ -10,34 +11,58 @@ from chat.entry import DELETED, EDITED, MessageEntry, is_change
 from chat.models import MESSAGES
 from database import DatabaseUnavailable, Document
 
+AT_ONCE = 2  # downloads; they take memory, and time of the embedded database
+WRITE_TIMEOUT = 10  # seconds for a client to take what was written
+
+DOWNLOADS = web.AppKey("downloads", set[str])  # the users with a download under way
+
 
 class OwnMessages(web.View):
     """Download one's own messages as JSON Lines (https://jsonlines.org)."""
 
     async def get(self) -> web.StreamResponse:
-        """Send the messages, batch by batch."""
+        """Send the messages. Raises HTTPTooManyRequests, HTTPServiceUnavailable."""
+        downloads, user_id = self.request.app[DOWNLOADS], self.request[IDENTITY].user_id
+        if user_id in downloads:
+            text = "Please wait until your other download has ended."
+            raise web.HTTPTooManyRequests(text=text, headers={"Retry-After": "10"})
+        if len(downloads) >= AT_ONCE:
+            text = "Too many downloads at once, please try again."
+            raise web.HTTPServiceUnavailable(text=text, headers={"Retry-After": "10"})
+        downloads.add(user_id)
+        try:
+            return await self.send(user_id)
+        finally:
+            downloads.remove(user_id)
+
+    head = get
+
+    async def send(self, user_id: str) -> web.StreamResponse:
+        """Send the messages of a user, some at a time. Raises DatabaseUnavailable."""
         response = web.StreamResponse(
             headers={
                 "Content-Type": "application/jsonl; charset=utf-8",
                 "Content-Disposition": 'attachment; filename="messages.jsonl"',
             }
         )
-        entries = self.request.app[MESSAGES].own_entries(self.request[IDENTITY].user_id)
         try:
-            async for documents in entries:
+            async for documents in self.request.app[MESSAGES].own_entries(user_id):
                 if not response.prepared:  # not earlier, so that a missing database gives a 503
                     await response.prepare(self.request)
                 if self.request.method == "HEAD":
                     break
-                await response.write(b"".join(map(_json_line, documents)))
-        except DatabaseUnavailable:
+                if lines := b"".join(map(_json_line, documents)):
+                    async with asyncio.timeout(WRITE_TIMEOUT):
+                        await response.write(lines)
+        except (DatabaseUnavailable, TimeoutError):
             if not response.prepared:
                 raise
-            # Abort the connection; otherwise a truncated download would look complete.
-            raise ConnectionResetError("the database went away") from None
+            # Abort the connection; otherwise a truncated download would look complete, and what a
+            # client does not read would stay in memory.
+            if self.request.transport:
+                self.request.transport.abort()
+            raise ConnectionResetError("the download broke off") from None
         return response
-
-    head = get
 
 
 def _json_line(document: Document) -> bytes:

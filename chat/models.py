@@ -44,7 +44,7 @@ from database import Collection, DatabaseUnavailable, Document, deadline
 from limits import Pace
 
 PAGE_LENGTH = 50  # messages
-ENTRIES_PER_QUERY = 1000  # the embedded database needs 0.1 s, and serves nobody else meanwhile
+ENTRIES_PER_QUERY = 200
 BURST_SECONDS = 4  # a user may send as many messages at once as in this time
 CHANGEABLE_FOR = timedelta(minutes=15)
 RETRY_AFTER = 5  # seconds until it is worth trying again
@@ -117,28 +117,32 @@ class Message:
         return await self._read({"$gte": start}, 1, count)
 
     async def own_entries(self, user_id: str) -> AsyncIterator[list[Document]]:
-        """Yield the documents of a user's entries in order, in batches; the last may be empty.
+        """Yield the documents of a user's entries, in order; some of the lists may be empty.
 
-        Each batch is a query of its own: with one cursor the embedded database would read them all
-        at once, and serve nobody else meanwhile. Raises DatabaseUnavailable.
+        Goes through the whole log in short queries, each of which takes the embedded database less
+        than 10 ms. By the index on `user_id` each query would sort all entries of the user; `$in`
+        keeps NX-27017 0.8.1 from using that one. Raises DatabaseUnavailable.
         """
-        last = 0
-        while True:
+        async with deadline():
+            newest = (
+                await self._collection.find({}, {"seq": 1}).sort("seq", -1).limit(1).to_list(None)
+            )
+        last = newest[0]["seq"] if newest else 1
+        for start in range(0, last, ENTRIES_PER_QUERY):
+            seqs = {"$gt": start, "$lte": start + ENTRIES_PER_QUERY}
+            own = self._collection.find({"user_id": {"$in": [user_id]}, "seq": seqs})
             async with deadline():
-                own = self._collection.find({"user_id": user_id, "seq": {"$gt": last}})
-                documents = await own.sort("seq", 1).limit(ENTRIES_PER_QUERY).to_list(None)
+                documents = await own.sort("seq", 1).to_list(None)
             yield documents
-            if len(documents) < ENTRIES_PER_QUERY:
-                return
-            last = documents[-1]["seq"]
 
     async def anonymize(self, user_id: str) -> None:
         """Replace a user's name in everything they wrote or changed. Raises DatabaseUnavailable."""
         await self._journal.settle(user_id)
         async for documents in self.own_entries(user_id):
             ids = {"_id": {"$in": [document["_id"] for document in documents]}}
-            async with deadline():
-                await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
+            if documents:
+                async with deadline():
+                    await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
         self._journal.recent.rename(user_id, DELETED_USER)
 
     async def _read(self, where: dict[str, int], direction: int, count: int) -> list[MessageEntry]:

@@ -1,11 +1,14 @@
 """Downloading what one has written."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
 
+from account.own_messages import DOWNLOADS
 from chat.models import MESSAGES
 from database import DATABASE, DatabaseUnavailable, Document
 from settings import MESSAGE_COLLECTION
@@ -13,6 +16,8 @@ from tests.support.accounts import downloaded, user_id_of
 from tests.support.hostile import HOSTILE
 from tests.support.house import House
 from tests.support.people import Person
+from tests.support.sessions import held_by
+from tests.support.waiting import until
 
 
 async def store(house: House, *documents: Document) -> None:
@@ -86,3 +91,45 @@ async def test_a_broken_download_aborts_the_connection(
     with pytest.raises(aiohttp.ClientPayloadError):
         await response.read()
     assert not caplog.records
+
+
+@pytest.fixture
+async def unread(house: House, alice: Person) -> AsyncIterator[asyncio.StreamWriter]:
+    """A download of Alice's many messages that nobody reads."""
+    own = await user_id_of(house, "alice")
+    await store(house, *({"user_id": own, "msg": "x" * 2000} for _ in range(12_000)))
+    reader, writer = await asyncio.open_connection(house.server.host, house.server.port, limit=1024)
+    writer.write(
+        f"GET /account/messages.jsonl HTTP/1.1\r\nHost: {house.server.host}:{house.server.port}\r\n"
+        f"Cookie: session={held_by(alice)}\r\n\r\n".encode()
+    )
+    await reader.readline()  # it has begun
+    yield writer
+    writer.close()
+
+
+async def test_one_person_downloads_once_at_a_time_and_two_people_at_once(
+    house: House, alice: Person, bob: Person, unread: asyncio.StreamWriter
+) -> None:
+    again = await alice.get("/account/messages.jsonl")
+    assert (again.status, again.headers["Retry-After"]) == (429, "10")
+    assert "until your other download has ended" in await again.text()
+    assert await downloaded(bob) == []
+    house.app[DOWNLOADS].add("somebody else")
+    refused = await bob.get("/account/messages.jsonl")
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "10")
+    house.app[DOWNLOADS].remove("somebody else")
+    unread.transport.abort()
+    await until(lambda: not house.app[DOWNLOADS])
+    assert len(await downloaded(alice)) == 12_000
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the chat wait less for a client to read."""
+    monkeypatch.setattr("account.own_messages.WRITE_TIMEOUT", 0.2)
+
+
+@pytest.mark.usefixtures("impatient", "unread")
+async def test_a_download_that_nobody_reads_is_cut_off(house: House) -> None:
+    await until(lambda: not house.app[DOWNLOADS])

@@ -28,7 +28,7 @@ class ChatSite:
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[ChatSite]:
-    """Serve a chat as main() does."""
+    """Serve a chat as server.run() does."""
     app, listener = create_app(settings), socket.create_server(("127.0.0.1", 0))
     async with app_serving(app, [listener]):
         await app[READY].wait()

@@ -1,0 +1,118 @@
+"""Connections of strangers: how many there may be, and how long they may stay silent."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import aiohttp
+import pytest
+
+import connections
+from connections import CONNECTIONS
+from settings import Settings
+from tests.support.people import registration
+from tests.support.site import ChatSite, serving
+from tests.support.waiting import PATIENCE, until
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def chat(settings: Settings) -> AsyncIterator[ChatSite]:
+    """A chat that counts its connections."""
+    async with serving(settings) as chat:
+        yield chat
+
+
+@pytest.fixture
+async def silent(chat: ChatSite) -> AsyncIterator[list[Stream]]:
+    """Connections that say nothing; the test adds them."""
+    streams: list[Stream] = []
+    yield streams
+    for _, writer in streams:
+        writer.close()
+
+
+async def connect(chat: ChatSite, streams: list[Stream], count: int) -> None:
+    """Open connections."""
+    streams += [await asyncio.open_connection("127.0.0.1", chat.port) for _ in range(count)]
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+async def test_a_connection_without_a_complete_request_is_closed(
+    chat: ChatSite, silent: list[Stream], monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 0.3)
+    await connect(chat, silent, 1)
+    reader, writer = silent[0]
+    writer.write(said)
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.read() == b""
+
+
+async def test_a_connection_that_made_a_request_may_stay(
+    chat: ChatSite, silent: list[Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 0.3)
+    await connect(chat, silent, 2)
+    reader, writer = silent[0]
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    await reader.readuntil(b"}")
+    async with asyncio.timeout(PATIENCE):
+        assert await silent[1][0].read() == b""
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert b"200 OK" in await reader.readuntil(b"}")
+
+
+@pytest.mark.parametrize("limit", ["address", "files"])
+async def test_strangers_have_so_many_connections_and_the_signed_in_do_not_count(
+    chat: ChatSite, silent: list[Stream], monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    counted = chat.app[CONNECTIONS]
+    if limit == "address":
+        monkeypatch.setattr(connections, "PER_ADDRESS", 20)
+        monkeypatch.setattr(counted, "_stands_for_many", lambda _: False)
+    else:
+        monkeypatch.setattr(counted, "_limit", 20)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(chat.url, cookie_jar=jar) as alice:
+        async with alice.post("/signin", data=registration("alice")) as page:
+            assert page.status == 200
+        sockets = [await alice.ws_connect("/ws", protocols=["chat.v1"]) for _ in range(10)]
+        await connect(chat, silent, 25)
+        # One address gets no more; all strangers together make room for a new one.
+        closed = silent[20:] if limit == "address" else silent[:5]
+        async with asyncio.timeout(PATIENCE):
+            assert [await reader.read() for reader, _ in closed] == [b""] * 5
+        assert len(counted._strangers) == 20
+        await sockets[0].send_str('{"type":"message","msg":"still here","nonce":"n"}')
+        async with asyncio.timeout(PATIENCE):
+            while "still here" not in await sockets[9].receive_str():
+                pass
+        for _, writer in silent:
+            writer.close()
+        await until(lambda: not counted._strangers)
+        assert not counted._by_address
+        for socket in sockets:
+            await socket.close()
+
+
+async def test_loopback_and_proxies_stand_for_many(settings: Settings) -> None:
+    counted = connections.Connections(settings)
+    addresses = ["127.0.0.1", "203.0.113.1", "2001:db8::/64", "no address"]
+    assert list(map(counted._stands_for_many, addresses)) == [True, False, False, False]
+    proxied = connections.Connections(replace(settings, TRUSTED_PROXIES=1))
+    assert all(map(proxied._stands_for_many, addresses))
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        connections.raise_file_limit()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert hard == before[1]
+        assert soft == min(hard, connections.MOST_FILES) or hard == resource.RLIM_INFINITY
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
