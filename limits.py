@@ -1,7 +1,7 @@
 """Limits: how often somebody may do something, counted in memory and by key."""
 
 import time
-from collections import deque
+from collections.abc import Hashable
 
 ROUNDING = 1e-6  # seconds; more than the error of adding floats after years of uptime
 SWEEP_AT = 10_000  # keys; with more of them the expired ones are removed
@@ -17,32 +17,34 @@ class Limit:
     def __init__(self, count: int, seconds: float) -> None:
         self._count = count
         self._seconds = seconds
-        self._uses: dict[str, deque[float]] = {}  # by key: when, the latest last
+        self._uses: dict[Hashable, list[float]] = {}  # by key: when, the latest last
         self._sweep_at = SWEEP_AT
 
-    def take(self, key: str) -> float:
+    def take(self, key: Hashable) -> float:
         """Count one use and return 0, or return the seconds until another is allowed."""
         if not self._count:
             return 0.0
         now = time.monotonic()
-        uses = self._uses.setdefault(key, deque())
+        uses = self._uses.setdefault(key, [])
         if len(uses) == self._count:
             if uses[0] + self._seconds > now:
                 return uses[0] + self._seconds - now
-            uses.popleft()
+            del uses[0]
         uses.append(now)
         if len(self._uses) > self._sweep_at:
             self._sweep(now)
         return 0.0
 
-    def give_back(self, key: str) -> None:
+    def give_back(self, key: Hashable) -> None:
         """Remove the latest use."""
         if uses := self._uses.get(key):
             uses.pop()
+            if not uses:
+                del self._uses[key]
 
     def _sweep(self, now: float) -> None:
         fresh = now - self._seconds
-        self._uses = {key: uses for key, uses in self._uses.items() if uses and uses[-1] > fresh}
+        self._uses = {key: uses for key, uses in self._uses.items() if uses[-1] > fresh}
         self._sweep_at = max(SWEEP_AT, 2 * len(self._uses))
 
 
@@ -56,10 +58,10 @@ class Pace:
     def __init__(self, per_second: float, burst: int) -> None:
         self._interval = 1 / per_second if per_second else 0.0
         self._depth = self._interval * burst
-        self._empty_at: dict[str, float] = {}
+        self._empty_at: dict[Hashable, float] = {}
         self._sweep_at = SWEEP_AT
 
-    def take(self, key: str) -> float:
+    def take(self, key: Hashable) -> float:
         """Count one use and return 0, or return the seconds until another is allowed."""
         now = time.monotonic()
         empty_at = max(self._empty_at.get(key, now), now) + self._interval

@@ -61,9 +61,13 @@ class AccountAction(FormPage):
     async def check_password(self, password: str, field: str) -> Document:
         """Return the account if that is its password. Raises FormError beside the field, Busy."""
         identity = self.request[IDENTITY]
-        found = await User(self.request[DB]).get(identity.user_id)
         return await authenticate(
-            self.request, found, identity.login, password, field=field, wrong="Wrong password"
+            self.request,
+            identity.login,
+            password,
+            field=field,
+            wrong="Wrong password",
+            counted_as=f"user {identity.user_id}",  # or strangers at the log-in page could lock it
         )
 
 

@@ -68,9 +68,13 @@ class Hasher:
         matches = await self._run(lambda: _verify(_bytes(password), phc or self._dummy))
         return matches and phc is not None
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    def check_room(self) -> None:
+        """Check that another password may wait. Raises Busy."""
         if self._waiting >= MAX_WAITING:
             raise Busy
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        self.check_room()
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -69,10 +69,7 @@ class Login(AccountForm):
             raise FormError(
                 400, f"A login or e-mail has at most {LOGIN_OR_EMAIL_LENGTH} characters", "login"
             )
-        found = await User(self.request[DB]).find(name)
-        user = await authenticate(
-            self.request, found, name, password, field="password", wrong=WRONG_LOGIN
-        )
+        user = await authenticate(self.request, name, password, field="password", wrong=WRONG_LOGIN)
         if user.get("banned"):  # told only to somebody who knows the password
             raise FormError(403, "This account has been banned", "login")
         return user
@@ -121,9 +118,16 @@ class SignIn(AccountForm):
 class SignOut(web.View):
     """End the session, and with it the sockets it holds open."""
 
-    async def get(self) -> NoReturn:
+    @aiohttp_jinja2.template("auth/signout.html")
+    async def get(self) -> dict[str, Any]:
+        """Ask with a button, so that a link in a message signs out nobody who follows it."""
+        if IDENTITY not in self.request:
+            redirect(self.request, "login")
+        return {"user": self.request[IDENTITY]}
+
+    head = get
+
+    async def post(self) -> NoReturn:
         """Sign out and go to the log-in page."""
         await clear_session(self.request)
         redirect(self.request, "login")
-
-    head = post = get

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable
+from types import SimpleNamespace
 
 import pytest
 
 from auth import passwords
+from auth.attempts import LIMITS
 from tests.support.accounts import REGISTRATION, from_address, refused
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
@@ -34,8 +36,8 @@ async def statuses(person: Person, logins: Iterable[str]) -> list[int]:
 @pytest.mark.usefixtures("quick_hashes")
 @pytest.mark.parametrize(
     "logins",
-    [("alice", "ALICE", "alice@example.com", "ａlice", "alice"), [f"user{n}" for n in range(20)]],
-    ids=["five at one account", "twenty over all accounts"],
+    [("alice", "ALICE", "Alice", "ａlice", "alice"), [f"user{n}" for n in range(20)]],
+    ids=["five for one name", "twenty for any names"],
 )
 async def test_wrong_passwords_lock_this_address_for_five_minutes(
     house: House, here: Person, clock: Clock, logins: list[str]
@@ -71,15 +73,104 @@ async def test_guesses_in_parallel_are_counted_before_they_are_hashed(
     assert sorted(response.status for response in responses) == [401] * 5 + [429] * 25
 
 
-async def test_an_account_may_be_guessed_at_fifty_times_from_all_addresses(
-    visitor: Person, quick_hashes: None, clock: Clock
-) -> None:
-    form = {"login": "alice", "password": WRONG}
-    answers = [
-        (await visitor.post("/login", form, headers=from_address(f"203.0.113.{n // 5}"))).status
+async def guess_everywhere(visitor: Person, login: str) -> list[int]:
+    """Guess fifty-one times from eleven addresses, and return the answers' statuses."""
+    form = {"login": login, "password": WRONG}
+    return [
+        (await visitor.post("/login", form, headers=from_address(f"198.51.100.{n // 5}"))).status
         for n in range(51)
     ]
-    assert answers == [401] * 50 + [429]
+
+
+@pytest.mark.parametrize("name", ["alice", "alice@example.com", "nobody"])
+async def test_a_name_may_be_guessed_at_fifty_times_from_all_addresses(
+    visitor: Person, quick_hashes: None, clock: Clock, name: str
+) -> None:
+    assert await guess_everywhere(visitor, name) == [401] * 50 + [429]
+
+
+@pytest.mark.parametrize("name", ["alice", "alice@example.com"])
+async def test_guesses_of_others_lock_nobody_out_who_has_logged_in_from_here(
+    house: House, visitor: Person, here: Person, quick_hashes: None, clock: Clock, name: str
+) -> None:
+    assert (await here.log_in("alice")).status == 303
+    assert await guess_everywhere(visitor, name) == [401] * 50 + [429]
+    elsewhere = await house.visitor(headers=from_address("203.0.113.2"))
+    assert (await elsewhere.log_in(name)).status == 429
+    again = await house.visitor(headers=from_address("203.0.113.1"))
+    assert (await again.log_in(name)).status == 303
+    assert await statuses(again, [name] * 6) == [401] * 5 + [429]  # from here, too
+
+
+async def test_guesses_of_others_do_not_lock_the_forms_of_the_account_page(
+    house: House, visitor: Person, quick_hashes: None, clock: Clock
+) -> None:
+    bob = await house.visitor(headers=from_address("203.0.113.1"))
+    await bob.register("bob")
+    assert await guess_everywhere(visitor, "bob") == [401] * 50 + [429]
+    form = {"old": PASSWORD, "password": "another good one", "password2": "another good one"}
+    assert (await bob.post("/account/password", form)).status == 303
+
+
+async def test_no_answer_tells_which_names_belong_to_one_account(
+    here: Person, quick_hashes: None, clock: Clock
+) -> None:
+    assert await statuses(here, ["alice"] * 6) == [401] * 5 + [429]
+    names = ["alice@example.com", "bob@example.com"]  # hers, and nobody's
+    assert [await statuses(here, [name] * 2) for name in names] == [[401, 401]] * 2
+
+
+async def test_a_wrong_password_is_answered_at_a_multiple_of_fifty_milliseconds(
+    here: Person, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    slept: list[float] = []
+    took = 0.0
+
+    async def check(*_: object) -> bool:
+        nonlocal took
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await asyncio.sleep(0.02)
+        took = clock() - began
+        return False
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("auth.models.User.check_user", check)
+    patched = SimpleNamespace(get_running_loop=asyncio.get_running_loop, sleep=sleep)
+    monkeypatch.setattr("auth.attempts.asyncio", patched)
+    for name in ("alice", "nobody"):
+        assert (await here.log_in(name, WRONG)).status == 401
+    # What is slept fills up what it took, with the look-up of the name, to the next multiple.
+    assert len(slept) == 2
+    assert all(0 <= seconds < 0.05 for seconds in slept)
+    assert slept[-1] < 0.05 - took % 0.05
+
+
+async def test_long_made_up_names_are_not_kept(
+    house: House, visitor: Person, quick_hashes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = house.app[LIMITS]
+    monkeypatch.setattr(passwords, "MAX_WAITING", 0)
+    for number in range(20):
+        assert (await visitor.log_in("ﷺ" * 250 + str(number), WRONG)).status == 503
+    assert not any(limit._uses for limit in (limits._by_both, limits._by_name, limits._by_address))
+    monkeypatch.undo()
+    assert (await visitor.log_in("ﷺ" * 250, WRONG)).status == 401
+    keys = [key for limit in (limits._by_both, limits._by_name) for key in limit._uses]
+    assert [len(key) for key in keys if isinstance(key, bytes)] == [16, 16]
+
+
+async def test_a_busy_chat_looks_up_no_name(
+    visitor: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look_up(*_: object) -> None:
+        raise AssertionError("the name was looked up")
+
+    monkeypatch.setattr(passwords, "MAX_WAITING", 0)
+    monkeypatch.setattr("auth.models.User.find", look_up)
+    assert (await visitor.log_in("alice")).status == 503
 
 
 async def test_successful_log_ins_do_not_count(

@@ -94,7 +94,7 @@ async def test_a_post_and_a_sign_out_pass_from_the_own_origin_or_from_a_script(
     posted = await ask(house, *lines, *POST, method="POST", path="/", body=b"msg=hi")
     assert posted.status == (303 if passes else 403)
     assert await talk_is(alice) == (["hi"] if passes else [])
-    gone = await ask(house, *lines, path="/signout")
+    gone = await ask(house, *lines, "Content-Length: 0", method="POST", path="/signout")
     assert gone.status == (303 if passes else 403)
     assert ("Set-Cookie" in gone.headers) is passes
     assert (await alice.get("/")).status == (303 if passes else 200)
@@ -121,9 +121,14 @@ async def test_no_unsafe_method_passes_from_another_site(house: House, path: str
         assert "This request came from another site and was refused." in answer.body.decode()
 
 
-async def test_a_head_from_another_site_signs_nobody_out(alice: Person) -> None:
-    response = await alice.client.head("/signout", headers={"Sec-Fetch-Site": "cross-site"})
-    assert response.status == 403
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("site", ["cross-site", "same-origin", None])
+async def test_a_link_signs_nobody_out(alice: Person, method: str, site: str | None) -> None:
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    response = await alice.client.request(method, "/signout", headers=headers)
+    assert response.status == 200
+    if method == "GET":
+        assert '<form class="form" method="post" action="/signout">' in await response.text()
     assert (await alice.get("/")).status == 200
 
 
@@ -161,7 +166,8 @@ async def test_public_origins_pass(
     open_house: OpenHouse, host: str, origin: str, passes: bool
 ) -> None:
     house = await open_house(PUBLIC_ORIGINS=(PUBLIC, OTHER))
-    answer = await ask(house, f"Host: {host}", f"Origin: {origin}", path="/signout")
+    lines = [f"Host: {host}", f"Origin: {origin}", "Content-Length: 0"]
+    answer = await ask(house, *lines, method="POST", path="/signout")
     assert answer.status == (303 if passes else 403)
 
 
@@ -171,8 +177,8 @@ async def test_own_origin_is_https_under_secure_cookies(
 ) -> None:
     house = await open_house(SECURE_COOKIES=True)
     origin = f"Origin: {scheme}://{urlsplit(own_origin(house)).netloc}"
-    for path, status in (("/signout", 303), ("/ws", 401)):
-        answer = await ask(house, origin, path=path)
+    for method, path, status in (("POST", "/signout", 303), ("GET", "/ws", 401)):
+        answer = await ask(house, origin, "Content-Length: 0", method=method, path=path)
         assert answer.status == (status if passes else 403)
 
 
