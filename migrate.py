@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from pymongo import UpdateOne
@@ -59,14 +60,15 @@ def _when(document: Document) -> tuple[datetime, Any]:
 
 
 async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> None:
-    """Give an account its unique keys, and a hash in place of the password."""
+    """Give an account a login of its own, unique keys, and a hash in place of the password."""
     id_ = user["_id"]
     login, email = (str(user.get(name) or id_) for name in ("login", "email"))
     password = user.get("password")
+    login = await _free_login(users, login, id_)
     secured = user | {
         "login": login,
-        "login_key": await _free_key(users, "login_key", login, id_),
-        "email_key": await _free_key(users, "email_key", email, id_),
+        "login_key": fold(login),
+        "email_key": await _free_email_key(users, email, id_),
         "created": user.get("created") or id_.generation_time,
         "password": await hasher.hash(password) if isinstance(password, str) else None,
     }
@@ -74,16 +76,34 @@ async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> Non
         await users.replace_one({"_id": id_, "login_key": {"$exists": False}}, secured)
 
 
-async def _free_key(users: Collection, field: str, text: str, id_: Any) -> str:
-    """Return the key of a login or address; if it is taken, with its id appended.
+async def _free_login(users: Collection, login: str, id_: Any) -> str:
+    """Return the login, or one with a number if another account has it.
 
-    The tutorial let two people register the same login; the first one keeps it.
+    The tutorial let two people register the same login; the first one keeps it. With one login for
+    both, the second would have the rights of the first, as a moderator or when it is banned.
     """
-    key = fold(text)
+    others = {"_id": {"$ne": id_}}
+    for number in count(1):
+        free = login if number == 1 else f"{login}-{number}"
+        async with deadline():
+            taken = await users.find_one({"login_key": fold(free), **others}, {"_id": 1})
+            if not taken and number > 1:  # by somebody who is still to be migrated
+                spellings = {"$in": [free, fold(free)]}
+                taken = await users.find_one({"login": spellings, **others}, {"_id": 1})
+        if not taken:
+            break
+    if free != login:
+        log.warning("user %s: another user has the login, so it is %s now", id_, free)
+    return free
+
+
+async def _free_email_key(users: Collection, email: str, id_: Any) -> str:
+    """Return the key of an address; if another account has it, with the id, so nobody types it."""
+    key = fold(email)
     async with deadline():
-        taken = await users.find_one({field: key, "_id": {"$ne": id_}}, {"_id": 1})
+        taken = await users.find_one({"email_key": key, "_id": {"$ne": id_}}, {"_id": 1})
     if taken:
-        log.warning("user %s: %s is taken by user %s", id_, field, taken["_id"])
+        log.warning("user %s: another user has the address, so only the login logs in", id_)
     return f"{key} #{id_}" if taken else key
 
 

@@ -74,7 +74,7 @@ class Correction(FormPage):
             "may_delete": may_edit
             or (entry is not None and entry.state != DELETED and self.may_moderate),
             "may_ban": entry is not None
-            and entry.user_id != user.user_id
+            and entry.user_id not in ("", user.user_id)  # "": one of the tutorial's, by anybody
             and entry.user != DELETED_USER
             and self.may_moderate,
         }

@@ -10,7 +10,7 @@ from database import Database
 from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
 from tests.support.databases import another_client
 from tests.support.house import OpenHouse
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, Person
 
 # Not a whole second, which NX-27017 0.8.1 writes, and sorts, in another way.
 HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
@@ -84,3 +84,35 @@ async def test_to_migrate_twice_or_after_an_interruption_changes_nothing(
         await house.server.close()
         documents = await messages.find({}).sort("seq", 1).to_list(None)
         assert [d["seq"] for d in documents] == [1, 2, 3, 4]
+
+
+async def may_moderate(person: Person) -> bool:
+    return "data-moderator" in await person.page()
+
+
+async def test_two_accounts_of_the_tutorial_with_one_login_become_two_logins(
+    db: Database, open_house: OpenHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = db[USER_COLLECTION]
+    await users.delete_many({})
+    logins = ["bob", "Bob", "bob-2", "bob"]
+    await users.insert_many(
+        [
+            {"login": login, "email": f"{number}@example.com", "password": PASSWORD}
+            for number, login in enumerate(logins, 1)
+        ]
+    )
+    house = await open_house(MODERATORS=("bob",))
+    stored = await users.find({}).sort("email", 1).to_list(None)
+    assert sorted(user["login"] for user in stored) == ["Bob-3", "bob", "bob-2", "bob-4"]
+    assert "another user has the login, so it is bob-4 now" in caplog.text
+    people = {}
+    for number in range(1, 5):
+        person = people[number] = await house.visitor()
+        assert (await person.log_in(f"{number}@example.com")).status == 303
+    # The rights of a moderator are the first one's, and a ban of the second is its own.
+    assert [await may_moderate(person) for person in people.values()] == [True, *[False] * 3]
+    assert (await people[1].post("/ban", {"login": "bob-4"})).status == 303
+    assert (await people[4].get("/")).status == 303
+    for number in (1, 2, 3):
+        assert (await people[number].get("/")).status == 200
