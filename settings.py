@@ -1,5 +1,6 @@
 """The settings, read once from the environment and `.env`, and checked."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parent
 MESSAGE_COLLECTION = "messages"
 USER_COLLECTION = "users"
 SESSION_COLLECTION = "sessions"
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -82,6 +85,10 @@ def make_data_dir(data_dir: Path) -> None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"DATA_DIR={data_dir} cannot be made: {error.strerror}.") from None
+    try:
+        data_dir.chmod(0o700)  # it may have been there before
+    except OSError:
+        log.warning("others may read DATA_DIR=%s: only its owner can change that", data_dir)
 
 
 def _check_heroku(settings: Settings) -> None:

@@ -21,6 +21,8 @@ from tests.support.proxies import Scissors
 from tests.support.waiting import START_PATIENCE, until
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "10"))  # `make soak` asks for 100
+
+pytestmark = pytest.mark.timeout(60 + 10 * ROUNDS)
 PACE = 300  # messages per second, of all clients together
 SENDERS = 10
 READERS = 2  # who never say a word

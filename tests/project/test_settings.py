@@ -1,5 +1,6 @@
 """The environment: what each variable takes, and what stops the start."""
 
+import errno
 import json
 import os
 import re
@@ -219,3 +220,21 @@ def test_every_setting_is_explained_in_env_example() -> None:
     used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
     assert sorted(explained) == sorted(used)
     assert len(used) == 14
+
+
+def test_a_folder_that_was_there_is_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    settings.make_data_dir(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_of_somebody_else_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(folder: Path, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "not the owner")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    settings.make_data_dir(tmp_path)
+    assert f"others may read DATA_DIR={tmp_path}" in caplog.text
