@@ -6,7 +6,7 @@ must not use up the process's files: then nobody could connect, and the database
 
 import asyncio
 import resource
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -18,59 +18,84 @@ from settings import Settings
 
 REQUEST_TIMEOUT = 10  # seconds for the first request of a connection
 PER_ADDRESS = 100  # strangers' connections; not of loopback and proxies, which stand for many
-SHARE = 0.5  # of the process's files that connections of strangers may take
-MOST_FILES = 1_048_576  # Linux's own highest, unless it is raised
+IN_ALL = 10_000  # strangers' connections, and no more than SHARE of the process's files
+SHARE = 0.5
+MOST_FILES = (1_048_576, 65_536, 10_240)  # Linux, and what macOS allows where it says "unlimited"
 ACCEPTED_AT_ONCE = 64  # connections; then those are counted before more are accepted
+
+Idle = dict[asyncio.BaseProtocol, asyncio.Transport]  # the one that is idle for longest first
 
 
 class Connections:
-    """Counts strangers' connections, and closes those that are too many or too silent."""
+    """Counts strangers' connections, and closes those that are too many or too silent.
+
+    If there are too many, the one goes that has been idle for longest: that is harmless, because
+    HTTP allows to close an idle connection at any time.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._has_proxies = settings.TRUSTED_PROXIES > 0
-        self._limit = SHARE * resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._limit = min(IN_ALL, SHARE * resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         self._strangers: dict[asyncio.BaseProtocol, str] = {}  # their addresses
         self._by_address: Counter[str] = Counter()
-        self._silent: dict[asyncio.BaseProtocol, asyncio.Transport] = {}  # the oldest first
+        self._idle: Idle = {}
+        self._idle_at: defaultdict[str, Idle] = defaultdict(dict)  # by address
+        self._timers: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}  # for first requests
 
     def opened(self, connection: asyncio.BaseProtocol, transport: asyncio.Transport) -> None:
-        """Count a new connection. If it is one too many, close it, or the oldest silent one."""
+        """Count a new connection, and close one if there are too many."""
         peer = transport.get_extra_info("peername")
-        address = network(peer[0]) if peer else ""
+        host = str(peer[0]) if peer else ""
+        address = network(host)
         self._strangers[connection] = address
         self._by_address[address] += 1
-        self._silent[connection] = transport
+        self.rested(connection, transport)
         loop = asyncio.get_running_loop()
-        loop.call_later(REQUEST_TIMEOUT, self._close_silent, connection)
-        if self._by_address[address] > PER_ADDRESS and not self._stands_for_many(address):
-            self._close_silent(connection)
+        self._timers[connection] = loop.call_later(REQUEST_TIMEOUT, transport.abort)
+        if self._by_address[address] > PER_ADDRESS and not self._stands_for_many(host):
+            self._close_first(self._idle_at[address])
         elif len(self._strangers) > self._limit:
-            self._close_silent(next(iter(self._silent)))  # so that a new visitor is served
+            self._close_first(self._idle)
 
     def requested(self, connection: asyncio.BaseProtocol) -> None:
-        """Note that the connection is not silent."""
-        self._silent.pop(connection, None)
+        """Note that a connection has a request under way."""
+        if timer := self._timers.pop(connection, None):
+            timer.cancel()
+        if self._idle.pop(connection, None):
+            address = self._strangers[connection]
+            self._idle_at[address].pop(connection)
+            if not self._idle_at[address]:
+                del self._idle_at[address]
+
+    def rested(
+        self, connection: asyncio.BaseProtocol, transport: asyncio.BaseTransport | None
+    ) -> None:
+        """Note that a connection is idle."""
+        if connection in self._strangers and isinstance(transport, asyncio.Transport):
+            self._idle[connection] = transport
+            self._idle_at[self._strangers[connection]][connection] = transport
 
     def recognized(self, connection: asyncio.BaseProtocol) -> None:
         """Count a connection no longer: it belongs to somebody who is signed in."""
+        self.requested(connection)
         if connection in self._strangers:
             address = self._strangers.pop(connection)
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
 
-    def closed(self, connection: asyncio.BaseProtocol) -> None:
-        """Forget a connection that has ended."""
+    closed = recognized  # a connection that has ended counts no longer, either
+
+    def _close_first(self, idle: Idle) -> None:
+        connection, transport = next(iter(idle.items()))  # at least the new one is idle
         self.requested(connection)
-        self.recognized(connection)
+        transport.abort()
 
-    def _close_silent(self, connection: asyncio.BaseProtocol) -> None:
-        if transport := self._silent.pop(connection, None):
-            transport.abort()
-
-    def _stands_for_many(self, address: str) -> bool:
+    def _stands_for_many(self, host: str) -> bool:
         with suppress(ValueError):
-            return self._has_proxies or ip_address(address.partition("/")[0]).is_loopback
+            address = ip_address(host)
+            mapped = getattr(address, "ipv4_mapped", None)
+            return self._has_proxies or (mapped or address).is_loopback
         return False
 
 
@@ -103,6 +128,10 @@ def raise_file_limit() -> None:
 
     A shell's usual 1,024 would be too few for a room of a thousand.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for most in MOST_FILES:
+        highest = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        with suppress(ValueError, OSError):
+            if highest > soft != resource.RLIM_INFINITY:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+            return

@@ -107,6 +107,8 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
         # the answers to our close frames would be lost.
         await app.shutdown()
     finally:
+        for site in sites:
+            site.close()
         await runner.cleanup()
 
 
@@ -154,11 +156,15 @@ def _checked(handle: Handler, connections: Connections) -> Handler:
     """
 
     async def handle_checked(request: web.BaseRequest) -> web.StreamResponse:
-        connections.requested(request.protocol)
-        if request.headers.get(hdrs.EXPECT, EXPECT).lower() != EXPECT:
-            headers = {"Server": ""}  # without the version that aiohttp would give
-            raise web.HTTPExpectationFailed(text=f"Only {EXPECT} is expected.", headers=headers)
-        return await handle(request)
+        connection = request.protocol
+        connections.requested(connection)
+        try:
+            if request.headers.get(hdrs.EXPECT, EXPECT).lower() != EXPECT:
+                headers = {"Server": ""}  # without the version that aiohttp would give
+                raise web.HTTPExpectationFailed(text=f"Only {EXPECT} is expected.", headers=headers)
+            return await handle(request)
+        finally:
+            connections.rested(connection, connection.transport)
 
     return handle_checked
 

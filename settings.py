@@ -85,10 +85,16 @@ def make_data_dir(data_dir: Path) -> None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"DATA_DIR={data_dir} cannot be made: {error.strerror}.") from None
+    if not data_dir.stat().st_mode & 0o077:
+        return
     try:
-        data_dir.chmod(0o700)  # it may have been there before
+        # It was there before: for our data, or for something else, as /tmp is.
+        names = {path.name for path in data_dir.iterdir()}
+        if names and not names & {"lock", "secret_key"}:
+            raise PermissionError
+        data_dir.chmod(0o700)
     except OSError:
-        log.warning("others may read DATA_DIR=%s: only its owner can change that", data_dir)
+        log.warning("others may enter DATA_DIR=%s: use a folder of its own, mode 0700", data_dir)
 
 
 def _check_heroku(settings: Settings) -> None:

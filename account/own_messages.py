@@ -12,7 +12,8 @@ from chat.models import MESSAGES
 from database import DatabaseUnavailable, Document
 
 AT_ONCE = 2  # downloads; they take memory, and time of the embedded database
-WRITE_TIMEOUT = 10  # seconds for a client to take what was written
+PIECE = 64 * 1024  # bytes in one write
+WRITE_TIMEOUT = 10  # seconds for a client to take a piece
 
 DOWNLOADS = web.AppKey("downloads", set[str])  # the users with a download under way
 
@@ -51,9 +52,10 @@ class OwnMessages(web.View):
                     await response.prepare(self.request)
                 if self.request.method == "HEAD":
                     break
-                if lines := b"".join(map(_json_line, documents)):
+                lines = b"".join(map(_json_line, documents))
+                for start in range(0, len(lines), PIECE):
                     async with asyncio.timeout(WRITE_TIMEOUT):
-                        await response.write(lines)
+                        await response.write(lines[start : start + PIECE])
         except (DatabaseUnavailable, TimeoutError):
             if not response.prepared:
                 raise

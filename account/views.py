@@ -67,7 +67,7 @@ class AccountAction(FormPage):
             password,
             field=field,
             wrong="Wrong password",
-            counted_as=f"user {identity.user_id}",  # or strangers at the log-in page could lock it
+            user_id=identity.user_id,
         )
 
 

@@ -21,6 +21,8 @@ PER_NAME_AND_ADDRESS, PER_NAME, PER_ADDRESS = 5, 50, 20
 KNOWN_ADDRESSES = 100_000  # by name; in memory, about 100 bytes each
 ANSWER_GRID = 0.05  # seconds; wrong passwords are answered at multiples, whatever the check took
 
+Counters = list[tuple[Limit, bytes]]
+
 
 class AttemptLimits:
     """Limits failed log-ins by name and by address, and registrations by address.
@@ -37,77 +39,80 @@ class AttemptLimits:
         self._known: dict[bytes, None] = {}  # names with addresses, the latest last
         self.registrations = Limit(registrations_per_hour, 3600)
 
-    def take(self, name: str, address: str) -> float:
-        """Count an attempt to log in and return 0, or return the seconds to wait."""
-        counted: list[tuple[Limit, bytes]] = []
-        for limit, key in self._counters(name, address):
-            if wait := limit.take(key):
-                for earlier, its_key in counted:
-                    earlier.give_back(its_key)
-                return wait
-            counted.append((limit, key))
-        return 0.0
+    def counters(self, name: str, address: str) -> Counters:
+        """Return what an attempt to log in with a name from an address counts under."""
+        both = _digest(name, address)
+        counters: Counters = [(self._by_address, _digest(address)), (self._by_both, both)]
+        if both not in self._known:
+            counters.append((self._by_name, _digest(name)))
+        return counters
 
-    def give_back(self, name: str, address: str) -> None:
-        """Remove an attempt that was right or could not be checked."""
-        for limit, key in self._counters(name, address):
-            limit.give_back(key)
+    def counters_of_user(self, user_id: str, address: str) -> Counters:
+        """Return what an attempt on the account page counts under: strangers can't lock that."""
+        both = _digest("account page", user_id, address)
+        return [(self._by_address, _digest(address)), (self._by_both, both)]
 
     def remember(self, name: str, address: str) -> None:
-        """Remember that somebody has logged in with a name from an address."""
+        """Remember that somebody has signed in with a name from an address."""
         both = _digest(name, address)
         self._known.pop(both, None)
         self._known[both] = None
         if len(self._known) > KNOWN_ADDRESSES:
             del self._known[next(iter(self._known))]
 
-    def _counters(self, name: str, address: str) -> list[tuple[Limit, bytes]]:
-        both = _digest(name, address)
-        counters = [(self._by_address, _digest(address)), (self._by_both, both)]
-        if both not in self._known:
-            counters.append((self._by_name, _digest(name)))
-        return counters
-
 
 LIMITS = web.AppKey("limits", AttemptLimits)
 
 
 async def authenticate(
-    request: web.Request,
-    name: str,
-    password: str,
-    *,
-    field: str,
-    wrong: str,
-    counted_as: str = "",
+    request: web.Request, name: str, password: str, *, field: str, wrong: str, user_id: str = ""
 ) -> Document:
     """Return the account with a login or e-mail address, if the password is right.
 
-    Without such an account, the answer and the time that it takes are the same. Attempts count by
-    name, or as `counted_as`, from their start, so parallel guesses all count. Raises FormError
-    beside the field, with the text `wrong` if the password is wrong; Busy; DatabaseUnavailable.
+    With `user_id`, of somebody who is signed in, it is the account with this id. Without such an
+    account, the answer and the time that it takes are the same. Attempts count from their start,
+    so parallel guesses all count. Raises FormError beside the field, with the text `wrong` if the
+    password is wrong; Busy; DatabaseUnavailable.
     """
     hasher, limits, users = request.app[HASHER], request.app[LIMITS], User(request[DB])
     hasher.check_room()
-    counted_as, address = counted_as or fold(name), client_address(request)
-    if wait := limits.take(counted_as, address):
+    address = client_address(request)
+    counters = (
+        limits.counters_of_user(user_id, address)
+        if user_id
+        else limits.counters(fold(name), address)
+    )
+    if wait := _take(counters):
         raise FormError(429, "Too many attempts, please wait", field, wait)
     clock = asyncio.get_running_loop().time
     began = clock()
     try:
-        user = await users.find(name)
+        user = await (users.get(user_id) if user_id else users.find(name))
         is_right = await users.check_user(user, password, hasher)
     except BaseException:  # it was not checked: too busy, no database, or the client left
-        limits.give_back(counted_as, address)
+        _give_back(counters)
         raise
     if user is None or not is_right:
         took = clock() - began
         await asyncio.sleep(math.ceil(took / ANSWER_GRID) * ANSWER_GRID - took)
         raise FormError(401, wrong, field)
-    limits.give_back(counted_as, address)
-    for known_name in (user["login_key"], user["email_key"]):
-        limits.remember(known_name, address)
+    _give_back(counters)
     return user
+
+
+def _take(counters: Counters) -> float:
+    """Count an attempt and return 0, or return the seconds to wait."""
+    for number, (limit, key) in enumerate(counters):
+        if wait := limit.take(key):
+            _give_back(counters[:number])
+            return wait
+    return 0.0
+
+
+def _give_back(counters: Counters) -> None:
+    """Remove an attempt that was right or could not be checked."""
+    for limit, key in counters:
+        limit.give_back(key)
 
 
 def _digest(*texts: str) -> bytes:

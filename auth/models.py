@@ -60,6 +60,11 @@ class User:
         async with deadline():
             return await self.collection.find_one({field: fold(name)})
 
+    async def get(self, user_id: str) -> Document | None:
+        """Return the account with this id."""
+        async with deadline():
+            return await self.collection.find_one({"_id": ObjectId(user_id)})
+
     async def check_user(self, user: Document | None, password: str, hasher: Hasher) -> bool:
         """Return whether the password is the user's; takes as long without a user. Raises Busy."""
         if not await hasher.matches(password, user["password"] if user else None):

@@ -41,6 +41,9 @@ class AccountForm(FormPage):
                 raise FormError(401, WRONG_LOGIN, "password")
         except DatabaseUnavailable:
             raise database_away() from None
+        limits, address = self.request.app[LIMITS], client_address(self.request)
+        for name in (user["login_key"], user["email_key"]):
+            limits.remember(name, address)
         return "main"
 
     @abstractmethod

@@ -7,6 +7,7 @@ a number, nothing is stored from there on; the journal reads what the other stor
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -113,6 +114,16 @@ class Journal:
             tasks.create_task(self._write())
             tasks.create_task(self._watch_time())
 
+    async def find(self, key: str) -> Entry | None:
+        """Return the entry with a key, None without one. Raises DatabaseUnavailable."""
+        if entry := self.recent.find(key):
+            return entry
+        if draft := self.waiting.get(key):
+            return await asyncio.shield(draft.stored)
+        async with deadline():
+            document = await self._collection.find_one({"key": key})
+        return (await self._entries([document]))[0] if document else None
+
     async def settle(self, user_id: str) -> None:
         """Wait until no draft of a user waits any more."""
         if own := [draft.stored for draft in self.waiting.values() if draft.user_id == user_id]:
@@ -195,7 +206,8 @@ class Journal:
         async with deadline():
             document = await self._collection.find_one({"key": draft.key})
         if document and document["seq"] <= self.recent.last and not draft.stored.done():
-            draft.stored.set_result(await self._entry(document))
+            [entry] = await self._entries([document])
+            draft.stored.set_result(entry)
 
     async def _catch_up(self) -> None:
         """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""
@@ -222,17 +234,30 @@ class Journal:
 
     async def _entries(self, documents: Sequence[Document]) -> list[Entry]:
         """Return the entries in documents, after changing the messages as new changes say."""
-        entries = [await self._entry(document) for document in documents]
+        entries: dict[int, Entry] = {}  # by number
+        changes: defaultdict[int, list[Document]] = defaultdict(list)  # by their message
+        for document in documents:
+            if is_change(document):
+                changes[document["of"]].append(document)
+            else:
+                entries[document["seq"]] = MessageEntry.from_document(document)
+
+        async def change_one(changes: list[Document]) -> None:
+            for change in changes:
+                entries[change["seq"]] = await self._change(change)
+
+        # Different messages at once: one after the other they would hold up everybody.
+        done = await asyncio.gather(*map(change_one, changes.values()), return_exceptions=True)
+        for error in filter(None, done):
+            raise error
         if new := [document["_id"] for document in documents if "text" in document]:
             async with deadline():
                 await self._collection.update_many(
                     {"_id": {"$in": new}}, {"$unset": {"text": "", "state": ""}}
                 )
-        return entries
+        return [entries[document["seq"]] for document in documents]
 
-    async def _entry(self, document: Document) -> Entry:
-        if not is_change(document):
-            return MessageEntry.from_document(document)
+    async def _change(self, document: Document) -> ChangeEntry:
         async with deadline():
             message = await self._collection.find_one({"seq": document["of"]})
         if message and "text" in document:

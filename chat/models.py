@@ -172,10 +172,13 @@ class Message:
         if entry is None:
             try:
                 message = await self.get(of)
+                if not message or not (is_moderator or is_changeable(message, user)):
+                    entry = await self._journal.find(key)  # perhaps because of this very change
+                    if entry is None:
+                        raise Refused("forbidden", UNCHANGEABLE)
             except DatabaseUnavailable:
                 raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
-            if not message or not (is_moderator or is_changeable(message, user)):
-                raise Refused("forbidden", UNCHANGEABLE)
+        if entry is None:
             entry = await self._append(user, key, {"of": of, "text": msg, "state": state})
         if not isinstance(entry, ChangeEntry) or entry.message.seq != of:
             raise Refused("invalid", NONCE_USED)

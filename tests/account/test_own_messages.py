@@ -17,7 +17,9 @@ from tests.support.hostile import HOSTILE
 from tests.support.house import House
 from tests.support.people import Person
 from tests.support.sessions import held_by
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def store(house: House, *documents: Document) -> None:
@@ -94,7 +96,7 @@ async def test_a_broken_download_aborts_the_connection(
 
 
 @pytest.fixture
-async def unread(house: House, alice: Person) -> AsyncIterator[asyncio.StreamWriter]:
+async def unread(house: House, alice: Person) -> AsyncIterator[Stream]:
     """A download of Alice's many messages that nobody reads."""
     own = await user_id_of(house, "alice")
     await store(house, *({"user_id": own, "msg": "x" * 2000} for _ in range(12_000)))
@@ -104,12 +106,12 @@ async def unread(house: House, alice: Person) -> AsyncIterator[asyncio.StreamWri
         f"Cookie: session={held_by(alice)}\r\n\r\n".encode()
     )
     await reader.readline()  # it has begun
-    yield writer
+    yield reader, writer
     writer.close()
 
 
 async def test_one_person_downloads_once_at_a_time_and_two_people_at_once(
-    house: House, alice: Person, bob: Person, unread: asyncio.StreamWriter
+    house: House, alice: Person, bob: Person, unread: Stream
 ) -> None:
     again = await alice.get("/account/messages.jsonl")
     assert (again.status, again.headers["Retry-After"]) == (429, "10")
@@ -119,7 +121,7 @@ async def test_one_person_downloads_once_at_a_time_and_two_people_at_once(
     refused = await bob.get("/account/messages.jsonl")
     assert (refused.status, refused.headers["Retry-After"]) == (503, "10")
     house.app[DOWNLOADS].remove("somebody else")
-    unread.transport.abort()
+    unread[1].transport.abort()
     await until(lambda: not house.app[DOWNLOADS])
     assert len(await downloaded(alice)) == 12_000
 
@@ -130,6 +132,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("account.own_messages.WRITE_TIMEOUT", 0.2)
 
 
-@pytest.mark.usefixtures("impatient", "unread")
-async def test_a_download_that_nobody_reads_is_cut_off(house: House) -> None:
+@pytest.mark.usefixtures("impatient")
+async def test_a_download_that_nobody_reads_is_cut_off(house: House, unread: Stream) -> None:
     await until(lambda: not house.app[DOWNLOADS])
+    reader, _ = unread
+    async with asyncio.timeout(PATIENCE):
+        try:
+            rest = await reader.read()
+        except ConnectionError:
+            return
+    assert not rest.endswith(b"0\r\n\r\n")  # the end of a complete download

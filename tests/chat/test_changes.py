@@ -257,3 +257,18 @@ async def test_typing_is_not_told_in_a_large_room(
     await hers.send(type="typing")
     await hers.say("there")
     assert (await his.next("typing", "message"))["type"] == "message"
+
+
+async def test_a_repeated_deletion_is_answered_though_the_message_is_gone(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 1)
+    socket = await alice.connect()
+    seq = await socket.said("hello")
+    await socket.send(type="delete", of=seq, nonce="n1")
+    first = await socket.next("change")
+    await socket.said("more")
+    await socket.send(type="delete", of=seq, nonce="n1")
+    assert await socket.next("change", "error") == first
+    await socket.send(type="delete", of=seq, nonce="n2")
+    assert (await socket.next("error"))["code"] == "forbidden"

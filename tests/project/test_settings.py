@@ -222,11 +222,21 @@ def test_every_setting_is_explained_in_env_example() -> None:
     assert len(used) == 14
 
 
-def test_a_folder_that_was_there_is_closed_to_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("names", "mode"),
+    [([], 0o700), (["secret_key"], 0o700), (["lock", "chat.db"], 0o700), (["diary.txt"], 0o755)],
+)
+def test_a_folder_of_ours_is_closed_to_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, names: list[str], mode: int
+) -> None:
     folder = tmp_path / "data"
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name in names:
+        (folder / name).touch()
     settings.make_data_dir(folder)
-    assert folder.stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_mode & 0o777 == mode
+    assert (f"others may enter DATA_DIR={folder}" in caplog.text) is (mode == 0o755)
 
 
 def test_a_folder_of_somebody_else_is_used_with_a_warning(
@@ -235,6 +245,9 @@ def test_a_folder_of_somebody_else_is_used_with_a_warning(
     def refuse(folder: Path, mode: int) -> None:
         raise PermissionError(errno.EPERM, "not the owner")
 
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o755)
     monkeypatch.setattr(Path, "chmod", refuse)
-    settings.make_data_dir(tmp_path)
-    assert f"others may read DATA_DIR={tmp_path}" in caplog.text
+    settings.make_data_dir(folder)
+    assert f"others may enter DATA_DIR={folder}" in caplog.text

@@ -54,7 +54,7 @@ async def test_a_connection_without_a_complete_request_is_closed(
 async def test_a_connection_that_made_a_request_may_stay(
     chat: ChatSite, silent: list[Stream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 2)
     await connect(chat, silent, 2)
     reader, writer = silent[0]
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -81,8 +81,7 @@ async def test_strangers_have_so_many_connections_and_the_signed_in_do_not_count
             assert page.status == 200
         sockets = [await alice.ws_connect("/ws", protocols=["chat.v1"]) for _ in range(10)]
         await connect(chat, silent, 25)
-        # One address gets no more; all strangers together make room for a new one.
-        closed = silent[20:] if limit == "address" else silent[:5]
+        closed = silent[:5]  # those that were idle for longest
         async with asyncio.timeout(PATIENCE):
             assert [await reader.read() for reader, _ in closed] == [b""] * 5
         assert len(counted._strangers) == 20
@@ -100,10 +99,14 @@ async def test_strangers_have_so_many_connections_and_the_signed_in_do_not_count
 
 async def test_loopback_and_proxies_stand_for_many(settings: Settings) -> None:
     counted = connections.Connections(settings)
-    addresses = ["127.0.0.1", "203.0.113.1", "2001:db8::/64", "no address"]
-    assert list(map(counted._stands_for_many, addresses)) == [True, False, False, False]
+    many, one = (
+        ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"],
+        ["203.0.113.1", "2001:db8::1"],
+    )
+    assert all(map(counted._stands_for_many, many))
+    assert not any(map(counted._stands_for_many, [*one, "no address", ""]))
     proxied = connections.Connections(replace(settings, TRUSTED_PROXIES=1))
-    assert all(map(proxied._stands_for_many, addresses))
+    assert all(map(proxied._stands_for_many, [*many, *one]))
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
@@ -113,6 +116,7 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
         connections.raise_file_limit()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         assert hard == before[1]
-        assert soft == min(hard, connections.MOST_FILES) or hard == resource.RLIM_INFINITY
+        assert soft in (hard, *connections.MOST_FILES)
+        assert soft > 256
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
