@@ -36,7 +36,7 @@ of eight, in a thread of theirs; PyMongo's asynchronous client takes as much). T
 thinly over turns of the event loop, aiohttp's frames, JSON, checks and futures: in a profile no
 function of the chat has more than 5 %. In the busy room a message costs 0.10 ms, of which 0.03
 are the kernel's, and reading and checking it costs more than all its 200 deliveries. Saving nothing
-before it is shown, or not checking, would be faster; that is not on offer.
+before it is shown, or not checking, would be faster; we do not give that up.
 """
 
 Values = dict[tuple[tuple[int, int], str], list[load.Result]]  # by readers, talkers and server
@@ -91,8 +91,8 @@ def report(values: Values, own: dict[str, list[float]]) -> str:
         f"Made by `make bench`: {ROUNDS} round(s), the servers one after the other in each, "
         f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}. The server has "
         "one core, the load and the embedded database the other. Figures are the median (lowest to "
-        "highest). *Naive* is the tutorial's way as bare as can be: it awaits each reader in turn, "
-        "checks nobody and stores nothing, while the chat looks up sessions, checks, limits, "
+        "highest). *Naive* is a minimal version of the tutorial's way: it awaits each reader in "
+        "turn, checks nobody and stores nothing, while the chat looks up sessions, checks, limits, "
         "numbers and stores every message before it shows it.",
         "",
         "## Deliveries per second of the server's processor",
