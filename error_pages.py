@@ -2,12 +2,11 @@
 
 import logging
 
-import aiohttp_jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from database import DatabaseUnavailable
-from forms import wants_json
+from forms import FormError, error_response
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +47,6 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
 def _error_page(
     request: web.Request, status: int, text: str, headers: dict[str, str]
 ) -> web.Response:
-    response: web.Response
-    if wants_json(request):
-        response = web.json_response({"error": text}, status=status)
-    else:
-        context = {"error": {"status": status, "text": text}}
-        response = aiohttp_jinja2.render_template("error.html", request, context, status=status)
+    response = error_response(request, "error.html", {}, FormError(status, text))
     response.headers.update(headers)
     return response

@@ -97,18 +97,19 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
         server, connections = runner.server, app[CONNECTIONS]
         server.request_handler = _checked(server.request_handler, connections)
         accept = functools.partial(Connection, connections, server, loop=loop, **options)
-        for listener in listeners:
-            sites.append(await loop.create_server(accept, sock=listener, backlog=ACCEPTED_AT_ONCE))
-            listener.listen(BACKLOG)  # create_server() sets the kernel's backlog, too
-        yield
-        for site in sites:
-            site.close()
+        try:
+            for listener in listeners:
+                site = await loop.create_server(accept, sock=listener, backlog=ACCEPTED_AT_ONCE)
+                sites.append(site)
+                listener.listen(BACKLOG)  # create_server() sets the kernel's backlog, too
+            yield
+        finally:
+            for site in sites:
+                site.close()
         # cleanup() calls shutdown() as well, but too late: aiohttp has stopped reading by then, and
         # the answers to our close frames would be lost.
         await app.shutdown()
     finally:
-        for site in sites:
-            site.close()
         await runner.cleanup()
 
 
