@@ -93,10 +93,8 @@ class Journal:
         not confirmed within APPEND_TIMEOUT, once it has a place in the queue.
         """
         async with self._queue:
-            if stored := self.recent.find(key):
-                return stored
-            if draft := self.waiting.get(key):
-                return await asyncio.shield(draft.stored)
+            if entry := await self._in_memory(key):
+                return entry
             if self._closed:
                 raise DatabaseUnavailable("the chat is ending")
             loop = asyncio.get_running_loop()
@@ -116,10 +114,8 @@ class Journal:
 
     async def find(self, key: str) -> Entry | None:
         """Return the entry with a key, None without one. Raises DatabaseUnavailable."""
-        if entry := self.recent.find(key):
+        if entry := await self._in_memory(key):
             return entry
-        if draft := self.waiting.get(key):
-            return await asyncio.shield(draft.stored)
         async with deadline():
             document = await self._collection.find_one({"key": key})
         return (await self._entries([document]))[0] if document else None
@@ -137,6 +133,13 @@ class Journal:
             for draft in self.waiting.values():
                 draft.give_up()
             await asyncio.sleep(0)  # lets the views answer their senders before the sockets close
+
+    async def _in_memory(self, key: str) -> Entry | None:
+        # Without a draft no other task may run in here, or append() could queue a key twice.
+        if entry := self.recent.find(key):
+            return entry
+        draft = self.waiting.get(key)
+        return await asyncio.shield(draft.stored) if draft else None
 
     async def _watch_time(self) -> None:
         # One timer for all drafts: one for each would cost as much as the rest of append().
@@ -205,9 +208,10 @@ class Journal:
         """Answer a draft with the entry that has its key, if it repeats an entry of long ago."""
         async with deadline():
             document = await self._collection.find_one({"key": draft.key})
-        if document and document["seq"] <= self.recent.last and not draft.stored.done():
+        if document and document["seq"] <= self.recent.last:
             [entry] = await self._entries([document])
-            draft.stored.set_result(entry)
+            if not draft.stored.done():  # it may have been given up meanwhile
+                draft.stored.set_result(entry)
 
     async def _catch_up(self) -> None:
         """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""

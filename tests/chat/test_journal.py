@@ -157,6 +157,28 @@ async def test_two_processes_keep_one_log_and_deliver_it_alike(
         assert one.seqs() == list(range(1, 601))
 
 
+async def test_a_repeat_of_long_ago_that_is_given_up_while_it_is_read_is_no_error(
+    messages: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 1)
+    async with running(messages) as process:
+        await process.say("once", "n1")
+        await process.say("and another")
+        read = process.journal._entries
+
+        async def read_too_late(documents: Any) -> Any:
+            for draft in process.journal.waiting.values():
+                draft.give_up()
+            return await read(documents)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(process.journal, "_entries", read_too_late)
+            with pytest.raises(DatabaseUnavailable):
+                await process.say("again", "n1")
+        assert isinstance(await process.say("again", "n1"), MessageEntry)
+    assert not caplog.records
+
+
 async def test_each_senders_order_holds(messages: Any) -> None:
     async with running(messages) as process:
 
