@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 # Tests that run at once; more than cores, because most tests mostly wait.
 WORKERS ?= 4
 
-.PHONY: run test soak lint browser screenshots lighthouse bench clean
+.PHONY: run test soak mutants lint browser screenshots lighthouse bench clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -28,6 +28,10 @@ endif
 # A hundred kills under load, where `make test` has ten: takes about five minutes.
 soak: .venv/dev
 	CHAOS_ROUNDS=100 $(BIN)/pytest tests/load/test_history.py
+
+# Two hours for all modules; `make mutants MODULES="limits.py chat/hub.py"` tries some.
+mutants: .venv/mutants
+	$(BIN)/python -m tests.mutants $(MODULES)
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -67,6 +71,10 @@ clean:
 
 .venv/dev: .venv/run requirements-dev.txt
 	$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+.venv/mutants: .venv/dev requirements-mutants.txt
+	$(INSTALL) -r requirements-mutants.txt
 	@touch $@
 
 .venv/bench: .venv/dev requirements-bench.txt

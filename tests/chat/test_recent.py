@@ -2,8 +2,83 @@
 
 from datetime import UTC, datetime
 
-from chat.entry import ChangeEntry, Entry, MessageEntry
+import pytest
+
+from chat.entry import EDITED, ChangeEntry, Entry, MessageEntry
 from chat.recent import Recent
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def message(seq: int, msg: str = "hi") -> MessageEntry:
+    """Return a message of Alice's."""
+    return MessageEntry(seq, f"a:{seq}", "alice", "a", msg, NOON)
+
+
+def change(seq: int, changed: MessageEntry) -> ChangeEntry:
+    """Return a change of a message, by its author."""
+    return ChangeEntry(seq, f"change:a:{seq}", "alice", "a", changed)
+
+
+def recent_with(*entries: Entry) -> Recent:
+    """Return the memory of a log that has these entries."""
+    recent = Recent()
+    for entry in entries:
+        recent.add(entry)
+    return recent
+
+
+def test_only_the_last_entries_are_kept_and_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 3)
+    entries = [message(seq) for seq in range(1, 6)]
+    recent = recent_with(*entries)
+    assert list(recent.entries) == entries[2:]
+    assert recent.last == 5
+    found = [recent.find(entry.key) for entry in entries]
+    assert found == [None, None, *entries[2:]]
+
+
+def test_messages_that_somebody_removed_from_the_database_make_room_as_others_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 2)
+    removed = [message(seq)._replace(key="") for seq in (1, 2)]
+    others = [message(3), message(4)]
+    assert list(recent_with(*removed, *others).entries) == others
+
+
+def test_after_a_number_come_the_entries_that_were_missed() -> None:
+    entries = [message(seq) for seq in range(3, 6)]
+    recent = recent_with(*entries)
+    assert recent.after(1) is None  # number 2 is not here
+    assert recent.after(2) == entries
+    assert recent.after(3) == entries[1:]
+    assert recent.after(5) == []
+    assert recent.after(6) is None  # of another log
+
+
+def test_an_empty_log_has_nothing_after_its_beginning() -> None:
+    assert Recent().after(0) == []
+    assert Recent().after(1) is None
+    assert Recent().find("a:1") is None
+
+
+def test_a_change_replaces_the_text_in_its_message_and_in_earlier_changes() -> None:
+    first, other = message(1, "first, a secret"), message(2, "other")
+    second = first._replace(msg="second, a secret", state=EDITED)
+    third = first._replace(msg="third", state=EDITED)
+    changed = other._replace(msg="changed", state=EDITED)
+    changes = [change(3, second), change(4, changed), change(5, third)]
+    entries: list[Entry] = [first, other, *changes]
+    recent = recent_with(*entries)
+    now = [third, changed, change(3, third), change(4, changed), change(5, third)]
+    assert list(recent.entries) == now
+    assert [recent.find(entry.key) for entry in entries] == now
+
+
+def test_a_change_of_a_message_that_is_not_here_changes_no_other() -> None:
+    entries: list[Entry] = [message(8), message(9), change(10, message(1, "changed"))]
+    assert list(recent_with(*entries).entries) == entries
 
 
 def test_renaming_covers_messages_and_changes() -> None:

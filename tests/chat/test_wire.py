@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import models, wire
-from chat.entry import MessageEntry
+from chat.entry import DELETED, EDITED, ChangeEntry, MessageEntry
 from chat.refused import Refused
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123000, UTC)
@@ -120,3 +120,81 @@ def test_an_error_names_the_nonce_it_is_about() -> None:
     frames = wire.error(Refused("too_fast", "Too fast"), "n1")
     assert json.loads(payload(frames.chat_v1))["nonce"] == "n1"
     assert payload(frames.classic) == "error: too fast"
+
+
+def test_every_event_has_its_frame_in_both_formats() -> None:
+    said = {"type": "message", "seq": 7, "user": "alice", "msg": "hi\nyou", "nonce": "n1",
+            "time": "2026-11-21T12:00:00.123Z"}  # fmt: skip
+    new, edited = entry("hi\nyou"), entry("hi\nyou")._replace(state=EDITED)
+    deleted = entry("")._replace(state=DELETED)
+    edit = ChangeEntry(8, "change:u2:n2", "bob", "u2", edited)
+    change = {"type": "change", "seq": 8, "of": 7, "user": "bob", "nonce": "n2"}
+    many = ["alice", "bob"]
+    refused = Refused("too_long", "Too long")
+    error = {"type": "error", "code": "too_long", "text": "Too long"}
+    for frames, event, line in [
+        (wire.entry_frames(new), said, "(alice) hi ⏎ you"),
+        (wire.entry_frames(edited), {**said, "state": EDITED}, "(alice) hi ⏎ you"),
+        (wire.entry_frames(deleted), {**said, "state": DELETED, "msg": ""}, "(alice) deleted"),
+        (wire.entry_frames(edit), {**change, "state": EDITED, "msg": "hi\nyou"},
+         "bob edited: hi ⏎ you"),
+        (wire.entry_frames(edit._replace(message=deleted)),
+         {**change, "state": DELETED, "msg": ""}, "bob deleted a message of alice"),
+        (wire.hello("alice", 7, 2, many, True), {"type": "hello", "user": "alice", "seq": 7,
+         "people": 2, "online": many, "truncated": True}, ""),
+        (wire.people(2, many), {"type": "people", "people": 2, "online": many}, ""),
+        (wire.typing("bob"), {"type": "typing", "user": "bob"}, ""),
+        (wire.joined("bob"), {"type": "joined", "user": "bob"}, "bob joined"),
+        (wire.left("bob"), {"type": "left", "user": "bob"}, "bob disconnected"),
+        (wire.error(refused), error, "error: too long"),
+        (wire.error(refused, ""), {**error, "nonce": ""}, "error: too long"),
+    ]:  # fmt: skip
+        assert json.loads(payload(frames.chat_v1)) == event
+        assert (payload(frames.classic) if frames.classic else "") == line
+
+
+@pytest.mark.parametrize(
+    ("data", "incoming"),
+    [
+        ('{"type":"message","msg":""}', wire.Incoming("message", "")),
+        ('{"type":"message","msg":"hi","of":3}', wire.Incoming("message", "hi")),
+        ('{"type":"edit","of":1,"msg":"hi","nonce":"n"}', wire.Incoming("edit", "hi", "n", 1)),
+        ('{"type":"delete","of":7,"msg":"hi"}', wire.Incoming("delete", seq=7)),
+        ('{"type":"delete","of":1000000000000000}', wire.Incoming("delete", seq=10**15)),
+        (f'{{"type":"delete","of":1,"nonce":"{"n" * 64}"}}',
+         wire.Incoming("delete", "", "n" * 64, 1)),
+        ('{"type":"typing","seq":3}', wire.Incoming("typing")),
+        ('{"type":"read","seq":7,"nonce":null}', wire.Incoming("read", seq=7)),
+    ],
+)  # fmt: skip
+def test_a_frame_is_read_with_what_its_type_has(data: str, incoming: wire.Incoming) -> None:
+    assert wire.read_chat_v1(data) == incoming
+
+
+def test_a_classic_line_is_a_message_whatever_it_says() -> None:
+    assert wire.read_classic('{"type":"typing"}') == wire.Incoming("message", '{"type":"typing"}')
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"type":"shout","msg":"hi"', '"msg":"hi"', '"type":"message"',
+        '"type":"edit","of":1,"msg":null', '"type":"edit","of":0,"msg":"hi"',
+        '"type":"delete","of":1000000000000001', '"type":"read","seq":true',
+    ],
+)  # fmt: skip
+def test_a_frame_that_is_refused_is_answered_with_its_nonce(fields: str) -> None:
+    with pytest.raises(wire.BadFrame) as caught:
+        wire.read_chat_v1(f'{{{fields},"nonce":"n1"}}')
+    assert (caught.value.code, caught.value.nonce) == ("invalid", "n1")
+
+
+def test_a_nonce_that_is_refused_is_not_sent_back() -> None:
+    with pytest.raises(wire.BadFrame) as caught:
+        wire.read_nonce("n" * 65)
+    assert caught.value.nonce is None
+
+
+def test_a_control_frame_is_written_as_rfc_6455_has_it() -> None:
+    assert wire.control_frame(8, b"\x03\xe8bye") == b"\x88\x05\x03\xe8bye"
+    assert wire.control_frame(9, b"") == b"\x89\x00"

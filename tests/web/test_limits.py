@@ -1,5 +1,6 @@
 """Limits: how often somebody may do something, and whom an address stands for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,23 +25,26 @@ def uses(limit: Limit | Pace, key: str, attempts: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("limit", "steps"),  # seconds that pass, who tries, how often, and how often that is allowed
+    ("new", "steps"),  # seconds that pass, who tries, how often, and how often that is allowed
     [
-        (Limit(5, 300), [(0, "alice", 100, 5)]),
-        (Limit(5, 300), [(0, "alice", 1000, 5), (300, "alice", 1000, 5)]),
-        (Limit(2, 60), [(0, "alice", 3, 2), (0, "bob", 3, 2)]),
-        (Limit(0, 3600), [(0, "alice", 1000, 1000)]),
-        (Pace(0, burst=0), [(0, "alice", 1000, 1000)]),
-        (Pace(5, burst=20), [(0, "alice", 100, 20), (1, "alice", 100, 5)]),
+        (lambda: Limit(5, 300), [(0, "alice", 100, 5)]),
+        (lambda: Limit(5, 300), [(0, "alice", 1000, 5), (300, "alice", 1000, 5)]),
+        (lambda: Limit(2, 60), [(0, "alice", 3, 2), (0, "bob", 3, 2)]),
+        (lambda: Limit(0, 3600), [(0, "alice", 1000, 1000)]),
+        (lambda: Pace(0, burst=0), [(0, "alice", 1000, 1000)]),
+        (lambda: Pace(0, burst=3), [(0, "alice", 1000, 1000)]),
+        (lambda: Pace(5, burst=20), [(0, "alice", 100, 20), (1, "alice", 100, 5)]),
     ],
     ids=[
         "its count and no more", "what is refused does not count", "each key by itself",
-        "a limit of nothing is off", "a pace of nothing is off", "a burst, and then the rate",
+        "a limit of nothing is off", "a pace of nothing is off",
+        "a pace of nothing is off, whatever its burst", "a burst, and then the rate",
     ],
 )  # fmt: skip
 def test_a_limit_allows_its_count_at_once_and_a_pace_its_burst(
-    clock: Clock, limit: Limit | Pace, steps: list[tuple[float, str, int, int]]
+    clock: Clock, new: Callable[[], Limit | Pace], steps: list[tuple[float, str, int, int]]
 ) -> None:
+    limit = new()
     for seconds, key, attempts, allowed in steps:
         clock.now += seconds
         assert uses(limit, key, attempts) == allowed
@@ -86,6 +90,19 @@ def test_limit_removes_only_expired_keys(clock: Clock, monkeypatch: pytest.Monke
     limit.take("later")
     assert set(limit._uses) == {"late", "later"}
     assert limit.take("late") > 0
+
+
+@pytest.mark.parametrize("new", [lambda: Limit(1, 60), lambda: Pace(1 / 60, burst=1)])
+def test_expired_keys_are_removed_each_time_the_number_of_keys_has_doubled(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, new: Callable[[], Limit | Pace]
+) -> None:
+    monkeypatch.setattr(limits, "SWEEP_AT", 100)
+    limit = new()
+    for seconds, newcomers, kept in [(0, 101, 101), (60, 101, 202), (0, 1, 102)]:
+        clock.now += seconds
+        for _ in range(newcomers):
+            limit.take(object())
+        assert len(limit._uses if isinstance(limit, Limit) else limit._empty_at) == kept
 
 
 @given(count=COUNTS, seconds=PERIODS, start=UPTIMES)
