@@ -1,17 +1,19 @@
 """The room by itself: who gets which frames, in which order, and who is sent away."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from auth.sessions import Identity
 from chat import hub as hub_module
 from chat import wire
 from chat.client import CLOSE_WAIT, Client
 from chat.entry import MessageEntry, now
-from chat.hub import Hub
+from chat.hub import HUB, WEBSOCKETS, Hub, hub_ctx
 from chat.recent import Recent
 from tests.support.clocks import Clock
 
@@ -265,3 +267,24 @@ async def test_everybody_is_pinged_and_who_does_not_answer_is_cut_off(
         with pytest.raises(asyncio.CancelledError):
             await room.watch()
     assert (reader.done, pauses) == (done, [1, 1])
+
+
+async def test_the_room_of_an_application_is_watched_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def watch(hub: Hub) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Hub, "watch", watch)
+    app = web.Application()
+    app[WEBSOCKETS] = set()
+    async with asynccontextmanager(hub_ctx)(app), asyncio.timeout(1):
+        await begun.wait()
+        assert app[HUB].websockets is app[WEBSOCKETS]
+    assert ended.is_set()
