@@ -3,7 +3,8 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
 from chat.entry import Entry, MessageEntry, nonce_of, now
-from chat.journal import Journal
-from database import Collection, DatabaseUnavailable, create_indexes, deadline
+from chat.journal import Conflict, Journal, insert_in_order
+from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, create_indexes, deadline
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.databases import another_client
 from tests.support.log import say
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 class Faulty:
@@ -211,6 +212,69 @@ async def test_drain_stores_what_waits_and_takes_no_more(messages: Any) -> None:
         assert [(await task).seq for task in waiting] == list(range(1, 21))
         with pytest.raises(DatabaseUnavailable):
             await process.say("too late")
+
+
+async def test_drain_gives_up_what_cannot_be_stored_in_time(messages: Any) -> None:
+    async with running(messages) as process:
+        process.collection.before = fail(AutoReconnect("away"), times=1000)
+        waiting = asyncio.create_task(process.say("hello"))
+        await until(lambda: process.journal.waiting)
+        async with asyncio.timeout(PATIENCE / 2):
+            await process.journal.drain(timeout=0.01)
+        assert waiting.done()
+        with pytest.raises(DatabaseUnavailable):
+            await waiting
+
+
+async def test_who_settles_waits_for_the_own_drafts_only(messages: Any) -> None:
+    async with running(messages) as process:
+        process.collection.before = fail(AutoReconnect("away"), times=1000)
+        journal = process.journal
+        hers = [asyncio.create_task(say(journal, "alice", f"m{n}")) for n in range(2)]
+        await until(lambda: len(journal.waiting) == 2)
+        async with asyncio.timeout(1):
+            await journal.settle("bob")
+        settled = asyncio.create_task(journal.settle("alice"))
+        done, _ = await asyncio.wait([settled], timeout=0.05)
+        assert not done
+        process.collection.before = lambda: None
+        async with asyncio.timeout(PATIENCE):
+            await settled
+            assert {(await task).seq for task in hers} == {1, 2}
+
+
+async def test_an_entry_is_found_by_its_key_in_memory_and_of_long_ago(
+    messages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 1)
+    async with running(messages) as process:
+        entries = [await process.say(text) for text in ("long ago", "just now")]
+        assert [await process.journal.find(entry.key) for entry in entries] == entries
+        assert await process.journal.find("alice:never said") is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ({"ok": 1, "n": 1}, None),
+        ({"ok": 1, "n": 0, "writeErrors": [{"index": 0, "code": 11000}]}, Conflict),
+        ({"ok": 1, "n": 1, "writeConcernError": {"code": 64}}, DatabaseUnavailable),
+    ],
+)
+async def test_an_insert_is_ordered_and_has_to_be_acknowledged(
+    reply: dict[str, Any], error: type[Exception] | None
+) -> None:
+    asked: list[Any] = []
+
+    async def command(*words: str, **options: Any) -> dict[str, Any]:
+        asked.append((words, options))
+        return reply
+
+    collection: Any = SimpleNamespace(name="log", database=SimpleNamespace(command=command))
+    with pytest.raises(error) if error else nullcontext():
+        await insert_in_order(collection, [{"seq": 1}])
+    concern = {"documents": [{"seq": 1}], "ordered": True, "writeConcern": ACKNOWLEDGED}
+    assert asked == [(("insert", "log"), concern)]
 
 
 async def test_the_recent_entries_are_the_end_of_the_log(
