@@ -87,6 +87,7 @@ def test_a_frame_that_is_no_message_is_invalid(data: str) -> None:
     with pytest.raises(wire.BadFrame) as caught:
         wire.read_chat_v1(data)
     assert caught.value.code == "invalid"
+    assert caught.value.text.startswith("The ")  # frame, or nonce, and what is wrong with it
 
 
 @given(st.text())
@@ -150,7 +151,7 @@ def test_every_event_has_its_frame_in_both_formats() -> None:
         (wire.error(refused, ""), {**error, "nonce": ""}, "error: too long"),
     ]:  # fmt: skip
         assert json.loads(payload(frames.chat_v1)) == event
-        assert (payload(frames.classic) if frames.classic else "") == line
+        assert payload(frames.classic) == line if line else frames.classic == b""
 
 
 @pytest.mark.parametrize(
@@ -158,6 +159,7 @@ def test_every_event_has_its_frame_in_both_formats() -> None:
     [
         ('{"type":"message","msg":""}', wire.Incoming("message", "")),
         ('{"type":"message","msg":"hi","of":3}', wire.Incoming("message", "hi")),
+        ('{"type":"message","msg":"hi","nonce":"n"}', wire.Incoming("message", "hi", "n")),
         ('{"type":"edit","of":1,"msg":"hi","nonce":"n"}', wire.Incoming("edit", "hi", "n", 1)),
         ('{"type":"delete","of":7,"msg":"hi"}', wire.Incoming("delete", seq=7)),
         ('{"type":"delete","of":1000000000000000}', wire.Incoming("delete", seq=10**15)),
@@ -187,12 +189,14 @@ def test_a_frame_that_is_refused_is_answered_with_its_nonce(fields: str) -> None
     with pytest.raises(wire.BadFrame) as caught:
         wire.read_chat_v1(f'{{{fields},"nonce":"n1"}}')
     assert (caught.value.code, caught.value.nonce) == ("invalid", "n1")
+    assert caught.value.text.startswith("The frame")
 
 
 def test_a_nonce_that_is_refused_is_not_sent_back() -> None:
     with pytest.raises(wire.BadFrame) as caught:
         wire.read_nonce("n" * 65)
     assert caught.value.nonce is None
+    assert caught.value.text.startswith("The nonce")
 
 
 def test_a_control_frame_is_written_as_rfc_6455_has_it() -> None:
