@@ -68,11 +68,14 @@ def test_a_key_gives_back_its_nonce(nonce: str) -> None:
     assert said.key != edit.key
 
 
-def test_now_is_in_utc_and_has_whole_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("microsecond", [123_000, 123_999])
+def test_now_is_in_utc_and_has_whole_milliseconds(
+    monkeypatch: pytest.MonkeyPatch, microsecond: int
+) -> None:
     class Stopped(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Self:
-            return cls(2026, 11, 21, 12, 0, 7, 123_999, tz)
+            return cls(2026, 11, 21, 12, 0, 7, microsecond, tz)
 
     monkeypatch.setattr(entry, "datetime", Stopped)
     assert entry.now() == datetime(2026, 11, 21, 12, 0, 7, 123_000, UTC)
