@@ -29,7 +29,7 @@ endif
 soak: .venv/dev
 	CHAOS_ROUNDS=100 $(BIN)/pytest tests/load/test_history.py
 
-# Two hours for all modules; `make mutants MODULES="limits.py chat/hub.py"` tries some.
+# An hour or two for all modules; `make mutants MODULES="limits.py chat/hub.py"` tries some.
 mutants: .venv/mutants
 	$(BIN)/python -m tests.mutants $(MODULES)
 

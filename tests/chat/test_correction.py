@@ -1,5 +1,6 @@
 """Correcting a message by its page: for its author a while, for moderators always."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -136,6 +137,23 @@ async def test_nobody_is_offered_to_ban_who_has_deleted_the_account(
     page = await mona.page("/message/1")
     assert ">Delete</button>" in page
     assert "Ban" not in page
+
+
+async def test_nobody_is_offered_to_ban_who_wrote_in_the_tutorial_s_time(
+    house: House, mona: Person
+) -> None:
+    await house.app[JOURNAL].append("old:1", "carol", "", {"msg": "of long ago"})
+    page = await mona.page("/message/1")
+    assert ">Delete</button>" in page
+    assert "Ban" not in page
+
+
+async def test_each_form_of_the_page_has_a_nonce_of_its_own(alice: Person) -> None:
+    await alice.write("hello")
+    pages = [await alice.page("/message/1") for _ in range(2)]
+    nonces = [re.findall(r'name="nonce" value="([\w-]{16})"', page) for page in pages]
+    assert [len(each) for each in nonces] == [2, 2]
+    assert len({nonce for each in nonces for nonce in each}) == 4
 
 
 @pytest.mark.parametrize(
