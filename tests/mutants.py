@@ -22,7 +22,7 @@ MODULES = {  # and the tests that have to notice, the fast ones first
     "limits.py": "web/test_limits",
     "guard.py": "web/test_guard",
     "auth/session_cookie.py": "auth/test_sessions",
-    "auth/sessions.py": "auth/test_sessions",
+    "auth/sessions.py": "auth/test_session_documents",
     "chat/recent.py": "chat/test_recent",
     "chat/entry.py": "chat/test_entry",
     "chat/correction.py": "chat/test_correction",

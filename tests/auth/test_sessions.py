@@ -20,7 +20,6 @@ import database
 from auth import session_cookie, sessions
 from auth.session_cookie import secret_keys
 from auth.sessions import SESSIONS, Identity
-from background import background
 from database import DATABASE, DatabaseUnavailable
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
 from tests.support.accounts import log_in, signed_in_as
@@ -454,52 +453,6 @@ async def test_a_database_that_is_away_closes_no_socket(
         await has_failed.wait()
     await socket.say("still here")
     assert (await socket.next("message"))["msg"] == "still here"
-
-
-async def test_the_watch_asks_for_every_open_session_and_begins_anew_after_an_outage(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "WATCH_EVERY", 0)
-    monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
-    known = sessions.Sessions(house.app[DATABASE])
-    ended: list[str] = []
-    known.listeners.append(ended.append)
-    asked: list[list[str]] = []
-    is_enough = asyncio.Event()
-
-    async def fetch(ids: list[str]) -> dict[str, Identity]:
-        asked.append(ids)
-        if len(asked) == 2:
-            raise DatabaseUnavailable
-        if len(asked) == 5:
-            is_enough.set()
-            await asyncio.Event().wait()
-        return {id_: Identity("u1", id_, "alice") for id_ in ids if id_ not in ("s2", "s5")}
-
-    def open_sessions() -> list[str]:
-        return [id_ for id_ in ("s1", "s2", "s1", "s3", "s4", "s5", "s6") if id_ not in ended]
-
-    monkeypatch.setattr(known, "_fetch", fetch)
-    async with background(known.watch(open_sessions)), asyncio.timeout(PATIENCE):
-        await is_enough.wait()
-    assert asked == [["s1", "s2"], ["s3", "s4"], ["s1", "s3"], ["s4", "s5"], ["s6"]]
-    assert ended == ["s2", "s5"]
-    assert [known.has_ended(id_) for id_ in ("s1", "s2", "s5")] == [False, True, True]
-
-
-async def test_very_many_sessions_of_a_user_end_but_for_those_to_keep(
-    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
-    identity, known = await identity_of(house), house.app[SESSIONS]
-    for _ in range(5):
-        await known.create(identity.user_id, "alice", "")
-    other = await known.create("another user", "bob", "")
-    await known.end_all(identity.user_id, keep=[identity.session_id])
-    left = {document["_id"] for document in await stored_sessions(house)}
-    assert left == {identity.session_id, other.session_id}
-    await known.end_all(identity.user_id)
-    assert [document["_id"] for document in await stored_sessions(house)] == [other.session_id]
 
 
 async def test_a_session_that_ends_during_the_upgrade_gets_no_socket(

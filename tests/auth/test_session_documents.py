@@ -1,0 +1,183 @@
+"""The documents of sessions: what is stored, when they count, and who hears of their end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta, tzinfo
+
+import pytest
+
+from auth import sessions
+from auth.sessions import Identity, Sessions
+from background import background
+from database import Database, DatabaseUnavailable
+from settings import SESSION_COLLECTION, USER_COLLECTION, Settings
+from tests.support.clocks import Clock
+from tests.support.databases import another_client
+from tests.support.waiting import PATIENCE
+
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SECONDS = int(START.timestamp())
+
+
+class Calendar(datetime):
+    """A calendar that stands still until it is put forward."""
+
+    passed = timedelta(0)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        assert tz is UTC
+        return START + cls.passed
+
+
+@pytest.fixture(autouse=True)
+def calendar(monkeypatch: pytest.MonkeyPatch) -> type[Calendar]:
+    """The calendar that sessions go by."""
+    monkeypatch.setattr(Calendar, "passed", timedelta(0))
+    monkeypatch.setattr(sessions, "datetime", Calendar)
+    return Calendar
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """An empty database."""
+    async with another_client(settings) as db:
+        yield db
+
+
+@pytest.fixture
+def known(db: Database) -> Sessions:
+    """The sessions of that database."""
+    return Sessions(db)
+
+
+@pytest.fixture
+def ended(known: Sessions) -> list[str]:
+    """What the listeners have heard of."""
+    ended: list[str] = []
+    known.listeners.append(ended.append)
+    return ended
+
+
+async def new_user(db: Database, login: str) -> str:
+    """Store an account with nothing but a login; return its id."""
+    return str((await db[USER_COLLECTION].insert_one({"login": login})).inserted_id)
+
+
+async def test_a_new_session_is_stored_with_all_that_is_known_of_it(
+    db: Database, known: Sessions
+) -> None:
+    identity = await known.create("u1", "alice", "Lynx " * 100)
+    assert (identity.user_id, identity.login) == ("u1", "alice")
+    assert len(identity.session_id) == 32  # 24 random bytes
+    assert await db[SESSION_COLLECTION].find({}).to_list(None) == [
+        {
+            "_id": identity.session_id,
+            "user_id": "u1",
+            "login": "alice",
+            "created": START,
+            "seen": SECONDS,
+            "agent": ("Lynx " * 100)[:200],
+            "expires": START + timedelta(days=14),
+        }
+    ]
+
+
+async def test_a_session_is_its_users_by_the_login_they_have_now(
+    db: Database, known: Sessions
+) -> None:
+    users = [await new_user(db, login) for login in ("alice", "bob", "carol")]
+    made = [await known.create(user_id, "before", "") for user_id in (*users, users[0], "nobody")]
+    await db[USER_COLLECTION].update_one({"login": "carol"}, {"$set": {"banned": True}})
+    found = await asyncio.gather(*(known.identify(each.session_id) for each in made))
+    alice, bob, _, again, _ = made
+    assert found == [
+        Identity(users[0], alice.session_id, "alice"),
+        Identity(users[1], bob.session_id, "bob"),
+        None,
+        Identity(users[0], again.session_id, "alice"),
+        None,
+    ]
+    assert [known.has_ended(each.session_id) for each in made] == [False, False, True, False, True]
+
+
+@pytest.mark.parametrize(("seconds", "is_valid"), [(-1, True), (0, False)])
+async def test_a_session_is_valid_for_two_weeks_to_the_second(
+    db: Database, known: Sessions, calendar: type[Calendar], seconds: int, is_valid: bool
+) -> None:
+    identity = await known.create(await new_user(db, "alice"), "alice", "")
+    calendar.passed = timedelta(days=14, seconds=seconds)
+    assert await known.identify(identity.session_id) == (identity if is_valid else None)
+
+
+async def test_seen_is_written_when_it_is_more_than_ten_minutes_old(
+    db: Database, known: Sessions, calendar: type[Calendar], clock: Clock
+) -> None:
+    user_id = await new_user(db, "alice")
+    early, late, unused = [await known.create(user_id, "alice", "") for _ in range(3)]
+
+    async def seen_after(seconds: int) -> list[int]:
+        calendar.passed = timedelta(seconds=seconds)
+        clock.now += 100
+        for used in (early, late):
+            await known.identify(used.session_id)
+        documents = {d["_id"]: d["seen"] async for d in db[SESSION_COLLECTION].find({})}
+        return [documents[each.session_id] - SECONDS for each in (early, late, unused)]
+
+    assert await seen_after(600) == [0, 0, 0]
+    assert await seen_after(601) == [601, 601, 0]
+    assert await seen_after(1200) == [601, 601, 0]
+
+
+async def test_what_ends_is_deleted_and_heard_of(
+    db: Database, known: Sessions, ended: list[str]
+) -> None:
+    user_id = await new_user(db, "alice")
+    made = [(await known.create(user_id, "alice", "")).session_id for _ in range(3)]
+    assert not known.has_ended(made[0])
+    await known.end(*made[:2])
+    assert ended == made[:2]
+    assert [known.has_ended(each) for each in made] == [True, True, False]
+    assert await known.identify(made[0]) is None
+    assert [d["_id"] async for d in db[SESSION_COLLECTION].find({})] == made[2:]
+
+
+async def test_very_many_sessions_of_a_user_end_but_for_those_to_keep(
+    db: Database, known: Sessions, ended: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
+    made = [(await known.create("u1", "alice", "")).session_id for _ in range(6)]
+    other = (await known.create("u2", "bob", "")).session_id
+    await known.end_all("u1", keep=made[:1])
+    assert sorted(ended) == sorted(made[1:])
+    assert {d["_id"] async for d in db[SESSION_COLLECTION].find({})} == {made[0], other}
+    await known.end_all("u1")
+    assert [d["_id"] async for d in db[SESSION_COLLECTION].find({})] == [other]
+
+
+async def test_the_watch_asks_for_every_open_session_and_begins_anew_after_an_outage(
+    known: Sessions, ended: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "WATCH_EVERY", 0)
+    monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
+    asked: list[list[str]] = []
+    is_enough = asyncio.Event()
+
+    async def fetch(ids: list[str]) -> dict[str, Identity]:
+        asked.append(ids)
+        if len(asked) == 2:
+            raise DatabaseUnavailable
+        if len(asked) == 5:
+            is_enough.set()
+            await asyncio.Event().wait()
+        return {id_: Identity("u1", id_, "alice") for id_ in ids if id_ not in ("s2", "s5")}
+
+    def open_sessions() -> list[str]:
+        return [id_ for id_ in ("s1", "s2", "s1", "s3", "s4", "s5", "s6") if id_ not in ended]
+
+    monkeypatch.setattr(known, "_fetch", fetch)
+    async with background(known.watch(open_sessions)), asyncio.timeout(PATIENCE):
+        await is_enough.wait()
+    assert asked == [["s1", "s2"], ["s3", "s4"], ["s1", "s3"], ["s4", "s5"], ["s6"]]
+    assert ended == ["s2", "s5"]
+    assert [known.has_ended(id_) for id_ in ("s1", "s2", "s5")] == [False, True, True]
