@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from settings import ROOT
+from tests.mutants import read_reasons
 
 ELSEWHERE = {"tests", "data", "node_modules", "venv"}
 
@@ -123,3 +124,11 @@ def test_no_test_module_imports_another() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 assert not re.search(r"\btests\b.*\btest_", ast.unparse(node)), path
+
+
+def test_every_line_whose_mutants_may_survive_is_still_there() -> None:
+    for mutant, reason in read_reasons().items():
+        module, _, change = mutant.split(" ", 2)
+        source = (ROOT / module).read_text()
+        assert change.partition(" → ")[0] in " ".join(map(str.strip, source.splitlines())), mutant
+        assert reason.startswith("    "), mutant
