@@ -164,7 +164,8 @@ async def test_there_is_no_page_where_there_is_no_message(
 ) -> None:
     await mona.write("the only one")
     assert (await edit(mona, 1, "changed")).status == 303  # number 2, which is no message
-    await mona.page(f"/message/{seq}", 404)
+    page = await mona.page(f"/message/{seq}", 404)
+    assert ("There is no such message." in page) is (re.fullmatch("[0-9]{1,15}", seq) is not None)
     response = await mona.post(f"/message/{seq}", {"action": "delete"})
     assert response.status == 404
     assert house.app[JOURNAL].recent.last == 2
