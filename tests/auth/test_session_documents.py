@@ -13,7 +13,6 @@ from database import Database, DatabaseUnavailable
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings
 from tests.support.clocks import Clock
 from tests.support.databases import another_client
-from tests.support.waiting import PATIENCE
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECONDS = int(START.timestamp())
@@ -176,7 +175,7 @@ async def test_the_watch_asks_for_every_open_session_and_begins_anew_after_an_ou
         return [id_ for id_ in ("s1", "s2", "s1", "s3", "s4", "s5", "s6") if id_ not in ended]
 
     monkeypatch.setattr(known, "_fetch", fetch)
-    async with background(known.watch(open_sessions)), asyncio.timeout(PATIENCE):
+    async with background(known.watch(open_sessions)), asyncio.timeout(2):
         await is_enough.wait()
     assert asked == [["s1", "s2"], ["s3", "s4"], ["s1", "s3"], ["s4", "s5"], ["s6"]]
     assert ended == ["s2", "s5"]
