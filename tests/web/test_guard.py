@@ -207,11 +207,17 @@ async def test_only_known_hosts_are_answered(
 ) -> None:
     house = await open_house(**changes)
     for path in ("/login", "/static/css/base.css"):
-        assert (await ask(house, f"Host: {host}", path=path)).status == status
+        answer = await ask(house, f"Host: {host}", path=path)
+        assert answer.status == status
+        assert (b"does not answer under this host name" in answer.body) is (status == 403)
     assert (await ask(house, f"Host: {host}", path="/healthz")).status == 200
 
 
-async def test_a_request_with_two_hosts_or_none_is_refused(house: House) -> None:
+@pytest.mark.parametrize("changes", [{}, ANYWHERE])
+async def test_a_request_with_two_hosts_or_none_is_refused(
+    open_house: OpenHouse, changes: dict[str, object]
+) -> None:
+    house = await open_house(**changes)
     own = urlsplit(own_origin(house)).netloc
     two = await ask(house, f"Host: {own}", f"Host: {own}")
     assert two.status in (400, 403)
