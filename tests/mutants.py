@@ -34,7 +34,7 @@ MODULES = {  # and the tests that have to notice, the fast ones first
 }
 REASONS = Path(__file__).with_name("mutants.txt")
 MUTMUT = str(Path(sys.executable).with_name("mutmut"))
-PROSE = re.compile(r'"[^" ]* [^"]*"|("[^"]*")')  # words for people; no test has to know them
+PROSE = re.compile(r'"[^" {]* [^"{]*"|("[^"]*")')  # words for people; no test has to know them
 KILLED = {1, -24, -9}  # what mutmut stores: a test failed, or the tests took far too long
 
 

@@ -93,6 +93,7 @@ async def test_a_post_and_a_sign_out_pass_from_the_own_origin_or_from_a_script(
     lines = [f"Cookie: session={held_by(alice)}", *filled(house, headers)]
     posted = await ask(house, *lines, *POST, method="POST", path="/", body=b"msg=hi")
     assert posted.status == (303 if passes else 403)
+    assert (b"came from another site" in posted.body) is not passes
     assert await talk_is(alice) == (["hi"] if passes else [])
     gone = await ask(house, *lines, "Content-Length: 0", method="POST", path="/signout")
     assert gone.status == (303 if passes else 403)
