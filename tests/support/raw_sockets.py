@@ -10,6 +10,7 @@ import socket
 import termios
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
 
 import aiohttp
 from yarl import URL
@@ -150,22 +151,39 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes((0x80 | opcode,)) + length + bytes(4) + payload
 
 
+def upgrade(
+    door: str, browser: aiohttp.ClientSession, since: int = 0, protocol: str | None = "chat.v1"
+) -> bytes:
+    """Return a browser's request for a WebSocket."""
+    url = URL(door)
+    lines = [
+        f"GET /ws?since={since} HTTP/1.1",
+        f"Host: {url.host}:{url.port}",
+        f"Cookie: {cookies(door, browser)}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+        *([f"Sec-WebSocket-Protocol: {protocol}"] if protocol else []),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def cookies(door: str, browser: aiohttp.ClientSession) -> str:
+    """Return the content of a browser's `Cookie` header."""
+    return browser.cookie_jar.filter_cookies(URL(door)).output(header="", sep=";").strip()
+
+
+Reader = TypeVar("Reader", bound=RawSocket)
+
+
 class Crowd:
     """Opens many raw sockets at one address, few for each session."""
 
     def __init__(self, door: str, browsers: list[aiohttp.ClientSession]) -> None:
         self.browsers = browsers
         self._door = URL(door)
-        cookies = [browser.cookie_jar.filter_cookies(self._door) for browser in browsers]
-        self._requests = itertools.cycle(
-            "GET /ws?since=0 HTTP/1.1\r\n"
-            f"Host: {self._door.host}:{self._door.port}\r\n"
-            f"Cookie: {cookie.output(header='', sep=';').strip()}\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
-            "Sec-WebSocket-Protocol: chat.v1\r\n\r\n".encode()
-            for cookie in cookies
-        )
+        self._requests = itertools.cycle(upgrade(door, browser) for browser in browsers)
 
     @property
     def request(self) -> bytes:
@@ -196,15 +214,21 @@ class Crowd:
             deaf.transport.pause_reading()
         return sockets
 
-    async def _open(self, receive_buffer: int | None) -> RawSocket:
+    async def enter(
+        self, reader: Reader, request: bytes, receive_buffer: int | None = None
+    ) -> Reader:
+        """Connect a socket and upgrade it."""
         sock = await self.dial(receive_buffer)
-        _, reader = await asyncio.get_running_loop().create_connection(RawSocket, sock=sock)
-        reader.transport.write(self.request)
+        await asyncio.get_running_loop().create_connection(lambda: reader, sock=sock)
+        reader.transport.write(request)
         async with asyncio.timeout(CROWD_PATIENCE):
             await reader.upgraded.wait()
         if reader.fault:
             raise reader.fault
         return reader
+
+    async def _open(self, receive_buffer: int | None) -> RawSocket:
+        return await self.enter(RawSocket(), self.request, receive_buffer)
 
 
 @asynccontextmanager
