@@ -1,8 +1,8 @@
 """Many sockets, and such that never read or just vanish: nobody waits, nothing is left over."""
 
 import asyncio
-import gc
 import itertools
+import json
 import os
 import random
 import resource
@@ -13,11 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+import aiohttp
 import pytest
 
 from chat.hub import HUB, SIGNED_OUT
+from chat.presence import GRACE, PEOPLE_DELAY
+from database import DATABASE
 from tests.support.house import OpenHouse
-from tests.support.kernel import open_files, resident, send_queues
+from tests.support.kernel import open_files, send_queues
 from tests.support.processes import NO_LIMITS, running_chat
 from tests.support.raw_sockets import (
     AT_ONCE,
@@ -29,13 +32,18 @@ from tests.support.raw_sockets import (
     RawSocket,
     crowd_at,
     frame,
+    upgrade,
 )
+from tests.support.soak import MEGABYTE, SEED, Measure, size
 from tests.support.waiting import CROWD_PATIENCE, until
 
 ENDS_WITHIN = 5  # seconds, as promised
 CUT_OFF_WITHIN = 20  # seconds, as promised
 OVERFLOWS_WITHIN = 10  # seconds; before silence could tell (PING_EVERY + PONG_WAIT)
 CYCLES = 10_000
+HOUR = size(soak=3600, test=300)  # seconds, of a clock that goes
+SPEED = 60  # times as fast
+MEAN_STAY = 20  # seconds, of that clock
 
 
 @pytest.fixture(autouse=True)
@@ -139,41 +147,133 @@ async def vanish(crowd: Crowd, way: int) -> None:
 
 @pytest.mark.serial
 async def test_ten_thousand_who_connect_and_vanish_leave_nothing_behind(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, measure: Measure
 ) -> None:
     monkeypatch.setattr("chat.presence.GRACE", 0.5)
     house = await open_house(**NO_LIMITS)
-    hub = house.app[HUB]
-
-    def left_over() -> dict[str, int]:
-        """Count what a socket takes."""
-        return {"files": open_files(os.getpid()), "tasks": len(asyncio.all_tasks())}
-
+    hub, database = house.app[HUB], house.app[DATABASE]
     async with crowd_at(house.url, 60) as crowd:
-        before = left_over()
+        tasks = len(asyncio.all_tasks())
 
         async def pass_by(cycles: int) -> None:
             for _ in range(cycles // AT_ONCE):
                 await asyncio.gather(*(vanish(crowd, way % 6) for way in range(AT_ONCE)))
             with suppress(TimeoutError):  # what it waits for is asserted below
                 await until(
-                    lambda: left_over()["tasks"] <= before["tasks"] and nobody_is_here(),
-                    CROWD_PATIENCE,
+                    lambda: len(asyncio.all_tasks()) <= tasks and nobody_is_here(), CROWD_PATIENCE
                 )
 
         def nobody_is_here() -> bool:
             return not hub.websockets and not hub.presence.people
 
         await pass_by(1000)  # until every cache is warm
-        gc.collect()
-        memory = resident(os.getpid())
+        before = await measure("passers-by: before", database)
         await pass_by(CYCLES)
-        after = left_over()
+        after = await measure(f"passers-by: after {CYCLES:,}", database)
         assert nobody_is_here()
-        assert after["tasks"] <= before["tasks"]
-        assert after["files"] <= before["files"] + 10  # connections to the database
-        gc.collect()
-        assert resident(os.getpid()) - memory < 8 * 1024 * 1024
+        assert after.tasks <= tasks
+        assert after.files <= before.files + 10  # connections to the database
+        assert after.memory - before.memory < 8 * MEGABYTE
+        assert after.lines.keys() <= {"INFO"}
+
+
+class Guest(RawSocket):
+    """A socket that also notes who is here, as the page does."""
+
+    def __init__(self, since: int) -> None:
+        super().__init__()
+        self.since = since
+        self.here: set[str] = set()
+
+    @property
+    def last(self) -> int:
+        """The number of the last message; all since the last visit have to be there."""
+        assert self.seqs == list(range(self.since + 1, self.since + 1 + len(self.seqs)))
+        return self.since + len(self.seqs)
+
+    async def talk(self, msg: str) -> None:
+        """Say something and wait until there is a message more."""
+        count = len(self.seqs)
+        self.say(msg)
+        await until(lambda: len(self.seqs) > count or self.ended.is_set(), CROWD_PATIENCE)
+
+    async def go(self, way: int) -> None:
+        """Leave: politely, without a word, or in the middle of one."""
+        if way == 0:
+            self.send(CLOSE, (1000).to_bytes(2, "big"))
+            await self.end()
+        elif way == 1:
+            self.transport.write(frame(TEXT, b'{"type":"typing"}')[:-5])
+        self.transport.abort()
+
+    def _take(self, opcode: int, payload: bytes) -> None:
+        super()._take(opcode, payload)
+        event = json.loads(payload) if opcode == TEXT else {"type": ""}
+        match event["type"]:
+            case "hello" | "people":
+                self.here = set(event["online"])
+            case "joined":
+                self.here.add(event["user"])
+            case "left":
+                self.here.discard(event["user"])
+
+
+@pytest.mark.serial
+@pytest.mark.timeout(180 + HOUR / SPEED)
+@pytest.mark.parametrize("seed", [SEED])
+async def test_after_an_hour_of_joins_and_leaves_everybody_sees_who_is_here(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, measure: Measure, seed: int
+) -> None:
+    monkeypatch.setattr("chat.presence.GRACE", GRACE / SPEED)
+    monkeypatch.setattr("chat.presence.PEOPLE_DELAY", PEOPLE_DELAY / SPEED)
+    house, dice = await open_house(**NO_LIMITS), random.Random(seed)
+    presence, database = house.app[HUB].presence, house.app[DATABASE]
+    async with crowd_at(house.url, 20 * PER_SESSION) as crowd:
+        last = dict.fromkeys(crowd.browsers, 0)  # the number that each browser has seen
+
+        async def come(browser: aiohttp.ClientSession) -> Guest:
+            request = upgrade(house.url, browser, last[browser])
+            guest = await crowd.enter(Guest(last[browser]), request)
+            await until(lambda: guest.here, CROWD_PATIENCE)
+            return guest
+
+        async def visit(browser: aiohttp.ClientSession, stay: float, way: int) -> None:
+            if way > 2:
+                await vanish(crowd, way - 3)
+                return
+            guest = await come(browser)
+            if stay < MEAN_STAY:
+                await guest.talk("hi")
+            await asyncio.sleep(stay / SPEED)
+            await guest.go(way)
+            last[browser] = max(last[browser], guest.last)
+
+        async def live(seconds: int) -> None:
+            """Let somebody come in each second, and in the end all of them be gone."""
+            async with asyncio.TaskGroup() as visits:
+                for _ in range(seconds):
+                    stay, way = dice.expovariate(1 / MEAN_STAY), dice.randrange(9)
+                    visits.create_task(visit(dice.choice(crowd.browsers[1:]), stay, way))
+                    await asyncio.sleep(1 / SPEED)
+            with suppress(TimeoutError):  # what it waits for is asserted below
+                await until(lambda: presence.people == 1, CROWD_PATIENCE)
+
+        witness = await come(crowd.browsers[0])
+        await live(HOUR // 10)  # until every cache is warm
+        before = await measure("joins and leaves: before", database)
+        await live(HOUR)
+        after = await measure(f"joins and leaves: after {HOUR:,} seconds", database)
+        assert presence.online() == ["user0"]
+        stay = [await come(browser) for browser in crowd.browsers[1:6]]
+        for guest in (witness, *stay):
+            await until(lambda: guest.here == {f"user{number}" for number in range(6)})  # noqa: B023
+        assert {guest.last for guest in (witness, *stay)} == {witness.last}
+        for guest in (witness, *stay):
+            guest.transport.abort()
+    assert after.tasks <= before.tasks
+    assert after.files <= before.files + 10  # connections to the database
+    assert after.memory - before.memory < 8 * MEGABYTE
+    assert after.lines.keys() <= {"INFO"}
 
 
 @pytest.mark.parametrize("code", [1000, SIGNED_OUT])
