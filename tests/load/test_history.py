@@ -18,9 +18,10 @@ from tests.support.history import Client, check, come_to_rest, talking, visited
 from tests.support.kernel import children
 from tests.support.processes import NO_LIMITS, Chat, running_chat
 from tests.support.proxies import Scissors
+from tests.support.soak import size
 from tests.support.waiting import START_PATIENCE, until
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "10"))  # `make soak` asks for 100
+ROUNDS = size(soak=100, test=10)  # kills
 
 pytestmark = pytest.mark.timeout(60 + 10 * ROUNDS)
 PACE = 300  # messages per second, of all clients together
