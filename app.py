@@ -20,11 +20,11 @@ from auth.session_cookie import SessionCookie, secret_keys
 from auth.sessions import SESSIONS, Sessions
 from background import background
 from chat import wire
+from chat.finder import FINDER, Finder
 from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
-from chat.search import FINDER, Finder
 from connections import CONNECTIONS, Connections
 from database import (
     DATABASE,
@@ -103,10 +103,14 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[SESSIONS] = Sessions(app[DATABASE])
     app[JOURNAL] = Journal(collection)
     app[MESSAGES] = Message(collection, app[JOURNAL], app[SETTINGS].MESSAGES_PER_SECOND)
-    app[FINDER] = Finder(collection)
+    app[FINDER] = Finder(collection, app[JOURNAL].recent)
     app[JOURNAL].listeners.append(app[HUB].deliver)
     app[SESSIONS].listeners.append(app[HUB].close_session)
-    async with background(open_journal(app), app[SESSIONS].watch(app[HUB].open_session_ids)):
+    async with background(
+        open_journal(app),
+        app[SESSIONS].watch(app[HUB].open_session_ids),
+        app[SESSIONS].remove_expired(),
+    ):
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN):
                 await app[READY].wait()

@@ -116,19 +116,29 @@ async def database_ctx(app: web.Application) -> AsyncIterator[None]:
 
 async def create_indexes(db: Database) -> None:
     """Create the indexes that the queries rely on. Raises DatabaseUnavailable."""
-    for collection, field, options in (
-        (MESSAGE_COLLECTION, "seq", {"unique": True}),
-        (MESSAGE_COLLECTION, "key", {"unique": True}),
-        (MESSAGE_COLLECTION, "user_id", {}),
-        (USER_COLLECTION, "login_key", {"unique": True}),
-        (USER_COLLECTION, "email_key", {"unique": True}),
-        (SESSION_COLLECTION, "user_id", {}),
-        (SESSION_COLLECTION, "expires", {"expireAfterSeconds": 0}),
+    for collection, field, is_unique in (
+        (MESSAGE_COLLECTION, "seq", True),
+        (MESSAGE_COLLECTION, "key", True),
+        (USER_COLLECTION, "login_key", True),
+        (USER_COLLECTION, "email_key", True),
+        (SESSION_COLLECTION, "user_id", False),
+        (SESSION_COLLECTION, "seen", False),
     ):
         async with upkeep():
-            await db[collection].create_index(field, **options)
+            await db[collection].create_index(field, unique=is_unique)
     async with upkeep():
         await _create_text_index(db[MESSAGE_COLLECTION], "msg")
+    # Of earlier versions. With one that expires sessions, NX-27017 0.8.1 reads all of them whenever
+    # it looks one up; by an author's it would sort all that the author has written.
+    for collection, field in (SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"):
+        async with upkeep():
+            await _drop_index(db[collection], field)
+
+
+async def _drop_index(collection: Collection, field: str) -> None:
+    indexes = await collection.index_information()
+    if any(index["key"] == [(field, 1)] for index in indexes.values()):
+        await collection.drop_index([(field, 1)])
 
 
 async def _create_text_index(collection: Collection, field: str) -> None:

@@ -120,8 +120,7 @@ class Message:
         """Yield the documents of a user's entries, in order; some of the lists may be empty.
 
         Goes through the whole log in short queries, each of which takes the embedded database less
-        than 10 ms. By the index on `user_id` each query would sort all entries of the user; `$in`
-        keeps NX-27017 0.8.1 from using that one. Raises DatabaseUnavailable.
+        than 10 ms. Raises DatabaseUnavailable.
         """
         async with deadline():
             newest = (
@@ -130,7 +129,7 @@ class Message:
         last = newest[0]["seq"] if newest else 1
         for start in range(0, last, ENTRIES_PER_QUERY):
             seqs = {"$gt": start, "$lte": start + ENTRIES_PER_QUERY}
-            own = self._collection.find({"user_id": {"$in": [user_id]}, "seq": seqs})
+            own = self._collection.find({"user_id": user_id, "seq": seqs})
             async with deadline():
                 documents = await own.sort("seq", 1).to_list(None)
             yield documents

@@ -19,7 +19,7 @@ from pymongo.errors import PyMongoError
 import database
 from auth import session_cookie, sessions
 from auth.session_cookie import secret_keys
-from auth.sessions import SESSIONS, Identity
+from auth.sessions import LIFETIME, SESSIONS, Identity
 from database import DATABASE, DatabaseUnavailable
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
 from tests.support.accounts import log_in, signed_in_as
@@ -28,7 +28,7 @@ from tests.support.house import House, OpenHouse
 from tests.support.people import PASSWORD, Person, registration
 from tests.support.raw_requests import ask
 from tests.support.sessions import held_by, present, stored_sessions
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 FERNET = Fernet(session_cookie._fernet_key("a key for the tests"))
 
@@ -241,7 +241,6 @@ async def test_a_session_lasts_until_its_document_says(
         def now(cls, tz: tzinfo | None = None) -> Self:
             return super().now(tz) + timedelta(days=days)
 
-    # The database's own clock is on time: its TTL index comes up to a minute late anyway.
     monkeypatch.setattr(sessions, "datetime", LateDatetime)
     later.ahead = 6
     assert await signed_in_as(alice) == login
@@ -255,6 +254,31 @@ async def test_a_session_can_be_cut_short_in_the_database(
     await change_session(house, expires=datetime.now(UTC) + timedelta(seconds=ahead))
     later.ahead = 6
     assert await signed_in_as(alice) == login
+
+
+async def test_sessions_that_have_expired_are_removed_and_no_others(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "REMOVE_EVERY", 0.05)
+    monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
+    house = await open_house()
+    collection = house.app[DATABASE][SESSION_COLLECTION]
+    await house.sign_in("alice")
+    lifetime, now = LIFETIME.total_seconds(), datetime.now(UTC).timestamp()
+    unseen_for = {f"expired {number}": lifetime + 1 for number in range(5)}
+    unseen_for |= {"valid": 0, "still valid": lifetime - 60}
+    [own] = await stored_sessions(house)
+    for id_, seconds in unseen_for.items():
+        await collection.insert_one({**own, "_id": id_, "seen": int(now - seconds)})
+
+    async def ids() -> set[str]:
+        return {document["_id"] for document in await stored_sessions(house)}
+
+    async def none_expired() -> bool:
+        return not any(id_.startswith("expired") for id_ in await ids())
+
+    await until(none_expired)
+    assert await ids() == {own["_id"], "valid", "still valid"}
 
 
 async def test_the_session_of_a_deleted_user_is_worth_nothing(

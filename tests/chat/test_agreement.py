@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from chat.finder import FINDER
 from chat.journal import Journal
-from chat.search import FINDER
 from database import DATABASE, DatabaseUnavailable
 from settings import MESSAGE_COLLECTION
 from tests.support.house import House, OpenHouse
@@ -57,8 +57,8 @@ async def agreed(house: House, person: Person, rooms: list[Texts], lasts: int = 
     assert replay == stored
     for seq, text in stored.items():
         if text:
-            found = await house.app[FINDER].find([text.replace(" ", "_")], None)
-            assert seq in [entry.seq for entry in found]
+            found = await house.app[FINDER].find(text.split(), None)
+            assert seq in [entry.seq for entry in found.entries]
     return stored
 
 

@@ -6,13 +6,15 @@ from urllib.parse import urlencode
 
 import pytest
 
+from chat.finder import AT_ONCE, ENTRIES_PER_QUERY, FINDER, PAGE_LENGTH, QUEUE
 from chat.journal import JOURNAL
-from chat.search import AT_ONCE, FINDER, PAGE_LENGTH, QUERY_LENGTH, QUERY_WORDS, QUEUE
+from chat.search import QUERY_LENGTH, QUERY_WORDS
 from database import CALL_TIMEOUT
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.databases import another_client
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
+from tests.support.log import say
 from tests.support.pages import Finds, FormPage, HistoryPage
 from tests.support.people import Person
 
@@ -25,9 +27,17 @@ async def search(person: Person, query: str) -> Finds:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let people search as fast as a test can."""
-    monkeypatch.setattr("chat.search.PER_SECOND", 0)
+    monkeypatch.setattr("chat.finder.PER_SECOND", 0)
 
 
+@pytest.fixture(params=["the newest messages", "the text index"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to find a message: a long log has it among the newest, or further back."""
+    if request.param == "the text index":
+        monkeypatch.setattr("chat.finder.NEWEST", 0)
+
+
+@pytest.mark.usefixtures("way")
 async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(alice: Person) -> None:
     await alice.write("The café opens at nine", "Привет, Ёлка!", "see foo_bar and don't ask")
     for query, found in [
@@ -47,6 +57,7 @@ async def test_the_words_that_were_found_are_marked(alice: Person) -> None:
     assert page.query == "cafe a"
 
 
+@pytest.mark.usefixtures("way")
 async def test_results_are_paged_newest_first(alice: Person) -> None:
     for number in range(1, 2 * PAGE_LENGTH + 1):
         await alice.write(f"needle {number}", "hay")
@@ -95,6 +106,7 @@ async def test_a_before_that_is_no_number_is_refused(alice: Person, before: str)
     assert (await alice.get(f"/search?q=word&before={before}")).status == 400
 
 
+@pytest.mark.usefixtures("way")
 async def test_punctuation_and_operators_only_separate_words(alice: Person) -> None:
     await alice.write("tea and milk", "tea")
     for query in (
@@ -107,6 +119,7 @@ async def test_punctuation_and_operators_only_separate_words(alice: Person) -> N
         assert (await search(alice, query)).links == links, query
 
 
+@pytest.mark.usefixtures("way")
 async def test_hostile_queries_and_messages_stay_text(
     alice: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,6 +136,7 @@ async def test_hostile_queries_and_messages_stay_text(
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("way")
 async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_never(
     alice: Person,
 ) -> None:
@@ -150,10 +164,55 @@ async def test_what_an_older_version_stored_is_found_and_a_restart_keeps_the_ind
     assert texts == ["said after another", "said after one restart", "said before"]
 
 
+LONG = 300  # messages; for the test below that is a long log, in which 50 make a word frequent
+STEPS = {"always": 1, "often": 2, "rarely": 20, "hardly": 100}  # words by how often they come
+
+
+def text_of(seq: int) -> str:
+    """Return the text of a message in the long log."""
+    return " ".join([word for word in STEPS if seq % STEPS[word] == 0] + ["once"] * (seq < 200))
+
+
+@pytest.mark.parametrize("search_for", [0, 9])
+async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, search_for: int
+) -> None:
+    for name, value in {"NEWEST": ENTRIES_PER_QUERY, "RARE": 50, "SEARCH_FOR": search_for}.items():
+        monkeypatch.setattr(f"chat.finder.{name}", value)
+    for seq in range(1, LONG + 1):
+        await say(house.app[JOURNAL], "alice", text_of(seq))
+    for query in (
+        "always", "often", "rarely", "hardly", "once", "never", "always often", "often once",
+        "rarely always", "hardly once", "once rarely often", "always never",
+    ):  # fmt: skip
+        words = set(query.split())
+        expected = [seq for seq in range(LONG, 0, -1) if words <= set(text_of(seq).split())]
+        pages = [await search(alice, query)]
+        while path := pages[-1].older:
+            pages.append(Finds(await alice.page(path)))
+        assert [link for page in pages for link in page.links] == [
+            f"/?around={seq}#m{seq}" for seq in expected
+        ], query
+
+
+async def test_a_search_without_an_end_offers_to_go_on(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.finder.SEARCH_FOR", 0)
+    for _ in range(ENTRIES_PER_QUERY + 1):
+        await say(house.app[JOURNAL], "alice", "word")
+    page = await alice.page("/search?q=other")
+    assert "None of the newest messages contains all of these words." in page
+    assert "Search older messages" in page
+    older = Finds(page).older
+    assert older == "/search?q=other&before=2"
+    assert "There are no older messages." in await alice.page(older)
+
+
 async def test_who_searches_too_fast_has_to_wait(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.search.PER_SECOND", 1)
+    monkeypatch.setattr("chat.finder.PER_SECOND", 1)
     house = await open_house()
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
     responses = [await alice.get("/search?q=word") for _ in range(AT_ONCE + 1)]

@@ -1,0 +1,203 @@
+"""No statement takes longer because the log, or the list of accounts, has become long.
+
+The embedded database runs one statement at a time, so that a slow one holds up everybody. Time on a
+busy machine proves little; so these tests count the operations of SQLite's virtual machine.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nx_27017.handler import NeoSQLiteHandler
+from nx_27017.server import handle_client
+
+from embedded import embedded_uri
+from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
+from tests.support.house import House, OpenHouse
+from tests.support.people import NEW_PASSWORD, PASSWORD, Person
+
+FEW, MANY = 1_000, 100_000  # messages, accounts and sessions
+EVERY = 100  # operations between two counts
+GROWTH = 2  # times; one that reads the whole of a collection takes a hundred times as many
+NAME = "growth"
+FIRST_NONCE = "first"
+COMMANDS = {"find", "insert", "update", "delete", "createIndexes"}  # others read no collection
+SHAPE = ("filter", "sort", "updates", "deletes", "indexes")
+
+Steps = dict[str, int]  # by statement: the most operations it has taken, in hundreds
+
+
+class CountingHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
+    """The embedded server's handler, which counts what each statement makes SQLite do."""
+
+    def __init__(self, folder: str) -> None:
+        """Set up."""
+        super().__init__(data_dir=folder)
+        self.steps: Steps = {}
+
+    def handle_command(self, message: Any) -> Any:
+        """Handle a message, as the server calls it."""
+        return self._count(super().handle_command, message)
+
+    def handle_insert(self, message: Any) -> Any:
+        """Handle an insert, or another message with several documents."""
+        return self._count(super().handle_insert, message)
+
+    def _count(self, handle: Callable[[Any], Any], message: Any) -> Any:
+        steps = 0
+
+        def tick() -> None:
+            nonlocal steps
+            steps += 1
+
+        database = self.get_database(NAME).db
+        with self._lock_for(NAME):  # nothing else may run meanwhile
+            database.set_progress_handler(tick, EVERY)
+            try:
+                return handle(message)
+            finally:
+                database.set_progress_handler(None, 0)
+                if statement := statement_in(message):
+                    self.steps[statement] = max(steps, self.steps.get(statement, 0))
+
+    def fill(self, collection: str, documents: Iterable[dict[str, Any]]) -> None:
+        """Store documents like the collection's first one, with the values that are given."""
+        database = self.get_database(NAME).db
+        query = f"SELECT json(data), typeof(data) FROM {collection} ORDER BY id LIMIT 1"
+        first, type_ = database.execute(query).fetchone()
+        encode = "jsonb" if type_ == "blob" else "json"  # newer SQLite stores it in binary
+        database.execute("BEGIN")
+        database.executemany(
+            f"INSERT INTO {collection} (_id, data) VALUES (?, {encode}(?))",
+            ((d["_id"], json.dumps({**json.loads(first), **d})) for d in documents),
+        )
+        database.execute("COMMIT")
+
+
+def statement_in(message: Any) -> str:
+    """Return the statement in a message, without its values; "" if it has none."""
+    parts = {name: value for _, part in message["sections"] for name, value in part.items()}
+    command, collection = next(iter(parts.items()))
+    shape = {name: parts[name] for name in SHAPE if name in parts}
+    return f"{command} {collection} {without_values(shape)}" if command in COMMANDS else ""
+
+
+def without_values(value: Any) -> Any:
+    """Return the names in a document, at every depth."""
+    if isinstance(value, dict):
+        return {name: without_values(inner) for name, inner in value.items()}
+    return without_values(value[0]) if isinstance(value, list) and value else ...
+
+
+@asynccontextmanager
+async def counting_server() -> AsyncIterator[tuple[CountingHandler, str]]:
+    """Run an embedded server in this process; return its handler and its address."""
+    with tempfile.TemporaryDirectory(prefix="chat") as folder:
+        handler, path = CountingHandler(folder), Path(folder)
+        server = await asyncio.start_unix_server(
+            lambda reader, writer: handle_client(reader, writer, handler), path / "database.sock"
+        )
+        yield handler, embedded_uri(path)
+        server.close()
+        handler.close_all()
+
+
+def fill(handler: CountingHandler, count: int) -> None:
+    """Store as many messages, accounts and sessions."""
+    # One word is in every message, one in every tenth, one in the older half, one in a few.
+    handler.fill(
+        MESSAGE_COLLECTION,
+        (
+            {
+                "_id": f"{seq:024x}",
+                "seq": seq,
+                "key": f"filled:{seq}",
+                "msg": "always"
+                + " often" * (seq % 10 == 0)
+                + " formerly" * (seq < count / 2)
+                + " rarely" * (seq % 100 == 0 and seq <= FEW),
+            }
+            for seq in range(2, count + 1)
+        ),
+    )
+    handler.fill(
+        USER_COLLECTION,
+        (
+            {"_id": f"{n:024x}", "login_key": f"user{n}", "email_key": f"user{n}@example.com"}
+            for n in range(count)
+        ),
+    )
+    handler.fill(
+        SESSION_COLLECTION, ({"_id": f"filled{n}", "user_id": f"{n:024x}"} for n in range(count))
+    )
+
+
+async def use_everything(house: House, alice: Person) -> None:
+    """Make the chat send each of its statements, some of them only at its end."""
+    bob, carol = await house.sign_in("bob"), await house.sign_in("carol")
+    for path in ("/", "/?before=300", "/?around=300", "/?after=300", "/account", "/message/1"):
+        await alice.page(path)
+    for query in ("always", "often", "formerly", "rarely", "never", "always formerly rarely"):
+        await alice.page(f"/search?q={query}")
+        await alice.page(f"/search?q={query}&before=600")
+
+    socket = await alice.connect()
+    await socket.say("once more", nonce=FIRST_NONCE)  # a repeat of the first message
+    assert (await socket.next("message"))["seq"] == 1
+    own = await (await bob.connect()).said("mine")
+    await bob.post(f"/message/{own}", {"action": "edit", "msg": "still mine"})
+    await bob.post(f"/message/{own}", {"action": "delete"})
+    downloaded = await alice.get("/account/messages.jsonl")
+    await downloaded.content.readline()
+    downloaded.close()
+
+    passwords = {"old": PASSWORD, "password": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    await carol.post("/account/password", passwords)
+    await carol.post("/signout")
+    await carol.log_in("carol@example.com", NEW_PASSWORD)
+    await carol.post("/account/signout")
+    await alice.post("/ban", {"login": "carol"})
+    await bob.post("/account/delete", {"confirm": PASSWORD})
+
+
+async def most_steps(open_house: OpenHouse, count: int) -> Steps:
+    """Return what each statement takes in a database of a size."""
+    async with counting_server() as (handler, address):
+        house = await open_house(MONGO_HOST=address, MONGO_DB_NAME=NAME)
+        alice = await house.sign_in("alice")
+        socket = await alice.connect()
+        await socket.say("the first", nonce=FIRST_NONCE)
+        await socket.next("message")
+        await house.close()
+        await house.server.close()
+        fill(handler, count)
+        handler.steps.clear()
+        house = await open_house(MONGO_HOST=address, MONGO_DB_NAME=NAME, MODERATORS=("alice",))
+        alice = await house.visitor()
+        await alice.log_in("alice")
+        await use_everything(house, alice)
+        await house.close()
+        await house.server.close()
+        return handler.steps
+
+
+async def test_no_statement_takes_longer_in_a_long_log(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auth.sessions.REMOVE_EVERY", 0.1)
+    monkeypatch.setattr("chat.finder.PER_SECOND", 0)
+    monkeypatch.setattr("chat.finder.RARE", FEW // 4)
+    monkeypatch.setattr("chat.finder.SEARCH_FOR", 0.2)
+    few, many = await most_steps(open_house, FEW), await most_steps(open_house, MANY)
+    assert few.keys() == many.keys()
+    slower = {
+        statement: (few[statement], many[statement])
+        for statement in few
+        if many[statement] > GROWTH * few[statement] + GROWTH
+    }
+    assert not slower
