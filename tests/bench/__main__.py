@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from settings import ROOT
-from tests.bench import load, work
+from tests.bench import load, long_logs, work
 from tests.bench.figure import draw
 from tests.bench.servers import LOAD_CORE, Server, chat, peer
 
@@ -79,7 +79,9 @@ async def run() -> tuple[Values, dict[str, list[float]]]:
     return values, own
 
 
-def report(values: Values, own: dict[str, list[float]]) -> str:
+def report(
+    values: Values, own: dict[str, list[float]], lengths: dict[str, list[long_logs.Cell]]
+) -> str:
     """Return the page for docs/benchmark.md."""
     model = next(
         (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -131,6 +133,13 @@ def report(values: Values, own: dict[str, list[float]]) -> str:
         "wait for their own message. Right: the delay that one delivery in a hundred exceeds, from "
         "the sender's write to each reader, at 100 messages a second.",
         "",
+        "## Long logs in the embedded database",
+        "",
+        "The median time, and the longest that others waited meanwhile for an answer of the "
+        "database. There are as many accounts and sessions as messages.",
+        "",
+        *long_logs.table(lengths),
+        "",
         LIMITS,
     ]
     return "\n".join(lines)
@@ -150,7 +159,8 @@ def main() -> None:
         os.sched_setaffinity(0, {LOAD_CORE})
     work.raise_file_limit()
     values, own = asyncio.run(run())
-    page = report(values, own)
+    print("long logs", file=sys.stderr)
+    page = report(values, own, asyncio.run(long_logs.measure()))
     (ROOT / "docs" / "benchmark.md").write_text(page)
     curve = {
         name: [

@@ -5,9 +5,8 @@ busy machine proves little; so these tests count the operations of SQLite's virt
 """
 
 import asyncio
-import json
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from nx_27017.handler import NeoSQLiteHandler
 from nx_27017.server import handle_client
 
 from embedded import embedded_uri
-from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 from tests.support.house import House, OpenHouse
+from tests.support.long_log import fill
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person
 
 FEW, MANY = 1_000, 100_000  # messages, accounts and sessions
@@ -65,19 +64,6 @@ class CountingHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
                 if statement := statement_in(message):
                     self.steps[statement] = max(steps, self.steps.get(statement, 0))
 
-    def fill(self, collection: str, documents: Iterable[dict[str, Any]]) -> None:
-        """Store documents like the collection's first one, with the values that are given."""
-        database = self.get_database(NAME).db
-        query = f"SELECT json(data), typeof(data) FROM {collection} ORDER BY id LIMIT 1"
-        first, type_ = database.execute(query).fetchone()
-        encode = "jsonb" if type_ == "blob" else "json"  # newer SQLite stores it in binary
-        database.execute("BEGIN")
-        database.executemany(
-            f"INSERT INTO {collection} (_id, data) VALUES (?, {encode}(?))",
-            ((d["_id"], json.dumps({**json.loads(first), **d})) for d in documents),
-        )
-        database.execute("COMMIT")
-
 
 def statement_in(message: Any) -> str:
     """Return the statement in a message, without its values; "" if it has none."""
@@ -95,46 +81,16 @@ def without_values(value: Any) -> Any:
 
 
 @asynccontextmanager
-async def counting_server() -> AsyncIterator[tuple[CountingHandler, str]]:
-    """Run an embedded server in this process; return its handler and its address."""
+async def counting_server() -> AsyncIterator[tuple[CountingHandler, Path]]:
+    """Run an embedded server in this process; return its handler and its folder."""
     with tempfile.TemporaryDirectory(prefix="chat") as folder:
-        handler, path = CountingHandler(folder), Path(folder)
+        handler = CountingHandler(folder)
         server = await asyncio.start_unix_server(
-            lambda reader, writer: handle_client(reader, writer, handler), path / "database.sock"
+            lambda reader, writer: handle_client(reader, writer, handler), f"{folder}/database.sock"
         )
-        yield handler, embedded_uri(path)
+        yield handler, Path(folder)
         server.close()
         handler.close_all()
-
-
-def fill(handler: CountingHandler, count: int) -> None:
-    """Store as many messages, accounts and sessions."""
-    # One word is in every message, one in every tenth, one in the older half, one in a few.
-    handler.fill(
-        MESSAGE_COLLECTION,
-        (
-            {
-                "_id": f"{seq:024x}",
-                "seq": seq,
-                "key": f"filled:{seq}",
-                "msg": "always"
-                + " often" * (seq % 10 == 0)
-                + " formerly" * (seq < count / 2)
-                + " rarely" * (seq % 100 == 0 and seq <= FEW),
-            }
-            for seq in range(2, count + 1)
-        ),
-    )
-    handler.fill(
-        USER_COLLECTION,
-        (
-            {"_id": f"{n:024x}", "login_key": f"user{n}", "email_key": f"user{n}@example.com"}
-            for n in range(count)
-        ),
-    )
-    handler.fill(
-        SESSION_COLLECTION, ({"_id": f"filled{n}", "user_id": f"{n:024x}"} for n in range(count))
-    )
 
 
 async def use_everything(house: House, alice: Person) -> None:
@@ -167,17 +123,18 @@ async def use_everything(house: House, alice: Person) -> None:
 
 async def most_steps(open_house: OpenHouse, count: int) -> Steps:
     """Return what each statement takes in a database of a size."""
-    async with counting_server() as (handler, address):
-        house = await open_house(MONGO_HOST=address, MONGO_DB_NAME=NAME)
+    async with counting_server() as (handler, folder):
+        database = {"MONGO_HOST": embedded_uri(folder), "MONGO_DB_NAME": NAME}
+        house = await open_house(**database)
         alice = await house.sign_in("alice")
         socket = await alice.connect()
         await socket.say("the first", nonce=FIRST_NONCE)
         await socket.next("message")
         await house.close()
         await house.server.close()
-        fill(handler, count)
+        fill(folder / f"{NAME}.db", count)
         handler.steps.clear()
-        house = await open_house(MONGO_HOST=address, MONGO_DB_NAME=NAME, MODERATORS=("alice",))
+        house = await open_house(**database, MODERATORS=("alice",))
         alice = await house.visitor()
         await alice.log_in("alice")
         await use_everything(house, alice)

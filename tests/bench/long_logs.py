@@ -1,0 +1,87 @@
+"""What takes how long in a short and in a long log, and how long others wait meanwhile."""
+
+import asyncio
+import time
+from pathlib import Path
+from statistics import median
+
+import aiohttp
+
+from tests.support.accounts import signed_in
+from tests.support.long_log import fill
+from tests.support.processes import Chat, running_chat
+
+LENGTHS = (1_000, 100_000, 1_000_000)  # messages
+TIMES = 5  # each thing is done; ten searches at once are all that a person may do
+PROBE_PAUSE = 0.002  # seconds between requests of the others
+
+Cell = tuple[float, float]  # milliseconds: the median, and the longest that others waited
+
+
+async def measure() -> dict[str, list[Cell]]:
+    """Return a row for each thing that people do, with a cell for each length."""
+    rows: dict[str, list[Cell]] = {}
+    for count in LENGTHS:
+        async with (
+            running_chat(MONGO_HOST="", MESSAGES_PER_SECOND=0) as chat,
+            signed_in(chat.url, "alice") as browser,
+        ):
+            await browser.post("/", data={"msg": "the first message"})
+            await chat.terminate()
+            fill(Path(chat.environment["DATA_DIR"]) / "chat.db", count)
+            rows.setdefault("start", []).append((await start(chat), 0))
+            own = count + 1
+            for name, path, form in (
+                ("say something", "/", {"msg": "something"}),
+                ("edit a message", f"/message/{own}", {"action": "edit", "msg": "other"}),
+                ("the chat page", "/", None),
+                ("a page of the history", f"/?before={count // 2}", None),
+                ("search for a word in every message", "/search?q=always", None),
+                ("search for a word in ten messages", "/search?q=rarely", None),
+            ):
+                rows.setdefault(name, []).append(await timed(browser, path, form))
+    return rows
+
+
+async def start(chat: Chat) -> float:
+    """Start the chat, and return how long that took."""
+    started = time.perf_counter()
+    await chat.start()
+    return (time.perf_counter() - started) * 1000
+
+
+async def timed(browser: aiohttp.ClientSession, path: str, form: dict[str, str] | None) -> Cell:
+    """Ask for a page, or post a form, while others ask whether the database answers."""
+    waits: list[float] = [0]
+
+    async def wait_like_others() -> None:
+        while True:
+            waits.append(await ask(browser, "/healthz"))
+            await asyncio.sleep(PROBE_PAUSE)
+
+    others = asyncio.create_task(wait_like_others())
+    times = [await ask(browser, path, form) for _ in range(TIMES)]
+    others.cancel()
+    return median(times), max(waits)
+
+
+async def ask(
+    browser: aiohttp.ClientSession, path: str, form: dict[str, str] | None = None
+) -> float:
+    """Ask for a page, or post a form; return how long it took, in milliseconds."""
+    started = time.perf_counter()
+    method = "GET" if form is None else "POST"
+    async with browser.request(method, path, data=form, allow_redirects=False) as response:
+        assert response.status in (200, 303), response.status
+        await response.read()
+    return (time.perf_counter() - started) * 1000
+
+
+def table(rows: dict[str, list[Cell]]) -> list[str]:
+    """Return the lines of the table."""
+    head = " | ".join(f"{count:,} messages" for count in LENGTHS)
+    lines = [f"| | {head} |", "|---" * (len(LENGTHS) + 1) + "|"]
+    for name, cells in rows.items():
+        texts = (f"{own:.0f} ms, others {others:.0f}" for own, others in cells)
+        lines.append(f"| {name} | {' | '.join(texts)} |")
+    return lines

@@ -1,0 +1,57 @@
+"""A long log, written into the embedded database's file in seconds."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
+
+RARE_WORDS_UNTIL = 1000  # the number of the last message with the rare word
+
+
+def fill(database: Path, count: int) -> None:
+    """Store as many messages, accounts and sessions, all like the first ones that are there.
+
+    One word is in every message, one in every tenth, one in the older half, one in ten messages.
+    """
+    connection = sqlite3.connect(database, isolation_level=None)
+    messages = (
+        {"_id": f"{seq:024x}", "seq": seq, "key": f"filled:{seq}", "msg": text_of(seq, count)}
+        for seq in range(2, count + 1)
+    )
+    users = (
+        {"_id": f"{n:024x}", "login_key": f"user{n}", "email_key": f"user{n}@example.com"}
+        for n in range(count)
+    )
+    sessions = ({"_id": f"filled{n}", "user_id": f"{n:024x}"} for n in range(count))
+    _store(connection, MESSAGE_COLLECTION, messages)
+    _store(connection, USER_COLLECTION, users)
+    _store(connection, SESSION_COLLECTION, sessions)
+    connection.close()
+
+
+def text_of(seq: int, count: int) -> str:
+    """Return the text of a message."""
+    words = {
+        "always": True,
+        "often": seq % 10 == 0,
+        "formerly": seq < count / 2,
+        "rarely": seq % 100 == 0 and seq <= RARE_WORDS_UNTIL,
+    }
+    return " ".join(word for word, is_said in words.items() if is_said)
+
+
+def _store(
+    connection: sqlite3.Connection, collection: str, documents: Iterable[dict[str, Any]]
+) -> None:
+    query = f"SELECT json(data), typeof(data) FROM {collection} ORDER BY id LIMIT 1"
+    first, type_ = connection.execute(query).fetchone()
+    encode = "jsonb" if type_ == "blob" else "json"  # newer SQLite stores it in binary
+    connection.execute("BEGIN")
+    connection.executemany(
+        f"INSERT INTO {collection} (_id, data) VALUES (?, {encode}(?))",
+        ((d["_id"], json.dumps({**json.loads(first), **d})) for d in documents),
+    )
+    connection.execute("COMMIT")
