@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from aiohttp import hdrs, web
 
 from connections import ACCEPTED_AT_ONCE, CONNECTIONS, Connection, Connections, raise_file_limit
-from logs import AccessLogger, set_up_logging
+from logs import AccessLogger, LoopErrors, set_up_logging
 from settings import SETTINGS, Settings, StartError, load_settings
 
 log = logging.getLogger("chat")
@@ -175,6 +175,7 @@ async def _serve(
 ) -> None:
     """Serve until the shutdown begins. Raises StartError."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.set_exception_handler(LoopErrors())
     async with serving(app, listeners):
         shutdown.begin = lambda: loop.call_soon_threadsafe(stop.set)
         with suppress(OSError):  # nobody reads standard output

@@ -11,7 +11,9 @@ import pytest
 import connections
 from connections import CONNECTIONS
 from settings import Settings
+from tests.support.kernel import open_files
 from tests.support.people import registration
+from tests.support.processes import running_chat
 from tests.support.site import ChatSite, serving
 from tests.support.waiting import PATIENCE, until
 
@@ -120,3 +122,20 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
         assert soft > 256
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_that_no_connection_can_be_accepted_is_logged_once() -> None:
+    async with running_chat() as chat:
+        limits = resource.prlimit(chat.pid, resource.RLIMIT_NOFILE)
+        taken = open_files(chat.pid)
+        resource.prlimit(chat.pid, resource.RLIMIT_NOFILE, (taken, limits[1]))
+        streams = [await asyncio.open_connection("127.0.0.1", chat.port) for _ in range(20)]
+        await until(lambda: "no connection can be accepted: Too many open files" in chat.output)
+        resource.prlimit(chat.pid, resource.RLIMIT_NOFILE, limits)
+        for _, writer in streams:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        for reader, writer in streams:
+            assert b"200 OK" in await reader.readuntil(b"}")
+            writer.close()
+        assert chat.output.count("no connection can be accepted") == 1
+        assert "Traceback" not in chat.output
