@@ -40,7 +40,7 @@ from forms import BODY_LIMIT
 from guard import guard
 from headers import add_headers
 from logs import without_client_faults
-from middlewares import authorize, db_handler
+from middlewares import TURN, authorize, db_handler, take_turns
 from migrate import migrate
 from routes import setup_routes
 from server import run
@@ -60,11 +60,19 @@ def create_app(settings: Settings) -> web.Application:
     storage = SessionCookie(secret_keys(settings), secure=settings.SECURE_COOKIES)
     app = web.Application(
         client_max_size=BODY_LIMIT,
-        middlewares=[error_pages, guard, session_middleware(storage), authorize, db_handler],
+        middlewares=[
+            take_turns,
+            error_pages,
+            guard,
+            session_middleware(storage),
+            authorize,
+            db_handler,
+        ],
     )
     app[SETTINGS] = settings
     app[ASSETS] = read_assets()
     app[CONNECTIONS] = Connections(settings)
+    app[TURN] = asyncio.Lock()
     app[DOWNLOADS] = set()
     app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)

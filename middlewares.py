@@ -1,6 +1,8 @@
-"""The tutorial's two middlewares, authorize and db_handler."""
+"""The tutorial's two middlewares, authorize and db_handler, and one against floods."""
 
-from aiohttp import web
+import asyncio
+
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from auth.cookies import identify
@@ -9,6 +11,20 @@ from connections import CONNECTIONS
 from database import DATABASE, DB, READY, DatabaseUnavailable
 from forms import redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
+
+TURN = web.AppKey("turn", asyncio.Lock)
+
+
+@web.middleware
+async def take_turns(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Begin with each form in an iteration of the event loop of its own.
+
+    Otherwise hundreds that come at once would hold up everybody until all of them are answered.
+    """
+    if request.method == hdrs.METH_POST:
+        async with request.app[TURN]:
+            await asyncio.sleep(0)
+    return await handler(request)
 
 
 @web.middleware

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+import threading
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +25,7 @@ MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 PARAMETERS = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
 
 THREADS = 2  # Argon2 leaves the GIL; more threads than cores would only cost memory
+NICE = 10  # the priority of these threads; 0 is usual, 19 is the lowest
 MAX_WAITING = 40  # hashes that may wait, about a second's work; beyond that Busy is raised
 
 COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
@@ -54,7 +57,9 @@ class Hasher:
     """Hashes and checks passwords in two threads, so that the event loop never waits for them."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
+        self._pool = ThreadPoolExecutor(
+            THREADS, thread_name_prefix="argon2", initializer=_lower_priority
+        )
         self._waiting = 0
         self._dummy = _dummy_hash()
 
@@ -94,6 +99,12 @@ async def hasher_ctx(app: web.Application) -> AsyncIterator[None]:
     app[HASHER] = hasher = Hasher()
     yield
     hasher.close()
+
+
+def _lower_priority() -> None:
+    """Let the event loop go first, where a thread can have a priority of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def _bytes(password: str) -> bytes:

@@ -13,6 +13,8 @@ from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import PASSWORD, WRONG, Person, registration
 
+FLOOD = 200  # log-ins at once
+
 
 @pytest.fixture
 async def house(open_house: OpenHouse) -> House:
@@ -171,6 +173,33 @@ async def test_a_busy_chat_looks_up_no_name(
     monkeypatch.setattr(passwords, "MAX_WAITING", 0)
     monkeypatch.setattr("auth.models.User.find", look_up)
     assert (await visitor.log_in("alice")).status == 503
+
+
+async def test_others_are_answered_before_the_end_of_a_flood_of_log_ins(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "MAX_WAITING", 0)
+    body = "login=alice&password=guessed"
+    type_ = "application/x-www-form-urlencoded"
+    head = f"HTTP/1.1\r\nHost: 127.0.0.1:{house.server.port}\r\n"
+    log_in = f"{head}Content-Type: {type_}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    requests = [f"POST /login {log_in}"] * FLOOD + [f"GET /healthz {head}\r\n"]
+    streams = [
+        await asyncio.open_connection(house.server.host, house.server.port) for _ in requests
+    ]
+    answers: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader) -> None:
+        answers.append(await reader.readline())
+
+    for request, (_, writer) in zip(requests, streams, strict=True):
+        writer.write(request.encode())
+    await asyncio.gather(*(answer(reader) for reader, _ in streams))
+    for _, writer in streams:
+        writer.close()
+    busy, served = b"HTTP/1.1 503 Service Unavailable\r\n", b"HTTP/1.1 200 OK\r\n"
+    assert sorted(answers) == [served] + [busy] * FLOOD
+    assert answers.index(served) < FLOOD / 2
 
 
 async def test_successful_log_ins_do_not_count(
