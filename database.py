@@ -128,17 +128,17 @@ async def create_indexes(db: Database) -> None:
             await db[collection].create_index(field, unique=is_unique)
     async with upkeep():
         await _create_text_index(db[MESSAGE_COLLECTION], "msg")
-    # Of earlier versions. With one that expires sessions, NX-27017 0.8.1 reads all of them whenever
-    # it looks one up; by an author's it would sort all that the author has written.
+    # Indexes that earlier versions made. With the first, NX-27017 0.8.1 reads all sessions at each
+    # look-up; with the second, a download would sort all that its author has written.
     for collection, field in (SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"):
         async with upkeep():
             await _drop_index(db[collection], field)
 
 
 async def _drop_index(collection: Collection, field: str) -> None:
-    indexes = await collection.index_information()
-    if any(index["key"] == [(field, 1)] for index in indexes.values()):
-        await collection.drop_index([(field, 1)])
+    for name, index in (await collection.index_information()).items():
+        if index["key"] == [(field, 1)]:
+            await collection.drop_index(name)
 
 
 async def _create_text_index(collection: Collection, field: str) -> None:

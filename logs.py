@@ -44,7 +44,7 @@ class AccessLogger(AbstractAccessLogger):
 class LoopErrors:
     """The event loop's exception handler: logs once a minute that it can't accept connections.
 
-    asyncio would log that with a traceback for each connection that waits, and again every second.
+    asyncio would log that, with a traceback, ACCEPTED_AT_ONCE times a second.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-"""The tutorial's two middlewares, authorize and db_handler, and one against floods."""
+"""The tutorial's two middlewares, authorize and db_handler, and take_turns, against floods."""
 
 import asyncio
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from auth.cookies import identify
@@ -12,16 +12,18 @@ from database import DATABASE, DB, READY, DatabaseUnavailable
 from forms import redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
 
+PAGES_FOR_STRANGERS = PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE | {None}  # None: no such page
+
 TURN = web.AppKey("turn", asyncio.Lock)
 
 
 @web.middleware
 async def take_turns(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Begin with each form in an iteration of the event loop of its own.
+    """Let only one page for strangers begin in each iteration of the event loop.
 
-    Otherwise hundreds that come at once would hold up everybody until all of them are answered.
+    Otherwise hundreds of requests at once would hold up everybody until all of them are answered.
     """
-    if request.method == hdrs.METH_POST:
+    if route_name(request) in PAGES_FOR_STRANGERS:
         async with request.app[TURN]:
             await asyncio.sleep(0)
     return await handler(request)

@@ -28,6 +28,7 @@ BACKLOG = 2048  # connections that wait to be accepted; a whole room may come ba
 END_WITHIN = 4  # seconds from the signal to the end of the process; five are promised
 EXPECT = "100-continue"
 KEEPALIVE = 75  # seconds; browsers use a connection again soon. Proxies may need aiohttp's hour
+LINGER = 2  # seconds in which a form is read that is refused before its end; aiohttp's are 10
 SHUTDOWN_TIMEOUT = 0.25  # seconds for open requests; aiohttp applies it twice
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -86,6 +87,7 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
     options: dict[str, Any] = {
         "access_log": log if app[SETTINGS].DEBUG else None,
         "access_log_class": AccessLogger,
+        "lingering_time": LINGER,
     }
     if not app[SETTINGS].TRUSTED_PROXIES:
         options["keepalive_timeout"] = KEEPALIVE

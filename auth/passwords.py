@@ -3,10 +3,10 @@
 import asyncio
 import os
 import sys
-import threading
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +25,7 @@ MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 PARAMETERS = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
 
 THREADS = 2  # Argon2 leaves the GIL; more threads than cores would only cost memory
-NICE = 10  # the priority of these threads; 0 is usual, 19 is the lowest
+NICE = 10  # how much lower the priority of these threads is
 MAX_WAITING = 40  # hashes that may wait, about a second's work; beyond that Busy is raised
 
 COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
@@ -102,9 +102,10 @@ async def hasher_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 def _lower_priority() -> None:
-    """Let the event loop go first, where a thread can have a priority of its own."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    """Let the event loop go first."""
+    if sys.platform == "linux":  # elsewhere this would lower the priority of the whole process
+        with suppress(OSError):
+            os.nice(NICE)
 
 
 def _bytes(password: str) -> bytes:

@@ -101,9 +101,9 @@ class Sessions:
                         self._forget(session_id)
 
     async def remove_expired(self) -> None:
-        """Delete, for ever, the documents of sessions that have certainly expired.
+        """Delete the documents of sessions that have certainly expired, again and again.
 
-        Not by a TTL index, with which NX-27017 0.8.1 reads all sessions whenever it looks one up.
+        A TTL index would do it, but with one NX-27017 0.8.1 reads all sessions at each look-up.
         """
         while True:
             await asyncio.sleep(REMOVE_EVERY)

@@ -1,13 +1,12 @@
-"""Finds messages by words, in steps so short that nobody who talks notices them.
+"""Finds messages by words, in steps so short that nobody notices them.
 
 The embedded database runs one statement at a time, and its text index takes about 3 µs for each
-message that has the words, even if only the newest are asked for: 2 s if that is a million. So a
+message that has the words, even if only the newest are asked for: 3 s if that is a million. So a
 search reads the newest messages first, where frequent words fill a page at once. Then it estimates
 how frequent each word is, and asks the text index for rare ones only.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from aiohttp import web
 
 from chat.entry import MessageEntry, is_change
 from chat.recent import Recent
-from chat.words import bare, pattern
+from chat.words import bare, indexed_parts, pattern
 from database import CALL_TIMEOUT, Collection, Document, deadline
 from limits import Busy, Pace
 
@@ -23,9 +22,10 @@ PAGE_LENGTH = 20  # messages
 ENTRIES_PER_QUERY = 50  # the embedded database takes 3 ms for these
 NEWEST = 500  # entries to read before the text index is asked
 SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a word is
+SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # messages in which a rare word is, at most; the text index takes 30 ms for these
-SEARCH_FOR = 1  # seconds; then the page shows what was found, and offers to search further back
-QUEUE = 8  # searches that may wait
+SEARCH_FOR = 0.4  # seconds; then the page shows what was found, and offers to go on
+QUEUE = 8  # searches that may wait; all of them together take less than CALL_TIMEOUT
 PER_SECOND, AT_ONCE = 1, 10  # searches of one person
 
 
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     """A page of found messages."""
 
     entries: list[MessageEntry]  # newest first
-    older: int | None  # search on before this number; None if nothing is left to search
+    older: int | None  # continue before this number; None at the beginning of the log
 
 
 class Finder:
@@ -45,6 +45,8 @@ class Finder:
         self._recent = recent
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._sample: list[str] = []  # bare texts of messages from all parts of the log
+        self._sampled_at = -float("inf")  # the loop's time
 
     async def find(self, words: list[str], before: int | None = None) -> Found:
         """Return the newest messages that contain all the words, perhaps before a number.
@@ -56,32 +58,32 @@ class Finder:
         self._waiting += 1
         try:
             async with deadline(), self._turn:
-                return await self._find(words, before or self._recent.last + 1)
+                return await self._find(words, before)
         finally:
             self._waiting -= 1
 
-    async def _find(self, words: list[str], before: int) -> Found:
+    async def _find(self, words: list[str], before: int | None) -> Found:
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + SEARCH_FOR
         patterns = [pattern(word) for word in words]
-        text_search: Document = {}
+        text_search: Document | None = None
         entries: list[MessageEntry] = []
-        older: int | None = before
+        older = self._recent.last + 1 if before is None else before
         seen = 0
         while older and len(entries) <= PAGE_LENGTH:
-            if seen == NEWEST:
+            if seen >= NEWEST and text_search is None:
                 text_search = await self._search_for_rare(words)
-            documents = await self._read(older, text_search)
+            documents = await self._read(older, text_search or {})
             for message, text in messages_in(documents):
                 if all(word.search(text) for word in patterns):
                     entries.append(message)
             seen += len(documents)
-            older = documents[-1]["seq"] if len(documents) == ENTRIES_PER_QUERY else None
-            if clock() > give_up_at:
+            older = documents[-1]["seq"] if len(documents) == ENTRIES_PER_QUERY else 0
+            if text_search is not None and clock() > give_up_at:
                 break
         if len(entries) > PAGE_LENGTH:
             older = entries[PAGE_LENGTH - 1].seq
-        return Found(entries[:PAGE_LENGTH], older)
+        return Found(entries[:PAGE_LENGTH], older or None)
 
     async def _read(self, before: int, text_search: Document) -> list[Document]:
         """Return the last entries before a number, newest first."""
@@ -90,18 +92,28 @@ class Finder:
 
     async def _search_for_rare(self, words: list[str]) -> Document:
         """Return the part of a query that asks the text index for those words that are rare."""
-        last = self._recent.last
-        counts: Counter[str] = Counter()
-        if last > RARE:
-            patterns = {word: pattern(word) for word in words}
-            for sample in range(1, SAMPLES + 1):
-                documents = await self._read(last * sample // SAMPLES + 1, {})
-                for _, text in messages_in(documents):
-                    counts.update(word for word in words if patterns[word].search(text))
-        few = RARE * SAMPLES * ENTRIES_PER_QUERY / (last + 1)
+        if self._recent.last > RARE:
+            await self._take_sample()
+            frequent = RARE / self._recent.last * len(self._sample)
+        else:
+            frequent = self._recent.last
         # Quoted words are all required and never operators.
-        rare = " ".join(f'"{word}"' for word in words if counts[word] <= few)
+        rare = " ".join(f'"{word}"' for word in words if self._count(word) <= frequent)
         return {"$text": {"$search": rare}} if rare else {}
+
+    async def _take_sample(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now > self._sampled_at + SAMPLE_FOR:
+            sample: list[str] = []
+            for number in range(1, SAMPLES + 1):
+                end = self._recent.last * number // SAMPLES + 1
+                sample += [text for _, text in messages_in(await self._read(end, {}))]
+            self._sample, self._sampled_at = sample, now
+
+    def _count(self, word: str) -> int:
+        """Return in how many messages of the sample the rarest part of a word is."""
+        patterns = map(pattern, indexed_parts(word))
+        return min(sum(1 for text in self._sample if part.search(text)) for part in patterns)
 
 
 FINDER = web.AppKey("finder", Finder)

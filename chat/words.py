@@ -1,4 +1,4 @@
-"""Words in texts and queries, compared without capitals and accents, as both databases do."""
+"""Words in texts and queries, compared as both databases do: without capitals and Latin accents."""
 
 import re
 import unicodedata
@@ -6,8 +6,17 @@ from collections.abc import Iterator
 from itertools import groupby
 
 
+def _without_accent(code: int) -> str:
+    """Return a Latin letter without its one accent; SQLite's index removes no others."""
+    letters = unicodedata.normalize("NFD", chr(code))
+    return letters[0] if letters[0].isascii() and len(letters) == 2 else chr(code)
+
+
+WITHOUT_ACCENT = {code: _without_accent(code) for code in range(0x80, 0x1F00)}
+
+
 def is_of_word(character: str) -> bool:
-    """Return whether both databases treat a character as part of a word."""
+    """Return whether a character can be part of a word."""
     return unicodedata.category(character)[0] in "LMN"
 
 
@@ -17,13 +26,16 @@ def parts(text: str) -> Iterator[str]:
 
 
 def bare(text: str) -> str:
-    """Return a text without capitals and accents."""
-    if text.isascii():
-        return text.lower()
-    letters = unicodedata.normalize("NFD", text.casefold())
-    return "".join(letter for letter in letters if unicodedata.category(letter)[0] != "M")
+    """Return a text without capitals and Latin accents."""
+    text = text.lower()
+    return text if text.isascii() else unicodedata.normalize("NFC", text).translate(WITHOUT_ACCENT)
 
 
 def pattern(word: str) -> re.Pattern[str]:
     """Return a pattern that finds a word in bare texts, but not inside of another word."""
     return re.compile(rf"(?<![^\W_]){re.escape(bare(word))}(?![^\W_])")
+
+
+def indexed_parts(word: str) -> list[str]:
+    """Return the parts of a word that SQLite's index has; it splits at `_` and some marks."""
+    return re.findall(r"[^\W_]+", bare(word))

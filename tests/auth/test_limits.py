@@ -183,7 +183,7 @@ async def test_others_are_answered_before_the_end_of_a_flood_of_log_ins(
     type_ = "application/x-www-form-urlencoded"
     head = f"HTTP/1.1\r\nHost: 127.0.0.1:{house.server.port}\r\n"
     log_in = f"{head}Content-Type: {type_}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    requests = [f"POST /login {log_in}"] * FLOOD + [f"GET /healthz {head}\r\n"]
+    requests = [f"POST /login {log_in}"] * FLOOD + [f"GET /static/css/base.css {head}\r\n"]
     streams = [
         await asyncio.open_connection(house.server.host, house.server.port) for _ in requests
     ]

@@ -40,9 +40,12 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.usefixtures("way")
 async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(alice: Person) -> None:
     await alice.write("The café opens at nine", "Привет, Ёлка!", "see foo_bar and don't ask")
+    await alice.write("tiếng мои Straße Ελλάδα")
     for query, found in [
         ("café", 1), ("CAFÉ", 1), ("cafe", 1), ("the", 1), ("nine  opens", 1), ("nine!", 1),
         ("привет", 2), ("ёлка ПРИВЕТ", 2), ("foo_bar", 3), ("don't", 3), ("don’t", 3),
+        ("tiếng", 4), ("мои", 4), ("STRAßE", 4), ("ελλάδα", 4), ("foo bar", 3),
+        ("елка", 0), ("мой", 0), ("strasse", 0), ("ελλαδα", 0), ("tieng", 0),
         ("caf", 0), ("nin", 0), ("привет nine", 0), ("open", 0), ("opening", 0),
     ]:  # fmt: skip
         links = [f"/?around={found}#m{found}"] if found else []
@@ -198,14 +201,15 @@ async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
 async def test_a_search_without_an_end_offers_to_go_on(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.finder.SEARCH_FOR", 0)
-    for _ in range(ENTRIES_PER_QUERY + 1):
-        await say(house.app[JOURNAL], "alice", "word")
-    page = await alice.page("/search?q=other")
-    assert "None of the newest messages contains all of these words." in page
+    for name, value in {"NEWEST": 0, "RARE": 1, "SEARCH_FOR": 0}.items():
+        monkeypatch.setattr(f"chat.finder.{name}", value)
+    for seq in range(ENTRIES_PER_QUERY + 1):
+        await say(house.app[JOURNAL], "alice", ("one", "two")[seq % 2])
+    page = await alice.page("/search?q=one+two")
+    assert "Nothing found so far." in page
     assert "Search older messages" in page
     older = Finds(page).older
-    assert older == "/search?q=other&before=2"
+    assert older == "/search?q=one+two&before=2"
     assert "There are no older messages." in await alice.page(older)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 
+EXPIRED = 200  # sessions
 RARE_WORDS_UNTIL = 1000  # the number of the last message with the rare word
 
 
@@ -25,7 +26,10 @@ def fill(database: Path, count: int) -> None:
         {"_id": f"{n:024x}", "login_key": f"user{n}", "email_key": f"user{n}@example.com"}
         for n in range(count)
     )
-    sessions = ({"_id": f"filled{n}", "user_id": f"{n:024x}"} for n in range(count))
+    sessions = (
+        {"_id": f"filled{n}", "user_id": f"{n:024x}"} | ({"seen": 0} if n < EXPIRED else {})
+        for n in range(count)
+    )
     _store(connection, MESSAGE_COLLECTION, messages)
     _store(connection, USER_COLLECTION, users)
     _store(connection, SESSION_COLLECTION, sessions)
