@@ -7,10 +7,10 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from aiohttp import web
 
 import connections
 import forms
+import server
 from auth.passwords import HASHER
 from database import DATABASE
 from settings import MESSAGE_COLLECTION, Settings
@@ -107,10 +107,7 @@ async def test_odd_requests_are_answered_as_http_has_it_and_leave_nothing_behind
     # To wait for more than was sent would take most of the time.
     monkeypatch.setattr(forms, "READ_TIMEOUT", 0.2)
     monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 1)
-    # aiohttp's own; it waits for a body that was announced even if the client has left.
-    options = web.RequestHandler.__init__.__kwdefaults__
-    assert options is not None
-    monkeypatch.setitem(options, "lingering_time", 0.2)
+    monkeypatch.setattr(server, "LINGER", 0.2)
     async with serving(settings) as chat:
         database = chat.app[DATABASE]
         await fuzz(chat, f"{seed} warm", WARM_UP)
