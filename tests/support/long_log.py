@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,31 @@ def fill(database: Path, count: int) -> None:
 
     One word is in every message, one in every tenth, one in the older half, one in ten messages.
     """
-    connection = sqlite3.connect(database, isolation_level=None)
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        _fill(connection, count)
+
+
+def _fill(connection: sqlite3.Connection, count: int) -> None:
     messages = (
-        {"_id": f"{seq:024x}", "seq": seq, "key": f"filled:{seq}", "msg": text_of(seq, count)}
+        {"_id": id_of(seq), "seq": seq, "key": f"filled:{seq}", "msg": text_of(seq, count)}
         for seq in range(2, count + 1)
     )
     users = (
-        {"_id": f"{n:024x}", "login_key": f"user{n}", "email_key": f"user{n}@example.com"}
+        {"_id": id_of(n), "login_key": f"user{n}", "email_key": f"user{n}@example.com"}
         for n in range(count)
     )
     sessions = (
-        {"_id": f"filled{n}", "user_id": f"{n:024x}"} | ({"seen": 0} if n < EXPIRED else {})
+        {"_id": f"filled{n}", "user_id": id_of(n)} | ({"seen": 0} if n < EXPIRED else {})
         for n in range(count)
     )
     _store(connection, MESSAGE_COLLECTION, messages)
     _store(connection, USER_COLLECTION, users)
     _store(connection, SESSION_COLLECTION, sessions)
-    connection.close()
+
+
+def id_of(number: int) -> str:
+    """Return an id; it begins with a letter, or SQLite would take some for numbers, as 01e2."""
+    return f"f{number:023x}"
 
 
 def text_of(seq: int, count: int) -> str:
