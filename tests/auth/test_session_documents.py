@@ -13,6 +13,7 @@ from database import Database, DatabaseUnavailable
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings
 from tests.support.clocks import Clock
 from tests.support.databases import another_client
+from tests.support.waiting import until
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECONDS = int(START.timestamp())
@@ -180,3 +181,49 @@ async def test_the_watch_asks_for_every_open_session_and_begins_anew_after_an_ou
     assert asked == [["s1", "s2"], ["s3", "s4"], ["s1", "s3"], ["s4", "s5"], ["s6"]]
     assert ended == ["s2", "s5"]
     assert [known.has_ended(id_) for id_ in ("s1", "s2", "s5")] == [False, True, True]
+
+
+async def test_sessions_unseen_for_more_than_two_weeks_are_removed_however_many_there_are(
+    db: Database, known: Sessions, calendar: type[Calendar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "REMOVE_EVERY", 0)
+    monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
+    calendar.passed = timedelta(seconds=1)
+    kept = (await known.create("u1", "alice", "")).session_id
+    calendar.passed = timedelta(0)
+    expired = {(await known.create("u1", "alice", "")).session_id for _ in range(5)}
+    calendar.passed = timedelta(days=14, seconds=1)
+
+    async def ids() -> set[str]:
+        return {document["_id"] async for document in db[SESSION_COLLECTION].find({})}
+
+    async def none_expired() -> bool:
+        return not await ids() & expired
+
+    async with background(known.remove_expired()):
+        await until(none_expired, within=2)
+    assert await ids() == {kept}
+
+
+async def test_expired_sessions_are_removed_again_and_again_also_after_an_outage(
+    known: Sessions, calendar: type[Calendar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "REMOVE_EVERY", 0)
+    removed: list[datetime] = []
+    is_enough = asyncio.Event()
+
+    async def remove(time: datetime) -> None:
+        removed.append(time)
+        calendar.passed += timedelta(minutes=10)
+        if len(removed) == 1:
+            raise DatabaseUnavailable
+        if len(removed) == 3:
+            is_enough.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(known, "_remove_unseen_since", remove)
+    async with background(known.remove_expired()), asyncio.timeout(2):
+        await is_enough.wait()
+    assert [START - time for time in removed] == [
+        timedelta(days=14) - timedelta(minutes=minutes) for minutes in (0, 10, 20)
+    ]

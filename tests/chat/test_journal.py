@@ -8,15 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
 from chat.entry import Entry, MessageEntry, nonce_of, now
 from chat.journal import Conflict, Journal, insert_in_order
-from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, create_indexes, deadline
-from settings import MESSAGE_COLLECTION, Settings
-from tests.support.databases import another_client
+from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, deadline
 from tests.support.log import say
 from tests.support.waiting import PATIENCE, until
 
@@ -60,14 +57,6 @@ class Process:
 
     def seqs(self) -> list[int]:
         return [entry.seq for entry in self.delivered]
-
-
-@pytest.fixture
-async def messages(settings: Settings) -> AsyncIterator[AsyncIOMotorCollection[dict[str, Any]]]:
-    """The log, empty, with its indexes."""
-    async with another_client(settings) as db:
-        await create_indexes(db)
-        yield db[MESSAGE_COLLECTION]
 
 
 @asynccontextmanager
