@@ -1,0 +1,300 @@
+"""What the chat's page shows, and which frames of a socket are answered, wasted or passed over."""
+
+import asyncio
+import re
+from datetime import timedelta
+
+import pytest
+from aiohttp import WSMsgType
+from markupsafe import escape
+
+from auth.sessions import SESSIONS
+from chat.client import Client
+from chat.entry import Entry
+from chat.hub import HUB
+from chat.journal import JOURNAL
+from chat.models import MESSAGES
+from chat.read_marks import READ_MARKS
+from database import DATABASE
+from settings import SESSION_COLLECTION
+from tests.support.accounts import user_id_of
+from tests.support.house import House, OpenHouse
+from tests.support.pages import FormPage, HistoryPage
+from tests.support.people import Person
+from tests.support.sockets import Socket, clients_of, refusal_of
+from tests.support.waiting import PATIENCE, until
+
+
+def value(page: str, name: str) -> str:
+    """Return the first value of an attribute on a page."""
+    found = re.search(rf' {name}="([^"]*)"', page)
+    assert found, name
+    return found[1]
+
+
+async def test_an_empty_chat_tells_its_scripts_what_they_have_to_know(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.views.CHANGEABLE_FOR", timedelta(seconds=7))
+    page = await alice.page()
+    assert [value(page, f"data-{name}") for name in ("last", "read", "user", "changeable-for")] == [
+        "0", "0", "alice", "7"
+    ]  # fmt: skip
+    assert (value(page, "data-max-length"), value(page, "data-frame-size")) == ("2000", "32768")
+    assert "data-moderator" not in page
+    assert "Nobody has said anything yet." in page
+    nonces = [FormPage(text).value("nonce") or "" for text in (page, await alice.page())]
+    assert nonces[0] != nonces[1]
+    assert [len(nonce) for nonce in nonces] == [16, 16]  # twelve random bytes
+
+
+async def test_a_moderators_page_says_so_and_offers_to_delete_what_others_wrote(
+    open_house: OpenHouse,
+) -> None:
+    house = await open_house(MODERATORS=("alice",))
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    await alice.write("hi")
+    assert "data-moderator" in await alice.page()
+    assert "data-moderator" not in await bob.page()
+    assert "/message/1" not in await bob.page()
+    await bob.write("hello")
+    assert "/message/2" in await alice.page()
+
+
+@pytest.mark.parametrize(
+    ("query", "refreshes"),
+    [("", False), ("refresh=10", True), ("refresh=5", False), ("refresh=10&around=1", False)],
+)
+async def test_only_the_newest_messages_reload_themselves_every_ten_seconds(
+    alice: Person, query: str, refreshes: bool
+) -> None:
+    page = await alice.page(f"/?{query}")
+    assert ('<meta http-equiv="refresh" content="10">' in page) is refreshes
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "older", "newer"),
+    [
+        ("", [1, 2, 3], None, None),
+        ("before=1", [], None, None),
+        ("before=2", [1], None, "/?after=1"),
+        ("before=3", [1, 2], None, "/?after=2"),
+        ("after=1", [2, 3], "/?before=2", None),
+        ("after=0", [1, 2, 3], None, None),
+    ],
+)
+async def test_a_short_log_has_links_only_to_what_there_is(
+    alice: Person, query: str, shown: list[int], older: str | None, newer: str | None
+) -> None:
+    await alice.write("one", "two", "three")
+    text = await alice.page(f"/?{query}")
+    page = HistoryPage(text)
+    assert [line.seq for line in page.lines] == shown
+    assert (page.older, page.newer) == (older, newer)
+    assert value(text, "data-last") == "3"
+
+
+async def test_only_who_is_shown_the_newest_messages_has_read_them(
+    house: House, alice: Person, bob: Person
+) -> None:
+    await alice.write("one", "two")
+    marks, bobs_id = house.app[READ_MARKS], await user_id_of(house, "bob")
+    await bob.get("/", headers={"Sec-Fetch-Dest": "empty"})
+    await bob.get("/?before=3")
+    head = await bob.client.head("/")
+    assert (head.status, await marks.get(bobs_id)) == (200, 0)
+    refused = await bob.post("/", {"msg": ""})
+    assert (refused.status, await marks.get(bobs_id)) == (400, 0)
+    assert value(await bob.page(), "data-read") == "0"  # before this look
+    assert await marks.get(bobs_id) == 2
+    assert value(await bob.page(), "data-read") == "2"
+
+
+async def test_a_form_that_is_refused_keeps_its_text_and_its_nonce(
+    open_house: OpenHouse,
+) -> None:
+    house = await open_house(MESSAGES_PER_SECOND=1)
+    alice = await house.sign_in("alice")
+    for _ in range(4):
+        await alice.write("hi")
+    response = await alice.post("/", {"msg": "too <fast>", "nonce": "n1"})
+    page = await FormPage.read(response)
+    assert (response.status, page.retry_after) == (429, 1)
+    assert (page.value("nonce"), page.error) == ("n1", "Too fast, please wait a moment")
+    assert str(escape("too <fast>")) in await response.text()
+
+
+async def test_an_empty_nonce_is_none(house: House, alice: Person) -> None:
+    for _ in range(2):
+        assert (await alice.post("/", {"msg": "hi", "nonce": ""})).status == 303
+    assert house.app[JOURNAL].recent.last == 2
+
+
+async def test_a_session_that_ends_during_the_upgrade_is_told_at_once(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [session] = await house.app[DATABASE][SESSION_COLLECTION].find({}).to_list(None)
+    monkeypatch.setattr(house.app[SESSIONS], "has_ended", lambda id_: id_ == session["_id"])
+    socket = await alice.connect()
+    await socket.next("hello")
+    frame = await socket.ws.receive(timeout=PATIENCE)
+    assert (frame.type, frame.data, frame.extra) == (WSMsgType.CLOSE, 4401, "Signed out")
+    await until(lambda: not house.app[HUB].websockets)
+
+
+async def test_who_comes_while_the_chat_ends_is_sent_away(house: House, alice: Person) -> None:
+    house.app[HUB].is_closing = True
+    assert "The chat is being restarted." in await alice.page("/ws", status=503)
+
+
+async def test_sockets_without_a_limit(open_house: OpenHouse) -> None:
+    house = await open_house(SOCKETS_PER_USER=0)
+    alice = await house.sign_in("alice")
+    for _ in range(3):
+        assert (await (await alice.connect()).next())["type"] == "hello"
+
+
+async def test_the_subprotocol_may_be_one_of_many_and_nothing_is_compressed(
+    alice: Person,
+) -> None:
+    ws = await alice.client.ws_connect("/ws", protocols=["other", "chat.v1"], compress=15)
+    assert (ws.protocol, ws.compress) == ("chat.v1", 0)
+    assert (await Socket(ws).next())["type"] == "hello"
+    assert await refusal_of(alice.client.ws_connect("/ws", protocols=["other", "chat"])) == 400
+
+
+async def test_who_closes_is_answered_with_their_own_code(house: House, hers: Socket) -> None:
+    await hers.next("hello")
+    await hers.ws.close(code=4000)
+    assert hers.ws.close_code == 4000
+    await until(lambda: not house.app[HUB].websockets)
+
+
+async def test_a_frame_may_have_32_kib_and_no_more(hers: Socket) -> None:
+    await hers.ws.send_str("x" * 32 * 1024)
+    assert (await hers.next("error"))["code"] == "invalid"
+    await hers.ws.send_str("x" * (32 * 1024 + 1))
+    assert await hers.close_code() == 1009
+
+
+async def test_what_comes_after_a_close_is_passed_over(house: House, alice: Person) -> None:
+    ws = await alice.connect_classic()
+    for text in ("close", "after"):
+        await ws.send_str(text)
+    frame = await ws.receive(timeout=PATIENCE)
+    assert (frame.type, frame.data) == (WSMsgType.CLOSE, 1000)
+    await until(lambda: not house.app[HUB].websockets)
+    assert house.app[JOURNAL].recent.last == 0
+
+
+@pytest.fixture
+def wasted(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """The clients whose frames were a waste."""
+    wasted: list[Client] = []
+    monkeypatch.setattr(house.app[HUB], "count_wasted_frame", wasted.append)
+    return wasted
+
+
+async def test_frames_that_do_something_are_no_waste(
+    house: House, alice: Person, wasted: list[Client]
+) -> None:
+    socket = await alice.connect()
+    seq = await socket.said("hi")
+    await socket.send(type="typing")
+    await socket.send(type="read", seq=seq)
+    await socket.send(type="edit", of=seq, msg="hello", nonce="e1")
+    await socket.send(type="delete", of=seq, nonce="d1")
+    assert [(await socket.next("change"))["nonce"] for _ in range(2)] == ["e1", "d1"]
+    classic = await alice.connect_classic()
+    await classic.send_str("hi")
+    await classic.send_str("close")
+    while not classic.closed:
+        await classic.receive(timeout=PATIENCE)
+    await until(lambda: len(house.app[HUB].websockets) == 1)
+    assert wasted == []
+
+
+async def test_frames_that_do_nothing_are_a_waste(
+    house: House, alice: Person, wasted: list[Client]
+) -> None:
+    socket = await alice.connect()
+    [client] = clients_of(house.app, "alice")
+    await socket.send(type="typing")
+    for text in ("{}", "close", '{"type":"message","msg":"hi","nonce":""}'):
+        await socket.ws.send_str(text)
+        assert (await socket.next("error"))["code"] == "invalid"
+    await socket.send(type="typing")  # too soon
+    await socket.send(type="read", seq=9)  # the log is empty
+    await socket.say("", nonce="n1")
+    assert (await socket.next("error"))["nonce"] == "n1"
+    await socket.send(type="what", nonce="n2")
+    assert (await socket.next("error"))["nonce"] == "n2"
+    assert wasted == [client] * 7
+    await socket.ws.ping(b"x")
+    await socket.ws.send_bytes(b"x")
+    frame = await socket.ws.receive(timeout=PATIENCE)
+    assert (frame.type, frame.data, frame.extra) == (WSMsgType.CLOSE, 1003, "Text frames only")
+    assert wasted == [client] * 9
+
+
+async def test_the_first_pong_answers_a_ping_and_any_other_is_a_waste(
+    house: House, alice: Person, wasted: list[Client]
+) -> None:
+    ws = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
+    socket, [client] = Socket(ws), clients_of(house.app, "alice")
+    await socket.next("hello")
+    client.ping(0)
+    assert (await ws.receive(timeout=PATIENCE)).type is WSMsgType.PING
+    assert client.is_silent
+    await ws.pong()
+    await socket.said("one")
+    assert (client.is_silent, wasted) == (False, [])
+    await ws.pong()
+    await socket.said("two")
+    assert (client.is_silent, wasted) == (False, [client])
+
+
+async def test_a_client_is_busy_while_its_message_is_stored(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = await alice.connect()
+    [client] = clients_of(house.app, "alice")
+    messages = house.app[MESSAGES]
+    save, was_busy = messages.save, []
+
+    async def save_slowly(*what: str) -> Entry:
+        was_busy.append(client.is_busy)
+        return await save(*what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(messages, "save", save_slowly)
+    await socket.said("hi")
+    await socket.say("")
+    await socket.next("error")
+    assert (was_busy, client.is_busy) == ([True, True], False)
+
+
+async def test_a_repeat_is_answered_to_its_sender_alone_and_everything_else_comes_once(
+    hers: Socket, his: Socket
+) -> None:
+    await hers.say("one", nonce="n1")
+    await hers.say("one", nonce="n1")
+    await hers.say("two", nonce="n2")
+    await his.next("hello")
+    async with asyncio.timeout(PATIENCE):
+        assert [(await hers.next("message"))["seq"] for _ in range(3)] == [1, 1, 2]
+        assert [(await his.next("message"))["seq"] for _ in range(2)] == [1, 2]
+    await his.say("three", nonce="n1")
+    assert [(await each.next("message"))["seq"] for each in (hers, his)] == [3, 3]
+
+
+async def test_a_moderator_deletes_over_a_socket_what_others_wrote(open_house: OpenHouse) -> None:
+    house = await open_house(MODERATORS=("alice",))
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    hers, his = await alice.connect(), await bob.connect()
+    seqs = [await hers.said("hers"), await his.said("his")]
+    await his.next("message")
+    await his.send(type="delete", of=seqs[0], nonce="n1")
+    assert (await his.next("error"))["code"] == "forbidden"
+    await hers.send(type="delete", of=2, nonce="n2")
+    change = await his.next("change")
+    assert (change["of"], change["user"], change["nonce"]) == (2, "alice", "n2")
