@@ -87,15 +87,16 @@ async def test_a_message_is_stored_with_all_that_is_known_of_it(
 ) -> None:
     async with background(journal.run()):
         entry = await journal.append("u1:n1", "alice", "u1", {"msg": "hi"})
-    assert START <= entry.time <= now()  # type: ignore[union-attr]
-    assert entry == MessageEntry(1, "u1:n1", "alice", "u1", "hi", entry.time)  # type: ignore[union-attr]
+    assert isinstance(entry, MessageEntry)
+    assert START <= entry.time <= now()
+    assert entry == MessageEntry(1, "u1:n1", "alice", "u1", "hi", entry.time)
     assert delivered == [entry]
     assert journal.waiting == {}
     [document] = await messages.find({}).to_list(None)
     assert isinstance(document.pop("_id"), ObjectId)
     assert document == {
         "seq": 1, "key": "u1:n1", "user": "alice", "user_id": "u1", "time": entry.time, "msg": "hi"
-    }  # fmt: skip  # type: ignore[union-attr]
+    }  # fmt: skip
 
 
 async def test_only_the_end_of_the_log_is_read_at_the_start(

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import WSMsgType
 from markupsafe import escape
 
-from auth.sessions import SESSIONS
+from auth.sessions import SESSIONS, Identity
 from chat.client import Client
 from chat.entry import Entry
 from chat.hub import HUB
@@ -262,11 +262,11 @@ async def test_a_client_is_busy_while_its_message_is_stored(
     messages = house.app[MESSAGES]
     save, was_busy = messages.save, []
 
-    async def save_slowly(*what: str) -> Entry:
+    async def look_and_save(user: Identity, msg: str, nonce: str | None) -> Entry:
         was_busy.append(client.is_busy)
-        return await save(*what)  # type: ignore[arg-type]
+        return await save(user, msg, nonce)
 
-    monkeypatch.setattr(messages, "save", save_slowly)
+    monkeypatch.setattr(messages, "save", look_and_save)
     await socket.said("hi")
     await socket.say("")
     await socket.next("error")
