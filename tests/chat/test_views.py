@@ -24,6 +24,8 @@ from tests.support.people import Person
 from tests.support.sockets import Socket, clients_of, refusal_of
 from tests.support.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.timeout(5)  # seconds; a view with a fault often answers nothing
+
 
 def value(page: str, name: str) -> str:
     """Return the first value of an attribute on a page."""
@@ -81,17 +83,24 @@ async def test_only_the_newest_messages_reload_themselves_every_ten_seconds(
         ("before=3", [1, 2], None, "/?after=2"),
         ("after=1", [2, 3], "/?before=2", None),
         ("after=0", [1, 2, 3], None, None),
+        ("around=2", [1, 2], None, "/?after=2"),
+        ("around=3", [2, 3], "/?before=2", None),
+        ("around=0", [1], None, "/?after=1"),
     ],
 )
 async def test_a_short_log_has_links_only_to_what_there_is(
-    alice: Person, query: str, shown: list[int], older: str | None, newer: str | None
-) -> None:
+    alice: Person, monkeypatch: pytest.MonkeyPatch, query: str, shown: list[int],
+    older: str | None, newer: str | None,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("chat.views.PAGE_LENGTH", 3)  # of which half, 1, is before `around`
     await alice.write("one", "two", "three")
     text = await alice.page(f"/?{query}")
     page = HistoryPage(text)
     assert [line.seq for line in page.lines] == shown
     assert (page.older, page.newer) == (older, newer)
     assert value(text, "data-last") == "3"
+    targets = re.findall(r'message--target" data-seq="(\d+)"', text)
+    assert targets == [str(seq) for seq in shown if query == f"around={seq}"]
 
 
 async def test_only_who_is_shown_the_newest_messages_has_read_them(
