@@ -156,6 +156,18 @@ async def test_who_comes_while_the_chat_ends_is_sent_away(house: House, alice: P
     assert "The chat is being restarted." in await alice.page("/ws", status=503)
 
 
+async def test_a_socket_resumes_where_it_says_and_returns_unannounced(
+    alice: Person, his: Socket
+) -> None:
+    await alice.write("one", "two", "three")
+    ws = await alice.client.ws_connect("/ws?since=1&returning", protocols=["chat.v1"])
+    hers = Socket(ws)
+    assert [(await hers.next("message"))["seq"] for _ in range(2)] == [2, 3]
+    await hers.say("four")
+    told = [(await his.next("message", "joined"))["type"] for _ in range(4)]
+    assert told == ["message"] * 4
+
+
 async def test_sockets_without_a_limit(open_house: OpenHouse) -> None:
     house = await open_house(SOCKETS_PER_USER=0)
     alice = await house.sign_in("alice")
@@ -214,8 +226,11 @@ async def test_frames_that_do_something_are_no_waste(
     await socket.send(type="edit", of=seq, msg="hello", nonce="e1")
     await socket.send(type="delete", of=seq, nonce="d1")
     assert [(await socket.next("change"))["nonce"] for _ in range(2)] == ["e1", "d1"]
+    marks = house.app[READ_MARKS]
+    assert await marks.get(await user_id_of(house, "alice")) == seq
     classic = await alice.connect_classic()
     await classic.send_str("hi")
+    assert await classic.receive_str(timeout=PATIENCE) == "(alice) hi"
     await classic.send_str("close")
     while not classic.closed:
         await classic.receive(timeout=PATIENCE)
