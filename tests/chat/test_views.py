@@ -99,8 +99,15 @@ async def test_a_short_log_has_links_only_to_what_there_is(
     assert [line.seq for line in page.lines] == shown
     assert (page.older, page.newer) == (older, newer)
     assert value(text, "data-last") == "3"
+    assert ('id="composer"' in text) is not bool(query)  # history is only to be read
     targets = re.findall(r'message--target" data-seq="(\d+)"', text)
     assert targets == [str(seq) for seq in shown if query == f"around={seq}"]
+
+
+async def test_what_comes_after_the_last_message_is_the_chat_itself(alice: Person) -> None:
+    await alice.write("one")
+    response = await alice.get("/?after=1")
+    assert (response.status, response.headers["Location"]) == (303, "/")
 
 
 async def test_only_who_is_shown_the_newest_messages_has_read_them(
@@ -166,6 +173,24 @@ async def test_a_socket_resumes_where_it_says_and_returns_unannounced(
     await hers.say("four")
     told = [(await his.next("message", "joined"))["type"] for _ in range(4)]
     assert told == ["message"] * 4
+
+
+async def test_what_is_no_upgrade_to_the_chats_format_is_refused_with_a_reason(
+    alice: Person,
+) -> None:
+    assert "This address only accepts WebSocket" in await alice.page("/ws", status=400)
+    other = await alice.get("/ws", headers={"Sec-WebSocket-Protocol": "chat"})
+    assert other.status == 400
+    assert "Only the subprotocol chat.v1 is supported." in await other.text()
+
+
+async def test_nobody_has_more_sockets_than_the_limit(open_house: OpenHouse) -> None:
+    house = await open_house(SOCKETS_PER_USER=2)
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    for person in (alice, alice, bob):
+        assert (await (await person.connect()).next())["type"] == "hello"
+    assert "Too many open windows, please close one." in await alice.page("/ws", status=429)
+    assert await refusal_of(alice.connect()) == 429
 
 
 async def test_sockets_without_a_limit(open_house: OpenHouse) -> None:
