@@ -83,16 +83,16 @@ async def test_only_the_newest_messages_reload_themselves_every_ten_seconds(
         ("before=3", [1, 2], None, "/?after=2"),
         ("after=1", [2, 3], "/?before=2", None),
         ("after=0", [1, 2, 3], None, None),
-        ("around=2", [1, 2], None, "/?after=2"),
-        ("around=3", [2, 3], "/?before=2", None),
-        ("around=0", [1], None, "/?after=1"),
+        ("around=2", [1, 2, 3], None, None),
+        ("around=3", [1, 2, 3], None, None),
+        ("around=0", [1, 2], None, "/?after=2"),
     ],
 )
 async def test_a_short_log_has_links_only_to_what_there_is(
     alice: Person, monkeypatch: pytest.MonkeyPatch, query: str, shown: list[int],
     older: str | None, newer: str | None,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("chat.views.PAGE_LENGTH", 3)  # of which half, 1, is before `around`
+    monkeypatch.setattr("chat.views.PAGE_LENGTH", 4)  # of which half is before `around`
     await alice.write("one", "two", "three")
     text = await alice.page(f"/?{query}")
     page = HistoryPage(text)
@@ -102,6 +102,10 @@ async def test_a_short_log_has_links_only_to_what_there_is(
     assert ('id="composer"' in text) is not bool(query)  # history is only to be read
     targets = re.findall(r'message--target" data-seq="(\d+)"', text)
     assert targets == [str(seq) for seq in shown if query == f"around={seq}"]
+
+
+async def test_a_place_that_is_no_number_is_refused_with_a_reason(alice: Person) -> None:
+    assert "?before= takes one whole number." in await alice.page("/?before=x", status=400)
 
 
 async def test_what_comes_after_the_last_message_is_the_chat_itself(alice: Person) -> None:
