@@ -85,6 +85,7 @@ async def test_only_the_newest_messages_reload_themselves_every_ten_seconds(
         ("after=0", [1, 2, 3], None, None),
         ("around=2", [1, 2, 3], None, None),
         ("around=3", [1, 2, 3], None, None),
+        ("around=4", [2, 3], "/?before=2", None),
         ("around=0", [1, 2], None, "/?after=2"),
     ],
 )
