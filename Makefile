@@ -10,14 +10,14 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 # Tests that run at once; more than cores, because most tests mostly wait.
 WORKERS ?= 4
 
-.PHONY: run test soak mutants lint browser screenshots lighthouse bench clean
+.PHONY: run test soak mutants lint browser redis screenshots lighthouse bench clean
 
 run: .venv/run
 	$(BIN)/python app.py
 
 # First the tests that can run side by side, then those that need the whole machine;
 # `make test TESTS=tests/chat` runs some, one after the other.
-test: .venv/dev browser
+test: .venv/dev browser redis
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
@@ -28,7 +28,7 @@ endif
 # What `make test` has in a short form, at length: a million odd frames, 100,000 odd requests, an
 # hour of joins and leaves speeded up, 100 kills under load; and requests from other sites. Takes
 # about half an hour, and says what the chat took before and after.
-soak: .venv/dev
+soak: .venv/dev redis
 	SOAK=1 $(BIN)/pytest tests/load tests/web/test_guard.py
 
 # An hour or two for all modules; `make mutants MODULES="limits.py chat/hub.py"` tries some.
@@ -52,6 +52,13 @@ browser: .venv/dev
 		command -v chromium-headless-shell || command -v chromium || \
 		$(BIN)/playwright install $$([ "$$(id -u)" = 0 ] && echo --with-deps) chromium; \
 	fi >/dev/null
+
+# Redis for the tests: Debian's where it can be installed, else the one in PATH.
+redis:
+	@if command -v redis-server; then :; \
+	elif [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; \
+	else echo "The tests need redis-server in PATH." >&2; exit 1; fi >/dev/null
 
 screenshots: .venv/dev browser
 	$(BIN)/python -m tests.screenshots

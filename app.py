@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 import aiohttp_jinja2
 import jinja2
@@ -25,6 +26,7 @@ from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
+from chat.relay import RELAY, relay_ctx
 from connections import CONNECTIONS, Connections
 from database import (
     DATABASE,
@@ -90,7 +92,7 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(say_goodbye)
     app.cleanup_ctx.extend(
-        [embedded_ctx, database_ctx, hasher_ctx, hub_ctx, read_marks_ctx, parts_ctx]
+        [embedded_ctx, database_ctx, relay_ctx, hasher_ctx, hub_ctx, read_marks_ctx, parts_ctx]
     )
     return app
 
@@ -109,7 +111,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     """Create the parts that need no closing, connect them, and run their background tasks."""
     collection = app[DATABASE][MESSAGE_COLLECTION]
     app[SESSIONS] = Sessions(app[DATABASE])
-    app[JOURNAL] = Journal(collection)
+    app[JOURNAL] = Journal(collection, app.get(RELAY))
     app[MESSAGES] = Message(collection, app[JOURNAL], app[SETTINGS].MESSAGES_PER_SECOND)
     app[FINDER] = Finder(collection, app[JOURNAL].recent)
     app[JOURNAL].listeners.append(app[HUB].deliver)
@@ -118,11 +120,33 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
         open_journal(app),
         app[SESSIONS].watch(app[HUB].open_session_ids),
         app[SESSIONS].remove_expired(),
+        *join_others(app),
     ):
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN):
                 await app[READY].wait()
         yield
+
+
+def join_others(app: web.Application) -> list[Coroutine[Any, Any, None]]:
+    """Connect the parts to the relay, if there is one; return what has to run."""
+    if RELAY not in app:
+        return []
+    relay, journal, hub = app[RELAY], app[JOURNAL], app[HUB]
+    sessions, limits = app[SESSIONS], app[LIMITS]
+    relay.handlers |= {
+        "entries": journal.hear,
+        "drafts": journal.adopt,
+        "people": hub.presence.hear,
+        "gone": lambda process, _: hub.presence.hear(process, {}),
+        "typing": lambda _, login: hub.show_typing(login),
+        "attempt": lambda _, said: limits.hear(*said),
+        "ended": lambda _, session_ids: sessions.forget(session_ids),
+    }
+    limits.on_change = lambda what, attempt: relay.publish("attempt", [what, attempt])
+    hub.on_typing = lambda login: relay.publish("typing", login)
+    sessions.on_end = lambda session_ids: relay.publish("ended", list(session_ids))
+    return [relay.share_people(hub.presence)]
 
 
 async def open_journal(app: web.Application) -> None:

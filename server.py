@@ -196,4 +196,9 @@ def _announce(settings: Settings, port: int) -> None:
         database = f"MongoDB at {servers}, which keeps the data"
     else:
         database = f"embedded, keeps its data in {settings.DATA_DIR}"
-    print(f"Database: {database}", flush=True)
+    print(f"Database: {database}")
+    if settings.REDIS_URL:
+        print("Redis: joins this process with others on the same database")
+    elif settings.MONGO_HOST:
+        print("Redis: none, so other processes on this database are heard late (see REDIS_URL)")
+    sys.stdout.flush()

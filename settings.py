@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from envparse import Env
+from redis.asyncio.connection import parse_url
 
 ROOT = Path(__file__).resolve().parent
 MESSAGE_COLLECTION = "messages"
@@ -36,6 +37,8 @@ class Settings:
     SECRET_KEY: tuple[str, ...] = ()  # the first encrypts, all decrypt; empty: one is generated
     MONGO_HOST: str = ""  # empty: the embedded database
     MONGO_DB_NAME: str = ""  # empty: the one in MONGO_HOST, else chat
+    REDIS_URL: str = ""  # empty: other processes are heard through the database only
+    REDIS_VERIFY: bool = True  # the certificate behind rediss://
     DATA_DIR: Path = ROOT / "data"
     PUBLIC_ORIGINS: tuple[str, ...] = ()
     TRUSTED_PROXIES: int = 0
@@ -63,6 +66,8 @@ def load_settings() -> Settings:
         SECRET_KEY=_read("SECRET_KEY", default.SECRET_KEY, _keys, secret=True),
         MONGO_HOST=_read("MONGO_HOST", default.MONGO_HOST, _mongo_uri, secret=True),
         MONGO_DB_NAME=_read("MONGO_DB_NAME", default.MONGO_DB_NAME, _db_name),
+        REDIS_URL=_read("REDIS_URL", default.REDIS_URL, _redis_url, secret=True),
+        REDIS_VERIFY=_read("REDIS_VERIFY", default.REDIS_VERIFY, _boolean),
         DATA_DIR=_read("DATA_DIR", default.DATA_DIR, ROOT.joinpath),
         PUBLIC_ORIGINS=_read("PUBLIC_ORIGINS", default.PUBLIC_ORIGINS, _origins),
         TRUSTED_PROXIES=_read("TRUSTED_PROXIES", default.TRUSTED_PROXIES, _number(10)),
@@ -169,6 +174,14 @@ def _logins(text: str) -> tuple[str, ...]:
 def _mongo_uri(text: str) -> str:
     if not text.startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("begin it with mongodb:// or mongodb+srv://")
+    return text.strip()
+
+
+def _redis_url(text: str) -> str:
+    try:
+        parse_url(text.strip())
+    except ValueError:
+        raise ValueError("use an address such as redis://localhost:6379/0") from None
     return text.strip()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import math
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -21,7 +22,7 @@ PER_NAME_AND_ADDRESS, PER_NAME, PER_ADDRESS = 5, 50, 20
 KNOWN_ADDRESSES = 100_000  # by name; in memory, about 100 bytes each
 ANSWER_GRID = 0.05  # seconds; wrong passwords are answered at multiples, whatever the check took
 
-Counters = list[tuple[Limit, bytes]]
+Attempt = Sequence[tuple[str, bytes]]  # what it counts under: names of limits, each with a key
 
 
 class AttemptLimits:
@@ -33,28 +34,67 @@ class AttemptLimits:
     """
 
     def __init__(self, registrations_per_hour: int) -> None:
-        self._by_both = Limit(PER_NAME_AND_ADDRESS, FIVE_MINUTES)
-        self._by_name = Limit(PER_NAME, FIVE_MINUTES)
-        self._by_address = Limit(PER_ADDRESS, FIVE_MINUTES)
+        self._limits = {
+            "address": Limit(PER_ADDRESS, FIVE_MINUTES),
+            "name": Limit(PER_NAME, FIVE_MINUTES),
+            "name and address": Limit(PER_NAME_AND_ADDRESS, FIVE_MINUTES),
+            "registration": Limit(registrations_per_hour, 3600),
+        }
         self._known: dict[bytes, None] = {}  # names with addresses, the latest last
-        self.registrations = Limit(registrations_per_hour, 3600)
+        # Tells the other processes what happened, and to which attempt.
+        self.on_change: Callable[[str, Attempt], None] = lambda what, attempt: None
 
-    def counters(self, name: str, address: str) -> Counters:
-        """Return what an attempt to log in with a name from an address counts under."""
+    def log_in(self, name: str, address: str) -> Attempt:
+        """Return an attempt to log in with a name from an address."""
         both = _digest(name, address)
-        counters: Counters = [(self._by_address, _digest(address)), (self._by_both, both)]
-        if both not in self._known:
-            counters.append((self._by_name, _digest(name)))
-        return counters
+        attempt = [("address", _digest(address)), ("name and address", both)]
+        return attempt if both in self._known else [*attempt, ("name", _digest(name))]
 
-    def counters_of_user(self, user_id: str, address: str) -> Counters:
-        """Return what an attempt on the account page counts under: strangers can't lock that."""
+    def on_account_page(self, user_id: str, address: str) -> Attempt:
+        """Return an attempt on the account page, which strangers must not lock."""
         both = _digest("account page", user_id, address)
-        return [(self._by_address, _digest(address)), (self._by_both, both)]
+        return [("address", _digest(address)), ("name and address", both)]
+
+    def registration(self, address: str) -> Attempt:
+        """Return an attempt to register from an address."""
+        return [("registration", _digest(address))]
+
+    def take(self, attempt: Attempt) -> float:
+        """Count an attempt and return 0, or return the seconds to wait."""
+        for number, (name, key) in enumerate(attempt):
+            if wait := self._limits[name].take(key):
+                self._give_back(attempt[:number])
+                return wait
+        self.on_change("taken", attempt)
+        return 0.0
+
+    def give_back(self, attempt: Attempt) -> None:
+        """Remove an attempt that was right or could not be checked."""
+        self._give_back(attempt)
+        self.on_change("given back", attempt)
 
     def remember(self, name: str, address: str) -> None:
         """Remember that somebody has signed in with a name from an address."""
         both = _digest(name, address)
+        self._remember(both)
+        self.on_change("remembered", [("name and address", both)])
+
+    def hear(self, what: str, attempt: Attempt) -> None:
+        """Count what happened in another process, too. Raises LookupError, TypeError."""
+        if what == "taken":
+            for name, key in attempt:
+                self._limits[name].take(key)
+        elif what == "given back":
+            self._give_back(attempt)
+        elif what == "remembered":
+            for _, key in attempt:
+                self._remember(key)
+
+    def _give_back(self, attempt: Attempt) -> None:
+        for name, key in attempt:
+            self._limits[name].give_back(key)
+
+    def _remember(self, both: bytes) -> None:
         self._known.pop(both, None)
         self._known[both] = None
         if len(self._known) > KNOWN_ADDRESSES:
@@ -77,12 +117,10 @@ async def authenticate(
     hasher, limits, users = request.app[HASHER], request.app[LIMITS], User(request[DB])
     hasher.check_room()
     address = client_address(request)
-    counters = (
-        limits.counters_of_user(user_id, address)
-        if user_id
-        else limits.counters(fold(name), address)
+    attempt = (
+        limits.on_account_page(user_id, address) if user_id else limits.log_in(fold(name), address)
     )
-    if wait := _take(counters):
+    if wait := limits.take(attempt):
         raise FormError(429, "Too many attempts, please wait", field, wait)
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -90,29 +128,14 @@ async def authenticate(
         user = await (users.get(user_id) if user_id else users.find(name))
         is_right = await users.check_user(user, password, hasher)
     except BaseException:  # it was not checked: too busy, no database, or the client left
-        _give_back(counters)
+        limits.give_back(attempt)
         raise
     if user is None or not is_right:
         took = clock() - began
         await asyncio.sleep(math.ceil(took / ANSWER_GRID) * ANSWER_GRID - took)
         raise FormError(401, wrong, field)
-    _give_back(counters)
+    limits.give_back(attempt)
     return user
-
-
-def _take(counters: Counters) -> float:
-    """Count an attempt and return 0, or return the seconds to wait."""
-    for number, (limit, key) in enumerate(counters):
-        if wait := limit.take(key):
-            _give_back(counters[:number])
-            return wait
-    return 0.0
-
-
-def _give_back(counters: Counters) -> None:
-    """Remove an attempt that was right or could not be checked."""
-    for limit, key in counters:
-        limit.give_back(key)
 
 
 def _digest(*texts: str) -> bytes:

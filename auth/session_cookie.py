@@ -26,7 +26,7 @@ class SessionCookie(EncryptedCookieStorage):
 
     def __init__(self, keys: Iterable[str], *, secure: bool) -> None:
         """Set up; the first key encrypts, and all of them decrypt."""
-        fernets = [Fernet(_fernet_key(key)) for key in keys]
+        fernets = [Fernet(fernet_key(key)) for key in keys]
         super().__init__(
             fernets[0],
             cookie_name="__Host-session" if secure else "session",
@@ -83,6 +83,7 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
         raise StartError(f"SECRET_KEY is not set and {path} is unusable: {error}.") from None
 
 
-def _fernet_key(text: str) -> bytes:
-    # Fernet needs 32 bytes in base64, and SECRET_KEY may be any text.
+def fernet_key(text: str) -> bytes:
+    """Return a key for Fernet."""
+    # It needs 32 bytes in base64, and SECRET_KEY may be any text.
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode(errors="surrogateescape")).digest())

@@ -39,6 +39,7 @@ class Sessions:
     def __init__(self, db: Database) -> None:
         self.collection = db[SESSION_COLLECTION]
         self.listeners: list[Callable[[str], None]] = []  # called with the id of each that ended
+        self.on_end: Callable[[Sequence[str]], None] = lambda session_ids: None
         self._users = User(db)
         self._identities = Lookup(self._fetch)
 
@@ -71,8 +72,15 @@ class Sessions:
         """Delete sessions, which makes their cookies worthless. Raises DatabaseUnavailable."""
         async with deadline():
             await self.collection.delete_many({"_id": {"$in": session_ids}})
+        self.forget(session_ids)
+        self.on_end(session_ids)
+
+    def forget(self, session_ids: Iterable[str]) -> None:
+        """Note that sessions have ended, and tell the listeners."""
         for session_id in session_ids:
-            self._forget(session_id)
+            self._identities.put(session_id, None)
+            for listener in self.listeners:
+                listener(session_id)
 
     async def end_all(self, user_id: str, keep: Sequence[str] = ()) -> None:
         """End every session of a user except those to keep. Raises DatabaseUnavailable."""
@@ -96,9 +104,7 @@ class Sessions:
                     found = await self._fetch(chunk)
                 except DatabaseUnavailable:
                     break  # nobody is signed out because the database is away
-                for session_id in chunk:
-                    if session_id not in found:
-                        self._forget(session_id)
+                self.forget(session_id for session_id in chunk if session_id not in found)
 
     async def remove_expired(self) -> None:
         """Delete the documents of sessions that have certainly expired, again and again.
@@ -120,11 +126,6 @@ class Sessions:
                 return
             async with deadline():
                 await self.collection.delete_many({"_id": {"$in": ids}})
-
-    def _forget(self, session_id: str) -> None:
-        self._identities.put(session_id, None)
-        for listener in self.listeners:
-            listener(session_id)
 
     async def _fetch(self, ids: list[str]) -> dict[str, Identity]:
         """Read the valid sessions of users who may use the chat, and note that they are in use."""

@@ -96,12 +96,13 @@ class SignIn(AccountForm):
         check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
         app, address = self.request.app, client_address(self.request)
-        users, registrations = User(self.request[DB]), app[LIMITS].registrations
+        users, limits = User(self.request[DB]), app[LIMITS]
+        attempt = limits.registration(address)
         try:
             login = check_login(login)
             check_email(email)
             check_strength(password, login, email)
-            if wait := registrations.take(address):
+            if wait := limits.take(attempt):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
             return await users.create_user(login, email, password, app[HASHER])
         except BadLogin as error:
@@ -114,7 +115,7 @@ class SignIn(AccountForm):
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
             raise FormError(409, "User exists", "login") from None
         except (Busy, DatabaseUnavailable):
-            registrations.give_back(address)
+            limits.give_back(attempt)
             raise
 
 

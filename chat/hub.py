@@ -4,7 +4,7 @@ The hub does not use the database: the journal gives it stored entries, in order
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, web
@@ -38,6 +38,7 @@ class Hub:
         """Set up; `websockets` is the set in which the hub keeps the open sockets."""
         self.websockets = websockets
         self.presence = Presence(self.broadcast)
+        self.on_typing: Callable[[str], None] = lambda login: None
         self.is_closing = False  # the chat is ending, and nobody may join any more
         self._unsent: list[wire.Frames] = []  # broadcast since the last flush
         self._next_flush_at = 0.0  # the loop's time before which no broadcast is flushed
@@ -98,9 +99,14 @@ class Hub:
         """
         if self._typing.take(user.user_id):
             return False
-        if self.presence.people <= TYPING_MAX_PEOPLE:
-            self.broadcast(wire.typing(user.login))
+        self.show_typing(user.login)
+        self.on_typing(user.login)
         return True
+
+    def show_typing(self, login: str) -> None:
+        """Tell everybody in this process that somebody is typing, unless the room is large."""
+        if self.presence.people <= TYPING_MAX_PEOPLE:
+            self.broadcast(wire.typing(login))
 
     def count_wasted_frame(self, client: Client) -> None:
         """Count a frame that was refused or not needed; close the socket after too many."""

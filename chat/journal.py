@@ -3,6 +3,9 @@
 The log is dense: `seq` is 1, 2, 3 … without a hole. The journal numbers entries from the last one
 it knows and stores them with an *ordered* insert under a unique index. If another process has taken
 a number, nothing is stored from there on; the journal reads what the other stored and tries again.
+
+Several processes would often lose such races. With a relay (chat/relay.py) one of them is the
+writer: the others hand it their drafts, and deliver what it has stored when they hear of it.
 """
 
 import asyncio
@@ -12,12 +15,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from aiohttp import web
 from bson import ObjectId
 
 from chat.entry import ChangeEntry, Entry, MessageEntry, is_change, now
 from chat.recent import RECENT_LENGTH, Recent
+from chat.relay import Relay
 from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, deadline
 
 log = logging.getLogger(__name__)
@@ -27,6 +32,7 @@ ENTRIES_PER_INSERT = 200
 QUEUE_LIMIT = 2000  # drafts; further senders wait for a place, so that memory is bounded
 APPEND_TIMEOUT = 4.4  # seconds until append() gives up; longer than a call (CALL_TIMEOUT)
 CHECK_EVERY = 0.2  # seconds between checks for drafts that have waited so long
+HANDED_OVER_FOR = 1  # seconds in which the writer should have stored a draft; then we do it
 POLL_EVERY = 2  # seconds between reads of what other processes stored
 RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
 
@@ -45,6 +51,16 @@ class Draft:
     content: Document  # {msg} of a message, {of, text, state} of a change
     stored: asyncio.Future[Entry]
     queued_at: float  # the loop's time
+    is_handed_over: bool = False
+
+    def as_document(self) -> Document:
+        """Return what another process needs to store it."""
+        return {
+            "key": self.key,
+            "user": self.user,
+            "user_id": self.user_id,
+            "content": self.content,
+        }
 
     def document(self, seq: int, time: datetime) -> Document:
         """Return the document to store as number `seq` of the log."""
@@ -68,10 +84,13 @@ class Draft:
 class Journal:
     """Appends to the log and delivers it to listeners: stored entries only, in order, each once."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, relay: Relay | None = None) -> None:
         self.recent = Recent()  # the entries that are delivered
         self.listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._collection = collection
+        self._relay = relay
+        self._heard: list[Document] = []  # entries that other processes say they have stored
+        self._is_poll_due = False
         self.waiting: dict[str, Draft] = {}  # by key, in the order of append()
         self._queue = asyncio.Semaphore(QUEUE_LIMIT)
         self._work = asyncio.Event()  # a draft waits, or it is time to poll
@@ -120,6 +139,40 @@ class Journal:
             document = await self._collection.find_one({"key": key})
         return (await self._entries([document]))[0] if document else None
 
+    def adopt(self, process: str, drafts: Sequence[Document]) -> None:
+        """Store the drafts of another process, too; it keeps them until their entries come back.
+
+        Raises LookupError, TypeError for what is no draft.
+        """
+        loop = asyncio.get_running_loop()
+        for document in drafts:
+            key, content = document["key"], document["content"]
+            names = (document["user"], document["user_id"])
+            if not all(isinstance(text, str) for text in (key, *names)) or not content.keys():
+                raise TypeError("no draft")
+            is_known = key in self.waiting or self.recent.find(key)
+            if not is_known and len(self.waiting) < QUEUE_LIMIT:
+                draft = Draft(key, *names, content, loop.create_future(), loop.time())
+                draft.stored.add_done_callback(partial(self._forget, key))
+                self.waiting[key] = draft
+                self._work.set()
+
+    def hear(self, process: str, documents: Sequence[Document]) -> None:
+        """Deliver entries of which another process says that they are stored, when they are next.
+
+        Raises LookupError, TypeError for what is no entry.
+        """
+        for document in documents:
+            if type(document["seq"]) is not int or not isinstance(document["key"], str):
+                raise TypeError("no entry")
+            if is_change(document):
+                document["of"] + 1, document["user"], document["user_id"]
+            else:
+                MessageEntry.from_document(document)
+        self._heard += documents[-RECENT_LENGTH:]
+        del self._heard[:-QUEUE_LIMIT]  # what is missing then is read
+        self._work.set()
+
     async def settle(self, user_id: str) -> None:
         """Wait until no draft of a user waits any more."""
         if own := [draft.stored for draft in self.waiting.values() if draft.user_id == user_id]:
@@ -133,6 +186,9 @@ class Journal:
             for draft in self.waiting.values():
                 draft.give_up()
             await asyncio.sleep(0)  # lets the views answer their senders before the sockets close
+
+    def _forget(self, key: str, _: asyncio.Future[Entry]) -> None:
+        self.waiting.pop(key, None)
 
     async def _in_memory(self, key: str) -> Entry | None:
         # Without a draft no other task may run in here, or append() could queue a key twice.
@@ -152,19 +208,24 @@ class Journal:
                     draft.give_up()
             if last_poll + POLL_EVERY <= clock():
                 last_poll = clock()
+                self._is_poll_due = True
+            if self.waiting or self._is_poll_due:
                 self._work.set()
 
     async def _write(self) -> None:
+        # All entries are delivered by this one task, whether they were stored here, read, or heard
+        # of: so none is delivered twice, or before the one that precedes it.
         while True:
             await self._work.wait()
             self._work.clear()
             await asyncio.sleep(BATCH_DELAY)
-            waiting = [draft for draft in self.waiting.values() if not draft.stored.done()]
-            drafts = waiting[:ENTRIES_PER_INSERT]
+            drafts: list[Draft] = []
             try:
+                await self._deliver_heard()
+                drafts = self._drafts_to_store()[:ENTRIES_PER_INSERT]
                 if drafts:
                     await self._store(drafts)
-                else:
+                elif self._is_poll_due:
                     await self._catch_up()
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_PAUSE)
@@ -172,8 +233,32 @@ class Journal:
                 log.exception("the journal failed, and goes on")
                 for draft in drafts:
                     draft.give_up()
-            if self.waiting:
+            if self._heard or not all(draft.is_handed_over for draft in self.waiting.values()):
                 self._work.set()
+
+    def _drafts_to_store(self) -> list[Draft]:
+        """Hand new drafts to the writer, if that is another process; return those to store here."""
+        waiting = [draft for draft in self.waiting.values() if not draft.stored.done()]
+        if not self._relay or not self._relay.has_other_writer:
+            return waiting
+        if new := [draft for draft in waiting if not draft.is_handed_over]:
+            self._relay.hand_over([draft.as_document() for draft in new])
+            for draft in new:
+                draft.is_handed_over = True
+        handed_over_by = asyncio.get_running_loop().time() - HANDED_OVER_FOR
+        return [draft for draft in waiting if draft.queued_at < handed_over_by]
+
+    async def _deliver_heard(self) -> None:
+        """Deliver what follows the last entry; read what is missing. Raises DatabaseUnavailable."""
+        heard = {document["seq"]: document for document in self._heard}
+        self._heard.clear()
+        following: list[Document] = []
+        while document := heard.get(self.recent.last + len(following) + 1):
+            following.append(document)
+        if following:
+            await self._deliver(following, is_heard=True)
+        if any(seq > self.recent.last for seq in heard):
+            await self._catch_up()
 
     async def _store(self, drafts: list[Draft]) -> None:
         """Store drafts as the next entries and deliver them, until each is stored or given up."""
@@ -215,6 +300,7 @@ class Journal:
 
     async def _catch_up(self) -> None:
         """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""
+        self._is_poll_due = False
         while True:
             async with deadline():
                 following = self._collection.find({"seq": {"$gt": self.recent.last}})
@@ -224,9 +310,12 @@ class Journal:
             if len(documents) < ENTRIES_PER_INSERT:
                 return
 
-    async def _deliver(self, documents: Sequence[Document]) -> None:
+    async def _deliver(self, documents: Sequence[Document], is_heard: bool = False) -> None:
         """Deliver stored entries, all or none of them. Raises DatabaseUnavailable."""
         entries = await self._entries(documents)
+        own = [without_text(d) for d in documents if d["key"] in self.waiting]
+        if self._relay and own and not is_heard:
+            self._relay.publish("entries", own)
         for entry in entries:
             self.recent.add(entry)
         for listener in self.listeners:
@@ -286,6 +375,13 @@ class Journal:
                 return {**message, **values}
         async with deadline():
             return await self._collection.find_one({"_id": message["_id"]})
+
+
+def without_text(document: Document) -> Document:
+    """Return a document for other processes; they read the text of a change in its message."""
+    if not is_change(document):
+        return document
+    return {name: value for name, value in document.items() if name not in ("text", "state")}
 
 
 async def insert_in_order(collection: Collection, documents: list[Document]) -> None:

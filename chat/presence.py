@@ -1,9 +1,9 @@
-"""Who is here: each person once, however many sockets they have open."""
+"""Who is here: each person once, however many sockets they have open, in however many processes."""
 
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from chat import wire
@@ -22,7 +22,8 @@ class Person:
     """Somebody who is here, or was here less than GRACE ago."""
 
     login: str
-    sockets: int = 0
+    sockets: int = 0  # in this process
+    elsewhere: set[str] = field(default_factory=set)  # other processes in which they have some
     leaving: asyncio.TimerHandle | None = None
 
 
@@ -31,6 +32,7 @@ class Presence:
 
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
+        self.on_change: Callable[[], None] = lambda: None  # somebody came to this process, or left
         self._people: dict[str, Person] = {}
         self._started = time.monotonic()
         self._is_closed = False
@@ -52,25 +54,37 @@ class Presence:
         person = self._people.get(user_id)
         return person.sockets if person else 0
 
+    def here(self) -> dict[str, str]:
+        """Return who has sockets in this process: logins by user id."""
+        return {user_id: each.login for user_id, each in self._people.items() if each.sockets}
+
     def arrive(self, user_id: str, login: str, returning: bool) -> None:
         """Count one more socket; `returning` means that the page was connected before."""
-        person = self._people.get(user_id)
-        if person is None:
-            person = self._people[user_id] = Person(login)
-            is_return = returning and time.monotonic() < self._started + RETURN_WINDOW
-            self._announce(wire.joined(login), quietly=is_return)
-        if person.leaving:
-            person.leaving.cancel()
-            person.leaving = None
+        person = self._meet(user_id, login, quietly=returning and self._is_new())
         person.sockets += 1
+        if person.sockets == 1:
+            self.on_change()
 
     def depart(self, user_id: str) -> None:
         """Count one socket less; the person has left if no other one opens within GRACE."""
         person = self._people[user_id]
         person.sockets -= 1
-        if not person.sockets and not self._is_closed:
-            loop = asyncio.get_running_loop()
-            person.leaving = loop.call_later(GRACE, self._leave, user_id)
+        if not person.sockets:
+            self.on_change()
+            self._miss(user_id, person)
+
+    def hear(self, process: str, people: dict[str, str]) -> None:
+        """Note who has sockets in another process: logins by user id; {} if it is gone.
+
+        Raises AttributeError, TypeError for what is something else.
+        """
+        "".join(people.values())  # only texts
+        for user_id, login in people.items():
+            self._meet(user_id, login, quietly=self._is_new()).elsewhere.add(process)
+        for user_id, person in self._people.items():
+            if process in person.elsewhere and user_id not in people:
+                person.elsewhere.remove(process)
+                self._miss(user_id, person)
 
     def close(self) -> None:
         """Stop all timers, so that nothing more is sent."""
@@ -79,6 +93,26 @@ class Presence:
         for timer in [*timers, self._list_timer]:
             if timer:
                 timer.cancel()
+
+    def _is_new(self) -> bool:
+        """Return whether the chat has just started, so that people return rather than come."""
+        return time.monotonic() < self._started + RETURN_WINDOW
+
+    def _meet(self, user_id: str, login: str, quietly: bool) -> Person:
+        person = self._people.get(user_id)
+        if person is None:
+            person = self._people[user_id] = Person(login)
+            self._announce(wire.joined(login), quietly)
+        if person.leaving:
+            person.leaving.cancel()
+            person.leaving = None
+        return person
+
+    def _miss(self, user_id: str, person: Person) -> None:
+        """Let somebody leave who has no sockets any more, if none opens within GRACE."""
+        if not person.sockets and not person.elsewhere and not self._is_closed:
+            loop = asyncio.get_running_loop()
+            person.leaving = loop.call_later(GRACE, self._leave, user_id)
 
     def _leave(self, user_id: str) -> None:
         person = self._people.pop(user_id)

@@ -30,7 +30,7 @@ from tests.support.raw_requests import ask
 from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.waiting import PATIENCE, until
 
-FERNET = Fernet(session_cookie._fernet_key("a key for the tests"))
+FERNET = Fernet(session_cookie.fernet_key("a key for the tests"))
 
 
 def cookie_of(response: aiohttp.ClientResponse) -> Morsel[str]:
@@ -151,7 +151,7 @@ async def test_a_cookie_of_encrypted_nonsense_is_an_anonymous_visitor(
 async def test_a_cookie_encrypted_with_another_key_is_not_valid(
     house: House, alice: Person
 ) -> None:
-    forger = Fernet(session_cookie._fernet_key("a key of a forger"))
+    forger = Fernet(session_cookie.fernet_key("a key of a forger"))
     forged = forger.encrypt(FERNET.decrypt(held_by(alice))).decode()
     assert await signed_in_as(await present(house, forged)) is None
 

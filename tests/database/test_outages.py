@@ -56,7 +56,7 @@ async def test_without_a_database_the_chat_answers_503_until_there_is_one(
     assert "The database is away" in await refusal(visitor, "/login")
     async with asyncio.timeout(REFUSED_WITHIN):
         health = await visitor.get("/healthz")
-    assert (health.status, await health.json()) == (503, {"status": "the database is away"})
+    assert (health.status, await health.json()) == (503, {"status": "away", "database": "away"})
     assert (await visitor.get("/static/css/base.css")).status == 200
     server.start()
     async with asyncio.timeout(START_PATIENCE):

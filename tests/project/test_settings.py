@@ -54,6 +54,11 @@ GOOD: dict[str, dict[str, Any]] = {
         "{{8vJ}}x!#%'": ("{{8vJ}}x!#%'",),
     },
     "MONGO_HOST": {"mongodb://127.0.0.1": "mongodb://127.0.0.1", ATLAS: ATLAS},
+    "REDIS_URL": {
+        "redis://localhost:6379/0": "redis://localhost:6379/0",
+        " rediss://:key@redis.example.com:6380 ": "rediss://:key@redis.example.com:6380",
+    },
+    "REDIS_VERIFY": {"false": False, "": True},
     "MONGO_DB_NAME": {"my_chat-2": "my_chat-2"},
     "DATA_DIR": {"/srv/chat": Path("/srv/chat")},
     "PUBLIC_ORIGINS": {
@@ -132,6 +137,9 @@ def test_a_bad_value_stops_the_start_with_its_name_and_a_remedy(
         ("MONGO_HOST", "localhost:27017", "mongodb://"),
         ("MONGO_HOST", "chat:s3cret@cluster.example.net", "mongodb://"),
         ("MONGO_HOST", "postgres://chat:s3cret@db.example.net", "mongodb://"),
+        ("REDIS_URL", "localhost:6379", "redis://"),
+        ("REDIS_URL", "redis://:s3cret@redis.example.net:notaport", "redis://"),
+        ("REDIS_URL", "http://:s3cret@redis.example.net", "redis://"),
     ],
 )
 def test_a_bad_secret_is_named_and_not_shown(
@@ -219,7 +227,7 @@ def test_every_setting_is_explained_in_env_example() -> None:
     explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
     used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
     assert sorted(explained) == sorted(used)
-    assert len(used) == 14
+    assert len(used) == 16
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,24 @@ async def test_the_start_says_where_the_chat_is_and_where_its_data() -> None:
             assert stat.S_IMODE((data / name).stat().st_mode) & 0o077 == 0, name
 
 
+async def test_the_start_on_a_shared_database_says_what_redis_would_add(
+    settings: Settings,
+) -> None:
+    shared: dict[str, Any] = {
+        "MONGO_HOST": settings.MONGO_HOST,
+        "MONGO_DB_NAME": settings.MONGO_DB_NAME,
+    }
+    for address, sentence in {
+        "": "Redis: none, so other processes on this database are heard late (see REDIS_URL)",
+        "redis://:s3cret@127.0.0.1:1/0": (
+            "Redis: joins this process with others on the same database"
+        ),
+    }.items():
+        async with running_chat(REDIS_URL=address, **shared) as chat:
+            await until(lambda: sentence in chat.output.splitlines())  # noqa: B023
+            assert "s3cret" not in chat.output
+
+
 # Containers often have no IPv6, so these are chosen by what this machine has.
 WITH_IPV6 = [("::1", ["[::1]"]), ("::", ["127.0.0.1", "[::1]"])] if has_ipv6() else []
 

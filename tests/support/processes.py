@@ -5,6 +5,8 @@ the embedded database asks for it by MONGO_HOST="".
 """
 
 import asyncio
+import os
+import signal
 import socket
 import sys
 import tempfile
@@ -117,6 +119,10 @@ class Chat:
         assert self._process is not None
         self._process.kill()
         return await self.ended()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        os.kill(self.pid, number)
 
     async def restart(self) -> None:
         """End the process as a deploy would, if it runs, and start it again."""

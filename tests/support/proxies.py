@@ -1,4 +1,4 @@
-"""Proxies: one speaks TLS, one cuts connections, one loses answers of the database."""
+"""Proxies: one speaks TLS, one cuts connections, two make a database worse than it is."""
 
 import asyncio
 import random
@@ -193,9 +193,9 @@ class Relay:
         server_reader, server_writer = await self._reach()
         with suppress(asyncio.IncompleteReadError, OSError):  # either end has closed
             while True:
-                request = await self._read(reader)
+                request = await read_message(reader)
                 server_writer.write(request)
-                answer = await self._read(server_reader)
+                answer = await read_message(server_reader)
                 if b"\x02insert\x00" in request:
                     self.lost += 1
                     break
@@ -213,7 +213,41 @@ class Relay:
         context = tls if options.get("tls") else None
         return await asyncio.open_connection(self._host, self._port, ssl=context)
 
-    async def _read(self, reader: asyncio.StreamReader) -> bytes:
-        """Read one message of MongoDB's protocol, which begins with its length."""
-        head = await reader.readexactly(4)
-        return head + await reader.readexactly(int.from_bytes(head, "little") - len(head))
+
+async def read_message(reader: asyncio.StreamReader) -> bytes:
+    """Read one message of MongoDB's protocol, which begins with its length."""
+    head = await reader.readexactly(4)
+    return head + await reader.readexactly(int.from_bytes(head, "little") - len(head))
+
+
+# A database that is far away
+
+
+class LongWay:
+    """A way to an embedded server on which each request takes some time."""
+
+    def __init__(self, folder: str, delay: float) -> None:
+        """Set up, but don't listen: `folder` is the server's, `delay` is in seconds."""
+        self.delay = delay
+        self._folder = folder
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Yield the address at the other end of the way."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        yield f"mongodb://127.0.0.1:{port}/?directConnection=true&serverMonitoringMode=poll"
+        server.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_unix_connection(
+            f"{self._folder}/database.sock"
+        )
+        with suppress(asyncio.IncompleteReadError, OSError):  # either end has closed
+            while True:
+                request = await read_message(reader)
+                await asyncio.sleep(self.delay)
+                server_writer.write(request)
+                writer.write(await read_message(server_reader))
+        for end in (writer, server_writer):
+            end.close()

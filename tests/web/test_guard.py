@@ -475,5 +475,5 @@ async def test_healthz_answers_every_host(open_house: OpenHouse) -> None:
     house = await open_house(PUBLIC_ORIGINS=(PUBLIC,), TRUSTED_PROXIES=1, SECURE_COOKIES=True)
     answer = await ask(house, "Host: 10.0.0.7", "X-Forwarded-Proto: http", path="/healthz")
     assert answer.status == 200
-    assert json.loads(answer.body) == {"status": "ok"}
+    assert json.loads(answer.body) == {"status": "ok", "database": "ok"}
     assert "Set-Cookie" not in answer.headers

@@ -1,0 +1,263 @@
+"""Joins several processes through Redis: one of them writes, and all hear at once what is stored.
+
+Redis carries nothing that would be missed. The log in the database is the only truth, and its
+unique indexes decide who has written: while Redis is away, or says something wrong, everything
+takes longer, and nothing is lost, doubled or out of order.
+
+Each process publishes what the others should know (Redis' Pub/Sub), encrypted with SECRET_KEY, so
+that another deployment on the same Redis can neither read nor forge it. One process at a time holds
+a lease, a lock that expires: it is the writer, and the others hand it their drafts (see Journal).
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import bson
+from aiohttp import web
+from bson.codec_options import CodecOptions
+from cryptography.fernet import Fernet
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError, RedisError
+
+from auth.session_cookie import fernet_key, secret_keys
+from background import background
+from chat.presence import Presence
+from settings import SETTINGS, Settings
+
+log = logging.getLogger(__name__)
+
+LEASE = 3  # seconds for which a process is the writer, unless it renews the lease
+BEAT_EVERY = 1  # seconds between renewals, and between the beats that others hear
+SILENT_AFTER = 3  # seconds without any beat, one's own included, until Redis counts as away
+GONE_AFTER = 9  # seconds without a beat of a process; with GRACE its people are gone within 15
+CALL_TIMEOUT = 1  # seconds
+CLOSE_TIMEOUT = 0.3  # seconds
+RETRY_PAUSE = 0.5  # seconds
+PEOPLE_EVERY = 5  # seconds between lists of who is in this process, for those who missed one
+PEOPLE_PAUSE = 0.2  # seconds between lists when people come and go
+OUTBOX_LIMIT = 10_000  # messages to be published; while Redis is away, further ones are dropped
+
+TZ_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+NEVER = -float("inf")
+FAILURES = (RedisError, OSError, TimeoutError)
+
+Handler = Callable[[str, Any], None]  # is called with the id of a process, and what it says
+
+
+class Relay:
+    """This process's connection to the others."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Set up; nothing connects before run()."""
+        self.handlers: dict[str, Handler] = {}  # by kind of message; `gone` has no content
+        key = fernet_key(secret_keys(settings)[0])
+        self._id = secrets.token_hex(8)
+        self._fernet = Fernet(key)
+        # Deployments may share a Redis, and a copy of one may even have its key.
+        database = f"{settings.MONGO_HOST or settings.DATA_DIR} {settings.MONGO_DB_NAME}"
+        self._channel = "chat:" + hashlib.sha256(key + database.encode()).hexdigest()[:32]
+        self._drafts_channel = f"{self._channel}:drafts"
+        # Only a rediss:// address knows this option.
+        is_tls = settings.REDIS_URL.startswith("rediss://")
+        options: dict[str, Any] = {"ssl_cert_reqs": "required" if settings.REDIS_VERIFY else "none"}
+        self._redis: Redis = Redis.from_url(
+            settings.REDIS_URL,
+            socket_timeout=CALL_TIMEOUT,
+            socket_connect_timeout=CALL_TIMEOUT,
+            **(options if is_tls else {}),
+        )
+        self._lock: Lock = self._redis.lock(
+            f"{self._channel}:writer", timeout=LEASE, thread_local=False
+        )
+        self._outbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(OUTBOX_LIMIT)
+        # Times of the loop:
+        self._heard_at = NEVER  # when a beat of this process came back
+        self._writer_until = NEVER  # the end of this process's lease
+        self._other_writer = ("", NEVER)  # the process that holds the lease, and its end
+        self._others: dict[str, float] = {}  # when each process was heard
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether what is published comes back."""
+        return _now() < self._heard_at + SILENT_AFTER
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this process holds the lease."""
+        return _now() < self._writer_until
+
+    @property
+    def has_other_writer(self) -> bool:
+        """Whether another process holds the lease, as far as this one knows."""
+        return not self.is_writer and self.is_connected and _now() < self._other_writer[1]
+
+    def publish(self, kind: str, content: Any) -> None:
+        """Tell the other processes something, soon. They may miss it."""
+        self._put(self._channel, kind, content)
+
+    def hand_over(self, drafts: list[dict[str, Any]]) -> None:
+        """Give drafts to the writer, which may miss them."""
+        self._put(self._drafts_channel, "drafts", drafts)
+
+    async def run(self) -> None:
+        """Keep in touch with the others, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send())
+            tasks.create_task(self._listen())
+            tasks.create_task(self._beat())
+
+    async def share_people(self, presence: Presence) -> None:
+        """Tell the others who is in this process, for ever: at each change, and now and then."""
+        changed = asyncio.Event()
+        presence.on_change = changed.set
+        while True:
+            self.publish("people", presence.here())
+            await asyncio.sleep(PEOPLE_PAUSE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PEOPLE_EVERY):
+                    await changed.wait()
+            changed.clear()
+
+    async def close(self) -> None:
+        """Tell the others that this process ends; otherwise they would find out by its silence."""
+        with suppress(*FAILURES):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                if self.is_writer:
+                    await self._lock.release()
+                await self._redis.publish(self._channel, self._encode("gone", None))
+        with suppress(*FAILURES):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._redis.aclose()
+
+    def _put(self, channel: str, kind: str, content: Any) -> None:
+        with suppress(asyncio.QueueFull):
+            self._outbox.put_nowait((channel, self._encode(kind, content)))
+
+    def _encode(self, kind: str, content: Any) -> bytes:
+        return self._fernet.encrypt(
+            bson.encode({"from": self._id, "kind": kind, "content": content})
+        )
+
+    async def _send(self) -> None:
+        while True:
+            messages = [await self._outbox.get()]
+            while not self._outbox.empty():
+                messages.append(self._outbox.get_nowait())
+            pipeline = self._redis.pipeline(transaction=False)
+            for channel, data in messages:
+                pipeline.publish(channel, data)
+            try:
+                async with asyncio.timeout(CALL_TIMEOUT):
+                    await pipeline.execute()
+            except FAILURES:
+                await asyncio.sleep(RETRY_PAUSE)
+
+    async def _beat(self) -> None:
+        """Take or renew the lease, and tell the others that this process is there, for ever."""
+        while True:
+            began = _now()
+            with suppress(*FAILURES):  # then the lease lasts as long as it was to last
+                self._writer_until = began + LEASE if await self._renew() else NEVER
+            self.publish("beat", {"is_writer": self.is_writer})
+            self._forget_the_silent()
+            await asyncio.sleep(BEAT_EVERY)
+
+    async def _renew(self) -> bool:
+        """Take or renew the lease; return whether this process has it."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                if self.is_writer:
+                    return bool(await self._lock.reacquire())
+                return bool(await self._lock.acquire(blocking=False))
+        except LockError:  # it had expired, and another process has taken it
+            return False
+
+    async def _listen(self) -> None:
+        was_away = False
+        while True:
+            try:
+                async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    await pubsub.subscribe(self._channel)
+                    self._heard_at = _now()
+                    if was_away:
+                        log.info("Redis is back")
+                    was_away = False
+                    await self._hear(pubsub)
+            except FAILURES as error:
+                if not was_away:
+                    log.warning(
+                        "Redis is away (%s): the others are heard later", type(error).__name__
+                    )
+                was_away = True
+            await asyncio.sleep(RETRY_PAUSE)
+
+    async def _hear(self, pubsub: PubSub) -> None:
+        """Hand on what comes. Raises TimeoutError when nothing comes any more."""
+        has_drafts = False
+        while self.is_connected:
+            if has_drafts != self.is_writer:
+                has_drafts = self.is_writer
+                change = pubsub.subscribe if has_drafts else pubsub.unsubscribe
+                await change(self._drafts_channel)
+            message = await pubsub.get_message(timeout=BEAT_EVERY)
+            if message:
+                self._take(message["data"])
+        raise TimeoutError
+
+    def _take(self, data: bytes) -> None:
+        try:
+            message = bson.decode(self._fernet.decrypt(data), codec_options=TZ_AWARE)
+            sender, kind, content = message["from"], message["kind"], message["content"]
+            if sender == self._id:
+                self._heard_at = _now()
+                return
+            self._others[sender] = _now()
+            if kind == "beat":
+                if content["is_writer"]:
+                    self._other_writer = (sender, _now() + LEASE)
+            elif kind == "gone":
+                self._say_gone(sender)
+            elif handler := self.handlers.get(kind):
+                handler(sender, content)
+        except Exception as error:  # half a message, another version's, or not one of ours
+            log.warning("ignored what came through Redis (%s)", type(error).__name__)
+
+    def _forget_the_silent(self) -> None:
+        if not self.is_connected:
+            # Nobody can be heard. When Redis is back, everybody has the whole time again.
+            self._others = dict.fromkeys(self._others, _now())
+        for process, heard_at in list(self._others.items()):
+            if heard_at + GONE_AFTER < _now():
+                self._say_gone(process)
+
+    def _say_gone(self, process: str) -> None:
+        self._others.pop(process, None)
+        if process == self._other_writer[0]:
+            self._other_writer = ("", NEVER)
+        if handler := self.handlers.get("gone"):
+            handler(process, None)
+
+
+RELAY = web.AppKey("relay", Relay)
+
+
+async def relay_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Keep in touch with other processes while the application runs, if REDIS_URL is set."""
+    if not app[SETTINGS].REDIS_URL:
+        yield
+        return
+    app[RELAY] = relay = Relay(app[SETTINGS])
+    async with background(relay.run()):
+        yield
+    await relay.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,327 @@
+"""Several processes that Redis joins: one writes, and all hear at once what is stored."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import bson
+import pytest
+from cryptography.fernet import Fernet
+
+from auth.attempts import LIMITS, PER_NAME_AND_ADDRESS
+from auth.session_cookie import fernet_key
+from chat.journal import JOURNAL
+from chat.relay import RELAY, Relay
+from tests.support.accounts import log_in
+from tests.support.house import House, OpenHouse
+from tests.support.people import WRONG
+from tests.support.redis_server import RedisServer, redis_server
+from tests.support.sessions import held_by, present
+from tests.support.sockets import Socket
+from tests.support.waiting import until
+
+SOON = 1  # seconds, as promised
+POLLED_WITHIN = 2 + 1  # seconds, as promised, and one for a busy machine
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis server for one test."""
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def houses(
+    open_house: OpenHouse, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> list[House]:
+    """Three processes' chats that know of each other. They never poll."""
+    monkeypatch.setattr("chat.journal.POLL_EVERY", float("inf"))
+    houses = [await open_house(REDIS_URL=redis.url, MODERATORS=("alice",)) for _ in range(3)]
+    await joined(houses)
+    return houses
+
+
+def relay_of(house: House) -> Relay:
+    return house.app[RELAY]
+
+
+async def joined(houses: list[House]) -> None:
+    """Wait until one process is the writer, and the others know it."""
+
+    def one_writes() -> bool:
+        relays = [relay_of(house) for house in houses]
+        writers = sum(relay.is_writer for relay in relays)
+        return writers == 1 and sum(relay.has_other_writer for relay in relays) == len(relays) - 1
+
+    await until(one_writes)
+
+
+def by_role(houses: list[House]) -> tuple[House, list[House]]:
+    """Return the writer's house, and the others."""
+    [writer] = [house for house in houses if relay_of(house).is_writer]
+    return writer, [house for house in houses if house is not writer]
+
+
+async def sockets_in(houses: list[House], login: str = "alice") -> list[Socket]:
+    """Return a socket of somebody in each house."""
+    people = [await houses[0].sign_in(login)]
+    people += [await log_in(house, login) for house in houses[1:]]
+    return [await person.connect() for person in people]
+
+
+async def seq_of(socket: Socket, msg: str) -> int:
+    """Say something, and return its number once it is back, passing over what others say."""
+    await socket.say(msg)
+    while (frame := await socket.next("message"))["msg"] != msg:
+        pass
+    seq: int = frame["seq"]
+    return seq
+
+
+async def test_what_one_process_stores_is_heard_in_all_at_once(houses: list[House]) -> None:
+    sockets = await sockets_in(houses)
+    for number, socket in enumerate(sockets, 1):
+        assert await seq_of(socket, f"message {number}") == number
+    for seq in (2, 3):
+        assert (await sockets[0].next("message"))["seq"] == seq
+
+
+async def test_only_the_writer_writes(houses: list[House], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, others = by_role(houses)
+    for house in others:
+
+        async def refuse(drafts: Any) -> None:
+            raise AssertionError("stored by a process that is not the writer")
+
+        monkeypatch.setattr(house.app[JOURNAL], "_store", refuse)
+    for number, socket in enumerate(await sockets_in(houses), 1):
+        assert await seq_of(socket, f"hi {number}") == number
+
+
+async def test_edits_and_deletions_are_heard_in_all(houses: list[House]) -> None:
+    here, there, _ = await sockets_in(houses)
+    await here.said("first wording")
+    await there.next("message")
+    await there.send(type="edit", of=1, msg="second wording", nonce="e")
+    assert (await here.next("change"))["msg"] == "second wording"
+    await here.send(type="delete", of=1, nonce="d")
+    assert (await there.next("change"))["msg"] == "second wording"
+    assert (await there.next("change"))["msg"] == ""
+
+
+async def test_a_draft_that_the_writer_does_not_get_is_written_after_a_second(
+    houses: list[House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, [other, _] = by_role(houses)
+    monkeypatch.setitem(relay_of(writer).handlers, "drafts", lambda *_: None)
+    alice = await other.sign_in("alice")
+    started = asyncio.get_running_loop().time()
+    assert await (await alice.connect()).said("hi") == 1
+    assert asyncio.get_running_loop().time() - started >= 1
+
+
+async def test_when_the_writer_ends_another_takes_over(houses: list[House]) -> None:
+    writer, others = by_role(houses)
+    sockets = await sockets_in(others)
+    await writer.close()
+    await writer.server.close()
+    for number, socket in enumerate(sockets, 1):
+        assert await seq_of(socket, f"hi {number}") == number
+    await joined(others)
+
+
+async def test_without_redis_all_goes_on_by_the_database_and_with_it_as_before(
+    houses: list[House], redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.journal.POLL_EVERY", 2)
+    sockets = await sockets_in(houses)
+    redis.kill()
+    for number, socket in enumerate(sockets, 1):
+        async with asyncio.timeout(POLLED_WITHIN):
+            await socket.say(f"message {number}")
+            for each in sockets:
+                assert (await each.next("message"))["seq"] == number
+    redis.start()
+    await joined(houses)
+    assert await sockets[0].said("back") == 4
+
+
+async def test_redis_that_stands_still_holds_nobody_up(
+    houses: list[House], redis: RedisServer
+) -> None:
+    sockets = await sockets_in(houses)
+    redis.send(signal.SIGSTOP)
+    try:
+        for number, socket in enumerate(sockets, 1):
+            async with asyncio.timeout(POLLED_WITHIN):
+                assert await seq_of(socket, f"hi {number}") == number
+    finally:
+        redis.send(signal.SIGCONT)
+    await joined(houses)
+
+
+async def test_a_chat_starts_without_the_redis_that_it_is_to_use(open_house: OpenHouse) -> None:
+    house = await open_house(REDIS_URL="redis://127.0.0.1:1/0")
+    alice = await house.sign_in("alice")
+    assert await (await alice.connect()).said("hi") == 1
+
+
+async def test_somebody_in_two_processes_joins_once_and_leaves_once(
+    houses: list[House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.presence.GRACE", 0.3)
+    monkeypatch.setattr("chat.presence.RETURN_WINDOW", 0)
+    watchers = await sockets_in(houses)
+    bob = await houses[0].sign_in("bob")
+    again = await log_in(houses[1], "bob")
+    sockets = [await bob.connect(), await again.connect()]
+    for watcher in watchers:
+        assert (await watcher.next("joined"))["user"] == "bob"
+    hello = await (await log_in(houses[2], "bob")).connect()
+    assert (await hello.next("hello"))["online"] == ["alice", "bob"]
+    for socket in [*sockets, hello]:
+        await socket.close()
+    for watcher in watchers:
+        notice = await watcher.next("joined", "left")
+        assert (notice["type"], notice["user"]) == ("left", "bob")
+
+
+async def test_typing_is_seen_in_all_processes(houses: list[House]) -> None:
+    here, there, _ = await sockets_in(houses)
+    await here.send(type="typing")
+    assert (await there.next("typing"))["user"] == "alice"
+
+
+async def test_a_sign_out_is_known_in_all_processes_within_a_second(houses: list[House]) -> None:
+    alice = await houses[0].sign_in("alice")
+    elsewhere = await present(houses[1], held_by(alice))
+    socket = await elsewhere.connect()
+    await alice.post("/signout")
+    async with asyncio.timeout(SOON):
+        assert await socket.close_code() == 4401
+
+
+async def test_failed_log_ins_are_counted_once_for_all_processes(
+    houses: list[House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await houses[0].sign_in("alice")
+    visitors = [await house.visitor() for house in houses]
+    counted = [house.app[LIMITS]._limits["address"]._uses for house in houses]
+    for number in range(PER_NAME_AND_ADDRESS):
+        visitor = visitors[number % len(houses)]
+        assert (await visitor.log_in("alice", WRONG)).status == 401
+        await until(lambda: [len(*uses.values()) for uses in counted] == [number + 1] * 3)  # noqa: B023
+    for visitor in visitors:
+        assert (await visitor.log_in("alice", WRONG)).status == 429
+
+
+async def test_registrations_are_counted_once_for_all_processes(
+    open_house: OpenHouse, redis: RedisServer
+) -> None:
+    settings = {"REDIS_URL": redis.url, "REGISTRATIONS_PER_HOUR": 2}
+    houses = [await open_house(**settings) for _ in range(2)]
+    await joined(houses)
+    for number, house in enumerate(houses):
+        assert (await (await house.visitor()).register(f"user{number}")).status == 303
+        counted = [house.app[LIMITS]._limits["registration"]._uses for house in houses]
+        await until(lambda: [len(*uses.values()) for uses in counted] == [number + 1] * 2)  # noqa: B023
+    for house in houses:
+        assert (await (await house.visitor()).register("carol")).status == 429
+
+
+async def test_healthz_tells_of_redis_and_answers_200_without_it(
+    houses: list[House], redis: RedisServer
+) -> None:
+    visitor = await houses[0].visitor()
+
+    async def health() -> tuple[int, dict[str, str]]:
+        response = await visitor.get("/healthz")
+        return response.status, await response.json()
+
+    well = {"status": "ok", "database": "ok", "redis": "ok", "writer": "ok"}
+    assert await health() == (200, well)
+    redis.kill()
+    ill = {"status": "degraded", "database": "ok", "redis": "away", "writer": "away"}
+
+    async def is_ill() -> bool:
+        return await health() == (200, ill)
+
+    await until(is_ill)
+    redis.start()
+
+    async def is_well() -> bool:
+        return await health() == (200, well)
+
+    await until(is_well)
+
+
+async def test_two_deployments_on_one_redis_do_not_hear_each_other(
+    open_house: OpenHouse, redis: RedisServer
+) -> None:
+    houses = [
+        await open_house(REDIS_URL=redis.url, SECRET_KEY=(f"the key of deployment {number}",))
+        for number in range(2)
+    ]
+    await until(lambda: all(relay_of(house).is_writer for house in houses))
+
+
+KEY, ANOTHER_KEY = "a key for the tests", "a key of others"
+
+
+def told(kind: str, content: Any) -> bytes:
+    """Return what another process might say, before it is encrypted."""
+    return bson.encode({"from": "elsewhere", "kind": kind, "content": content})
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "error"),
+    [
+        (None, b"", "InvalidToken"),
+        (None, b"half a messa", "InvalidToken"),
+        (ANOTHER_KEY, told("typing", "eve"), "InvalidToken"),
+        (KEY, b"no bson", "InvalidBSON"),
+        (KEY, bson.encode({"from": "elsewhere", "kind": "typing"}), "KeyError"),
+        (KEY, told("beat", None), "TypeError"),
+        (KEY, told("entries", 7), "TypeError"),
+        (KEY, told("entries", [{"seq": 1}]), "KeyError"),
+        (KEY, told("entries", [{"seq": 1, "key": "k"}]), "KeyError"),
+        (KEY, told("entries", [{"seq": "1", "key": "k"}]), "TypeError"),
+        (KEY, told("people", ["eve"]), "AttributeError"),
+        (KEY, told("people", {"u": 7}), "TypeError"),
+        (KEY, told("ended", 7), "TypeError"),
+    ],
+    ids=range(13),
+)
+async def test_what_makes_no_sense_is_ignored_with_one_line_in_the_log(
+    houses: list[House],
+    redis: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    key: str | None,
+    said: bytes,
+    error: str,
+) -> None:
+    socket, *_ = await sockets_in(houses)
+    caplog.clear()
+    data = Fernet(fernet_key(key)).encrypt(said) if key else said
+    with redis.client() as client:
+        assert client.publish(relay_of(houses[0])._channel, data) == len(houses)
+    await until(lambda: len(caplog.records) >= len(houses))
+    line = f"ignored what came through Redis ({error})"
+    assert [record.message for record in caplog.records] == [line] * len(houses)
+    assert await seq_of(socket, "still here") == 1
+    assert len(caplog.records) == len(houses)
+
+
+async def test_a_number_beyond_the_log_is_looked_up(
+    houses: list[House], redis: RedisServer
+) -> None:
+    socket, *_ = await sockets_in(houses)
+    entry = {"seq": 10, "key": "k", "user": "eve", "user_id": "u", "msg": "not stored"}
+    with redis.client() as client:
+        client.publish(
+            relay_of(houses[0])._channel,
+            Fernet(fernet_key(KEY)).encrypt(told("entries", [entry])),
+        )
+    assert await seq_of(socket, "stored") == 1
