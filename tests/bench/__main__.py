@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from settings import ROOT
-from tests.bench import load, long_logs, work
+from tests.bench import load, long_logs, processes, work
 from tests.bench.figure import draw
 from tests.bench.servers import LOAD_CORE, Server, chat, peer
 
@@ -80,7 +80,10 @@ async def run() -> tuple[Values, dict[str, list[float]]]:
 
 
 def report(
-    values: Values, own: dict[str, list[float]], lengths: dict[str, list[long_logs.Cell]]
+    values: Values,
+    own: dict[str, list[float]],
+    lengths: dict[str, list[long_logs.Cell]],
+    several: list[str],
 ) -> str:
     """Return the page for docs/benchmark.md."""
     model = next(
@@ -140,6 +143,13 @@ def report(
         "",
         *long_logs.table(lengths),
         "",
+        "## Several processes",
+        "",
+        "Five people on each process write five messages a second; each request to the database "
+        "takes so much longer.",
+        "",
+        *several,
+        "",
         LIMITS,
     ]
     return "\n".join(lines)
@@ -160,7 +170,9 @@ def main() -> None:
     work.raise_file_limit()
     values, own = asyncio.run(run())
     print("long logs", file=sys.stderr)
-    page = report(values, own, asyncio.run(long_logs.measure()))
+    lengths = asyncio.run(long_logs.measure())
+    print("several processes", file=sys.stderr)
+    page = report(values, own, lengths, asyncio.run(processes.measure()))
     (ROOT / "docs" / "benchmark.md").write_text(page)
     curve = {
         name: [
