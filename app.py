@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
-from aiohttp_session import session_middleware
+from aiohttp_session import AbstractStorage, session_middleware
 from yarl import URL
 
 from account.own_messages import DOWNLOADS
@@ -18,6 +18,7 @@ from assets import ASSETS, read_assets
 from auth.attempts import LIMITS, AttemptLimits
 from auth.passwords import HASHER, hasher_ctx
 from auth.session_cookie import SessionCookie, secret_keys
+from auth.session_redis import SessionInRedis
 from auth.sessions import SESSIONS, Sessions
 from background import background
 from chat import wire
@@ -44,6 +45,7 @@ from headers import add_headers
 from logs import without_client_faults
 from middlewares import TURN, authorize, db_handler, take_turns
 from migrate import migrate
+from redis_client import REDIS, connect_redis, redis_ctx
 from routes import setup_routes
 from server import run
 from settings import MESSAGE_COLLECTION, ROOT, SETTINGS, Settings
@@ -59,7 +61,10 @@ CACHED_URLS = 4096
 
 def create_app(settings: Settings) -> web.Application:
     """Return the application; it opens files and connections only when it starts."""
-    storage = SessionCookie(secret_keys(settings), secure=settings.SECURE_COOKIES)
+    redis = connect_redis(settings) if settings.REDIS_URL else None
+    storage: AbstractStorage = SessionCookie(secret_keys(settings), secure=settings.SECURE_COOKIES)
+    if redis and settings.SESSION_STORAGE == "redis":
+        storage = SessionInRedis(redis, secure=settings.SECURE_COOKIES)
     app = web.Application(
         client_max_size=BODY_LIMIT,
         middlewares=[
@@ -72,6 +77,8 @@ def create_app(settings: Settings) -> web.Application:
         ],
     )
     app[SETTINGS] = settings
+    if redis:
+        app[REDIS] = redis
     app[ASSETS] = read_assets()
     app[CONNECTIONS] = Connections(settings)
     app[TURN] = asyncio.Lock()
@@ -92,7 +99,16 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(say_goodbye)
     app.cleanup_ctx.extend(
-        [embedded_ctx, database_ctx, relay_ctx, hasher_ctx, hub_ctx, read_marks_ctx, parts_ctx]
+        [
+            embedded_ctx,
+            database_ctx,
+            redis_ctx,
+            relay_ctx,
+            hasher_ctx,
+            hub_ctx,
+            read_marks_ctx,
+            parts_ctx,
+        ]
     )
     return app
 

@@ -50,15 +50,14 @@ class DatabaseUnavailable(Exception):
 
 
 @asynccontextmanager
-async def deadline(seconds: float | None = None) -> AsyncIterator[None]:
-    """Limit a database call, usually to CALL_TIMEOUT.
+async def deadline() -> AsyncIterator[None]:
+    """Limit a database call to CALL_TIMEOUT. Raises DatabaseUnavailable for any of its errors.
 
-    Raises DatabaseUnavailable for any of its errors. Only DuplicateKeyError passes: it is an
-    answer, not an outage.
+    Only DuplicateKeyError passes: it is an answer, not an outage.
     """
     try:
         # Motor's own timeouts only start when one of its threads is free, which is far too late.
-        async with asyncio.timeout(CALL_TIMEOUT if seconds is None else seconds):
+        async with asyncio.timeout(CALL_TIMEOUT):
             yield
     except DuplicateKeyError:
         raise

@@ -1,5 +1,6 @@
 """/healthz, for load balancers and operators."""
 
+import asyncio
 from contextlib import suppress
 
 from aiohttp import web
@@ -30,7 +31,7 @@ async def healthz(request: web.Request) -> web.Response:
 async def database_state(app: web.Application) -> str:
     """Return "ok" or "away"."""
     with suppress(DatabaseUnavailable):
-        async with deadline(ANSWER_WITHIN):
+        async with deadline(), asyncio.timeout(ANSWER_WITHIN):
             await app[DATABASE].command("ping")
         if app[READY].is_set():
             return "ok"

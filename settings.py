@@ -39,6 +39,7 @@ class Settings:
     MONGO_DB_NAME: str = ""  # empty: the one in MONGO_HOST, else chat
     REDIS_URL: str = ""  # empty: other processes are heard through the database only
     REDIS_VERIFY: bool = True  # the certificate behind rediss://
+    SESSION_STORAGE: str = "cookie"  # or redis
     DATA_DIR: Path = ROOT / "data"
     PUBLIC_ORIGINS: tuple[str, ...] = ()
     TRUSTED_PROXIES: int = 0
@@ -68,6 +69,7 @@ def load_settings() -> Settings:
         MONGO_DB_NAME=_read("MONGO_DB_NAME", default.MONGO_DB_NAME, _db_name),
         REDIS_URL=_read("REDIS_URL", default.REDIS_URL, _redis_url, secret=True),
         REDIS_VERIFY=_read("REDIS_VERIFY", default.REDIS_VERIFY, _boolean),
+        SESSION_STORAGE=_read("SESSION_STORAGE", default.SESSION_STORAGE, _storage),
         DATA_DIR=_read("DATA_DIR", default.DATA_DIR, ROOT.joinpath),
         PUBLIC_ORIGINS=_read("PUBLIC_ORIGINS", default.PUBLIC_ORIGINS, _origins),
         TRUSTED_PROXIES=_read("TRUSTED_PROXIES", default.TRUSTED_PROXIES, _number(10)),
@@ -79,6 +81,8 @@ def load_settings() -> Settings:
         ),
         MODERATORS=_read("MODERATORS", default.MODERATORS, _logins),
     )
+    if settings.SESSION_STORAGE == "redis" and not settings.REDIS_URL:
+        raise StartError("SESSION_STORAGE=redis needs a Redis: set REDIS_URL.")
     if on_heroku:
         _check_heroku(settings)
     return settings
@@ -182,6 +186,12 @@ def _redis_url(text: str) -> str:
         parse_url(text.strip())
     except ValueError:
         raise ValueError("use an address such as redis://localhost:6379/0") from None
+    return text.strip()
+
+
+def _storage(text: str) -> str:
+    if text.strip() not in ("cookie", "redis"):
+        raise ValueError("use cookie or redis")
     return text.strip()
 
 

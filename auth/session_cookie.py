@@ -6,9 +6,10 @@ import json
 import os
 import secrets
 from collections.abc import Iterable
+from typing import Any
 
 from aiohttp import web
-from aiohttp_session import Session
+from aiohttp_session import AbstractStorage, Session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -27,13 +28,7 @@ class SessionCookie(EncryptedCookieStorage):
     def __init__(self, keys: Iterable[str], *, secure: bool) -> None:
         """Set up; the first key encrypts, and all of them decrypt."""
         fernets = [Fernet(fernet_key(key)) for key in keys]
-        super().__init__(
-            fernets[0],
-            cookie_name="__Host-session" if secure else "session",
-            secure=secure,
-            samesite="Lax",
-            max_age=int(LIFETIME.total_seconds()),
-        )
+        super().__init__(fernets[0], **cookie_options(secure))
         self._fernets = MultiFernet(fernets)
 
     async def load_session(self, request: web.Request) -> Session:
@@ -53,12 +48,27 @@ class SessionCookie(EncryptedCookieStorage):
     ) -> None:
         """Set the cookie, or delete it if the session is empty."""
         if session.empty:
-            response.del_cookie(
-                self._cookie_name, path="/", secure=self._cookie_params["secure"],
-                httponly=True, samesite="Lax",
-            )  # fmt: skip
+            delete_cookie(response, self)
         else:
             await super().save_session(request, response, session)
+
+
+def cookie_options(secure: bool) -> dict[str, Any]:
+    """Return the options of the cookie, whatever it holds."""
+    return {
+        "cookie_name": "__Host-session" if secure else "session",
+        "secure": secure,
+        "samesite": "Lax",
+        "max_age": int(LIFETIME.total_seconds()),
+    }
+
+
+def delete_cookie(response: web.StreamResponse, storage: AbstractStorage) -> None:
+    """Delete the cookie."""
+    response.del_cookie(
+        storage.cookie_name, path="/", secure=storage.cookie_params["secure"],
+        httponly=True, samesite="Lax",
+    )  # fmt: skip
 
 
 def secret_keys(settings: Settings) -> tuple[str, ...]:

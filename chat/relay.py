@@ -24,11 +24,12 @@ from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.lock import Lock
-from redis.exceptions import LockError, RedisError
+from redis.exceptions import LockError
 
 from auth.session_cookie import fernet_key, secret_keys
 from background import background
 from chat.presence import Presence
+from redis_client import CALL_TIMEOUT, FAILURES, REDIS
 from settings import SETTINGS, Settings
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,6 @@ LEASE = 3  # seconds for which a process is the writer, unless it renews the lea
 BEAT_EVERY = 1  # seconds between renewals, and between the beats that others hear
 SILENT_AFTER = 3  # seconds without any beat, one's own included, until Redis counts as away
 GONE_AFTER = 9  # seconds without a beat of a process; with GRACE its people are gone within 15
-CALL_TIMEOUT = 1  # seconds
 CLOSE_TIMEOUT = 0.3  # seconds
 RETRY_PAUSE = 0.5  # seconds
 PEOPLE_EVERY = 5  # seconds between lists of who is in this process, for those who missed one
@@ -46,7 +46,6 @@ OUTBOX_LIMIT = 10_000  # messages to be published; while Redis is away, further 
 
 TZ_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 NEVER = -float("inf")
-FAILURES = (RedisError, OSError, TimeoutError)
 
 Handler = Callable[[str, Any], None]  # is called with the id of a process, and what it says
 
@@ -54,7 +53,7 @@ Handler = Callable[[str, Any], None]  # is called with the id of a process, and 
 class Relay:
     """This process's connection to the others."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, redis: Redis, settings: Settings) -> None:
         """Set up; nothing connects before run()."""
         self.handlers: dict[str, Handler] = {}  # by kind of message; `gone` has no content
         key = fernet_key(secret_keys(settings)[0])
@@ -64,18 +63,8 @@ class Relay:
         database = f"{settings.MONGO_HOST or settings.DATA_DIR} {settings.MONGO_DB_NAME}"
         self._channel = "chat:" + hashlib.sha256(key + database.encode()).hexdigest()[:32]
         self._drafts_channel = f"{self._channel}:drafts"
-        # Only a rediss:// address knows this option.
-        is_tls = settings.REDIS_URL.startswith("rediss://")
-        options: dict[str, Any] = {"ssl_cert_reqs": "required" if settings.REDIS_VERIFY else "none"}
-        self._redis: Redis = Redis.from_url(
-            settings.REDIS_URL,
-            socket_timeout=CALL_TIMEOUT,
-            socket_connect_timeout=CALL_TIMEOUT,
-            **(options if is_tls else {}),
-        )
-        self._lock: Lock = self._redis.lock(
-            f"{self._channel}:writer", timeout=LEASE, thread_local=False
-        )
+        self._redis = redis
+        self._lock: Lock = redis.lock(f"{self._channel}:writer", timeout=LEASE, thread_local=False)
         self._outbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(OUTBOX_LIMIT)
         # Times of the loop:
         self._heard_at = NEVER  # when a beat of this process came back
@@ -132,9 +121,6 @@ class Relay:
                 if self.is_writer:
                     await self._lock.release()
                 await self._redis.publish(self._channel, self._encode("gone", None))
-        with suppress(*FAILURES):
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._redis.aclose()
 
     def _put(self, channel: str, kind: str, content: Any) -> None:
         with suppress(asyncio.QueueFull):
@@ -250,10 +236,10 @@ RELAY = web.AppKey("relay", Relay)
 
 async def relay_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep in touch with other processes while the application runs, if REDIS_URL is set."""
-    if not app[SETTINGS].REDIS_URL:
+    if REDIS not in app:
         yield
         return
-    app[RELAY] = relay = Relay(app[SETTINGS])
+    app[RELAY] = relay = Relay(app[REDIS], app[SETTINGS])
     async with background(relay.run()):
         yield
     await relay.close()

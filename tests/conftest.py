@@ -15,6 +15,7 @@ from tests.support.clocks import Clock, LateClock, stopped_clock
 from tests.support.databases import TEST_MONGO_HOST, embedded_server, new_database
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
+from tests.support.redis_server import RedisServer, redis_server
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +40,13 @@ def settings(mongo: str) -> Iterator[Settings]:
             MESSAGES_PER_SECOND=0,
             REGISTRATIONS_PER_HOUR=0,
         )
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis server for one test."""
+    with redis_server() as server:
+        yield server
 
 
 @pytest_asyncio.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import bson
@@ -16,20 +15,13 @@ from chat.relay import RELAY, Relay
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import WRONG
-from tests.support.redis_server import RedisServer, redis_server
+from tests.support.redis_server import RedisServer
 from tests.support.sessions import held_by, present
 from tests.support.sockets import Socket
 from tests.support.waiting import until
 
 SOON = 1  # seconds, as promised
 POLLED_WITHIN = 2 + 1  # seconds, as promised, and one for a busy machine
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis server for one test."""
-    with redis_server() as server:
-        yield server
 
 
 @pytest.fixture

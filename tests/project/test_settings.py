@@ -58,6 +58,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "redis://localhost:6379/0": "redis://localhost:6379/0",
         " rediss://:key@redis.example.com:6380 ": "rediss://:key@redis.example.com:6380",
     },
+    "SESSION_STORAGE": {"cookie": "cookie"},
     "REDIS_VERIFY": {"false": False, "": True},
     "MONGO_DB_NAME": {"my_chat-2": "my_chat-2"},
     "DATA_DIR": {"/srv/chat": Path("/srv/chat")},
@@ -106,6 +107,7 @@ BAD: dict[tuple[str, str], list[str]] = {  # variable and remedy
     ],
     ("TRUSTED_PROXIES", "number from 0 to 10"): ["yes", "-1"],
     ("SECURE_COOKIES", "true or false"): ["yep"],
+    ("SESSION_STORAGE", "cookie or redis"): ["disk"],
     ("MESSAGES_PER_SECOND", "whole number"): ["fast", "-5"],
     ("SOCKETS_PER_USER", "whole number"): ["1.5"],
     ("REGISTRATIONS_PER_HOUR", "whole number"): ["∞"],
@@ -151,6 +153,13 @@ def test_a_bad_secret_is_named_and_not_shown(
     assert remedy in sentence
     assert "s3cret" not in sentence
     assert "good" not in sentence
+
+
+def test_sessions_in_redis_need_a_redis(environment: dict[str, str]) -> None:
+    environment["SESSION_STORAGE"] = "redis"
+    assert refusal() == "SESSION_STORAGE=redis needs a Redis: set REDIS_URL."
+    environment["REDIS_URL"] = "redis://localhost:6379/0"
+    assert load_settings().SESSION_STORAGE == "redis"
 
 
 def test_an_address_that_the_driver_does_not_take_is_refused_without_its_password() -> None:
@@ -227,7 +236,7 @@ def test_every_setting_is_explained_in_env_example() -> None:
     explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
     used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
     assert sorted(explained) == sorted(used)
-    assert len(used) == 16
+    assert len(used) == 17
 
 
 @pytest.mark.parametrize(
