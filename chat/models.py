@@ -12,6 +12,9 @@ The life of a message, from the key press to every other screen:
 
 If a message is sent twice, only its sender gets an answer; nobody sees it again.
 
+With several processes and Redis, one of them writes: in step 3 the journals of the others hand it
+the message, and deliver it when they hear that it is stored (chat/relay.py).
+
 An edit or a deletion is an entry of the log, too: a change, which names its message. Before the
 journal delivers it in step 3, it changes the message as the change says.
 """
