@@ -36,6 +36,7 @@ from database import (
     DatabaseUnavailable,
     create_indexes,
     database_ctx,
+    log_id,
 )
 from embedded import embedded_ctx
 from error_pages import error_pages
@@ -155,7 +156,7 @@ def join_others(app: web.Application) -> list[Coroutine[Any, Any, None]]:
         "drafts": journal.adopt,
         "people": hub.presence.hear,
         "gone": lambda process, _: hub.presence.hear(process, {}),
-        "typing": lambda _, login: hub.show_typing(login),
+        "typing": lambda _, login: hub.show_typing("" + login),  # only a text
         "attempt": lambda _, said: limits.hear(*said),
         "ended": lambda _, session_ids: sessions.forget(session_ids),
     }
@@ -172,6 +173,8 @@ async def open_journal(app: web.Application) -> None:
             await migrate(app[DATABASE], app[HASHER])
             await create_indexes(app[DATABASE])
             await app[JOURNAL].open()
+            if RELAY in app:
+                app[RELAY].join(await log_id(app[DATABASE]))
             break
         except DatabaseUnavailable as error:
             log.warning("the database is away (%s), trying again", error)

@@ -5,6 +5,7 @@ asynchronous client can replace it here.
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -36,6 +37,8 @@ CLIENT: web.AppKey[MotorClient] = web.AppKey("client", AsyncIOMotorClient)
 DATABASE: web.AppKey[Database] = web.AppKey("database", AsyncIOMotorDatabase)
 DB: web.RequestKey[Database] = web.RequestKey("db", AsyncIOMotorDatabase)  # for views: db_handler
 READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
+
+LOG_COLLECTION = "log"  # one document, which says which log this is
 
 ACKNOWLEDGED = {"w": "majority"}  # so that a failover can't undo what people have seen
 CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
@@ -133,6 +136,16 @@ async def create_indexes(db: Database) -> None:
     for collection, field in (SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"):
         async with upkeep():
             await _drop_index(db[collection], field)
+
+
+async def log_id(db: Database) -> str:
+    """Return the id of this database's log, made once. Raises DatabaseUnavailable."""
+    async with deadline():
+        with suppress(DuplicateKeyError):  # it has one
+            await db[LOG_COLLECTION].insert_one({"_id": "log", "id": secrets.token_hex(16)})
+        document = await db[LOG_COLLECTION].find_one({"_id": "log"})
+    assert document is not None
+    return str(document["id"])
 
 
 async def _drop_index(collection: Collection, field: str) -> None:

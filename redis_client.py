@@ -5,12 +5,13 @@ from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from settings import Settings
 
 CALL_TIMEOUT = 1  # seconds
+MOST_CONNECTIONS = 8
 FAILURES = (RedisError, OSError, TimeoutError)
 
 REDIS = web.AppKey("redis", Redis)  # only if REDIS_URL is set
@@ -21,12 +22,16 @@ def connect_redis(settings: Settings) -> Redis:
     options: dict[str, Any] = {}
     if settings.REDIS_URL.startswith("rediss://"):
         options["ssl_cert_reqs"] = "required" if settings.REDIS_VERIFY else "none"
-    return Redis.from_url(
+    # Further calls wait; the usual pool would fail, and small plans allow few connections.
+    pool = BlockingConnectionPool.from_url(
         settings.REDIS_URL,
+        max_connections=MOST_CONNECTIONS,
+        timeout=CALL_TIMEOUT,
         socket_timeout=CALL_TIMEOUT,
         socket_connect_timeout=CALL_TIMEOUT,
         **options,
     )
+    return Redis.from_pool(pool)
 
 
 async def redis_ctx(app: web.Application) -> AsyncIterator[None]:

@@ -20,7 +20,8 @@ class SessionInRedis(RedisStorage):
     """Stores the session in Redis.
 
     The base class (of aiohttp-session 2.12.1) answers some forged cookies, and every request while
-    Redis is away, with a 500, omits `Secure` when it deletes a cookie, and keeps what it stored.
+    Redis is away, with a 500, omits `Secure` when it deletes a cookie, and leaves an empty session
+    in Redis.
     """
 
     def __init__(self, redis: Redis, *, secure: bool) -> None:
@@ -34,8 +35,11 @@ class SessionInRedis(RedisStorage):
         """
         if not KEY.fullmatch(self.load_cookie(request) or ""):
             return Session(None, data=None, new=True)
-        async with available():
-            return await super().load_session(request)
+        try:
+            async with available():
+                return await super().load_session(request)
+        except (ValueError, TypeError, AttributeError, RecursionError):  # somebody has damaged it
+            return Session(None, data=None, new=True)
 
     async def save_session(
         self, request: web.Request, response: web.StreamResponse, session: Session

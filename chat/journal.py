@@ -36,6 +36,8 @@ HANDED_OVER_FOR = 1  # seconds in which the writer should have stored a draft; t
 POLL_EVERY = 2  # seconds between reads of what other processes stored
 RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
 
+DRAFT_NAMES = ("key", "user", "user_id", "content")  # what another process needs of a draft
+
 
 class Conflict(Exception):
     """A document was refused because its `seq` or `key` exists; those before it are stored."""
@@ -55,12 +57,7 @@ class Draft:
 
     def as_document(self) -> Document:
         """Return what another process needs to store it."""
-        return {
-            "key": self.key,
-            "user": self.user,
-            "user_id": self.user_id,
-            "content": self.content,
-        }
+        return {name: getattr(self, name) for name in DRAFT_NAMES}
 
     def document(self, seq: int, time: datetime) -> Document:
         """Return the document to store as number `seq` of the log."""
@@ -142,17 +139,19 @@ class Journal:
     def adopt(self, process: str, drafts: Sequence[Document]) -> None:
         """Store the drafts of another process, too; it keeps them until their entries come back.
 
-        Raises LookupError, TypeError for what is no draft.
+        Only if this process is the writer. Raises LookupError, TypeError for what is no draft.
         """
+        if not self._relay or not self._relay.is_writer:
+            return
         loop = asyncio.get_running_loop()
         for document in drafts:
-            key, content = document["key"], document["content"]
-            names = (document["user"], document["user_id"])
-            if not all(isinstance(text, str) for text in (key, *names)) or not content.keys():
+            key, user, user_id, content = (document[name] for name in DRAFT_NAMES)
+            check_texts(document, "key", "user", "user_id")
+            if content.keys() not in ({"msg"}, {"of", "text", "state"}):
                 raise TypeError("no draft")
             is_known = key in self.waiting or self.recent.find(key)
             if not is_known and len(self.waiting) < QUEUE_LIMIT:
-                draft = Draft(key, *names, content, loop.create_future(), loop.time())
+                draft = Draft(key, user, user_id, content, loop.create_future(), loop.time())
                 draft.stored.add_done_callback(partial(self._forget, key))
                 self.waiting[key] = draft
                 self._work.set()
@@ -163,13 +162,12 @@ class Journal:
         Raises LookupError, TypeError for what is no entry.
         """
         for document in documents:
-            if type(document["seq"]) is not int or not isinstance(document["key"], str):
+            check_texts(document, "key", "user", "user_id")
+            if not is_change(document):
+                check_texts(document, "msg")
+            if any(type(document[name]) is not int for name in {"seq", "of"} & document.keys()):
                 raise TypeError("no entry")
-            if is_change(document):
-                document["of"] + 1, document["user"], document["user_id"]
-            else:
-                MessageEntry.from_document(document)
-        self._heard += documents[-RECENT_LENGTH:]
+        self._heard += documents
         del self._heard[:-QUEUE_LIMIT]  # what is missing then is read
         self._work.set()
 
@@ -242,7 +240,7 @@ class Journal:
         if not self._relay or not self._relay.has_other_writer:
             return waiting
         if new := [draft for draft in waiting if not draft.is_handed_over]:
-            self._relay.hand_over([draft.as_document() for draft in new])
+            self._relay.publish("drafts", [draft.as_document() for draft in new])
             for draft in new:
                 draft.is_handed_over = True
         handed_over_by = asyncio.get_running_loop().time() - HANDED_OVER_FOR
@@ -256,7 +254,7 @@ class Journal:
         while document := heard.get(self.recent.last + len(following) + 1):
             following.append(document)
         if following:
-            await self._deliver(following, is_heard=True)
+            await self._deliver(following)
         if any(seq > self.recent.last for seq in heard):
             await self._catch_up()
 
@@ -268,7 +266,9 @@ class Journal:
             try:
                 async with deadline():
                     await insert_in_order(self._collection, documents)
-            except (Conflict, DatabaseUnavailable):
+            except (Conflict, DatabaseUnavailable) as error:
+                if self._relay and isinstance(error, DatabaseUnavailable):
+                    self._relay.step_down()
                 # Another process took a number first, a key exists already, or only the reply was
                 # lost: some of the drafts may be stored, even all of them.
                 await self._recover(drafts[0])
@@ -276,6 +276,8 @@ class Journal:
                     await asyncio.sleep(RETRY_PAUSE)
             else:
                 await self._deliver(documents)
+                if self._relay:
+                    self._relay.publish("entries", list(map(without_text, documents)))
 
     async def _recover(self, first: Draft) -> None:
         """Find out what a failed insert has stored, and deliver it.
@@ -310,12 +312,9 @@ class Journal:
             if len(documents) < ENTRIES_PER_INSERT:
                 return
 
-    async def _deliver(self, documents: Sequence[Document], is_heard: bool = False) -> None:
+    async def _deliver(self, documents: Sequence[Document]) -> None:
         """Deliver stored entries, all or none of them. Raises DatabaseUnavailable."""
         entries = await self._entries(documents)
-        own = [without_text(d) for d in documents if d["key"] in self.waiting]
-        if self._relay and own and not is_heard:
-            self._relay.publish("entries", own)
         for entry in entries:
             self.recent.add(entry)
         for listener in self.listeners:
@@ -375,6 +374,12 @@ class Journal:
                 return {**message, **values}
         async with deadline():
             return await self._collection.find_one({"_id": message["_id"]})
+
+
+def check_texts(document: Document, *names: str) -> None:
+    """Check that fields are texts. Raises LookupError, TypeError."""
+    if not all(isinstance(document[name], str) for name in names):
+        raise TypeError("no text")
 
 
 def without_text(document: Document) -> Document:

@@ -69,7 +69,7 @@ class Presence:
         """Count one socket less; the person has left if no other one opens within GRACE."""
         person = self._people[user_id]
         person.sockets -= 1
-        if not person.sockets:
+        if not person.sockets and not self._is_closed:  # people whose process ends come back
             self.on_change()
             self._miss(user_id, person)
 
@@ -78,6 +78,8 @@ class Presence:
 
         Raises AttributeError, TypeError for what is something else.
         """
+        if self._is_closed:
+            return
         "".join(people.values())  # only texts
         for user_id, login in people.items():
             self._meet(user_id, login, quietly=self._is_new()).elsewhere.add(process)
@@ -110,7 +112,7 @@ class Presence:
 
     def _miss(self, user_id: str, person: Person) -> None:
         """Let somebody leave who has no sockets any more, if none opens within GRACE."""
-        if not person.sockets and not person.elsewhere and not self._is_closed:
+        if not person.sockets and not person.elsewhere:
             loop = asyncio.get_running_loop()
             person.leaving = loop.call_later(GRACE, self._leave, user_id)
 

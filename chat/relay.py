@@ -22,7 +22,6 @@ from aiohttp import web
 from bson.codec_options import CodecOptions
 from cryptography.fernet import Fernet
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
@@ -40,12 +39,12 @@ SILENT_AFTER = 3  # seconds without any beat, one's own included, until Redis co
 GONE_AFTER = 9  # seconds without a beat of a process; with GRACE its people are gone within 15
 CLOSE_TIMEOUT = 0.3  # seconds
 RETRY_PAUSE = 0.5  # seconds
-PEOPLE_EVERY = 5  # seconds between lists of who is in this process, for those who missed one
+PEOPLE_EVERY = 2  # seconds between lists of who is in this process, for those who missed one
 PEOPLE_PAUSE = 0.2  # seconds between lists when people come and go
 OUTBOX_LIMIT = 10_000  # messages to be published; while Redis is away, further ones are dropped
 
 TZ_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
-NEVER = -float("inf")
+LONG_AGO = -float("inf")
 
 Handler = Callable[[str, Any], None]  # is called with the id of a process, and what it says
 
@@ -54,22 +53,22 @@ class Relay:
     """This process's connection to the others."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
-        """Set up; nothing connects before run()."""
-        self.handlers: dict[str, Handler] = {}  # by kind of message; `gone` has no content
-        key = fernet_key(secret_keys(settings)[0])
+        """Set up; nothing is said or heard before join()."""
+        self.handlers: dict[str, Handler] = {}  # by kind of message
         self._id = secrets.token_hex(8)
-        self._fernet = Fernet(key)
-        # Deployments may share a Redis, and a copy of one may even have its key.
-        database = f"{settings.MONGO_HOST or settings.DATA_DIR} {settings.MONGO_DB_NAME}"
-        self._channel = "chat:" + hashlib.sha256(key + database.encode()).hexdigest()[:32]
-        self._drafts_channel = f"{self._channel}:drafts"
         self._redis = redis
-        self._lock: Lock = redis.lock(f"{self._channel}:writer", timeout=LEASE, thread_local=False)
-        self._outbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(OUTBOX_LIMIT)
+        self._key = fernet_key(secret_keys(settings)[0])
+        self._fernet = Fernet(self._key)
+        self._joined = asyncio.Event()
+        self._channel = ""
+        self._lock: Lock
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX_LIMIT)
+        self._was_away = False
         # Times of the loop:
-        self._heard_at = NEVER  # when a beat of this process came back
-        self._writer_until = NEVER  # the end of this process's lease
-        self._other_writer = ("", NEVER)  # the process that holds the lease, and its end
+        self._heard_at = LONG_AGO  # when a beat of this process came back
+        self._writer_until = LONG_AGO  # the end of this process's lease
+        self._may_write_at = LONG_AGO  # before which this process takes no lease
+        self._other_writer = ("", LONG_AGO)  # who else holds the lease, and until when
         self._others: dict[str, float] = {}  # when each process was heard
 
     @property
@@ -87,20 +86,35 @@ class Relay:
         """Whether another process holds the lease, as far as this one knows."""
         return not self.is_writer and self.is_connected and _now() < self._other_writer[1]
 
+    def join(self, log_id: str) -> None:
+        """Begin to talk with the other processes that write the same log."""
+        # Deployments may share a Redis, and a copy of one may even have its key.
+        name = hashlib.sha256(self._key + log_id.encode()).hexdigest()[:32]
+        self._channel = f"chat:{name}"
+        self._lock = self._redis.lock(f"{self._channel}:writer", timeout=LEASE, thread_local=False)
+        self._joined.set()
+
     def publish(self, kind: str, content: Any) -> None:
         """Tell the other processes something, soon. They may miss it."""
-        self._put(self._channel, kind, content)
+        with suppress(asyncio.QueueFull):
+            self._outbox.put_nowait(self._encode(kind, content))
 
-    def hand_over(self, drafts: list[dict[str, Any]]) -> None:
-        """Give drafts to the writer, which may miss them."""
-        self._put(self._drafts_channel, "drafts", drafts)
+    def step_down(self) -> None:
+        """Leave the lease to another process for a while: this one can't write."""
+        self._may_write_at = _now() + 2 * LEASE
 
     async def run(self) -> None:
         """Keep in touch with the others, for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._send())
-            tasks.create_task(self._listen())
-            tasks.create_task(self._beat())
+        await self._joined.wait()
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._send())
+                    tasks.create_task(self._listen())
+                    tasks.create_task(self._beat())
+            except Exception:  # such as an answer that is not Redis's
+                log.exception("the relay failed, and goes on")
+                await asyncio.sleep(RETRY_PAUSE)
 
     async def share_people(self, presence: Presence) -> None:
         """Tell the others who is in this process, for ever: at each change, and now and then."""
@@ -115,21 +129,19 @@ class Relay:
             changed.clear()
 
     async def close(self) -> None:
-        """Tell the others that this process ends; otherwise they would find out by its silence."""
+        """Leave the lease to the others at once."""
+        if not self._joined.is_set():
+            return
         with suppress(*FAILURES):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 if self.is_writer:
-                    await self._lock.release()
-                await self._redis.publish(self._channel, self._encode("gone", None))
-
-    def _put(self, channel: str, kind: str, content: Any) -> None:
-        with suppress(asyncio.QueueFull):
-            self._outbox.put_nowait((channel, self._encode(kind, content)))
+                    with suppress(LockError):
+                        await self._lock.release()
+                await self._redis.publish(self._channel, self._encode("goodbye", None))
 
     def _encode(self, kind: str, content: Any) -> bytes:
-        return self._fernet.encrypt(
-            bson.encode({"from": self._id, "kind": kind, "content": content})
-        )
+        message = {"from": self._id, "kind": kind, "content": content}
+        return self._fernet.encrypt(bson.encode(message))
 
     async def _send(self) -> None:
         while True:
@@ -137,8 +149,8 @@ class Relay:
             while not self._outbox.empty():
                 messages.append(self._outbox.get_nowait())
             pipeline = self._redis.pipeline(transaction=False)
-            for channel, data in messages:
-                pipeline.publish(channel, data)
+            for message in messages:
+                pipeline.publish(self._channel, message)
             try:
                 async with asyncio.timeout(CALL_TIMEOUT):
                     await pipeline.execute()
@@ -150,13 +162,15 @@ class Relay:
         while True:
             began = _now()
             with suppress(*FAILURES):  # then the lease lasts as long as it was to last
-                self._writer_until = began + LEASE if await self._renew() else NEVER
+                self._writer_until = began + LEASE if await self._renew() else LONG_AGO
             self.publish("beat", {"is_writer": self.is_writer})
             self._forget_the_silent()
             await asyncio.sleep(BEAT_EVERY)
 
     async def _renew(self) -> bool:
         """Take or renew the lease; return whether this process has it."""
+        if _now() < self._may_write_at:
+            return False
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 if self.is_writer:
@@ -166,54 +180,45 @@ class Relay:
             return False
 
     async def _listen(self) -> None:
-        was_away = False
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
-                    self._heard_at = _now()
-                    if was_away:
-                        log.info("Redis is back")
-                    was_away = False
-                    await self._hear(pubsub)
+                    began = _now()
+                    while _now() < max(began, self._heard_at) + SILENT_AFTER:
+                        message = await pubsub.get_message(timeout=BEAT_EVERY)
+                        if message:
+                            self._receive(message["data"])
+                raise TimeoutError("nothing comes back")
             except FAILURES as error:
-                if not was_away:
-                    log.warning(
-                        "Redis is away (%s): the others are heard later", type(error).__name__
-                    )
-                was_away = True
+                if not self._was_away:
+                    log.warning("Redis is away (%s), trying again", type(error).__name__)
+                self._was_away = True
             await asyncio.sleep(RETRY_PAUSE)
 
-    async def _hear(self, pubsub: PubSub) -> None:
-        """Hand on what comes. Raises TimeoutError when nothing comes any more."""
-        has_drafts = False
-        while self.is_connected:
-            if has_drafts != self.is_writer:
-                has_drafts = self.is_writer
-                change = pubsub.subscribe if has_drafts else pubsub.unsubscribe
-                await change(self._drafts_channel)
-            message = await pubsub.get_message(timeout=BEAT_EVERY)
-            if message:
-                self._take(message["data"])
-        raise TimeoutError
-
-    def _take(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         try:
             message = bson.decode(self._fernet.decrypt(data), codec_options=TZ_AWARE)
             sender, kind, content = message["from"], message["kind"], message["content"]
             if sender == self._id:
-                self._heard_at = _now()
+                self._hear_oneself()
                 return
             self._others[sender] = _now()
             if kind == "beat":
                 if content["is_writer"]:
                     self._other_writer = (sender, _now() + LEASE)
-            elif kind == "gone":
-                self._say_gone(sender)
+            elif kind == "goodbye":  # its people have as long to come back as after a kill
+                if sender == self._other_writer[0]:
+                    self._other_writer = ("", LONG_AGO)
             elif handler := self.handlers.get(kind):
                 handler(sender, content)
         except Exception as error:  # half a message, another version's, or not one of ours
             log.warning("ignored what came through Redis (%s)", type(error).__name__)
+
+    def _hear_oneself(self) -> None:
+        if self._was_away:
+            log.info("Redis is back")
+        self._was_away, self._heard_at = False, _now()
 
     def _forget_the_silent(self) -> None:
         if not self.is_connected:
@@ -221,14 +226,8 @@ class Relay:
             self._others = dict.fromkeys(self._others, _now())
         for process, heard_at in list(self._others.items()):
             if heard_at + GONE_AFTER < _now():
-                self._say_gone(process)
-
-    def _say_gone(self, process: str) -> None:
-        self._others.pop(process, None)
-        if process == self._other_writer[0]:
-            self._other_writer = ("", NEVER)
-        if handler := self.handlers.get("gone"):
-            handler(process, None)
+                del self._others[process]
+                self.handlers["gone"](process, None)
 
 
 RELAY = web.AppKey("relay", Relay)

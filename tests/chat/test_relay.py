@@ -10,17 +10,21 @@ from cryptography.fernet import Fernet
 
 from auth.attempts import LIMITS, PER_NAME_AND_ADDRESS
 from auth.session_cookie import fernet_key
+from chat.entry import now
 from chat.journal import JOURNAL
-from chat.relay import RELAY, Relay
+from chat.relay import LEASE, RELAY, Relay
+from database import DATABASE
+from settings import MESSAGE_COLLECTION
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import WRONG
 from tests.support.redis_server import RedisServer
 from tests.support.sessions import held_by, present
 from tests.support.sockets import Socket
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 SOON = 1  # seconds, as promised
+BACK_WITHIN = 5  # seconds after Redis is back, as promised
 POLLED_WITHIN = 2 + 1  # seconds, as promised, and one for a busy machine
 
 
@@ -39,7 +43,7 @@ def relay_of(house: House) -> Relay:
     return house.app[RELAY]
 
 
-async def joined(houses: list[House]) -> None:
+async def joined(houses: list[House], within: float = PATIENCE) -> None:
     """Wait until one process is the writer, and the others know it."""
 
     def one_writes() -> bool:
@@ -47,7 +51,7 @@ async def joined(houses: list[House]) -> None:
         writers = sum(relay.is_writer for relay in relays)
         return writers == 1 and sum(relay.has_other_writer for relay in relays) == len(relays) - 1
 
-    await until(one_writes)
+    await until(one_writes, within)
 
 
 def by_role(houses: list[House]) -> tuple[House, list[House]]:
@@ -81,6 +85,7 @@ async def test_what_one_process_stores_is_heard_in_all_at_once(houses: list[Hous
 
 
 async def test_only_the_writer_writes(houses: list[House], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.journal.HANDED_OVER_FOR", float("inf"))
     _, others = by_role(houses)
     for house in others:
 
@@ -121,7 +126,7 @@ async def test_when_the_writer_ends_another_takes_over(houses: list[House]) -> N
     await writer.server.close()
     for number, socket in enumerate(sockets, 1):
         assert await seq_of(socket, f"hi {number}") == number
-    await joined(others)
+    await joined(others, LEASE - 1)  # it has not waited for the end of the lease
 
 
 async def test_without_redis_all_goes_on_by_the_database_and_with_it_as_before(
@@ -151,7 +156,7 @@ async def test_redis_that_stands_still_holds_nobody_up(
                 assert await seq_of(socket, f"hi {number}") == number
     finally:
         redis.send(signal.SIGCONT)
-    await joined(houses)
+    await joined(houses, BACK_WITHIN)
 
 
 async def test_a_chat_starts_without_the_redis_that_it_is_to_use(open_house: OpenHouse) -> None:
@@ -204,7 +209,7 @@ async def test_failed_log_ins_are_counted_once_for_all_processes(
     for number in range(PER_NAME_AND_ADDRESS):
         visitor = visitors[number % len(houses)]
         assert (await visitor.log_in("alice", WRONG)).status == 401
-        await until(lambda: [len(*uses.values()) for uses in counted] == [number + 1] * 3)  # noqa: B023
+        await until(lambda: [sum(map(len, uses.values())) for uses in counted] == [number + 1] * 3)  # noqa: B023
     for visitor in visitors:
         assert (await visitor.log_in("alice", WRONG)).status == 429
 
@@ -218,7 +223,7 @@ async def test_registrations_are_counted_once_for_all_processes(
     for number, house in enumerate(houses):
         assert (await (await house.visitor()).register(f"user{number}")).status == 303
         counted = [house.app[LIMITS]._limits["registration"]._uses for house in houses]
-        await until(lambda: [len(*uses.values()) for uses in counted] == [number + 1] * 2)  # noqa: B023
+        await until(lambda: [sum(map(len, uses.values())) for uses in counted] == [number + 1] * 2)  # noqa: B023
     for house in houses:
         assert (await (await house.visitor()).register("carol")).status == 429
 
@@ -257,6 +262,13 @@ async def test_two_deployments_on_one_redis_do_not_hear_each_other(
         for number in range(2)
     ]
     await until(lambda: all(relay_of(house).is_writer for house in houses))
+    heard: list[Any] = []
+    relay_of(houses[1]).handlers["typing"] = lambda *said: heard.append(said)
+    relay_of(houses[0]).publish("typing", "alice")
+    for house in houses:  # what was published is back
+        since = relay_of(house)._heard_at
+        await until(lambda: relay_of(house)._heard_at > since)  # noqa: B023
+    assert not heard
 
 
 KEY, ANOTHER_KEY = "a key for the tests", "a key of others"
@@ -279,12 +291,19 @@ def told(kind: str, content: Any) -> bytes:
         (KEY, told("entries", 7), "TypeError"),
         (KEY, told("entries", [{"seq": 1}]), "KeyError"),
         (KEY, told("entries", [{"seq": 1, "key": "k"}]), "KeyError"),
-        (KEY, told("entries", [{"seq": "1", "key": "k"}]), "TypeError"),
+        (
+            KEY,
+            told("entries", [{"seq": "1", "key": "k", "user": "u", "user_id": "u", "msg": ""}]),
+            "TypeError",
+        ),
         (KEY, told("people", ["eve"]), "AttributeError"),
         (KEY, told("people", {"u": 7}), "TypeError"),
         (KEY, told("ended", 7), "TypeError"),
+        (KEY, told("typing", 7), "TypeError"),
+        (KEY, told("attempt", ["taken", [["no limit", b""]]]), "KeyError"),
+        (KEY, told("entries", [{"seq": 1, "key": "k", "user": "u", "user_id": "u"}]), "KeyError"),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 async def test_what_makes_no_sense_is_ignored_with_one_line_in_the_log(
     houses: list[House],
@@ -310,10 +329,50 @@ async def test_a_number_beyond_the_log_is_looked_up(
     houses: list[House], redis: RedisServer
 ) -> None:
     socket, *_ = await sockets_in(houses)
-    entry = {"seq": 10, "key": "k", "user": "eve", "user_id": "u", "msg": "not stored"}
+    said = {"user": "eve", "user_id": "u", "time": now()}
+    stored = {"seq": 1, "key": "k1", "msg": "stored", **said}
+    await houses[0].app[DATABASE][MESSAGE_COLLECTION].insert_one(stored)
+    untrue = {"seq": 2, "key": "k2", "msg": "not stored", **said}
     with redis.client() as client:
-        client.publish(
-            relay_of(houses[0])._channel,
-            Fernet(fernet_key(KEY)).encrypt(told("entries", [entry])),
-        )
-    assert await seq_of(socket, "stored") == 1
+        data = Fernet(fernet_key(KEY)).encrypt(told("entries", [untrue]))
+        client.publish(relay_of(houses[0])._channel, data)
+    assert (await socket.next("message"))["msg"] == "stored"  # nothing polls
+    assert await seq_of(socket, "said") == 2
+
+
+async def test_people_of_a_process_that_is_silent_are_gone_and_of_one_that_restarts_are_not(
+    houses: list[House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.presence.GRACE", 0.3)
+    monkeypatch.setattr("chat.presence.RETURN_WINDOW", 0)
+    monkeypatch.setattr("chat.relay.GONE_AFTER", 2)
+    alice = await (await houses[0].sign_in("alice")).connect()
+    bob = await houses[1].sign_in("bob")
+    carol = await houses[2].sign_in("carol")
+    for person, login in ((bob, "bob"), (carol, "carol")):
+        await person.connect()
+        assert (await alice.next("joined"))["user"] == login
+    await houses[2].close()
+    await houses[2].server.close()  # says goodbye; carol comes back at once
+    socket = await (await log_in(houses[0], "carol")).connect()
+    monkeypatch.setattr(relay_of(houses[1]), "_encode", lambda *_: b"")  # is heard no more
+    notice = await alice.next("joined", "left")
+    assert (notice["type"], notice["user"]) == ("left", "bob")
+    await socket.close()
+    assert (await alice.next("joined", "left"))["user"] == "carol"
+
+
+async def test_a_relay_that_fails_goes_on(
+    houses: list[House], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    relay = relay_of(houses[0])
+    send, fails = relay._redis.pipeline, iter([True])
+
+    def fail_once(**options: Any) -> Any:
+        if next(fails, False):
+            raise ValueError("no answer of Redis")
+        return send(**options)
+
+    monkeypatch.setattr(relay._redis, "pipeline", fail_once)
+    await until(lambda: "the relay failed, and goes on" in caplog.text)
+    await joined(houses)

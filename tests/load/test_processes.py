@@ -12,12 +12,14 @@ import pytest
 
 from chat.relay import LEASE
 from database import Database
+from tests.support.accounts import signed_in
 from tests.support.databases import database_at, embedded_server
 from tests.support.history import Client, check, come_to_rest, talking, visited
 from tests.support.processes import NO_LIMITS, Chat, running_chat
 from tests.support.proxies import LongWay
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.soak import size
+from tests.support.sockets import connect
 
 PROCESSES = 4
 CLIENTS = 12
@@ -99,3 +101,14 @@ async def test_processes_and_a_redis_that_stand_still_lose_double_and_reorder_no
             stopped.send(signal.SIGSTOP)
             await asyncio.sleep(LEASE + 1)
             stopped.send(signal.SIGCONT)
+
+
+async def test_saying_goes_on_within_three_seconds_of_a_kill() -> None:
+    async with processes(3) as here, AsyncExitStack() as stack:
+        *victims, last = here.chats
+        browser = await stack.enter_async_context(signed_in(last.url, "alice"))
+        alice = await connect(browser)
+        for number, victim in enumerate(victims):  # the first of them is the writer
+            await victim.kill()
+            async with asyncio.timeout(SPEAKS_WITHIN):
+                await alice.said(f"message {number}")
