@@ -7,9 +7,9 @@ simulated_servers), and so is the loop (see virtual_time).
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
@@ -54,6 +54,8 @@ ANSWERED_WITHIN = 5
 STORED_WITHIN = 0.5  # when all is well; a draft that the writer does not get takes a second
 HEARD_WITHIN = 0.2  # with Redis
 POLLED_WITHIN = 2.5  # without it
+
+T = TypeVar("T")
 
 
 class Fault(AssertionError):
@@ -158,8 +160,12 @@ class Speaker:
     async def _insist(self, key: str, content: Document) -> None:
         while True:
             there = [process for process in self._simulation.running if process.is_there]
-            if there and (entry := await self._send(self._dice.choice(there), key, content)):
-                break
+            is_hasty = self._dice.random() < 0.1  # and goes away before it is answered
+            patience = self._dice.uniform(0, 1) if is_hasty else ANSWERED_WITHIN
+            if there:
+                process = self._dice.choice(there)
+                if entry := await self.send(process, key, content, patience):
+                    break
             await asyncio.sleep(self._dice.uniform(0, 0.3))
         if entry.key != key:
             raise Fault(f"{key} is answered with {entry}")
@@ -167,10 +173,11 @@ class Speaker:
             self._own.append(entry.seq)
         self.history.acknowledged.append((nonce_of(entry), entry.seq))
 
-    async def _send(self, process: Process, key: str, content: Document) -> Entry | None:
+    async def send(
+        self, process: Process, key: str, content: Document, patience: float = ANSWERED_WITHIN
+    ) -> Entry | None:
         """Send something, and return its entry, None if there is no good answer."""
         began, name = now(), self.history.name
-        patience = self._dice.uniform(0, 1) if self._dice.random() < 0.1 else ANSWERED_WITHIN
         self._simulation.network.note(f"{key} is sent to {process.name}")
         task = process.start(process.journal.append(key, name, name, content))
         await asyncio.wait([task], timeout=patience)
@@ -313,8 +320,9 @@ class Simulation:
         for process in self.running:
             nonce = f"probe-{process.name}"
             probe.history.said[nonce] = "all is well"
-            append = probe._send(process, message_key("probe", nonce), {"msg": "all is well"})
-            await _within(STORED_WITHIN, append, f"{process.name} stores at once")
+            append = probe.send(process, message_key("probe", nonce), {"msg": "all is well"})
+            if not await _within(STORED_WITHIN, append, f"{process.name} stores at once"):
+                raise Fault(f"{process.name} refuses a message when all is well")
             await _within(heard_within, self._until_heard(), f"all hear {process.name}")
 
     async def _until_joined(self, has_writer: bool) -> None:
@@ -397,10 +405,10 @@ def _line(entry: Entry, said: dict[str, str]) -> Shown:
     return Shown(entry.seq, entry.user, said[nonce_of(entry)])
 
 
-async def _within(seconds: float, what: Any, claim: str) -> None:
+async def _within(seconds: float, what: Awaitable[T], claim: str) -> T:
     try:
         async with asyncio.timeout(seconds):
-            await what
+            return await what
     except TimeoutError:
         raise Fault(f"not within {seconds} s: {claim}") from None
 
