@@ -68,10 +68,15 @@ class Process(Program):
     def __init__(self, simulation: "Simulation", name: str) -> None:
         super().__init__()
         self.name = name
-        self.relay = Relay(SETTINGS)
+        self.relay = Relay(simulation.redis.connect(), SETTINGS)  # type: ignore[arg-type]
+        self.relay.join("the log")
         self.journal = Journal(simulation.log, self.relay)  # type: ignore[arg-type]
         self.journal.listeners.append(self._deliver)
-        self.relay.handlers |= {"entries": self.journal.hear, "drafts": self.journal.adopt}
+        self.relay.handlers |= {
+            "entries": self.journal.hear,
+            "drafts": self.journal.adopt,
+            "gone": lambda process, _: None,
+        }
         self.shown: list[Entry] = []
         self.is_open = self.is_ending = False
         self.undisturbed_since = 0.0
@@ -431,7 +436,6 @@ class _Complaints(logging.Handler):
 def _made_for(simulation: Simulation) -> Iterator[None]:
     complaints, logger = _Complaints(simulation.faults), logging.getLogger("chat")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chat.relay.Redis.from_url", simulation.redis.connect)
         for name, value in LIMITS.items():
             patch.setattr(name, value)
         logger.addHandler(complaints)
