@@ -94,12 +94,11 @@ class Finder:
         """Return the part of a query that asks the text index for those words that are rare."""
         if self._recent.last > RARE:
             await self._take_sample()
-            frequent = RARE / self._recent.last * len(self._sample)
-        else:
-            frequent = self._recent.last
+            most = RARE / self._recent.last * len(self._sample)
+            words = [word for word in words if self._count(word) <= most]
         # Quoted words are all required and never operators.
-        rare = " ".join(f'"{word}"' for word in words if self._count(word) <= frequent)
-        return {"$text": {"$search": rare}} if rare else {}
+        search = " ".join(f'"{word}"' for word in words)
+        return {"$text": {"$search": search}} if words else {}
 
     async def _take_sample(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -9,10 +9,15 @@ import pytest_asyncio
 
 import lookup
 from app import create_app
-from database import READY
-from settings import Settings
+from database import READY, Collection, Database, create_indexes
+from settings import MESSAGE_COLLECTION, Settings
 from tests.support.clocks import Clock, LateClock, stopped_clock
-from tests.support.databases import TEST_MONGO_HOST, embedded_server, new_database
+from tests.support.databases import (
+    TEST_MONGO_HOST,
+    another_client,
+    embedded_server,
+    new_database,
+)
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
 from tests.support.redis_server import RedisServer, redis_server
@@ -40,6 +45,20 @@ def settings(mongo: str) -> Iterator[Settings]:
             MESSAGES_PER_SECOND=0,
             REGISTRATIONS_PER_HOUR=0,
         )
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """An empty database, without indexes."""
+    async with another_client(settings) as database:
+        yield database
+
+
+@pytest.fixture
+async def messages(db: Database) -> Collection:
+    """The log, empty, with its indexes."""
+    await create_indexes(db)
+    return db[MESSAGE_COLLECTION]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The documents of sessions: what is stored, when they count, and who hears of their end."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
@@ -10,9 +9,8 @@ from auth import sessions
 from auth.sessions import Identity, Sessions
 from background import background
 from database import Database, DatabaseUnavailable
-from settings import SESSION_COLLECTION, USER_COLLECTION, Settings
+from settings import SESSION_COLLECTION, USER_COLLECTION
 from tests.support.clocks import Clock
-from tests.support.databases import another_client
 from tests.support.waiting import until
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -36,13 +34,6 @@ def calendar(monkeypatch: pytest.MonkeyPatch) -> type[Calendar]:
     monkeypatch.setattr(Calendar, "passed", timedelta(0))
     monkeypatch.setattr(sessions, "datetime", Calendar)
     return Calendar
-
-
-@pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    """An empty database."""
-    async with another_client(settings) as db:
-        yield db
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """A database that the tutorial wrote."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 
 from auth.passwords import PARAMETERS
 from database import Database
-from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
-from tests.support.databases import another_client
+from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from tests.support.house import OpenHouse
 from tests.support.people import PASSWORD, Person
 
@@ -17,11 +15,10 @@ HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
 
 
 @pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
+async def db(db: Database) -> Database:
     """A database that was filled as the tutorial did it, its races and all."""
-    async with another_client(settings) as database:
-        await fill(database)
-        yield database
+    await fill(db)
+    return db
 
 
 async def fill(db: Database) -> None:

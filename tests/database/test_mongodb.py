@@ -47,24 +47,10 @@ from tests.support.proxies import Relay
 
 
 @pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    """A database with nothing in it, not even indexes."""
-    async with another_client(settings) as database:
-        yield database
-
-
-@pytest.fixture
 async def other(settings: Settings) -> AsyncIterator[Database]:
     """The same database, as another process sees it."""
     async with another_client(settings) as database:
         yield database
-
-
-@pytest.fixture
-async def messages(db: Database) -> Collection:
-    """The log, empty, with its indexes."""
-    await create_indexes(db)
-    return db[MESSAGE_COLLECTION]
 
 
 @pytest.fixture

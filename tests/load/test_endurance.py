@@ -270,9 +270,7 @@ async def test_after_an_hour_of_joins_and_leaves_everybody_sees_who_is_here(
         assert {guest.last for guest in (witness, *stay)} == {witness.last}
         for guest in (witness, *stay):
             guest.transport.abort()
-    assert after.tasks <= before.tasks
-    assert after.files <= before.files + 10  # connections to the database
-    assert after.memory - before.memory < 8 * MEGABYTE
+    after.check_after(before, 8 * MEGABYTE)
     assert after.lines.keys() <= {"INFO"}
 
 

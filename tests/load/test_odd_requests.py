@@ -124,7 +124,5 @@ async def test_odd_requests_are_answered_as_http_has_it_and_leave_nothing_behind
             await alice.close()
         assert await database[MESSAGE_COLLECTION].count_documents({}) == seq
     assert {200, 303, 400, 403, 404, 405, 415} <= statuses.keys()
-    assert after.tasks <= before.tasks
-    assert after.files <= before.files + 10  # connections to the database
-    assert after.memory - before.memory < 16 * MEGABYTE
+    after.check_after(before, 16 * MEGABYTE)
     assert not [record for record in caplog.records if record.levelname != "INFO"]

@@ -211,7 +211,7 @@ def _fits(value: Any, wanted: Any) -> bool:
             return value in operand
         case "$exists":
             return (value is not None) is operand
-    raise NotImplementedError(operator)
+    raise ValueError(f"the simulated database has no {operator}")
 
 
 class RedisServer(Server):

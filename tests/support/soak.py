@@ -44,6 +44,12 @@ class Usage(NamedTuple):
         megabytes = [f"{size / MEGABYTE:.1f} MB" for size in (self.memory, self.database)]
         return [megabytes[0], str(self.files), str(self.tasks), lines or "none", megabytes[1]]
 
+    def check_after(self, before: "Usage", memory: int) -> None:
+        """Check that nothing is left since `before`, but `memory` bytes at most."""
+        assert self.tasks <= before.tasks
+        assert self.files <= before.files + 10  # connections to the database
+        assert self.memory - before.memory < memory
+
 
 Measure = Callable[[str, Database], Awaitable[Usage]]  # the fixture of tests/load
 
