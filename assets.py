@@ -1,4 +1,8 @@
-"""The static files: read once, kept in memory, and sent compressed if the client accepts it."""
+"""The static files: read once, kept in memory, and sent compressed if the client accepts it.
+
+Pages link to them at an address with a version, a hash of all of them: so browsers keep them for
+ever, also the modules that others import, and ask for new ones after a deploy.
+"""
 
 import gzip
 import hashlib
@@ -8,11 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aiohttp import web
+from aiohttp_jinja2 import static_root_key
 
 from settings import ROOT, SETTINGS
 
 FOLDER = ROOT / "static"
 ETAG_ANY = "*"
+FOREVER = "public, max-age=31536000, immutable"
+VERSION = re.compile(r"^v-[0-9a-f]{12}/")
 TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # q=0 means: not gzip
 
 
@@ -33,19 +40,32 @@ def read_assets() -> dict[str, Asset]:
     return {name: _read(path) for name, path in _paths().items()}
 
 
+def static_root(assets: dict[str, Asset], *, debug: bool) -> str:
+    """Return the address under which pages link to the files; with `debug`, one without version."""
+    if debug:
+        return "/static"
+    etags = repr(sorted((name, asset.etag) for name, asset in assets.items()))
+    return f"/static/v-{hashlib.sha1(etags.encode()).hexdigest()[:12]}"
+
+
 async def asset(request: web.Request) -> web.Response:
     """Send a file, or 304 if the client has it. Raises HTTPNotFound."""
-    name = request.match_info["filename"]
-    found = request.app[ASSETS].get(name)
-    if request.app[SETTINGS].DEBUG:  # it may be new, or have changed
+    app, is_final = request.app, request.path.startswith(f"{request.app[static_root_key]}/")
+    # A page of another version gets the present files, too: during a deploy, or after it.
+    name = VERSION.sub("", request.match_info["filename"])
+    found = app[ASSETS].get(name)
+    if app[SETTINGS].DEBUG:  # it may be new, or change
         path = _paths().get(name)
-        found = _read(path) if path else None
+        found, is_final = _read(path) if path else None, False
     if found is None:
         raise web.HTTPNotFound
-    headers = {"ETag": f'"{found.etag}"', "Vary": "Accept-Encoding"}
-    known = {
-        tag.value for tag in request.if_none_match or ()
-    }  # weak ones too: a proxy may send them
+    headers = {
+        "ETag": f'"{found.etag}"',
+        "Vary": "Accept-Encoding",
+        "Cache-Control": FOREVER if is_final else "no-cache",
+    }
+    # Weak ones too: a proxy may send them.
+    known = {tag.value for tag in request.if_none_match or ()}
     if known & {found.etag, ETAG_ANY}:
         return web.Response(status=304, headers=headers)
     body = found.body

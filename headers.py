@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from routes import route_name
 from settings import SETTINGS
 
 HEADERS = {
@@ -28,7 +27,5 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers.update(HEADERS)
     if request.app[SETTINGS].SECURE_COOKIES:
         response.headers["Strict-Transport-Security"] = HSTS
-    # Static files have an ETag, so browsers ask each time and get the new ones after a deploy.
-    is_static = route_name(request) == "static"
-    response.headers["Cache-Control"] = "no-cache" if is_static else "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")  # static files have one of their own
     response.headers.popall("Server", None)

@@ -21,7 +21,8 @@ CATEGORIES = ("performance", "accessibility", "best-practices")
 MESSAGES = 50  # in the chat page
 
 TIME_EVERY_SHOW = """async () => {
-  const { Log } = await import("/static/js/log.js")
+  const { src } = document.querySelector("script[type=module]")
+  const { Log } = await import(new URL("log.js", src)) // the page's own
   const { show } = Log.prototype
   window.costs = []
   Log.prototype.show = function (entry) {

@@ -23,7 +23,7 @@ VIEWS = {
     "chat.search",
     "chat.views",
 }
-ABOVE_ROUTES = {"app", "guard", "headers", "middlewares"}
+ABOVE_ROUTES = {"app", "guard", "middlewares"}
 
 
 def source_files() -> Iterator[Path]:
