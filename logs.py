@@ -1,7 +1,11 @@
 """Logging, without passwords, cookies, messages and queries; paths stay percent-encoded."""
 
 import asyncio
+import json
 import logging
+import textwrap
+from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 from aiohttp import web
@@ -14,16 +18,54 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 FAILED_ACCEPTS_EVERY = 60  # seconds
 
+ExceptionInfo = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
+
 # Mistakes of clients, which aiohttp logs with a traceback and with what the client sent.
 CLIENT_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 
-def set_up_logging(debug: bool) -> None:
-    """Log INFO and above to standard error; with `debug`, also each request."""
-    logging.basicConfig(level=logging.INFO, format=FORMAT)
+def set_up_logging(debug: bool, log_format: str) -> None:
+    """Log INFO and above to standard error, as `text` or `json`; with `debug`, also requests."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.captureWarnings(True)
     logging.getLogger("chat").setLevel(logging.DEBUG if debug else logging.INFO)
     for name in ("pymongo", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class TextFormatter(logging.Formatter):
+    """One line per event. A traceback follows in lines of its own.
+
+    They are indented: otherwise an error that quotes what a client sent could forge an event.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the event's line."""
+        return "\\n".join(super().formatMessage(record).splitlines())
+
+    def formatException(self, ei: ExceptionInfo) -> str:
+        """Return a traceback."""
+        return textwrap.indent(super().formatException(ei), "    ")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line and event, with its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the event's line."""
+        event = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            event["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(event)
 
 
 def without_client_faults(record: logging.LogRecord) -> bool:

@@ -10,7 +10,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn
@@ -45,7 +44,7 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
     try:
         settings = load_settings()
         raise_file_limit()
-        set_up_logging(settings.DEBUG)
+        set_up_logging(settings.DEBUG, settings.LOG_FORMAT)
         asyncio.run(_serve(create_app(settings), listen(settings), shutdown))
         logging.shutdown()
     except StartError as error:
@@ -53,7 +52,7 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
         print(error, file=sys.stderr)
     except Exception:
         status = 1
-        traceback.print_exc()
+        log.exception("the chat can't go on")
     finally:  # even if printing fails because nobody reads it
         os._exit(status)
 

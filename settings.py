@@ -32,6 +32,7 @@ class Settings:
     """Every setting and its default, by its name in the environment (without SITE_)."""
 
     DEBUG: bool = False
+    LOG_FORMAT: str = "text"  # or json
     SITE_HOST: str = "127.0.0.1"
     SITE_PORT: int = 8080
     SECRET_KEY: tuple[str, ...] = ()  # the first encrypts, all decrypt; empty: one is generated
@@ -62,6 +63,7 @@ def load_settings() -> Settings:
         default = Settings(SITE_HOST="0.0.0.0", TRUSTED_PROXIES=1, SECURE_COOKIES=True)
     settings = Settings(
         DEBUG=_read("DEBUG", default.DEBUG, _boolean),
+        LOG_FORMAT=_read("LOG_FORMAT", default.LOG_FORMAT, _one_of("text", "json")),
         SITE_HOST=_read("HOST", default.SITE_HOST, str.strip),
         SITE_PORT=_read("PORT", default.SITE_PORT, _number(65535)),
         SECRET_KEY=_read("SECRET_KEY", default.SECRET_KEY, _keys, secret=True),
@@ -69,7 +71,9 @@ def load_settings() -> Settings:
         MONGO_DB_NAME=_read("MONGO_DB_NAME", default.MONGO_DB_NAME, _db_name),
         REDIS_URL=_read("REDIS_URL", default.REDIS_URL, _redis_url, secret=True),
         REDIS_VERIFY=_read("REDIS_VERIFY", default.REDIS_VERIFY, _boolean),
-        SESSION_STORAGE=_read("SESSION_STORAGE", default.SESSION_STORAGE, _storage),
+        SESSION_STORAGE=_read(
+            "SESSION_STORAGE", default.SESSION_STORAGE, _one_of("cookie", "redis")
+        ),
         DATA_DIR=_read("DATA_DIR", default.DATA_DIR, ROOT.joinpath),
         PUBLIC_ORIGINS=_read("PUBLIC_ORIGINS", default.PUBLIC_ORIGINS, _origins),
         TRUSTED_PROXIES=_read("TRUSTED_PROXIES", default.TRUSTED_PROXIES, _number(10)),
@@ -189,10 +193,13 @@ def _redis_url(text: str) -> str:
     return text.strip()
 
 
-def _storage(text: str) -> str:
-    if text.strip() not in ("cookie", "redis"):
-        raise ValueError("use cookie or redis")
-    return text.strip()
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.strip() not in words:
+            raise ValueError(f"use {' or '.join(words)}")
+        return text.strip()
+
+    return parse
 
 
 def _db_name(text: str) -> str:

@@ -45,6 +45,7 @@ GOOD: dict[str, dict[str, Any]] = {
         **dict.fromkeys(("true", " true", "YES", "on", "1"), True),
         **dict.fromkeys(("False", "no", "off", "0", ""), False),
     },
+    "LOG_FORMAT": {"text": "text", " json ": "json", "": "text"},
     "HOST": {"0.0.0.0": "0.0.0.0", "::1": "::1"},
     "PORT": {"80": 80, "0": 0, "65535": 65535, " ": 8080},
     "SECRET_KEY": {
@@ -108,6 +109,7 @@ BAD: dict[tuple[str, str], list[str]] = {  # variable and remedy
     ("TRUSTED_PROXIES", "number from 0 to 10"): ["yes", "-1"],
     ("SECURE_COOKIES", "true or false"): ["yep"],
     ("SESSION_STORAGE", "cookie or redis"): ["disk"],
+    ("LOG_FORMAT", "text or json"): ["xml", "JSON"],
     ("MESSAGES_PER_SECOND", "whole number"): ["fast", "-5"],
     ("SOCKETS_PER_USER", "whole number"): ["1.5"],
     ("REGISTRATIONS_PER_HOUR", "whole number"): ["∞"],
@@ -236,7 +238,7 @@ def test_every_setting_is_explained_in_env_example() -> None:
     explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
     used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
     assert sorted(explained) == sorted(used)
-    assert len(used) == 17
+    assert len(used) == 18
 
 
 @pytest.mark.parametrize(

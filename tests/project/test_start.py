@@ -1,6 +1,7 @@
 """The real process: how it starts, what stops its start, what it writes into its log."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -205,9 +206,14 @@ BAD_REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize("debug", ["false", "true"])
-async def test_bad_requests_leave_nothing_in_the_log(debug: str) -> None:
-    async with running_chat(DEBUG=debug) as chat, signed_in(chat.url, "alice") as alice:
+@pytest.mark.parametrize(
+    ("debug", "log_format"), [("false", "text"), ("true", "text"), ("true", "json")]
+)
+async def test_bad_requests_leave_nothing_in_the_log(debug: str, log_format: str) -> None:
+    async with (
+        running_chat(DEBUG=debug, LOG_FORMAT=log_format) as chat,
+        signed_in(chat.url, "alice") as alice,
+    ):
         for request in BAD_REQUESTS:
             reader, writer = await asyncio.open_connection("127.0.0.1", chat.port)
             writer.write(request)
@@ -226,4 +232,7 @@ async def test_bad_requests_leave_nothing_in_the_log(debug: str) -> None:
         assert "TOPSECRET" not in chat.output
         assert "Traceback" not in chat.output
         assert "\nforged" not in chat.output
-        assert (len(chat.output.splitlines()) == 2) is (debug == "false"), chat.output
+        lines = chat.output.splitlines()[2:]  # after where the chat and its database are
+        assert (lines == []) is (debug == "false"), chat.output
+        if log_format == "json":
+            assert {json.loads(line)["level"] for line in lines} == {"DEBUG"}
