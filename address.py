@@ -1,6 +1,7 @@
-"""The client's address, by which log-ins and registrations are limited."""
+"""Addresses: the client's, by which log-ins and registrations are limited, and this machine's."""
 
 from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -25,6 +26,16 @@ def client_address(request: web.Request) -> str:
 def network(peer: str) -> str:
     """Return an IPv4 address, or the /64 of an IPv6 one, because a customer gets a whole /64."""
     return _network(peer) or peer
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, with or without a port, can only be this machine."""
+    try:
+        name = host if host.count(":") > 1 and "[" not in host else urlsplit("//" + host).hostname
+        address = ip_address("127.0.0.1" if name == "localhost" else name or "")
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _network(text: str) -> str | None:

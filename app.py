@@ -44,6 +44,7 @@ from forms import BODY_LIMIT
 from guard import guard
 from headers import add_headers
 from logs import without_client_faults
+from metrics import METRICS, Metrics
 from middlewares import TURN, authorize, db_handler, take_turns
 from migrate import migrate
 from redis_client import REDIS, connect_redis, redis_ctx
@@ -82,7 +83,8 @@ def create_app(settings: Settings) -> web.Application:
         app[REDIS] = redis
     app[ASSETS] = read_assets()
     app[aiohttp_jinja2.static_root_key] = static_root(app[ASSETS], debug=settings.DEBUG)
-    app[CONNECTIONS] = Connections(settings)
+    app[METRICS] = metrics = Metrics()
+    app[CONNECTIONS] = Connections(settings, metrics)
     app[TURN] = asyncio.Lock()
     app[DOWNLOADS] = set()
     app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
@@ -129,15 +131,18 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     """Create the parts that need no closing, connect them, and run their background tasks."""
     collection = app[DATABASE][MESSAGE_COLLECTION]
     app[SESSIONS] = Sessions(app[DATABASE])
-    app[JOURNAL] = Journal(collection, app.get(RELAY))
+    app[JOURNAL] = Journal(collection, app[METRICS], app.get(RELAY))
     app[MESSAGES] = Message(collection, app[JOURNAL], app[SETTINGS].MESSAGES_PER_SECOND)
     app[FINDER] = Finder(collection, app[JOURNAL].recent)
     app[JOURNAL].listeners.append(app[HUB].deliver)
     app[SESSIONS].listeners.append(app[HUB].close_session)
+    app[METRICS].sockets.set_function(lambda: len(app[WEBSOCKETS]))
+    app[METRICS].people.set_function(lambda: app[HUB].presence.people)
     async with background(
         open_journal(app),
         app[SESSIONS].watch(app[HUB].open_session_ids),
         app[SESSIONS].remove_expired(),
+        app[METRICS].measure_lag(),
         *join_others(app),
     ):
         with suppress(TimeoutError):

@@ -8,12 +8,12 @@ import asyncio
 import resource
 from collections import Counter, defaultdict
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
 
-from address import network
+from address import is_loopback, network
+from metrics import Metrics
 from settings import Settings
 
 REQUEST_TIMEOUT = 10  # seconds for the first request of a connection
@@ -33,7 +33,8 @@ class Connections:
     HTTP allows to close an idle connection at any time.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._has_proxies = settings.TRUSTED_PROXIES > 0
         self._limit = min(IN_ALL, SHARE * resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         self._strangers: dict[asyncio.BaseProtocol, str] = {}  # their addresses
@@ -90,13 +91,10 @@ class Connections:
         connection, transport = next(iter(idle.items()))  # at least the new one is idle
         self.requested(connection)
         transport.abort()
+        self._metrics.connections_closed.inc()
 
     def _stands_for_many(self, host: str) -> bool:
-        with suppress(ValueError):
-            address = ip_address(host)
-            mapped = getattr(address, "ipv4_mapped", None)
-            return self._has_proxies or (mapped or address).is_loopback
-        return False
+        return self._has_proxies or is_loopback(host)
 
 
 class Connection(web.RequestHandler):

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from auth.sessions import IDENTITY, SESSIONS
 from limits import Busy
+from metrics import METRICS
 
 BODY_LIMIT = 32 * 1024  # bytes of a form; also of a WebSocket message
 READ_TIMEOUT = 10  # seconds for a body to arrive
@@ -141,6 +142,7 @@ def error_response(
     request: web.Request, template: str, context: Mapping[str, Any], error: FormError
 ) -> web.Response:
     """Return the page with the error in it, or the error as JSON for a script."""
+    request.app[METRICS].http_errors.labels(error.status).inc()
     response: web.Response
     if wants_json(request):
         response = web.json_response({"error": error.text}, status=error.status)

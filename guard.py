@@ -1,16 +1,17 @@
 """guard: the middleware against cross-site requests, DNS rebinding and plain HTTP."""
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from address import is_loopback
 from routes import route_name
 from settings import SETTINGS, Settings
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 FROM_OUR_PAGES = {"same-origin", "none"}  # `none`: typed into the address bar, or a bookmark
+FOR_MACHINES = {"healthz", "metrics"}  # which may ask by IP address and without TLS
 FOREIGN = "This request came from another site and was refused."
 
 
@@ -26,7 +27,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     Source: https://words.filippo.io/csrf/.
     """
     settings, name = request.app[SETTINGS], route_name(request)
-    if name != "healthz":  # a load balancer may ask by IP address and without TLS
+    if name not in FOR_MACHINES:
         _check_host(request, settings)
         _require_https(request, settings)
     if name == "chat":
@@ -53,18 +54,9 @@ def _check_host(request: web.Request, settings: Settings) -> None:
         is_known = host in {urlsplit(origin).netloc for origin in settings.PUBLIC_ORIGINS}
     else:
         # DNS rebinding: somebody else's host name may be made to point to this machine.
-        is_known = not _is_loopback(settings.SITE_HOST) or _is_loopback(host)
+        is_known = not is_loopback(settings.SITE_HOST) or is_loopback(host)
     if not host or not is_known:
         raise web.HTTPForbidden(text="The chat does not answer under this host name.")
-
-
-def _is_loopback(host: str) -> bool:
-    """Return whether a host, with or without a port, can only be this machine."""
-    try:
-        name = host if host.count(":") > 1 and "[" not in host else urlsplit("//" + host).hostname
-        return name == "localhost" or ip_address(name or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _require_https(request: web.Request, settings: Settings) -> None:

@@ -19,6 +19,7 @@ from chat.correction import Correction
 from chat.search import Search
 from chat.views import ChatList, WebSocket
 from health import healthz
+from metrics import scrape
 
 routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/", ChatList, "main"),
@@ -38,11 +39,12 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/account/messages.jsonl", OwnMessages, "own_messages"),
     ("POST", "/ban", Ban, "ban"),
     ("GET", "/healthz", healthz, "healthz"),
+    ("GET", "/metrics", scrape, "metrics"),
     ("GET", "/static/{filename:.+}", asset, "static"),
 ]
 
-PUBLIC_ROUTES = {"login", "signin", "signout", "static", "healthz"}  # need no session
-ROUTES_WITHOUT_DATABASE = {"static", "healthz"}
+ROUTES_WITHOUT_DATABASE = {"static", "healthz", "metrics"}
+PUBLIC_ROUTES = {"login", "signin", "signout"} | ROUTES_WITHOUT_DATABASE  # need no session
 
 
 def setup_routes(app: web.Application) -> None:

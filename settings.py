@@ -42,6 +42,7 @@ class Settings:
     REDIS_VERIFY: bool = True  # the certificate behind rediss://
     SESSION_STORAGE: str = "cookie"  # or redis
     DATA_DIR: Path = ROOT / "data"
+    METRICS_TOKEN: str = ""  # empty: /metrics is answered to this machine only
     PUBLIC_ORIGINS: tuple[str, ...] = ()
     TRUSTED_PROXIES: int = 0
     SECURE_COOKIES: bool = False
@@ -75,6 +76,7 @@ def load_settings() -> Settings:
             "SESSION_STORAGE", default.SESSION_STORAGE, _one_of("cookie", "redis")
         ),
         DATA_DIR=_read("DATA_DIR", default.DATA_DIR, ROOT.joinpath),
+        METRICS_TOKEN=_read("METRICS_TOKEN", default.METRICS_TOKEN, _token, secret=True),
         PUBLIC_ORIGINS=_read("PUBLIC_ORIGINS", default.PUBLIC_ORIGINS, _origins),
         TRUSTED_PROXIES=_read("TRUSTED_PROXIES", default.TRUSTED_PROXIES, _number(10)),
         SECURE_COOKIES=_read("SECURE_COOKIES", default.SECURE_COOKIES, _boolean),
@@ -200,6 +202,13 @@ def _one_of(*words: str) -> Callable[[str], str]:
         return text.strip()
 
     return parse
+
+
+def _token(text: str) -> str:
+    # What may stand in a header (RFC 6750, 2.1), and is too long to be guessed.
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,}", text.strip()):
+        raise ValueError("use at least 16 letters and digits, as from openssl rand -hex 16")
+    return text.strip()
 
 
 def _db_name(text: str) -> str:

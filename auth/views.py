@@ -15,9 +15,11 @@ from auth.sessions import IDENTITY
 from database import DB, DatabaseUnavailable, Document
 from forms import FormError, FormPage, check_filled, check_repeated, database_away, redirect
 from limits import Busy
+from metrics import METRICS
 
 LOGIN_OR_EMAIL_LENGTH = 254  # characters of a login or e-mail address at the log-in form
 WRONG_LOGIN = "Wrong login or password"
+OUTCOMES = {401: "wrong", 403: "banned", 429: "limited", 503: "unavailable"}  # else "invalid"
 
 
 class AccountForm(FormPage):
@@ -62,6 +64,17 @@ class Login(AccountForm):
         return self.form_page()
 
     head = get
+
+    async def act(self, form: dict[str, str]) -> str:
+        """Log in."""
+        route_name = await super().act(form)
+        self.request.app[METRICS].log_ins.labels("ok").inc()
+        return route_name
+
+    async def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
+        """Return the page with the error in it."""
+        self.request.app[METRICS].log_ins.labels(OUTCOMES.get(error.status, "invalid")).inc()
+        return await super().refuse(form, error)
 
     async def account(self, form: dict[str, str]) -> Document:
         """Return the account if the password is right and it is not banned."""

@@ -9,6 +9,7 @@ from aiohttp import WSCloseCode, web
 
 from auth.sessions import Identity
 from chat import wire
+from metrics import METRICS
 
 UNREAD_LIMIT = 256 * 1024  # bytes in the transport's buffer; a client with more is cut off
 SEND_BUFFER = 64 * 1024  # bytes in the kernel; by default it would hide up to 4 MB unread
@@ -23,6 +24,7 @@ class Client:
 
     __slots__ = (
         "_abort_timer",
+        "_metrics",
         "_socket",
         "_transport",
         "identity",
@@ -39,6 +41,7 @@ class Client:
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client left during the upgrade")
         self.ws = ws
+        self._metrics = request.app[METRICS]
         self.identity = identity
         self.is_classic = ws.ws_protocol != wire.CHAT_V1
         self.is_closed = False  # a close frame was sent
@@ -56,6 +59,7 @@ class Client:
         if self.is_closed or self.ws.closed or self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > UNREAD_LIMIT:
+            self._metrics.readers_cut_off.labels("unread").inc()
             self.abort()
         else:
             self._transport.write(data)

@@ -54,7 +54,7 @@ class Correction(FormPage):
             else:
                 raise FormError(400, "Please choose to save or to delete")
         except Refused as refused:
-            raise form_error(refused) from None
+            raise form_error(self.request, refused) from None
         except DatabaseUnavailable:
             raise FormError(503, UNAVAILABLE, "msg", RETRY_AFTER) from None
         return "main"

@@ -17,6 +17,7 @@ from chat.entry import Entry
 from chat.presence import Presence
 from chat.recent import Recent
 from limits import Limit, Pace
+from metrics import METRICS, Metrics
 
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
@@ -34,9 +35,10 @@ WEBSOCKETS = web.AppKey("websockets", set[Client])
 class Hub:
     """Sends every event to every socket, in one order, with one write per socket and tick."""
 
-    def __init__(self, websockets: set[Client]) -> None:
+    def __init__(self, websockets: set[Client], metrics: Metrics) -> None:
         """Set up; `websockets` is the set in which the hub keeps the open sockets."""
         self.websockets = websockets
+        self._metrics = metrics
         self.presence = Presence(self.broadcast)
         self.on_typing: Callable[[str], None] = lambda login: None
         self.is_closing = False  # the chat is ending, and nobody may join any more
@@ -80,6 +82,8 @@ class Hub:
         """Send stored entries to every socket."""
         for entry in entries:
             self.broadcast(wire.entry_frames(entry))
+        self._metrics.messages.inc(len(entries))
+        self._metrics.deliveries.inc(len(entries) * len(self.websockets))
 
     def broadcast(self, frames: wire.Frames) -> None:
         """Send frames to every socket at the end of this tick of the event loop, or soon after."""
@@ -149,6 +153,7 @@ class Hub:
             now = loop.time()
             for client in list(self.websockets):
                 if client.is_silent and not client.is_busy and now - client.pinged_at > PONG_WAIT:
+                    self._metrics.readers_cut_off.labels("no_pong").inc()
                     client.abort()
                 elif now - client.pinged_at >= PING_EVERY:
                     client.ping(now)
@@ -161,11 +166,15 @@ class Hub:
         started = clock()
         chat_v1 = b"".join(frames.chat_v1 for frames in self._unsent)
         classic = b"".join(frames.classic for frames in self._unsent)
+        self._metrics.flush_frames.observe(len(self._unsent))
         self._unsent.clear()
+        size = 0
         for client in self.websockets:
             data = classic if client.is_classic else chat_v1
             if data:
                 client.write(data)
+                size += len(data)
+        self._metrics.broadcast_bytes.inc(size)
         self._next_flush_at = clock() + FLUSH_PAUSE * (clock() - started)
 
 
@@ -174,6 +183,6 @@ HUB = web.AppKey("hub", Hub)
 
 async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the hub, and ping its sockets, while the application runs."""
-    app[HUB] = hub = Hub(app[WEBSOCKETS])
+    app[HUB] = hub = Hub(app[WEBSOCKETS], app[METRICS])
     async with background(hub.watch()):
         yield

@@ -24,6 +24,7 @@ from chat.entry import ChangeEntry, Entry, MessageEntry, is_change, now
 from chat.recent import RECENT_LENGTH, Recent
 from chat.relay import Relay
 from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, deadline
+from metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +82,13 @@ class Draft:
 class Journal:
     """Appends to the log and delivers it to listeners: stored entries only, in order, each once."""
 
-    def __init__(self, collection: Collection, relay: Relay | None = None) -> None:
+    def __init__(
+        self, collection: Collection, metrics: Metrics, relay: Relay | None = None
+    ) -> None:
         self.recent = Recent()  # the entries that are delivered
         self.listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._collection = collection
+        self._metrics = metrics
         self._relay = relay
         self._heard: list[Document] = []  # entries that other processes say they have stored
         self._is_poll_due = False
@@ -118,7 +122,9 @@ class Journal:
             self.waiting[key] = draft
             self._work.set()
             try:
-                return await draft.stored
+                entry = await draft.stored
+                self._metrics.journal_wait.observe(loop.time() - draft.queued_at)
+                return entry
             finally:
                 self.waiting.pop(key, None)
 
@@ -264,10 +270,13 @@ class Journal:
             last, time = self.recent.last, now()
             documents = [draft.document(last + n, time) for n, draft in enumerate(drafts, 1)]
             try:
-                async with deadline():
-                    await insert_in_order(self._collection, documents)
+                with self._metrics.journal_write.time():
+                    async with deadline():
+                        await insert_in_order(self._collection, documents)
             except (Conflict, DatabaseUnavailable) as error:
-                if self._relay and isinstance(error, DatabaseUnavailable):
+                if isinstance(error, Conflict):
+                    self._metrics.journal_conflicts.inc()
+                elif self._relay:
                     self._relay.step_down()
                 # Another process took a number first, a key exists already, or only the reply was
                 # lost: some of the drafts may be stored, even all of them.

@@ -19,6 +19,7 @@ from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
 from forms import BODY_LIMIT, FormError, FormPage, redirect
+from metrics import METRICS
 from settings import SETTINGS
 
 STATUS_OF_CODE = {
@@ -61,7 +62,7 @@ class ChatList(FormPage):
             nonce = wire.read_nonce(form.get("nonce") or None)
             await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
         except Refused as refused:
-            raise form_error(refused) from None
+            raise form_error(self.request, refused) from None
         return "main"
 
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
@@ -187,12 +188,17 @@ class WebSocket(web.View):
                 return app[READ_MARKS].move(user.user_id, min(frame.seq, app[JOURNAL].recent.last))
             await self.store(client, frame)
         except wire.BadFrame as bad:
-            app[HUB].send(client, wire.error(bad, bad.nonce))
+            self.refuse(client, bad, bad.nonce)
             return False
         except Refused as refused:
-            app[HUB].send(client, wire.error(refused, nonce))
+            self.refuse(client, refused, nonce)
             return False
         return True
+
+    def refuse(self, client: Client, refused: Refused, nonce: str | None) -> None:
+        """Answer a frame with why it is refused."""
+        self.request.app[METRICS].messages_refused.labels(refused.code).inc()
+        self.request.app[HUB].send(client, wire.error(refused, nonce))
 
     async def store(self, client: Client, frame: wire.Incoming) -> None:
         """Save, edit or delete a message, as the frame asks. Raises Refused."""
@@ -225,6 +231,7 @@ def read_seq(request: web.Request, name: str) -> int | None:
     return int(values[0])
 
 
-def form_error(refused: Refused) -> FormError:
+def form_error(request: web.Request, refused: Refused) -> FormError:
     """Return the error that a form shows when its message is refused."""
+    request.app[METRICS].messages_refused.labels(refused.code).inc()
     return FormError(STATUS_OF_CODE[refused.code], refused.text, "msg", refused.wait)

@@ -13,6 +13,7 @@ from auth.sessions import Identity
 from chat import client as client_module
 from chat import wire
 from chat.client import CLOSE_WAIT, SEND_BUFFER, UNREAD_LIMIT, Client
+from metrics import METRICS, Metrics
 
 ALICE = Identity("id of alice", "session of alice", "alice")
 
@@ -61,7 +62,7 @@ def transport(sock: socket.socket) -> Transport:
 def new_client(transport: Transport | None, protocol: str | None = wire.CHAT_V1) -> Client:
     """Return a client that writes to a transport."""
     ws: Any = SimpleNamespace(ws_protocol=protocol, closed=False, close_code=None)
-    request: Any = SimpleNamespace(transport=transport)
+    request: Any = SimpleNamespace(transport=transport, app={METRICS: Metrics()})
     return Client(ws, request, ALICE)
 
 
@@ -112,6 +113,10 @@ async def test_who_leaves_too_much_unread_is_cut_off(
     transport.unread = unread
     client.write(b"frame")
     assert transport.done == done
+    cut_off = client._metrics.registry.get_sample_value(
+        "chat_readers_cut_off_total", {"reason": "unread"}
+    )
+    assert cut_off == done.count("abort")
 
 
 @pytest.mark.parametrize("end", ["a close frame was sent", "the peer closed", "it is closing"])

@@ -15,6 +15,7 @@ from chat.client import CLOSE_WAIT, Client
 from chat.entry import MessageEntry, now
 from chat.hub import HUB, WEBSOCKETS, Hub, hub_ctx
 from chat.recent import Recent
+from metrics import METRICS, Metrics
 from tests.support.clocks import Clock
 
 ONE, TWO = wire.Frames(b"one ", b"classic one "), wire.Frames(b"two ", b"classic two ")
@@ -49,7 +50,7 @@ class Room(Hub):
     """A hub whose readers are not sockets."""
 
     def __init__(self) -> None:
-        super().__init__(set())
+        super().__init__(set(), Metrics())
         self.recent = Recent()
 
     def enter(self, reader: Reader, since: int | None = None, returning: bool = False) -> Reader:
@@ -126,6 +127,25 @@ async def test_what_is_said_in_one_tick_is_one_write_to_each(room: Room) -> None
     room.send(bob, ONE)
     assert alice.done[2:] == [b"{}"]
     assert bob.done[1:] == [b"classic one "]
+
+
+async def test_what_is_delivered_and_written_is_counted(room: Room) -> None:
+    room.enter(Reader("alice"))
+    room.enter(Reader("bob", is_classic=True))
+    entries = [room.say(1, "hi"), room.say(2, "how are you?")]
+    room._flush()
+    number = room._metrics.registry.get_sample_value
+    assert number("chat_flush_frames_count") == 2  # both have joined
+    written = number("chat_broadcast_bytes_total") or 0
+    room.deliver(entries)
+    room.broadcast(ONLY_JSON)
+    room._flush()
+    assert number("chat_messages_total") == 2
+    assert number("chat_deliveries_total") == 4
+    assert number("chat_flush_frames_count") == 3
+    assert number("chat_flush_frames_sum") == 2 + 3
+    size = sum(len(data) for entry in entries for data in wire.entry_frames(entry)) + len("{}")
+    assert number("chat_broadcast_bytes_total") == written + size
 
 
 async def test_a_flush_that_took_long_puts_off_the_next_by_a_quarter(
@@ -267,6 +287,10 @@ async def test_everybody_is_pinged_and_who_does_not_answer_is_cut_off(
         with pytest.raises(asyncio.CancelledError):
             await room.watch()
     assert (reader.done, pauses) == (done, [1, 1])
+    cut_off = room._metrics.registry.get_sample_value(
+        "chat_readers_cut_off_total", {"reason": "no_pong"}
+    )
+    assert cut_off == done.count("abort")
 
 
 async def test_the_room_of_an_application_is_watched_while_it_runs(
@@ -283,7 +307,7 @@ async def test_the_room_of_an_application_is_watched_while_it_runs(
 
     monkeypatch.setattr(Hub, "watch", watch)
     app = web.Application()
-    app[WEBSOCKETS] = set()
+    app[WEBSOCKETS], app[METRICS] = set(), Metrics()
     async with asynccontextmanager(hub_ctx)(app), asyncio.timeout(1):
         await begun.wait()
         assert app[HUB].websockets is app[WEBSOCKETS]

@@ -14,6 +14,7 @@ from chat import journal as journal_module
 from chat.entry import Entry, MessageEntry, nonce_of, now
 from chat.journal import Conflict, Journal, insert_in_order
 from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, deadline
+from metrics import Metrics
 from tests.support.log import say
 from tests.support.waiting import PATIENCE, until
 
@@ -42,7 +43,7 @@ class Process:
 
     def __init__(self, collection: Any) -> None:
         self.collection = Faulty(collection)
-        self.journal = Journal(self.collection)  # type: ignore[arg-type]
+        self.journal = Journal(self.collection, Metrics())  # type: ignore[arg-type]
         self.delivered: list[Entry] = []
         self.journal.listeners.append(self.deliver)
 
@@ -99,6 +100,9 @@ async def test_an_error_before_the_write_is_tried_again(messages: Any) -> None:
         process.collection.before = fail(AutoReconnect("no answer"), times=3)
         assert (await process.say("patience")).seq == 1
         assert process.seqs() == [1]
+    number = process.journal._metrics.registry.get_sample_value
+    assert number("chat_journal_write_seconds_count") == 4
+    assert number("chat_journal_conflicts_total") == 0
 
 
 async def test_a_database_that_stays_away_is_unavailable_and_sending_again_is_harmless(
@@ -125,6 +129,22 @@ async def test_what_a_write_stored_after_all_is_delivered_without_anybody_asking
         await messages.insert_one(other._asdict())
         await until(lambda: process.delivered)
         assert process.delivered == [other]
+
+
+async def test_a_lost_race_is_counted_and_times_are_measured(messages: Any) -> None:
+    async with running(messages) as process:
+        await messages.insert_one(MessageEntry(1, "u2:n1", "bob", "u2", "hi", now())._asdict())
+        began = asyncio.get_running_loop().time()
+        assert (await process.say("second")).seq == 2
+        took = asyncio.get_running_loop().time() - began
+    number = process.journal._metrics.registry.get_sample_value
+    assert number("chat_journal_conflicts_total") == 1
+    assert number("chat_journal_write_seconds_count") == 2
+    assert number("chat_journal_wait_seconds_count") == 1
+    written, waited = (
+        number(f"chat_journal_{name}_seconds_sum") or 0 for name in ("write", "wait")
+    )
+    assert 0 < written < waited < took
 
 
 async def test_two_processes_keep_one_log_and_deliver_it_alike(

@@ -12,6 +12,7 @@ from chat import journal as journal_module
 from chat.entry import ChangeEntry, Entry, MessageEntry, now
 from chat.journal import BATCH_DELAY, RETRY_PAUSE, Draft, Journal, insert_in_order
 from database import Collection, DatabaseUnavailable, Document
+from metrics import Metrics
 
 pytestmark = pytest.mark.timeout(5)  # seconds; with a fault most of these wait for ever
 
@@ -25,7 +26,7 @@ class Enough(Exception):
 @pytest.fixture
 async def journal(messages: Collection) -> Journal:
     """A journal that has not read anything."""
-    return Journal(messages)
+    return Journal(messages, Metrics())
 
 
 @pytest.fixture

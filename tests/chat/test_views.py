@@ -16,6 +16,7 @@ from chat.journal import JOURNAL
 from chat.models import MESSAGES
 from chat.read_marks import READ_MARKS
 from database import DATABASE
+from metrics import METRICS
 from settings import SESSION_COLLECTION
 from tests.support.accounts import user_id_of
 from tests.support.house import House, OpenHouse
@@ -143,6 +144,8 @@ async def test_a_form_that_is_refused_keeps_its_text_and_its_nonce(
     assert (response.status, page.retry_after) == (429, 1)
     assert (page.value("nonce"), page.error) == ("n1", "Too fast, please wait a moment")
     assert str(escape("too <fast>")) in await response.text()
+    number = house.app[METRICS].registry.get_sample_value
+    assert number("chat_messages_refused_total", {"code": "too_fast"}) == 1
 
 
 async def test_an_empty_nonce_is_none(house: House, alice: Person) -> None:
@@ -221,9 +224,11 @@ async def test_who_closes_is_answered_with_their_own_code(house: House, hers: So
     await until(lambda: not house.app[HUB].websockets)
 
 
-async def test_a_frame_may_have_32_kib_and_no_more(hers: Socket) -> None:
+async def test_a_frame_may_have_32_kib_and_no_more(house: House, hers: Socket) -> None:
     await hers.ws.send_str("x" * 32 * 1024)
     assert (await hers.next("error"))["code"] == "invalid"
+    number = house.app[METRICS].registry.get_sample_value
+    assert number("chat_messages_refused_total", {"code": "invalid"}) == 1
     await hers.ws.send_str("x" * (32 * 1024 + 1))
     assert await hers.close_code() == 1009
 

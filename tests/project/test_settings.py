@@ -63,6 +63,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "REDIS_VERIFY": {"false": False, "": True},
     "MONGO_DB_NAME": {"my_chat-2": "my_chat-2"},
     "DATA_DIR": {"/srv/chat": Path("/srv/chat")},
+    "METRICS_TOKEN": {" 0123456789abc-._~+/= ": "0123456789abc-._~+/="},
     "PUBLIC_ORIGINS": {
         "https://a.example": ("https://a.example",),
         "https://A.example, http://b.example:8080": ("https://a.example", "http://b.example:8080"),
@@ -138,6 +139,9 @@ def test_a_bad_value_stops_the_start_with_its_name_and_a_remedy(
         ("SECRET_KEY", "s3cret", "8 characters"),
         ("SECRET_KEY", "a long one which is good,s3cret", "8 characters"),
         ("SECRET_KEY", "a long one which is good,", "8 characters"),
+        ("METRICS_TOKEN", "s3cret-15-chars", "16 letters"),
+        ("METRICS_TOKEN", "s3cret with a blank", "16 letters"),
+        ("METRICS_TOKEN", "s3cret-ключ-ключ-ключ", "16 letters"),
         ("MONGO_HOST", "localhost:27017", "mongodb://"),
         ("MONGO_HOST", "chat:s3cret@cluster.example.net", "mongodb://"),
         ("MONGO_HOST", "postgres://chat:s3cret@db.example.net", "mongodb://"),
@@ -238,7 +242,7 @@ def test_every_setting_is_explained_in_env_example() -> None:
     explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
     used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
     assert sorted(explained) == sorted(used)
-    assert len(used) == 18
+    assert len(used) == 19
 
 
 @pytest.mark.parametrize(

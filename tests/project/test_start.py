@@ -198,6 +198,7 @@ BAD_REQUESTS = [
     b"GET / HTTP/1.1\r\nHost: [\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     b"TOPSECRET\r\n\r\n",
+    b"GET /metrics" + HOST + b"Authorization: Bearer TOPSECRETTOPSECRET\r\n\r\n",
     b"GET /?password=TOPSECRET\xff" + HOST + b"\r\n",
     b"GET /static/" + b"a" * 300 + b"%0aforged" + HOST + b"\r\n",
     POST + b"Transfer-Encoding: chunked\r\n\r\nTOPSECRET\r\n",
@@ -211,7 +212,7 @@ BAD_REQUESTS = [
 )
 async def test_bad_requests_leave_nothing_in_the_log(debug: str, log_format: str) -> None:
     async with (
-        running_chat(DEBUG=debug, LOG_FORMAT=log_format) as chat,
+        running_chat(DEBUG=debug, LOG_FORMAT=log_format, METRICS_TOKEN="TOPSECRET" * 2) as chat,
         signed_in(chat.url, "alice") as alice,
     ):
         for request in BAD_REQUESTS:

@@ -27,6 +27,7 @@ from chat.entry import (
 from chat.journal import Journal
 from chat.relay import LEASE, Relay
 from database import DatabaseUnavailable, Document
+from metrics import Metrics
 from settings import Settings
 from tests.support.history import History, judge
 from tests.support.pages import Shown
@@ -70,7 +71,7 @@ class Process(Program):
         self.name = name
         self.relay = Relay(simulation.redis.connect(), SETTINGS)  # type: ignore[arg-type]
         self.relay.join("the log")
-        self.journal = Journal(simulation.log, self.relay)  # type: ignore[arg-type]
+        self.journal = Journal(simulation.log, Metrics(), self.relay)  # type: ignore[arg-type]
         self.journal.listeners.append(self._deliver)
         self.relay.handlers |= {
             "entries": self.journal.hear,

@@ -10,6 +10,7 @@ import pytest
 
 import connections
 from connections import CONNECTIONS
+from metrics import METRICS, Metrics
 from settings import Settings
 from tests.support.kernel import open_files
 from tests.support.people import registration
@@ -87,6 +88,8 @@ async def test_strangers_have_so_many_connections_and_the_signed_in_do_not_count
         async with asyncio.timeout(PATIENCE):
             assert [await reader.read() for reader, _ in closed] == [b""] * 5
         assert len(counted._strangers) == 20
+        number = chat.app[METRICS].registry.get_sample_value
+        assert number("chat_connections_closed_total") == 5
         await sockets[0].send_str('{"type":"message","msg":"still here","nonce":"n"}')
         async with asyncio.timeout(PATIENCE):
             while "still here" not in await sockets[9].receive_str():
@@ -100,14 +103,14 @@ async def test_strangers_have_so_many_connections_and_the_signed_in_do_not_count
 
 
 async def test_loopback_and_proxies_stand_for_many(settings: Settings) -> None:
-    counted = connections.Connections(settings)
+    counted = connections.Connections(settings, Metrics())
     many, one = (
         ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"],
         ["203.0.113.1", "2001:db8::1"],
     )
     assert all(map(counted._stands_for_many, many))
     assert not any(map(counted._stands_for_many, [*one, "no address", ""]))
-    proxied = connections.Connections(replace(settings, TRUSTED_PROXIES=1))
+    proxied = connections.Connections(replace(settings, TRUSTED_PROXIES=1), Metrics())
     assert all(map(proxied._stands_for_many, [*many, *one]))
 
 

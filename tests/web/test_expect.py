@@ -9,7 +9,9 @@ from tests.support.raw_requests import read_answer
 from tests.support.site import serving
 
 
-@pytest.mark.parametrize("path", ["/login", "/", "/nowhere", "/static/css/base.css", "/healthz"])
+@pytest.mark.parametrize(
+    "path", ["/login", "/", "/nowhere", "/static/css/base.css", "/healthz", "/metrics"]
+)
 @pytest.mark.parametrize("expect", [b"\xff", b"a miracle", b"100-continue, \xff"])
 async def test_an_unknown_expectation_is_answered_with_417_in_one_line(
     settings: Settings, caplog: pytest.LogCaptureFixture, path: str, expect: bytes

@@ -110,7 +110,8 @@ async def test_a_socket_goes_by_origin_alone(
 @pytest.mark.parametrize(
     "path",
     ["/login", "/signin", "/signout", "/", "/account", "/account/password", "/account/session",
-     "/account/signout", "/account/delete", "/message/1", "/ban", "/nowhere", "/healthz"],
+     "/account/signout", "/account/delete", "/message/1", "/ban", "/nowhere", "/healthz",
+     "/metrics"],
 )  # fmt: skip
 async def test_no_unsafe_method_passes_from_another_site(house: House, path: str) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
@@ -269,6 +270,7 @@ EVERYWHERE = [
     ("GET", "/static/img/favicon.png", 200),
     ("GET", "/static/nothing.js", 404),
     ("GET", "/healthz", 200),
+    ("GET", "/metrics", 200),
     ("GET", "/ws", 400),
     ("POST", "/login", 415),
     ("POST", "/", 415),
@@ -373,6 +375,7 @@ async def test_an_unknown_path_is_said_in_json_to_a_script_and_comes_back_as_tex
         ("GET", "/account/password", {"POST"}),
         ("GET", "/ban", {"POST"}),
         ("POST", "/healthz", {"GET", "HEAD"}),
+        ("POST", "/metrics", {"GET", "HEAD"}),
         ("POST", "/static/js/main.js", {"GET", "HEAD"}),
     ],
 )
@@ -388,8 +391,8 @@ async def test_an_unknown_method_gets_a_friendly_page(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/?before=2", "/login", "/signin", "/account", "/healthz", "/static/js/main.js",
-     "/nowhere"],
+    ["/", "/?before=2", "/login", "/signin", "/account", "/healthz", "/metrics",
+     "/static/js/main.js", "/nowhere"],
 )  # fmt: skip
 @pytest.mark.parametrize("signed_in", [True, False])
 async def test_head_answers_like_get_without_a_body(
