@@ -25,7 +25,7 @@ from settings import SETTINGS
 LAG_EVERY = 0.5  # seconds between measurements of the event loop's lag
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # bounds of buckets
 FRAMES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-PROXY_HEADERS = {"forwarded", "via", "x-real-ip"}  # and all that begin with X-Forwarded-
+PROXY_HEADERS = ("forwarded", "x-forwarded-", "via", "x-real-ip")  # how their names begin
 
 
 class Metrics(Collector):
@@ -60,7 +60,7 @@ class Metrics(Collector):
         )
         self.journal_wait = self._histogram(
             "chat_journal_wait_seconds",
-            "From append() to the delivery, at the process that took the message",
+            "From append() to the delivery: the longest wait in each batch",
         )
         self.journal_write = self._histogram(
             "chat_journal_write_seconds", "Time that an insert took, also one that failed"
@@ -137,10 +137,12 @@ def _may_read(request: web.Request) -> bool:
     """Return whether a request has METRICS_TOKEN or, if none is set, comes from this machine.
 
     A proxy on this machine speaks for others: what it passes on has its headers, or their Host.
+    So has what a page of another site asks for by DNS rebinding.
     """
     if token := request.app[SETTINGS].METRICS_TOKEN:
         given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         return secrets.compare_digest(given, f"Bearer {token}".encode())
-    names = {name.lower() for name in request.headers}
-    is_direct = not any(n in PROXY_HEADERS or n.startswith("x-forwarded-") for n in names)
-    return is_direct and is_loopback(request.remote or "") and is_loopback(request.host)
+    if any(name.lower().startswith(PROXY_HEADERS) for name in request.headers):
+        return False
+    # Not request.host, which without a Host is this machine's own name.
+    return is_loopback(request.remote or "") and is_loopback(request.headers.get("Host", ""))

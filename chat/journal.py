@@ -122,9 +122,7 @@ class Journal:
             self.waiting[key] = draft
             self._work.set()
             try:
-                entry = await draft.stored
-                self._metrics.journal_wait.observe(loop.time() - draft.queued_at)
-                return entry
+                return await draft.stored
             finally:
                 self.waiting.pop(key, None)
 
@@ -328,10 +326,15 @@ class Journal:
             self.recent.add(entry)
         for listener in self.listeners:
             listener(entries)
+        queued_at = []
         for entry in entries:
             draft = self.waiting.pop(entry.key, None)
             if draft and not draft.stored.done():
                 draft.stored.set_result(entry)
+                queued_at.append(draft.queued_at)
+        if queued_at:
+            waited = asyncio.get_running_loop().time() - min(queued_at)
+            self._metrics.journal_wait.observe(waited)
 
     async def _entries(self, documents: Sequence[Document]) -> list[Entry]:
         """Return the entries in documents, after changing the messages as new changes say."""

@@ -17,7 +17,7 @@ from settings import MESSAGE_COLLECTION
 from tests.support.accounts import JSON, log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import WRONG, Person
-from tests.support.raw_requests import ask
+from tests.support.raw_requests import ask, exchange
 from tests.support.waiting import until
 
 Numbers = dict[tuple[str, ...], float]  # by name and values of labels
@@ -227,6 +227,9 @@ async def test_without_a_token_only_this_machine_reads_them_and_no_proxy_on_it(
         monkeypatch.setattr(web.BaseRequest, "remote", peer)
         answer = await ask(house, *headers, path="/metrics")
         assert answer.status == status, (peer, headers)
+    monkeypatch.setattr(web.BaseRequest, "remote", "127.0.0.1")
+    monkeypatch.setattr("socket.getfqdn", lambda: "localhost")
+    assert (await exchange(house, b"GET /metrics HTTP/1.0\r\n\r\n")).status == 404
 
 
 @pytest.mark.parametrize("changes", [{}, BEHIND_PROXY])
