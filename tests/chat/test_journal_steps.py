@@ -122,6 +122,16 @@ async def test_a_key_that_comes_again_is_stored_once(
     assert other.seq == 2
 
 
+async def test_of_each_batch_the_longest_wait_is_measured(journal: Journal) -> None:
+    drafts = [wait(journal, f"u3:n{n}") for n in range(3)]
+    for draft, seconds in zip(drafts, (100, 1000, 10), strict=True):
+        draft.queued_at -= seconds
+    await journal._store(drafts)
+    number = journal._metrics.registry.get_sample_value
+    assert number("chat_journal_wait_seconds_count") == 1
+    assert 1000 <= (number("chat_journal_wait_seconds_sum") or 0) < 1100
+
+
 async def test_who_leaves_does_not_take_away_what_others_wait_for(journal: Journal) -> None:
     draft = wait(journal, "u3:n1")
     senders = [asyncio.create_task(journal.find("u3:n1")) for _ in range(2)]
