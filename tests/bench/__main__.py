@@ -1,4 +1,4 @@
-"""`make bench`: the chat beside the tutorial's way and two peers, on the machine it is run on."""
+"""`make bench`: the chat beside the tutorial's way and three peers, on the machine it is run on."""
 
 import asyncio
 import os
@@ -10,21 +10,19 @@ from pathlib import Path
 from statistics import median
 
 from settings import ROOT
-from tests.bench import load, long_logs, processes, work
+from tests.bench import load, long_logs, processes, shared_room, work
 from tests.bench.figure import draw
-from tests.bench.servers import LOAD_CORE, Server, chat, peer
+from tests.bench.servers import LOAD_CORE, Server, chat, peer, peers
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = 2
-PEERS = ("naive", "websockets", "tornado")
-CURVE = (100, 200, 500, 1000)  # readers in the figure
-TALKERS = 8
-WANTED: dict[str, tuple[tuple[int, int], int]] = {  # readers and talkers; times naive
-    "fan-out, 200 readers, 8 talkers": ((200, TALKERS), 4),
-    "fan-out, 1,000 readers, 8 talkers": ((1000, TALKERS), 6),
-    "busy room, 200 people who all talk": ((200, 200), 18),
+PYTHON_PEERS = ("naive", "websockets", "tornado")
+SWEPT = ("chat", "naive")
+WANTED: dict[str, tuple[tuple[int, int], int, float]] = {  # readers, talkers; times naive, times C
+    "fan-out, 200 readers, 8 talkers": ((200, 8), 4, 0.65),
+    "fan-out, 1,000 readers, 8 talkers": ((1000, 8), 6, 0.75),
+    "busy room, 200 people who all talk": ((200, 200), 18, 0.25),
 }
-FAN_OUT = [*((readers, TALKERS) for readers in CURVE), (200, 200)]
 
 LIMITS = """\
 ## What limits it
@@ -40,6 +38,7 @@ before it is shown, or not checking, would be faster; we do not give that up.
 """
 
 Values = dict[tuple[tuple[int, int], str], list[load.Result]]  # by readers, talkers and server
+Sweeps = dict[str, dict[int, list[load.Result]]]  # by server and messages a second
 
 
 def spread(values: list[float], unit: str = "", scale: float = 1) -> str:
@@ -53,37 +52,42 @@ def rounded(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-async def fan_out(server: Server, values: Values) -> None:
+async def fan_out(server: Server, values: Values, sweeps: Sweeps) -> None:
     """Measure one round of every kind of talk on one server."""
-    for crowd in FAN_OUT:
+    for crowd, _, _ in WANTED.values():
         values[crowd, server.name].append(await work.fan_out(server, *crowd, SECONDS))
-    for readers in CURVE:
-        values[(readers, 0), server.name].append(await work.recital(server, readers, SECONDS))
+    if server.name in SWEPT:
+        for per_second, result in (await work.sweep(server)).items():
+            sweeps[server.name][per_second].append(result)
 
 
-async def run() -> tuple[Values, dict[str, list[float]]]:
+async def run() -> tuple[Values, Sweeps, dict[str, list[float]]]:
     """Alternate the servers over the rounds, then do what concerns the chat alone."""
     values: Values = defaultdict(list)
+    sweeps: Sweeps = {name: defaultdict(list) for name in SWEPT}
     own: dict[str, list[float]] = defaultdict(list)
-    for number in range(ROUNDS):
-        print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
-        async with chat() as server:
-            await fan_out(server, values)
-        for name in PEERS:
-            async with peer(name) as server:
-                await fan_out(server, values)
-        for measure in work.OWN:
+    with peers() as commands:
+        for number in range(ROUNDS):
+            print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
             async with chat() as server:
-                for name, value in (await measure(server)).items():
-                    own[name].append(value)
-    return values, own
+                await fan_out(server, values, sweeps)
+            for name, command in commands.items():
+                async with peer(name, command) as server:
+                    await fan_out(server, values, sweeps)
+            for measure in work.OWN:
+                async with chat() as server:
+                    for name, value in (await measure(server)).items():
+                        own[name].append(value)
+    return values, sweeps, own
 
 
 def report(
     values: Values,
+    sweeps: Sweeps,
     own: dict[str, list[float]],
     lengths: dict[str, list[long_logs.Cell]],
-    several: list[str],
+    delayed: list[str],
+    shared: list[str],
 ) -> str:
     """Return the page for docs/benchmark.md."""
     model = next(
@@ -100,24 +104,48 @@ def report(
         "turn, checks nobody and stores nothing, while the chat looks up sessions, checks, limits, "
         "numbers and stores every message before it shows it.",
         "",
+        "## More and more messages",
+        "",
+        "![Delay and processor time against messages a second](benchmark.png)",
+        "",
+        f"A thousand people are in the room, and so many of them that each says {work.EACH} things "
+        f"a second talk for {work.SWEEP_SECONDS} seconds. The delay is the one that one delivery "
+        "in a hundred exceeds, from the sender's write to each reader. Whoever can't keep up falls "
+        "further and further behind, so its delay depends on how long it is measured; a server is "
+        "asked for no more after a delay above a second.",
+        "",
+        *sweep_table(sweeps),
+        "",
         "## Deliveries per second of the server's processor",
+        "",
+        "Each talker waits for their own message before the next.",
         "",
         "| work | chat | naive | chat / naive | wanted | websockets | tornado |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, (crowd, wanted) in WANTED.items():
-        rates = {
-            server: [r.per_cpu_second for r in values[crowd, server]] for server in ("chat", *PEERS)
-        }
-        ratios = [a / b for a, b in zip(rates["chat"], rates["naive"], strict=True)]
-        cells = {server: spread(rate, "k", 1000) for server, rate in rates.items()}
+    for name, (crowd, wanted, _) in WANTED.items():
+        cells = {server: rate(values, crowd, server) for server in ("chat", *PYTHON_PEERS)}
         lines.append(
-            f"| {name} | {cells['chat']} | {cells['naive']} | **{spread(ratios, ' ×')}** "
+            f"| {name} | {cells['chat']} | {cells['naive']} | {ratio(values, crowd, 'naive')} "
             f"| {wanted} × | {cells['websockets']} | {cells['tornado']} |"
         )
+    lines += [
+        "",
+        "Beside its limit: a server in C (`tests/bench/c_peer.c`) that joins writes as the chat "
+        "does, and neither checks nor stores anything.",
+        "",
+        "| work | C | chat / C | wanted |",
+        "|---|---|---|---|",
+    ]
+    for name, (crowd, _, wanted_of_c) in WANTED.items():
+        if values[crowd, "C"]:
+            cell = f"{rate(values, crowd, 'C')} | {ratio(values, crowd, 'C')}"
+        else:
+            cell = "no compiler here | "
+        lines.append(f"| {name} | {cell} | {wanted_of_c} × |")
     lines += ["", "What the others used meanwhile, in shares of a core:", ""]
     lines += ["| work | chat | its database | the load |", "|---|---|---|---|"]
-    for name, (crowd, _) in WANTED.items():
+    for name, (crowd, _, _) in WANTED.items():
         lines.append(f"| {name} | {shares(values[crowd, 'chat'])} |")
     lines += [
         "",
@@ -129,12 +157,6 @@ def report(
             f"| {name} | {spread(own[name], unit)} | {wanted} |"
             for name, (unit, wanted) in work.WANTED.items()
         ),
-        "",
-        "![Deliveries per second of processor time, and the delay, against readers](benchmark.png)",
-        "",
-        f"Left: deliveries per second of the server's processor, with {TALKERS} talkers who each "
-        "wait for their own message. Right: the delay that one delivery in a hundred exceeds, from "
-        "the sender's write to each reader, at 100 messages a second.",
         "",
         "## Long logs in the embedded database",
         "",
@@ -148,11 +170,45 @@ def report(
         "Five people on each process write five messages a second; each request to the database "
         "takes so much longer.",
         "",
-        *several,
+        *delayed,
+        "",
+        f"{shared_room.TALKERS} talkers, each of whom waits for their own message, and readers "
+        "spread over processes that share one core; Redis and the database have the other.",
+        "",
+        *shared,
         "",
         LIMITS,
     ]
     return "\n".join(lines)
+
+
+def sweep_table(sweeps: Sweeps) -> list[str]:
+    """Return the lines of the table."""
+    lines = [
+        "| messages a second | chat, delay | chat, of a core | naive, delay | naive, of a core |",
+        "|---|---|---|---|---|",
+    ]
+    for per_second in work.SWEEP:
+        cells = []
+        for name in SWEPT:
+            results = sweeps[name].get(per_second)
+            cells += [
+                spread([r.p99 for r in results], " ms") if results else "–",
+                spread([r.server_share for r in results]) if results else "–",
+            ]
+        lines.append(f"| {per_second:,} | {' | '.join(cells)} |")
+    return lines
+
+
+def rate(values: Values, crowd: tuple[int, int], server: str) -> str:
+    """Return the deliveries per second of a server's processor, in thousands."""
+    return spread([r.per_cpu_second for r in values[crowd, server]], "k", 1000)
+
+
+def ratio(values: Values, crowd: tuple[int, int], server: str) -> str:
+    """Return how many times as many the chat delivers."""
+    pairs = zip(values[crowd, "chat"], values[crowd, server], strict=True)
+    return f"**{spread([a.per_cpu_second / b.per_cpu_second for a, b in pairs], ' ×')}**"
 
 
 def shares(results: list[load.Result]) -> str:
@@ -168,21 +224,22 @@ def main() -> None:
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {LOAD_CORE})
     work.raise_file_limit()
-    values, own = asyncio.run(run())
+    values, sweeps, own = asyncio.run(run())
     print("long logs", file=sys.stderr)
     lengths = asyncio.run(long_logs.measure())
     print("several processes", file=sys.stderr)
-    page = report(values, own, lengths, asyncio.run(processes.measure()))
+    delayed = asyncio.run(processes.measure())
+    shared = asyncio.run(shared_room.measure(ROUNDS))
+    page = report(values, sweeps, own, lengths, delayed, shared)
     (ROOT / "docs" / "benchmark.md").write_text(page)
-    curve = {
+    curves = {
         name: [
-            (readers, median(r.per_cpu_second for r in values[(readers, TALKERS), name]),
-             median(r.p99 for r in values[(readers, 0), name]))
-            for readers in CURVE
+            (per_second, median(r.p99 for r in results), median(r.server_share for r in results))
+            for per_second, results in sweep.items()
         ]
-        for name in ("chat", *PEERS)
-    }  # fmt: skip
-    draw(curve, ROOT / "docs" / "benchmark.png")
+        for name, sweep in sweeps.items()
+    }
+    draw(curves, ROOT / "docs" / "benchmark.png")
     print(page)
 
 

@@ -7,23 +7,39 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-COLOURS = {"chat": "#1f5fbf", "naive": "#b3261e", "websockets": "#5a6370", "tornado": "#9aa4b0"}
+from tests.bench.work import COLLAPSED
+
+STYLES = {"chat": ("this chat", "#1f5fbf"), "naive": ("awaiting each reader in turn", "#b3261e")}
 
 
-def draw(curve: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
-    """Draw deliveries per processor second, and p99 in ms, against readers."""
-    figure, (speed, delay) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for name, points in curve.items():
-        readers, rates, delays = zip(*points, strict=True)
-        speed.plot(readers, [r / 1e6 for r in rates], marker="o", label=name, color=COLOURS[name])
-        delay.plot(readers, delays, marker="o", label=name, color=COLOURS[name])
-    speed.set_title("million deliveries per processor second")
-    delay.set_title("99 of 100 deliveries within, ms, at 100 messages/s")
+def draw(curves: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
+    """Draw p99 in ms, and the share of a core, against messages a second."""
+    figure, (delay, processor) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for server, points in curves.items():
+        per_second, delays, shares = zip(*points, strict=True)
+        name, colour = STYLES[server]
+        for axes, values in ((delay, delays), (processor, [share * 100 for share in shares])):
+            axes.plot(per_second, values, marker="o", label=name, color=colour)
+            if delays[-1] > COLLAPSED:
+                axes.plot(per_second[-1], values[-1], marker="X", markersize=11, color=colour)
+                axes.annotate(
+                    "can't keep up",
+                    (per_second[-1], values[-1]),
+                    xytext=(10, -4),
+                    textcoords="offset points",
+                    color=colour,
+                )
+    delay.set_title("how long 99 of 100 messages take at most", fontsize=11)
     delay.set_yscale("log")
-    for axes in (speed, delay):
-        axes.set_xlabel("readers")
+    delay.set_yticks([10, 100, 1000], ["10 ms", "100 ms", "1 s"])
+    delay.set_ylim(bottom=5)
+    processor.set_title("how busy one processor core is", fontsize=11)
+    processor.set_yticks(range(0, 101, 25), [f"{percent} %" for percent in range(0, 101, 25)])
+    processor.set_ylim(0, 110)
+    for axes in (delay, processor):
+        axes.set_xlabel("messages a second, each to 1,000 readers")
+        axes.set_xlim(left=0)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    speed.set_ylim(bottom=0)
-    speed.legend(frameon=False)
+    delay.legend(frameon=False, loc="upper right")
     figure.savefig(path, dpi=110)

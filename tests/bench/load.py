@@ -106,9 +106,9 @@ class Result:
         return self.deliveries / self.server_cpu
 
     @property
-    def per_second(self) -> float:
-        """Deliveries per second of the clock."""
-        return self.deliveries / self.seconds
+    def server_share(self) -> float:
+        """The share of a core that the server used."""
+        return self.server_cpu / self.seconds
 
     @property
     def p99(self) -> float:

@@ -2,20 +2,28 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from yarl import URL
 
 from tests.support.accounts import signed_in
+from tests.support.databases import embedded_server
 from tests.support.kernel import children, cpu_seconds
 from tests.support.processes import NO_LIMITS, free_port, running_chat
+from tests.support.redis_server import redis_server
 
 SERVER_CORE, LOAD_CORE = 0, 1
 SECRET_KEY = "a key for the benchmark"
+CHAT_HEADERS = "Sec-WebSocket-Protocol: chat.v1\r\n"
+ELECTION = 4  # seconds until one process is the writer, and the others know
 
 
 class Server:
@@ -28,6 +36,7 @@ class Server:
         self.headers = headers  # of its own, for the upgrade
         self.cookies = [""]
         self.database: int | None = None  # the embedded database's process
+        self.redis: int | None = None  # that of Redis
         self.data = Path()  # the embedded database's folder
 
     def database_cpu(self) -> float:
@@ -60,13 +69,41 @@ async def chat() -> AsyncIterator[Server]:
     """Run the chat as a user would, its limits off, with somebody signed in."""
     async with running_chat(SECRET_KEY=SECRET_KEY, MONGO_HOST="", **NO_LIMITS) as process:
         pin(process.pid, SERVER_CORE)
-        server = Server("chat", process.pid, process.port)
+        server = Server("chat", process.pid, process.port, CHAT_HEADERS)
         [server.database] = children(process.pid)
         pin(server.database, LOAD_CORE)
-        server.headers = "Sec-WebSocket-Protocol: chat.v1\r\n"
         server.data = Path(process.environment["DATA_DIR"])
         server.cookies = [await sign_in(server, "alice")]
         yield server
+
+
+@asynccontextmanager
+async def chats(count: int) -> AsyncIterator[list[Server]]:
+    """Run the chat in so many processes, which share a database, a Redis and a core."""
+    async with AsyncExitStack() as stack:
+        database = stack.enter_context(embedded_server())
+        database.start()
+        assert database.process is not None
+        redis = stack.enter_context(redis_server())
+        settings: dict[str, Any] = {
+            "SECRET_KEY": SECRET_KEY,
+            "MONGO_HOST": database.address,
+            "REDIS_URL": redis.url,
+            **NO_LIMITS,
+        }
+        servers = []
+        for _ in range(count):
+            process = await stack.enter_async_context(running_chat(**settings))
+            pin(process.pid, SERVER_CORE)
+            server = Server("chat", process.pid, process.port, CHAT_HEADERS)
+            server.database, server.redis = database.process.pid, redis.pid
+            server.data = Path(database.folder)
+            servers.append(server)
+        cookies = [await sign_in(servers[0], "alice")]
+        for server in servers:
+            server.cookies = cookies
+        await asyncio.sleep(ELECTION)
+        yield servers
 
 
 async def sign_in(server: Server, login: str) -> str:
@@ -76,13 +113,28 @@ async def sign_in(server: Server, login: str) -> str:
         return session.cookie_jar.filter_cookies(URL(url))["session"].value
 
 
+@contextmanager
+def peers() -> Iterator[dict[str, list[str]]]:
+    """Yield the commands for the servers beside this file; C is one where there is a compiler."""
+    folder = Path(__file__).parent
+    commands = {
+        name: [sys.executable, str(folder / f"{name}_peer.py")]
+        for name in ("naive", "websockets", "tornado")
+    }
+    with tempfile.TemporaryDirectory(prefix="chat") as built:
+        if compiler := shutil.which("cc"):
+            program = f"{built}/c_peer"
+            subprocess.run([compiler, "-O2", "-o", program, folder / "c_peer.c"], check=True)
+            commands["C"] = [program]
+        yield commands
+
+
 @asynccontextmanager
-async def peer(name: str) -> AsyncIterator[Server]:
+async def peer(name: str, command: list[str]) -> AsyncIterator[Server]:
     """Run one of the servers beside this file."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(Path(__file__).parent / f"{name}_peer.py"),
+        *command,
         str(port),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

@@ -5,6 +5,7 @@ import resource
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from tests.bench import load
 from tests.bench.people import sign_in_many
@@ -12,8 +13,13 @@ from tests.bench.servers import Server
 from tests.support.kernel import open_files, resident, send_queues
 
 SETTLE = 0.5  # seconds between opening sockets and counting
+LATE = 5  # seconds for which messages on their way are waited for
 PER_SECOND = 100  # messages in a recital
-SPEAKERS = 20  # who say them, five a second each, which is what the limits allow
+EACH = 5  # of them by one person, which is what the limits allow
+WATCHED = 10  # every tenth reader notes delays, or the load would take longer than the servers
+SWEEP = (100, 200, 500, 1000, 1500)  # messages a second
+SWEEP_SECONDS = 4
+COLLAPSED = 1000  # ms of delay at which a sweep ends
 DEAF = 100  # readers that never read
 GONE_WITHIN = 20  # seconds
 IDLE = 5000  # sockets
@@ -43,25 +49,36 @@ async def fan_out(server: Server, readers: int, talkers: int, seconds: float) ->
     return result
 
 
-async def recital(server: Server, readers: int, seconds: float) -> load.Result:
-    """Say a hundred things a second before so many readers."""
-    people = await load.connect(server, readers, server.cookies)
+async def sweep(server: Server) -> dict[int, load.Result]:
+    """Say more and more a second before a thousand readers, until the server can't keep up."""
+    people = await load.connect(server, 1000, server.cookies)
     await asyncio.sleep(SETTLE)
-    result = await recite(server, people, seconds)
+    results = {}
+    for per_second in SWEEP:
+        results[per_second] = await recite(server, people, SWEEP_SECONDS, per_second)
+        if results[per_second].p99 > COLLAPSED:
+            break
     await hang_up(people)
-    return result
+    return results
 
 
-async def recite(server: Server, people: list[load.Person], seconds: float) -> load.Result:
-    """Say a hundred things a second, and note how long each takes to each reader."""
+async def recite(
+    server: Server, people: list[load.Person], seconds: float, per_second: int = PER_SECOND
+) -> load.Result:
+    """Say so many things a second, and note how long they take to the readers."""
     delays: list[float] = []
-
-    async def talk() -> None:
-        await load.recite(people[:SPEAKERS], PER_SECOND, seconds)
-        await asyncio.sleep(SETTLE)
-
-    with load.watched(people, delays):
-        result = await load.measure(server, people, talk)
+    before, said = load.received(people), int(per_second * seconds)
+    with load.watched(people[::WATCHED], delays):
+        result = await load.measure(
+            server,
+            people,
+            lambda: load.recite(people[: per_second // EACH], per_second, seconds),
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATE):
+                while load.received(people) < before + said * len(people):
+                    await asyncio.sleep(SETTLE)
+    result.deliveries = load.received(people) - before
     result.delays = delays
     return result
 
