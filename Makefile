@@ -67,7 +67,7 @@ screenshots: .venv/dev browser
 lighthouse: .venv/dev browser
 	$(BIN)/python -m tests.lighthouse
 
-bench: .venv/bench
+bench: .venv/bench redis
 	$(BIN)/python -m tests.bench
 
 clean:

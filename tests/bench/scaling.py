@@ -1,0 +1,187 @@
+"""One room, on paper: how busy each part is with so many people, and which part breaks first.
+
+    python -m tests.bench.scaling             the tables of docs/scaling.md
+    python -m tests.bench.scaling --check     what is computed beside a real room in 4 processes
+    python -m tests.bench.scaling --measure   the costs, measured again (see costs.py)
+
+The model is a closed form: of everything that a part does it counts how often it does so in a
+second, and multiplies that with what it costs once. A part whose sum is above 1 is overloaded.
+"""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from math import exp
+
+from auth.sessions import WATCH_EVERY
+from chat.hub import FLUSH_PAUSE
+from chat.journal import BATCH_DELAY, ENTRIES_PER_INSERT, POLL_EVERY
+from chat.presence import NOTICES_PER_SECOND
+from chat.relay import BEAT_EVERY, PEOPLE_EVERY, PEOPLE_PAUSE
+
+SILENCE = 600  # seconds between the messages of a person
+STAY = 1200  # seconds until a person leaves and another comes
+REPORT_EVERY = 10  # seconds between read marks of a page (static/js/read_mark.js)
+PEOPLE_PER_PROCESS = 2500
+FRAME = 189  # bytes of a message of 64 letters as each reader gets it
+RELAYED = 920  # bytes of it in Redis, handed over and stored; these and the next are encrypted
+PERSON = 52  # bytes of a person in a list
+NETWORK = 1.25e9  # bytes a second; an assumption: 10 Gbit/s
+
+# Seconds of one core, by --measure on two cores of an AMD EPYC, with the embedded database.
+COSTS = {
+    "network": 1 / NETWORK,
+    "redis: byte": 3e-10,
+    "write": 6e-6,
+    "delivery": 3e-7,
+    "insert": 5e-4,
+    "database: insert": 3e-4,
+    "database: document": 1e-4,
+}
+
+
+@dataclass
+class Room:
+    """People who are spread evenly over processes, and what they do."""
+
+    people: int
+    processes: int
+    per_second: float  # messages
+    stay: float = float("inf")  # seconds until a person leaves and another comes
+    reads: bool = False  # whether their pages report how far they have read
+
+    @property
+    def readers(self) -> float:
+        """Sockets of one process."""
+        return self.people / self.processes
+
+
+Load = dict[str, float]  # how busy each part is; 1 is all it has
+
+
+def load_of(room: Room, costs: dict[str, float]) -> Load:
+    """Return how busy each part is."""
+    return {
+        part: sum(costs[name] * times for name, times in done.items())
+        for part, done in counts(room, costs).items()
+    }
+
+
+def counts(room: Room, costs: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Return what each part does in a second: the writer, each other process, and so on."""
+    count, readers, rate = room.processes, room.readers, room.per_second
+    own = rate / count  # messages of the people in one process
+    handed_over = rate - own
+    marks = room.people / REPORT_EVERY if room.reads else 0
+
+    # Whatever gathers while somebody is busy goes out together: n things a second, of which each
+    # begins a time in which further ones only wait, come in n / (1 + n * time) groups.
+    insert_time = BATCH_DELAY + costs["insert"] + costs["database: insert"]
+    each = min(rate * costs["database: document"], 1 - 1 / ENTRIES_PER_INSERT)
+    inserts = rate * (1 - each) / (1 + rate * insert_time)
+    drafts = own / (1 + own * BATCH_DELAY) * (count - 1)  # publications of all processes
+
+    comes_and_goes = 2 * room.people / room.stay
+    notices = min(comes_and_goes, NOTICES_PER_SECOND + 1)
+    events = inserts + notices
+    pause = 1 + FLUSH_PAUSE
+    copying = pause * readers * costs["delivery"] * rate
+    flushes = events * max(0, 1 - copying) / (1 + pause * readers * costs["write"] * events)
+
+    moved = comes_and_goes / count  # people in one process
+    wait = (1 - exp(-moved * PEOPLE_EVERY)) / moved if moved else PEOPLE_EVERY
+    lists = 1 / (PEOPLE_PAUSE + wait)  # of one process
+    relayed = lists * room.people * PERSON + rate * RELAYED  # bytes that each process hears
+    publications = inserts + drafts + count * (1 / BEAT_EVERY + lists)
+
+    process = {
+        "process": 1,
+        "socket": readers,
+        "upgrade": readers / room.stay,
+        "write": flushes * readers,
+        "delivery": rate * readers,
+        "frame": own + marks / count,
+        "read mark": marks / count,
+        "publication": publications,
+        "told": lists * readers,
+        "listed": lists * room.people,
+        "scanned": lists * (count - 1) * room.people,
+    }
+    return {
+        "the writer": process | {"insert": inserts, "message": rate, "document": handed_over},
+        "each other process": process
+        | {"document": handed_over + rate, "drafts": drafts / max(1, count - 1)},
+        "network of a process": {"network": rate * readers * FRAME},
+        "Redis": {
+            "redis: publication": publications,
+            "redis: copy": publications * count,
+            "redis: byte": relayed * count,
+        },
+        "network of Redis": {"network": relayed * count},
+        "the database": {
+            "database: insert": inserts,
+            "database: document": rate,
+            "database: session": room.people / WATCH_EVERY,
+            "database: read mark": marks,
+            "database: poll": count / POLL_EVERY,
+        },
+    }
+
+
+def room_of(people: int) -> Room:
+    """Return a room of so many people, each of whom reads and now and then says something."""
+    return Room(people, -(-people // PEOPLE_PER_PROCESS), people / SILENCE, STAY, reads=True)
+
+
+def breaks_at(part: str) -> int:
+    """Return with how many people a part is overloaded."""
+    low, high = 1, 10**9
+    while high - low > low // 1000:
+        middle = (low + high) // 2
+        is_overloaded = load_of(room_of(middle), COSTS).get(part, 0) > 1
+        low, high = (low, middle) if is_overloaded else (middle, high)
+    return high
+
+
+def table() -> list[str]:
+    """Return the lines of the table."""
+    rooms = [room_of(people) for people in (10_000, 100_000, 1_000_000)]
+    loads = [load_of(room, COSTS) for room in rooms]
+    lines = [
+        "| | " + " | ".join(f"{room.people:,} people" for room in rooms) + " | overloaded from |",
+        "|---|---|---|---|---|",
+        f"| processes | {' | '.join(f'{room.processes:,}' for room in rooms)} | |",
+        f"| messages a second | {' | '.join(f'{room.per_second:,.0f}' for room in rooms)} | |",
+    ]
+    for part in loads[0]:
+        cells = " | ".join(f"{load[part]:,.2f}" for load in loads)
+        lines.append(f"| {part} | {cells} | {breaks_at(part):,} people |")
+    return lines
+
+
+async def check() -> list[str]:
+    """Return what is computed beside what is measured."""
+    from tests.bench.costs import observe
+
+    lines = ["| 4 processes, 1,000 people | computed | measured |", "|---|---|---|"]
+    for per_second in (100, 500):
+        room, measured = await observe(Room(1000, 4, per_second))
+        computed = load_of(room, COSTS)
+        for part, value in measured.items():
+            name = f"{part}, {room.per_second:.0f} messages/s"
+            lines.append(f"| {name} | {computed[part]:.2f} | {value:.2f} |")
+    return lines
+
+
+async def main() -> None:
+    """Print what is asked for."""
+    if "--measure" in sys.argv:
+        from tests.bench.costs import measure
+
+        print("COSTS =", await measure(COSTS))
+    else:
+        print("\n".join(await check() if "--check" in sys.argv else table()))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
