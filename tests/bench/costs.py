@@ -1,46 +1,59 @@
-"""What each thing that the chat, Redis and the database do costs, in seconds of one core."""
+"""What each thing that the chat, Redis and the database do costs, in seconds of one core.
+
+All of it is processor time, so it may be measured while the machine has other things to do.
+"""
 
 import asyncio
 import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from socket import create_connection, socket
+from socket import create_connection, create_server, socket
 from statistics import mean
 from threading import Thread
+from types import SimpleNamespace
+from typing import Any
 
 import bson
-import numpy as np
 from bson import ObjectId
 from cryptography.fernet import Fernet
 from pymongo import UpdateOne
 
+from auth.sessions import WATCH_EVERY, Identity
+from background import background
+from chat import wire
+from chat.client import Client
+from chat.entry import Entry, MessageEntry, now
+from chat.hub import Hub
+from chat.journal import ENTRIES_PER_INSERT, POLL_EVERY, Journal
 from chat.presence import Presence
 from chat.read_marks import MARKS_PER_CALL
-from database import connect
-from settings import USER_COLLECTION
+from chat.relay import Relay
+from database import connect, create_indexes
+from redis_client import connect_redis
+from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
 from tests.bench import load, work
 from tests.bench.people import sign_in_many
-from tests.bench.scaling import Load, Room, counts
-from tests.bench.servers import chats
+from tests.bench.scaling import Load, Room
+from tests.bench.servers import SECRET_KEY, Server, chats
 from tests.support.databases import embedded_server
 from tests.support.kernel import cpu_seconds
 from tests.support.redis_server import redis_server
 
-ROOMS = (
-    Room(40, 1, 0), Room(1000, 1, 0), Room(40, 1, 100), Room(40, 1, 1000), Room(1000, 1, 100),
-    Room(1000, 1, 1000), Room(60, 2, 300), Room(60, 3, 100), Room(60, 3, 1000), Room(600, 3, 500),
-)  # fmt: skip
 QUIET = 3  # seconds until nobody is announced any more
 SECONDS = 5  # of talk
+IDLE = 12  # seconds, in which every session is looked up three times
 PATIENCE = 60  # seconds until everybody must have heard everything
-TURNS = 5
+TIMES = 100
+READERS = 500
 LISTED = 1000  # people
+MARKS = 1000
+REPEATS = 10_000  # of one message
+DOCUMENTS = 50  # in one publication
 SUBSCRIBERS = 8
 PUBLICATIONS = 5000
 SMALL, LARGE = 500, 100_000  # bytes
-MEASURED_ALONE = {"told", "listed", "scanned", "upgrade", "read mark", "database: read mark"}
 
 
 async def observe(room: Room) -> tuple[Room, Load]:
@@ -86,76 +99,156 @@ async def talk(people: list[load.Person], per_second: float) -> int:
     return said
 
 
-async def measure(costs: dict[str, float]) -> dict[str, float]:
-    """Return the costs; those given say how often things were done, and improve with each turn."""
-    costs = costs | await of_lists() | await of_upgrades() | await of_read_marks() | of_redis()
-    observed = [await observe(room) for room in ROOMS]
-    for _ in range(TURNS):
-        done = [(counts(room, costs), busy) for room, busy in observed]
-        for parts in (("the writer", "each other process"), ("the database",)):
-            rows = [
-                (times[part], busy[part]) for times, busy in done for part in parts if part in busy
-            ]
-            costs = costs | fit(rows, {name: costs[name] for name in MEASURED_ALONE})
+async def measure() -> dict[str, float]:
+    """Return the costs."""
+    costs: dict[str, float] = {}
+    parts: tuple[Callable[[], Awaitable[dict[str, float]]], ...] = (
+        of_writes, of_frames, of_inserts, of_relay, of_redis, of_lists, of_sockets, of_read_marks,
+    )  # fmt: skip
+    for part in parts:
+        costs |= await part()
+    costs["frame"] -= costs["write"]  # the answer to it
     return costs
 
 
-def fit(rows: list[tuple[dict[str, float], float]], known: dict[str, float]) -> dict[str, float]:
-    """Return the unknown costs, none below 0, that come closest to how busy a part was."""
-    names = sorted({name for times, _ in rows for name in times} - known.keys())
-    weights = np.array([1 / (share + 0.02) for _, share in rows])  # relative errors count
-    rest = [
-        share - sum(known[name] * times.get(name, 0) for name in known) for times, share in rows
-    ]
-    costs = dict.fromkeys(names, 0.0)
-    while names:
-        matrix = np.array([[times.get(name, 0) for name in names] for times, _ in rows])
-        scale = matrix.max(axis=0)
-        found = np.linalg.lstsq(matrix / scale * weights[:, None], rest * weights, rcond=None)[0]
-        if found.min() >= 0:
-            return costs | dict(zip(names, (found / scale).tolist(), strict=True))
-        del names[int(found.argmin())]
-    return costs
+async def of_writes() -> dict[str, float]:
+    """Return what it costs to write to a socket, and each further message in the same write."""
+    hub = Hub(set())
+    frames = wire.message_frames(MessageEntry.from_document(document(1)))
+    readers = []
+    with create_server(("127.0.0.1", 0), backlog=READERS) as listener:
+        for number in range(READERS):
+            reader = create_connection(listener.getsockname())
+            accepted, _ = listener.accept()
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+                asyncio.Protocol, accepted
+            )
+            ws: Any = SimpleNamespace(ws_protocol=wire.CHAT_V1, closed=False)
+            request: Any = SimpleNamespace(transport=transport)
+            hub.websockets.add(Client(ws, request, Identity(str(number), "", "")))
+            readers.append(reader)
+
+    def flush(count: int) -> float:
+        times = []
+        for _ in range(TIMES):
+            for _ in range(count):
+                hub.broadcast(frames)
+            started = time.thread_time()
+            hub._flush()
+            times.append(time.thread_time() - started)
+            for reader in readers:
+                reader.recv(1 << 16)
+        return min(times) / READERS
+
+    one, many = flush(1), flush(ENTRIES_PER_INSERT)
+    for client in hub.websockets:
+        client.abort()
+    for reader in readers:
+        reader.close()
+    delivery = (many - one) / (ENTRIES_PER_INSERT - 1)
+    return {"write": one - delivery, "delivery": delivery}
 
 
-async def of_lists() -> dict[str, float]:
-    """Return what a person costs in a list of who is in a process."""
-    fernet = Fernet(Fernet.generate_key())
-    people = {str(ObjectId()): f"guest{number}" for number in range(LISTED)}
-    presence = Presence(lambda frames: None)
-    told = fernet.encrypt(bson.encode({"kind": "people", "content": people}))
-
-    def hear() -> None:
-        presence.hear("another", bson.decode(fernet.decrypt(told))["content"])
-
-    hear()
-    scanned = shortest(lambda: presence.hear("a third", {}))
-    costs = {
-        "told": shortest(lambda: fernet.encrypt(bson.encode({"content": people}))) / LISTED,
-        "listed": (shortest(hear) - scanned) / LISTED,
-        "scanned": scanned / LISTED,
-    }
-    presence.close()
-    return costs
-
-
-def shortest(do: Callable[[], object]) -> float:
-    """Return the shortest time of many, in which nothing else came between."""
-    return min(timeit.repeat(do, number=1, repeat=100))
-
-
-async def of_upgrades() -> dict[str, float]:
-    """Return what an upgrade costs of somebody whose session is not in memory."""
+async def of_frames() -> dict[str, float]:
+    """Return what it costs to read and check a message: one that is only answered, as a repeat."""
     async with chats(1) as [server]:
-        cookies = await sign_in_many(server, work.STRANGERS)
-        before = cpu_seconds(server.pid)
-        people = await load.connect(server, len(cookies), cookies)
-        cost = (cpu_seconds(server.pid) - before) / len(cookies)
-        await work.hang_up(people)
-    return {"upgrade": cost}
+        [person] = await load.connect(server, 1, server.cookies)
+        await asyncio.sleep(QUIET)
+        before, said = cpu_seconds(server.pid), load.timestamp()
+        for number in range(1, REPEATS + 1):
+            person.say(said + load.PADDING, said)
+            while person.received < number:
+                await asyncio.sleep(0)
+        cost = (cpu_seconds(server.pid) - before) / REPEATS
+        await work.hang_up([person])
+    return {"frame": cost}
 
 
-def of_redis() -> dict[str, float]:
+async def of_inserts() -> dict[str, float]:
+    """Return what an insert costs the writer and the database, and each message in it."""
+    with embedded_server() as server:
+        server.start()
+        assert server.process is not None
+        pid = server.process.pid
+        client = connect(server.address)
+        await create_indexes(client["chat"])
+        journal = Journal(client["chat"][MESSAGE_COLLECTION])
+        journal.listeners.append(encode)
+        await journal.open()
+        async with background(journal.run()):
+
+            async def write(together: int) -> tuple[float, float]:
+                own, database = time.process_time(), cpu_seconds(pid)
+                for _ in range(TIMES):
+                    keys = [f"user:{ObjectId()}" for _ in range(together)]
+                    text = {"msg": "x" * 64}
+                    await asyncio.gather(*(journal.append(k, "alice", "user", text) for k in keys))
+                own, database = time.process_time() - own, cpu_seconds(pid) - database
+                return own / TIMES, database / TIMES
+
+            one, many = await write(1), await write(ENTRIES_PER_INSERT)
+        client.close()
+    each = [(b - a) / (ENTRIES_PER_INSERT - 1) for a, b in zip(one, many, strict=True)]
+    return {
+        "insert": one[0] - each[0],
+        "message": each[0],
+        "database: insert": max(0, one[1] - each[1]),
+        "database: document": each[1],
+    }
+
+
+def encode(entries: Sequence[Entry]) -> None:
+    """Encode entries, as the hub does."""
+    for entry in entries:
+        wire.entry_frames(entry)
+
+
+async def of_relay() -> dict[str, float]:
+    """Return what it costs to publish, to hear a publication, and each document in it."""
+    with redis_server() as server:
+        redis = connect_redis(Settings(REDIS_URL=server.url))
+        settings = Settings(SECRET_KEY=(SECRET_KEY,), REDIS_URL=server.url)
+        relay, other = Relay(redis, settings), Relay(redis, settings)
+        heard: asyncio.Queue[None] = asyncio.Queue()
+
+        def hear(_: str, documents: Sequence[dict[str, Any]]) -> None:
+            encode([MessageEntry.from_document(document) for document in documents])
+            heard.put_nowait(None)
+
+        relay.handlers["entries"] = hear
+        for each in (relay, other):
+            each.join("log")
+        async with background(relay.run()):
+            while not relay.is_connected:
+                await asyncio.sleep(0.01)
+
+            def publish(count: int) -> None:
+                with server.client() as client:
+                    for number in range(0, TIMES * count, count):
+                        documents = [document(number + n) for n in range(count)]
+                        client.publish(other._channel, other._encode("entries", documents))
+
+            async def listen(count: int) -> float:
+                thread = Thread(target=publish, args=[count])
+                started = time.thread_time()
+                thread.start()
+                for _ in range(TIMES):
+                    await heard.get()
+                return (time.thread_time() - started) / TIMES
+
+            one, many = await listen(1), await listen(DOCUMENTS)
+            async with background(other._send()):
+                started = time.thread_time()
+                for number in range(TIMES):
+                    other.publish("entries", [document(number)])
+                    await heard.get()
+                both = (time.thread_time() - started) / TIMES
+        await redis.aclose()
+    each_one = (many - one) / (DOCUMENTS - 1)
+    return {"publication": one - each_one, "document": each_one, "publishing": both - one}
+
+
+async def of_redis() -> dict[str, float]:
     """Return what a publication costs Redis, each copy of it that it sends, and each byte."""
     with redis_server() as server, server.client() as client, ExitStack() as stack:
 
@@ -182,6 +275,64 @@ def read_to_the_end(connection: socket) -> None:
             pass
 
 
+async def of_lists() -> dict[str, float]:
+    """Return what a person costs in a list of who is in a process."""
+    fernet = Fernet(Fernet.generate_key())
+    people = {str(ObjectId()): f"guest{number}" for number in range(LISTED)}
+    presence = Presence(lambda frames: None)
+    told = fernet.encrypt(bson.encode({"kind": "people", "content": people}))
+
+    def hear() -> None:
+        presence.hear("another", bson.decode(fernet.decrypt(told))["content"])
+
+    hear()
+    scanned = shortest(lambda: presence.hear("a third", {}))
+    costs = {
+        "told": shortest(lambda: fernet.encrypt(bson.encode({"content": people}))) / LISTED,
+        "listed": (shortest(hear) - scanned) / LISTED,
+        "scanned": scanned / LISTED,
+    }
+    presence.close()
+    return costs
+
+
+def shortest(do: Callable[[], object]) -> float:
+    """Return the shortest time of many, in which nothing else came between."""
+    return min(timeit.repeat(do, number=1, repeat=TIMES))
+
+
+async def of_sockets() -> dict[str, float]:
+    """Return what it costs to let in somebody whose session is not in memory, and to keep them."""
+    async with chats(1) as [server]:
+        cookies = await sign_in_many(server, work.STRANGERS)
+        idle = await idling(server)
+        before = cpu_seconds(server.pid)
+        people = await load.connect(server, len(cookies), cookies)
+        upgrade = (cpu_seconds(server.pid) - before) / len(cookies)
+        await asyncio.sleep(QUIET)
+        busy = await idling(server)
+        await work.hang_up(people)
+    own, database = ((b - a) / len(people) for a, b in zip(idle, busy, strict=True))
+    return {
+        "process": idle[0],
+        "upgrade": upgrade,
+        "socket": own,
+        "database: session": database * WATCH_EVERY,
+        "database: poll": idle[1] * POLL_EVERY,
+    }
+
+
+async def idling(server: Server) -> tuple[float, float]:
+    """Return what shares of a core a process and its database use while nobody says anything."""
+    assert server.database is not None
+    before = cpu_seconds(server.pid), cpu_seconds(server.database)
+    started = time.monotonic()
+    await asyncio.sleep(IDLE)
+    seconds = time.monotonic() - started
+    own, database = cpu_seconds(server.pid), cpu_seconds(server.database)
+    return (own - before[0]) / seconds, (database - before[1]) / seconds
+
+
 async def of_read_marks() -> dict[str, float]:
     """Return what it costs to store how far somebody has read."""
     with embedded_server() as server:
@@ -189,7 +340,7 @@ async def of_read_marks() -> dict[str, float]:
         assert server.process is not None
         client = connect(server.address)
         users = client["chat"][USER_COLLECTION]
-        ids = [ObjectId() for _ in range(work.STRANGERS)]
+        ids = [ObjectId() for _ in range(MARKS)]
         await users.insert_many([{"_id": each, "read": 0} for each in ids])
         own, database = time.process_time(), cpu_seconds(server.process.pid)
         for start in range(0, len(ids), MARKS_PER_CALL):
@@ -199,3 +350,12 @@ async def of_read_marks() -> dict[str, float]:
         own, database = time.process_time() - own, cpu_seconds(server.process.pid) - database
         client.close()
     return {"read mark": own / len(ids), "database: read mark": database / len(ids)}
+
+
+def document(seq: int) -> dict[str, Any]:
+    """Return a message as the database has it."""
+    id_ = ObjectId()
+    return {
+        "_id": id_, "seq": seq, "key": f"{id_}:{seq:018}", "user": "guest123", "user_id": str(id_),
+        "time": now(), "msg": "x" * 64,
+    }  # fmt: skip

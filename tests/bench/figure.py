@@ -7,7 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from tests.bench.work import COLLAPSED
+from tests.bench.work import COLLAPSED, SWEEP
 
 STYLES = {"chat": ("this chat", "#1f5fbf"), "naive": ("awaiting each reader in turn", "#b3261e")}
 
@@ -32,13 +32,13 @@ def draw(curves: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
     delay.set_title("how long 99 of 100 messages take at most", fontsize=11)
     delay.set_yscale("log")
     delay.set_yticks([10, 100, 1000], ["10 ms", "100 ms", "1 s"])
-    delay.set_ylim(bottom=5)
+    delay.set_ylim(5, 10_000)
     processor.set_title("how busy one processor core is", fontsize=11)
     processor.set_yticks(range(0, 101, 25), [f"{percent} %" for percent in range(0, 101, 25)])
     processor.set_ylim(0, 110)
     for axes in (delay, processor):
         axes.set_xlabel("messages a second, each to 1,000 readers")
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, SWEEP[-1] * 1.05)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     delay.legend(frameon=False, loc="upper right")
