@@ -1,15 +1,13 @@
 """One room, on paper: how busy each part is with so many people, and which part breaks first.
 
-    python -m tests.bench.scaling             the tables of docs/scaling.md
-    python -m tests.bench.scaling --check     what is computed beside a real room in 4 processes
-    python -m tests.bench.scaling --measure   the costs, measured again (see costs.py)
+    python -m tests.bench.scaling         the table of docs/scaling.md
+    python -m tests.bench.costs           the costs below, measured again
+    python -m tests.bench.costs --check   what is computed here beside a real room in 4 processes
 
 The model is a closed form: of everything that a part does it counts how often it does so in a
 second, and multiplies that with what it costs once. A part whose sum is above 1 is overloaded.
 """
 
-import asyncio
-import sys
 from dataclasses import dataclass
 from math import exp
 
@@ -28,7 +26,7 @@ RELAYED = 920  # bytes of it in Redis, handed over and stored; these and the nex
 PERSON = 52  # bytes of a person in a list
 NETWORK = 1.25e9  # bytes a second; an assumption: 10 Gbit/s
 
-# Seconds of one core, by --measure on two cores of an AMD EPYC, with the embedded database.
+# Seconds of one core, on two cores of an AMD EPYC, with the embedded database.
 COSTS = {
     "network": 1 / NETWORK,
     "process": 4.2e-3,  # a process that nobody uses
@@ -54,6 +52,13 @@ COSTS = {
     "database: session": 1.1e-4,
     "database: read mark": 2e-4,
     "database: poll": 0,
+}
+
+OTHER = "each other process"
+OF_WHICH = {
+    "writing to readers": {"write", "delivery"},
+    "the relay": {"publishing", "publication", "document"},
+    "lists of who is here": {"told", "listed", "scanned"},
 }
 
 
@@ -127,8 +132,7 @@ def counts(room: Room, costs: dict[str, float]) -> dict[str, dict[str, float]]:
     return {
         "the writer": process
         | {"insert": inserts, "message": rate, "publishing": inserts, "document": handed_over},
-        "each other process": process
-        | {"publishing": drafts / max(1, count - 1), "document": handed_over + rate},
+        OTHER: process | {"publishing": drafts / max(1, count - 1), "document": handed_over + rate},
         "network of a process": {"network": rate * readers * FRAME},
         "Redis": {
             "redis: publication": publications,
@@ -173,33 +177,16 @@ def table() -> list[str]:
     ]
     for part in loads[0]:
         cells = " | ".join(f"{load[part]:,.2f}" for load in loads)
-        lines.append(f"| {part} | {cells} | {breaks_at(part):,} people |")
+        lines.append(f"| {part} | {cells} | {round(breaks_at(part), -3):,} people |")
+    for name, names in OF_WHICH.items():
+        costs = COSTS | dict.fromkeys(COSTS.keys() - names, 0.0)
+        cells = " | ".join(
+            f"{sum(costs[each] * times for each, times in counts(room, COSTS)[OTHER].items()):,.2f}"
+            for room in rooms
+        )
+        lines.append(f"| of {OTHER}: {name} | {cells} | |")
     return lines
-
-
-async def check() -> list[str]:
-    """Return what is computed beside what is measured."""
-    from tests.bench.costs import observe
-
-    lines = ["| 4 processes, 1,000 people | computed | measured |", "|---|---|---|"]
-    for per_second in (100, 500):
-        room, measured = await observe(Room(1000, 4, per_second))
-        computed = load_of(room, COSTS)
-        for part, value in measured.items():
-            name = f"{part}, {room.per_second:.0f} messages/s"
-            lines.append(f"| {name} | {computed[part]:.2f} | {value:.2f} |")
-    return lines
-
-
-async def main() -> None:
-    """Print what is asked for."""
-    if "--measure" in sys.argv:
-        from tests.bench.costs import measure
-
-        print("COSTS =", await measure())
-    else:
-        print("\n".join(await check() if "--check" in sys.argv else table()))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    print("\n".join(table()))
