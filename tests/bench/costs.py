@@ -27,7 +27,7 @@ from chat import wire
 from chat.client import Client
 from chat.entry import Entry, MessageEntry, now
 from chat.hub import Hub
-from chat.journal import ENTRIES_PER_INSERT, POLL_EVERY, Journal
+from chat.journal import ENTRIES_PER_INSERT, Journal
 from chat.presence import Presence
 from chat.read_marks import MARKS_PER_CALL
 from chat.relay import Relay
@@ -61,29 +61,25 @@ async def observe(room: Room) -> tuple[Room, Load]:
     """Let people talk; return the room at the pace they reached, and how busy each part was."""
     async with chats(room.processes) as servers:
         cookies = await sign_in_many(servers[0], room.people)
-        each = room.people // room.processes
-        groups = [
-            await load.connect(server, each, cookies[number * each : (number + 1) * each])
-            for number, server in enumerate(servers)
-        ]
-        people = [person for group in zip(*groups, strict=True) for person in group]
+        people = await load.connect_to_all(servers, room.people, cookies)
         await asyncio.sleep(QUIET)
-        # The first process took the lease when it was alone.
-        pids = {"the writer": servers[0].pid, "Redis": servers[0].redis}
-        pids |= {"the database": servers[0].database}
-        pids |= {f"process {number}": server.pid for number, server in enumerate(servers)}
-        before = {part: cpu_seconds(pid or 0) for part, pid in pids.items()}
-        started = time.monotonic()
+        before, started = used(servers), time.monotonic()
         said = await talk(people, room.per_second)
-        seconds = time.monotonic() - started
-        busy = {
-            part: (cpu_seconds(pid or 0) - before[part]) / seconds for part, pid in pids.items()
-        }
+        after, seconds = used(servers), time.monotonic() - started
         await work.hang_up(people)
-    others = [busy.pop(f"process {number}") for number in range(room.processes)][1:]
-    if others:
-        busy[OTHER] = mean(others)
+    busy = {part: (after[part] - before[part]) / seconds for part in before}
     return replace(room, per_second=said / seconds), busy
+
+
+def used(servers: list[Server]) -> dict[str, float]:
+    """Return the processor time of each part. The first process is the writer: it came first."""
+    writer, *others = (cpu_seconds(server.pid) for server in servers)
+    return {
+        "the writer": writer,
+        OTHER: mean(others),
+        "Redis": servers[0].redis_cpu(),
+        "the database": servers[0].database_cpu(),
+    }
 
 
 async def talk(people: list[load.Person], per_second: float) -> int:
@@ -316,19 +312,16 @@ async def of_sockets() -> dict[str, float]:
         "upgrade": upgrade,
         "socket": own,
         "database: session": database * WATCH_EVERY,
-        "database: poll": idle[1] * POLL_EVERY,
     }
 
 
 async def idling(server: Server) -> tuple[float, float]:
     """Return what shares of a core a process and its database use while nobody says anything."""
-    assert server.database is not None
-    before = cpu_seconds(server.pid), cpu_seconds(server.database)
-    started = time.monotonic()
+    own, database, started = cpu_seconds(server.pid), server.database_cpu(), time.monotonic()
     await asyncio.sleep(IDLE)
+    own, database = cpu_seconds(server.pid) - own, server.database_cpu() - database
     seconds = time.monotonic() - started
-    own, database = cpu_seconds(server.pid), cpu_seconds(server.database)
-    return (own - before[0]) / seconds, (database - before[1]) / seconds
+    return own / seconds, database / seconds
 
 
 async def of_read_marks() -> dict[str, float]:

@@ -144,6 +144,16 @@ async def connect(server: Server, count: int, cookies: list[str]) -> list[Person
     return people
 
 
+async def connect_to_all(servers: list[Server], count: int, cookies: list[str]) -> list[Person]:
+    """Open sockets, as many with each server; neighbours in the list are with different ones."""
+    each = count // len(servers)
+    groups = [
+        await connect(server, each, cookies[number :: len(servers)])
+        for number, server in enumerate(servers)
+    ]
+    return [person for group in zip(*groups, strict=True) for person in group]
+
+
 def hang_up(people: list[Person]) -> None:
     """Close the sockets."""
     for person in people:

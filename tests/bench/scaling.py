@@ -13,7 +13,7 @@ from math import exp
 
 from auth.sessions import WATCH_EVERY
 from chat.hub import FLUSH_PAUSE
-from chat.journal import BATCH_DELAY, ENTRIES_PER_INSERT, POLL_EVERY
+from chat.journal import BATCH_DELAY, ENTRIES_PER_INSERT
 from chat.presence import NOTICES_PER_SECOND
 from chat.relay import BEAT_EVERY, PEOPLE_EVERY, PEOPLE_PAUSE
 
@@ -51,7 +51,6 @@ COSTS = {
     "database: document": 3.4e-4,
     "database: session": 1.1e-4,
     "database: read mark": 2e-4,
-    "database: poll": 0,
 }
 
 OTHER = "each other process"
@@ -145,7 +144,6 @@ def counts(room: Room, costs: dict[str, float]) -> dict[str, dict[str, float]]:
             "database: document": rate,
             "database: session": room.people / WATCH_EVERY,
             "database: read mark": marks,
-            "database: poll": count / POLL_EVERY,
         },
     }
 
@@ -160,7 +158,7 @@ def breaks_at(part: str) -> int:
     low, high = 1, 10**9
     while high - low > low // 1000:
         middle = (low + high) // 2
-        is_overloaded = load_of(room_of(middle), COSTS).get(part, 0) > 1
+        is_overloaded = load_of(room_of(middle), COSTS)[part] > 1
         low, high = (low, middle) if is_overloaded else (middle, high)
     return high
 
@@ -178,13 +176,10 @@ def table() -> list[str]:
     for part in loads[0]:
         cells = " | ".join(f"{load[part]:,.2f}" for load in loads)
         lines.append(f"| {part} | {cells} | {round(breaks_at(part), -3):,} people |")
+    done = [counts(room, COSTS)[OTHER] for room in rooms]
     for name, names in OF_WHICH.items():
-        costs = COSTS | dict.fromkeys(COSTS.keys() - names, 0.0)
-        cells = " | ".join(
-            f"{sum(costs[each] * times for each, times in counts(room, COSTS)[OTHER].items()):,.2f}"
-            for room in rooms
-        )
-        lines.append(f"| of {OTHER}: {name} | {cells} | |")
+        busy = [sum(COSTS[each] * times.get(each, 0) for each in names) for times in done]
+        lines.append(f"| of {OTHER}: {name} | {' | '.join(f'{b:,.2f}' for b in busy)} | |")
     return lines
 
 

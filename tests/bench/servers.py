@@ -43,6 +43,10 @@ class Server:
         """Return the processor time of the database, in seconds."""
         return cpu_seconds(self.database) if self.database else 0.0
 
+    def redis_cpu(self) -> float:
+        """Return the processor time of Redis, in seconds."""
+        return cpu_seconds(self.redis) if self.redis else 0.0
+
 
 def pin(pid: int, core: int) -> None:
     """Keep a process and all its threads on one core, where there is another for the rest."""
