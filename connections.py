@@ -22,6 +22,8 @@ IN_ALL = 10_000  # strangers' connections, and no more than SHARE of the process
 SHARE = 0.5
 MOST_FILES = (1_048_576, 65_536, 10_240)  # Linux, and what macOS allows where it says "unlimited"
 ACCEPTED_AT_ONCE = 64  # connections; then those are counted before more are accepted
+NEWCOMERS_WITHIN = 0.25  # seconds at the end for the first requests of new connections
+LOOK_EVERY = 0.01  # seconds
 
 Idle = dict[asyncio.BaseProtocol, asyncio.Transport]  # the one that is idle for longest first
 
@@ -42,6 +44,7 @@ class Connections:
         self._idle: Idle = {}
         self._idle_at: defaultdict[str, Idle] = defaultdict(dict)  # by address
         self._timers: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}  # for first requests
+        self.open_requests = 0  # WebSockets included
 
     def opened(self, connection: asyncio.BaseProtocol, transport: asyncio.Transport) -> None:
         """Count a new connection, and close one if there are too many."""
@@ -86,6 +89,18 @@ class Connections:
                 del self._by_address[address]
 
     closed = recognized  # a connection that has ended counts no longer, either
+
+    async def finished(self, timeout: float) -> None:
+        """Wait until open requests are answered, and those of new connections, at most `timeout`.
+
+        A connection that was accepted just before the end may not have been read yet.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while (passed := loop.time() - began) < timeout:
+            await asyncio.sleep(LOOK_EVERY)
+            if not self.open_requests and (passed > NEWCOMERS_WITHIN or not self._timers):
+                break
 
     def _close_first(self, idle: Idle) -> None:
         connection, transport = next(iter(idle.items()))  # at least the new one is idle

@@ -28,16 +28,22 @@ END_WITHIN = 4  # seconds from the signal to the end of the process; five are pr
 EXPECT = "100-continue"
 KEEPALIVE = 75  # seconds; browsers use a connection again soon. Proxies may need aiohttp's hour
 LINGER = 2  # seconds in which a form is read that is refused before its end; aiohttp's are 10
-SHUTDOWN_TIMEOUT = 0.25  # seconds for open requests; aiohttp applies it twice
+FINISH_WITHIN = 2.5  # seconds at the end in which open requests are answered, and sockets closed
+SHUTDOWN_TIMEOUT = 0.25  # seconds for requests that are open even then; aiohttp applies it twice
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
-    """Serve the application until SIGINT or SIGTERM, then exit, with status 1 after an error.
+def run(
+    create_app: Callable[[Settings], web.Application],
+    listeners: Sequence[socket.socket] = (),
+    failure: int = 1,
+) -> NoReturn:
+    """Serve the application until SIGINT or SIGTERM, then exit, with status `failure` if it fails.
 
-    With os._exit(), because sys.exit() would wait for the driver's threads, which may be waiting
-    for a database that does not answer.
+    Listens where HOST says, unless somebody else has opened `listeners`. Exits with os._exit(),
+    because sys.exit() would wait for the driver's threads, which may be waiting for a database that
+    does not answer.
     """
     shutdown = Shutdown()
     status = 0
@@ -45,13 +51,13 @@ def run(create_app: Callable[[Settings], web.Application]) -> NoReturn:
         settings = load_settings()
         raise_file_limit()
         set_up_logging(settings.DEBUG, settings.LOG_FORMAT)
-        asyncio.run(_serve(create_app(settings), listen(settings), shutdown))
+        asyncio.run(_serve(create_app(settings), listeners or listen(settings), shutdown))
         logging.shutdown()
     except StartError as error:
-        status = 1
+        status = failure
         print(error, file=sys.stderr)
     except Exception:
-        status = 1
+        status = failure
         log.exception("the chat can't go on")
     finally:  # even if printing fails because nobody reads it
         os._exit(status)
@@ -105,11 +111,17 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
                 listener.listen(BACKLOG)  # create_server() sets the kernel's backlog, too
             yield
         finally:
+            for listener in listeners:
+                loop.remove_reader(listener)
+            # asyncio drops what it has accepted in the same tick in which a server is closed.
+            await asyncio.sleep(0)
             for site in sites:
                 site.close()
+        ends_at = loop.time() + FINISH_WITHIN
         # cleanup() calls shutdown() as well, but too late: aiohttp has stopped reading by then, and
         # the answers to our close frames would be lost.
         await app.shutdown()
+        await connections.finished(ends_at - loop.time())
     finally:
         await runner.cleanup()
 
@@ -160,12 +172,14 @@ def _checked(handle: Handler, connections: Connections) -> Handler:
     async def handle_checked(request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         connections.requested(connection)
+        connections.open_requests += 1
         try:
             if request.headers.get(hdrs.EXPECT, EXPECT).lower() != EXPECT:
                 headers = {"Server": ""}  # without the version that aiohttp would give
                 raise web.HTTPExpectationFailed(text=f"Only {EXPECT} is expected.", headers=headers)
             return await handle(request)
         finally:
+            connections.open_requests -= 1
             connections.rested(connection, connection.transport)
 
     return handle_checked
