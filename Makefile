@@ -10,14 +10,18 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 # Tests that run at once; more than cores, because most tests mostly wait.
 WORKERS ?= 4
 
-.PHONY: run test soak mutants lint browser redis screenshots lighthouse bench clean
+.PHONY: run gunicorn test soak mutants lint browser servers screenshots lighthouse bench clean
 
 run: .venv/run
 	$(BIN)/python app.py
 
+# What docs/deploy.md installs: the chat, and gunicorn in the version that is tested.
+gunicorn: .venv/run
+	$(INSTALL) "$$(grep -o '^gunicorn==[^ ]*' requirements-dev.txt)"
+
 # First the tests that can run side by side, then those that need the whole machine;
 # `make test TESTS=tests/chat` runs some, one after the other.
-test: .venv/dev browser redis
+test: .venv/dev browser servers
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
@@ -29,7 +33,7 @@ endif
 # hour of joins and leaves speeded up, 100 kills under load, 10,000 simulations of three processes;
 # and requests from other sites. Takes about three quarters of an hour, and says what the chat took
 # before and after.
-soak: .venv/dev redis
+soak: .venv/dev servers
 	SOAK=1 $(BIN)/pytest tests/load tests/web/test_guard.py
 
 # An hour or two for all modules; `make mutants MODULES="limits.py chat/hub.py"` tries some.
@@ -54,12 +58,13 @@ browser: .venv/dev
 		$(BIN)/playwright install $$([ "$$(id -u)" = 0 ] && echo --with-deps) chromium; \
 	fi >/dev/null
 
-# Redis for the tests: Debian's where it can be installed, else the one in PATH.
-redis:
-	@if command -v redis-server; then :; \
+# Redis and nginx for the tests: Debian's where they can be installed, else those in PATH.
+servers: PACKAGES := redis-server nginx
+servers:
+	@if command -v redis-server && command -v nginx; then :; \
 	elif [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; \
-	else echo "The tests need redis-server in PATH." >&2; exit 1; fi >/dev/null
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES); \
+	else echo "The tests need redis-server and nginx in PATH." >&2; exit 1; fi >/dev/null
 
 screenshots: .venv/dev browser
 	$(BIN)/python -m tests.screenshots

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,10 +24,10 @@ COMMON = "This password is too common, please choose another"
 
 @asynccontextmanager
 async def signed_in(
-    door: str, login: str, path: str = "/signin"
+    door: str, login: str, path: str = "/signin", tls: ssl.SSLContext | bool = True
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Register an account, or at `/login` log in to it, and yield its browser."""
-    jar, connector = aiohttp.CookieJar(unsafe=True), aiohttp.TCPConnector(limit=0)
+    jar, connector = aiohttp.CookieJar(unsafe=True), aiohttp.TCPConnector(limit=0, ssl=tls)
     async with aiohttp.ClientSession(door, cookie_jar=jar, connector=connector) as session:
         form = registration(login)
         async with session.post(path, data=form, allow_redirects=False) as response:

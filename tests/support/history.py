@@ -6,6 +6,7 @@ A client does what the page does (static/js: connection, outbox and log), and ke
 import asyncio
 import json
 import random
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -298,13 +299,19 @@ async def talking(
 
 @asynccontextmanager
 async def visited(
-    doors: Sequence[str], clients: int, dice: random.Random, *, accounts: int = 3, copies: int = 1
+    doors: Sequence[str],
+    clients: int,
+    dice: random.Random,
+    *,
+    accounts: int = 3,
+    copies: int = 1,
+    tls: ssl.SSLContext | bool = True,
 ) -> AsyncIterator[list[Client]]:
     """Bring clients, several of each of a few accounts, to the chat behind the doors."""
     async with AsyncExitStack() as stack:
         people = [
-            (f"user{number}", await stack.enter_async_context(signed_in(doors[0], f"user{number}")))
-            for number in range(accounts)
+            (name, await stack.enter_async_context(signed_in(doors[0], name, tls=tls)))
+            for name in (f"user{number}" for number in range(accounts))
         ]
         group = await stack.enter_async_context(asyncio.TaskGroup())
         company = [

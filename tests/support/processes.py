@@ -68,12 +68,13 @@ class Chat:
         assert self._process is not None
         return self._process.pid
 
-    async def launch(self, program: Path = ROOT / "app.py") -> None:
+    async def launch(self, program: str | Path = ROOT / "app.py", *arguments: str) -> None:
         """Start the process, whether or not it will come up."""
         self._announced.clear()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(program),
+            *arguments,
             cwd=self.folder,
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,

@@ -23,7 +23,7 @@ from pymongo.uri_parser import parse_uri
 async def tls_front(port: int, folder: Path) -> AsyncIterator[str]:
     """Serve what a local port serves, over TLS, as a proxy in front of it would."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(_self_signed(folder))
+    tls.load_cert_chain(self_signed(folder))
     browsers: set[asyncio.StreamWriter] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,7 +54,7 @@ async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.transport.abort()  # either end takes the other with it
 
 
-def _self_signed(folder: Path) -> Path:
+def self_signed(folder: Path) -> Path:
     """Write a key and a certificate for this machine that nobody else vouches for."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
