@@ -3,12 +3,15 @@
 import asyncio
 import resource
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import aiohttp
 import pytest
 
 import connections
+import server
+from chat.hub import HUB
 from connections import CONNECTIONS
 from metrics import METRICS, Metrics
 from settings import Settings
@@ -19,6 +22,11 @@ from tests.support.site import ChatSite, serving
 from tests.support.waiting import PATIENCE, until
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+LOG_IN = (
+    b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n"
+)
 
 
 @pytest.fixture
@@ -142,3 +150,43 @@ async def test_that_no_connection_can_be_accepted_is_logged_once() -> None:
             writer.close()
         assert chat.output.count("no connection can be accepted") == 1
         assert "Traceback" not in chat.output
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        (b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b" 200 "),
+        (LOG_IN + b"Content-Length: 7\r\n\r\nlogin", b"=x", b" 400 "),
+    ],
+    ids=["connection", "form"],
+)
+async def test_what_has_only_begun_at_the_end_is_answered(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    before: bytes,
+    after: bytes,
+    status: bytes,
+) -> None:
+    monkeypatch.setattr(server, "SHUTDOWN_TIMEOUT", 0)  # what aiohttp itself would wait
+    async with AsyncExitStack() as stack:
+        chat = await stack.enter_async_context(serving(settings))
+        counted = chat.app[CONNECTIONS]
+        reader, writer = await asyncio.open_connection("127.0.0.1", chat.port)
+        writer.write(before)
+        await until(lambda: counted.open_requests if before else counted._strangers)
+        ending = asyncio.create_task(stack.aclose())
+        await until(lambda: chat.app[HUB].is_closing)
+        writer.write(after)
+        assert status in await reader.readline()
+        writer.close()
+        await ending
+
+
+async def test_who_says_nothing_does_not_hold_up_the_end(settings: Settings) -> None:
+    streams: list[Stream] = []
+    async with asyncio.timeout(None) as limit, serving(settings) as chat:
+        await connect(chat, streams, 5)
+        await until(lambda: len(chat.app[CONNECTIONS]._strangers) == 5)
+        limit.reschedule(asyncio.get_running_loop().time() + server.FINISH_WITHIN)
+    for _, writer in streams:
+        writer.close()
