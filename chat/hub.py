@@ -69,6 +69,8 @@ class Hub:
         client.send(wire.hello(identity.login, recent.last, people, online, truncated))
         if replay and not truncated:
             client.write(replay)
+        if self.is_closing:  # since the upgrade began
+            client.close(WSCloseCode.GOING_AWAY, "Server shutdown")
 
     def leave(self, client: Client) -> None:
         """Remove a socket."""

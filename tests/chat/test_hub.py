@@ -237,6 +237,11 @@ async def test_the_end_waits_until_everybody_has_left(room: Room) -> None:
     assert [reader.done.count((1001, "Server shutdown", 10)) for reader in readers] == [1, 1]
 
 
+async def test_who_enters_during_the_end_is_sent_away(room: Room) -> None:
+    await room.close_all(10)
+    assert room.enter(Reader("late")).done[-1] == (1001, "Server shutdown", CLOSE_WAIT)
+
+
 async def test_the_end_does_not_wait_for_who_stays(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
