@@ -41,7 +41,7 @@ class Hub:
         self._metrics = metrics
         self.presence = Presence(self.broadcast)
         self.on_typing: Callable[[str], None] = lambda login: None
-        self.is_closing = False  # the chat is ending, and nobody may join any more
+        self.is_closing = False  # the chat is ending, and whoever joins is sent away
         self._unsent: list[wire.Frames] = []  # broadcast since the last flush
         self._next_flush_at = 0.0  # the loop's time before which no broadcast is flushed
         self._emptied = asyncio.Event()  # the last socket has left after is_closing was set
@@ -69,7 +69,7 @@ class Hub:
         client.send(wire.hello(identity.login, recent.last, people, online, truncated))
         if replay and not truncated:
             client.write(replay)
-        if self.is_closing:  # since the upgrade began
+        if self.is_closing:
             client.close(WSCloseCode.GOING_AWAY, "Server shutdown")
 
     def leave(self, client: Client) -> None:

@@ -130,11 +130,9 @@ class WebSocket(web.View):
     def new_response(self, identity: Identity) -> web.WebSocketResponse:
         """Return the response to upgrade with.
 
-        Raises HTTPBadRequest, HTTPTooManyRequests, HTTPServiceUnavailable.
+        Raises HTTPBadRequest, HTTPTooManyRequests.
         """
         hub, limit = self.request.app[HUB], self.request.app[SETTINGS].SOCKETS_PER_USER
-        if hub.is_closing:
-            raise web.HTTPServiceUnavailable(text="The chat is being restarted.")
         if limit and hub.presence.sockets(identity.user_id) >= limit:
             raise web.HTTPTooManyRequests(text="Too many open windows, please close one.")
         protocols = self.request.headers.get("Sec-WebSocket-Protocol")

@@ -168,7 +168,7 @@ async def test_a_session_that_ends_during_the_upgrade_is_told_at_once(
 
 async def test_who_comes_while_the_chat_ends_is_sent_away(house: House, alice: Person) -> None:
     house.app[HUB].is_closing = True
-    assert "The chat is being restarted." in await alice.page("/ws", status=503)
+    assert await (await alice.connect()).close_code() == 1001
 
 
 async def test_a_socket_resumes_where_it_says_and_returns_unannounced(
