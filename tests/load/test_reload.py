@@ -47,12 +47,14 @@ async def test_reloads_of_four_workers_lose_double_reorder_and_refuse_nothing() 
         visited([here.nginx.url], CLIENTS, dice, tls=here.nginx.tls) as clients,
     ):
         assert len(here.gunicorn.workers) == 4
-        async with talking(clients, PACE, dice), visitor(here.nginx):
+        async with visitor(here.nginx):
             for reloads in range(1, RELOADS + 1):
-                await here.gunicorn.reload()
-                for client in clients:
-                    await client.visited(reloads + 1)
-        await come_to_rest(clients, database)
+                async with talking(clients, PACE, dice):
+                    await here.gunicorn.reload()
+                    for client in clients:
+                        await client.visited(reloads + 1)
+                await come_to_rest(clients, database)
         await check(clients, database)
         assert {code for client in clients for code in client.close_codes} == {1001}
+        assert not [status for client in clients for status in client.refused]
         assert not here.nginx.errors

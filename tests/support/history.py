@@ -9,7 +9,7 @@ import random
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +109,7 @@ class Client:
         self.history = history
         self.visits = self.reloads = self.refusals = self.resent = 0
         self.close_codes: list[int | None] = []
+        self.refused: list[int] = []  # visits, with these statuses
         self.doors_used: set[str] = set()
         self.last = 0  # the number of the last message shown
         self.is_away = False  # it stays away as long as this is set
@@ -152,8 +153,12 @@ class Client:
         """Connect, and connect again, for ever."""
         while True:
             if not self.is_away:
-                with suppress(aiohttp.ClientError, OSError, TimeoutError):
+                try:
                     await self._visit(self._dice.choice(self._doors))
+                except aiohttp.WSServerHandshakeError as refused:
+                    self.refused.append(refused.status)
+                except (aiohttp.ClientError, OSError, TimeoutError):
+                    pass
             # Full jitter, as the page has it.
             await asyncio.sleep(self._dice.uniform(0, LONGEST_PAUSE))
 
@@ -181,23 +186,23 @@ class Client:
                 timeout=aiohttp.ClientWSTimeout(ws_close=1),
             )
         self._ws = ws
+        frames: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        receiving = asyncio.create_task(receive(ws, frames))
         speaking: asyncio.Task[None] | None = None
         try:
-            async for message in ws:
-                if message.type is aiohttp.WSMsgType.ERROR:
-                    raise message.data  # what came is no WebSocket frame
-                assert message.type is aiohttp.WSMsgType.TEXT, message
-                frame = json.loads(message.data)
+            while frame := await frames.get():
                 assert (frame["type"] == "hello") is (speaking is None), frame
                 await self._take(door, frame)
                 if speaking is None:
                     speaking = asyncio.create_task(self._speak(ws))
                 self._change()
+            await receiving
         finally:
             self._ws = None
-            if speaking:
-                speaking.cancel()
-                await asyncio.gather(speaking, return_exceptions=True)
+            tasks = [task for task in (receiving, speaking) if task]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await ws.close()
             self.close_codes.append(ws.close_code)
             self._change()
@@ -258,6 +263,23 @@ class Client:
         self.history.screen[:] = lines
         self.last = lines[-1].seq if lines else 0
         self.reloads += 1
+
+
+async def receive(
+    ws: aiohttp.ClientWebSocketResponse, frames: asyncio.Queue[dict[str, Any] | None]
+) -> None:
+    """Receive frames until the socket closes, then None.
+
+    As in a browser, which answers a close frame even while the page is busy with an earlier frame.
+    """
+    try:
+        async for message in ws:
+            if message.type is aiohttp.WSMsgType.ERROR:
+                raise message.data  # what came is no WebSocket frame
+            assert message.type is aiohttp.WSMsgType.TEXT, message
+            frames.put_nowait(json.loads(message.data))
+    finally:
+        frames.put_nowait(None)
 
 
 async def come_to_rest(clients: Iterable[Client], database: Database) -> None:
