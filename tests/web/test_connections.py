@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -180,6 +181,18 @@ async def test_what_has_only_begun_at_the_end_is_answered(
         assert status in await reader.readline()
         writer.close()
         await ending
+
+
+async def test_a_connection_that_is_accepted_in_the_last_moment_is_answered(
+    settings: Settings,
+) -> None:
+    async with serving(settings) as chat:
+        browser = socket.create_connection(("127.0.0.1", chat.port), timeout=PATIENCE)
+        browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        for _ in range(2):  # now asyncio has accepted it, and has not made its protocol yet
+            await asyncio.sleep(0)
+    with browser:
+        assert b" 200 " in browser.recv(100)
 
 
 async def test_who_says_nothing_does_not_hold_up_the_end(settings: Settings) -> None:
