@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 
 PATIENCE = 10  # seconds until what should have come counts as missing
-START_PATIENCE = 20  # seconds, for a process or a database to start, to end or to come back
+START_PATIENCE = 30  # seconds, for a process or a database to start, to end or to come back
 CROWD_PATIENCE = 30  # seconds, for what a thousand sockets do
 
 
