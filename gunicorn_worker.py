@@ -1,7 +1,7 @@
 """gunicorn's worker: one of several processes on one machine, which serves as `python app.py` does.
 
-docs/deploy.md says how to use it. aiohttp's own worker would do without what server.py adds: the
-end in time with 1001 to every socket, and the limits for strangers' connections.
+docs/deploy.md says how to use it. aiohttp's own worker would not do: it counts no strangers'
+connections, reads no answers to close frames, and may take longer to end than is promised.
 
 The master process imports this module, and keeps what it has imported when it is told to reload. So
 everything else of the chat is imported by the worker, which then has the new code.

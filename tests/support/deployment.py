@@ -6,7 +6,6 @@ Commands and configuration are taken from the page; only names, ports and paths 
 import asyncio
 import re
 import shlex
-import signal
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
@@ -68,7 +67,7 @@ class Gunicorn(Chat):
         program, *arguments = shlex.split(unit()["ExecStart"])
         assert program == f"{SITE}/.venv/bin/gunicorn"
         arguments[arguments.index("127.0.0.1:8080")] = f"127.0.0.1:{port}"
-        self._arguments = arguments
+        self.command = ["-m", "gunicorn", *arguments]
         self.size = int(arguments[arguments.index("--workers") + 1])
         self.expected = 0  # workers that have announced themselves, in all
 
@@ -76,10 +75,6 @@ class Gunicorn(Chat):
     def workers(self) -> set[int]:
         """The ids of the worker processes."""
         return set(children(self.pid))
-
-    async def launch(self, program: str | Path = "-m", *arguments: str) -> None:
-        """Start the master, whether or not its workers will come up."""
-        await super().launch(program, *(arguments or ("gunicorn", *self._arguments)))
 
     async def until_it_serves(self) -> None:
         """Wait until as many workers as belong to a start or a reload serve."""
@@ -90,8 +85,9 @@ class Gunicorn(Chat):
     async def reload(self) -> None:
         """Replace the workers, as `systemctl reload` does, and wait until all are new ones."""
         old = self.workers
-        assert unit()["ExecReload"] == "/bin/kill -HUP $MAINPID"
-        self.send(signal.SIGHUP)
+        command = unit()["ExecReload"].removeprefix("/bin/")  # the shell has a kill of its own
+        shell = await asyncio.create_subprocess_shell(command, env={"MAINPID": str(self.pid)})
+        assert await shell.wait() == 0
         await self.until_it_serves()
         await until(lambda: not self.workers & old, START_PATIENCE)
 

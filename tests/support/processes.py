@@ -46,6 +46,7 @@ class Chat:
             "REGISTRATIONS_PER_HOUR": "0",
             **{name: str(value) for name, value in environment.items()},
         }
+        self.command = [str(ROOT / "app.py")]  # for Python
         self.output = ""  # of every run, both streams; that of the embedded database too
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -68,13 +69,12 @@ class Chat:
         assert self._process is not None
         return self._process.pid
 
-    async def launch(self, program: str | Path = ROOT / "app.py", *arguments: str) -> None:
-        """Start the process, whether or not it will come up."""
+    async def launch(self, *command: str | Path) -> None:
+        """Start the process, or another command of Python, whether or not it will come up."""
         self._announced.clear()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(program),
-            *arguments,
+            *map(str, command or self.command),
             cwd=self.folder,
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
