@@ -10,24 +10,33 @@ from typing import Any
 
 import pytest
 
+from chat.journal import APPEND_TIMEOUT, HANDED_OVER_FOR
 from chat.relay import LEASE
-from database import Database
+from database import CALL_TIMEOUT, Database
 from tests.support.accounts import signed_in
-from tests.support.databases import database_at, embedded_server
-from tests.support.history import Client, check, come_to_rest, talking, visited
+from tests.support.databases import EmbeddedServer, database_at, embedded_server
+from tests.support.history import RETRY_PAUSE, Client, check, come_to_rest, talking, visited
 from tests.support.processes import NO_LIMITS, Chat, running_chat
 from tests.support.proxies import LongWay
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.soak import size
 from tests.support.sockets import connect
+from tests.support.waiting import until
 
 PROCESSES = 4
 CLIENTS = 12
 PACE = 100  # messages per second, of all clients together
 ROUNDS = size(soak=20, test=3)
+STOPS = size(soak=40, test=3)  # of processes and of Redis by turns
 SPEAKS_WITHIN = 3  # seconds after a kill, as promised
+DATABASE_ROUNDS = size(soak=20, test=1)
+LOST_ANSWERS = 3  # to inserts, in each round
+# Seconds after the database is well again. What was said before may wait until it is refused, and
+# is sent again; if it goes to a writer that has not noticed, its own process stores it a second
+# later. The rest is for a busy machine.
+GOES_ON_WITHIN = APPEND_TIMEOUT + RETRY_PAUSE + HANDED_OVER_FOR + 2
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(120 + 15 * ROUNDS)]
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(120 + 60 * ROUNDS)]
 
 
 @dataclass
@@ -36,6 +45,8 @@ class Processes:
 
     chats: list[Chat]
     redis: RedisServer
+    server: EmbeddedServer
+    way: LongWay  # to the server
     clients: list[Client]
     database: Database
     dice: random.Random
@@ -52,6 +63,15 @@ class Processes:
         """Let the talk go on for a random time: when a fault comes is part of the fault."""
         await asyncio.sleep(self.dice.uniform(0.5, 2))
 
+    async def goes_on(self) -> None:
+        """Wait until each client says something after this moment, and it is stored."""
+        # The first of two was perhaps on its way already.
+        lives = [(c.history, len(c.history.acknowledged) + 2) for c in self.clients]
+        await until(
+            lambda: all(len(history.acknowledged) >= count for history, count in lives),
+            GOES_ON_WITHIN,
+        )
+
 
 @asynccontextmanager
 async def processes(seed: int, delay: float = 0) -> AsyncIterator[Processes]:
@@ -61,20 +81,18 @@ async def processes(seed: int, delay: float = 0) -> AsyncIterator[Processes]:
         server = stack.enter_context(embedded_server())
         server.start()
         redis = stack.enter_context(redis_server())
-        address = await stack.enter_async_context(LongWay(server.folder, delay).listening())
+        way = LongWay(server.folder, delay)
         settings: dict[str, Any] = {
-            "MONGO_HOST": address,
+            "MONGO_HOST": await stack.enter_async_context(way.listening()),
             "REDIS_URL": redis.url,
             "SECRET_KEY": "a key for all",
         }
-        chats = [
-            await stack.enter_async_context(running_chat(**settings, **NO_LIMITS))
-            for _ in range(PROCESSES)
-        ]
+        starting = (running_chat(**settings, **NO_LIMITS) for _ in range(PROCESSES))
+        chats = await asyncio.gather(*map(stack.enter_async_context, starting))
         database = await stack.enter_async_context(database_at(server.address, "chat"))
         doors = [chat.url for chat in chats]
         clients = await stack.enter_async_context(visited(doors, CLIENTS, dice))
-        yield Processes(chats, redis, clients, database, dice)
+        yield Processes(chats, redis, server, way, clients, database, dice)
 
 
 @pytest.mark.parametrize("delay", [0, 0.01])
@@ -95,7 +113,7 @@ async def test_killed_processes_and_a_killed_redis_lose_double_and_reorder_nothi
 
 async def test_processes_and_a_redis_that_stand_still_lose_double_and_reorder_nothing() -> None:
     async with processes(2) as here, here.judged():
-        for number in range(ROUNDS):
+        for number in range(STOPS):
             await here.a_while()
             stopped = here.redis if number % 2 else here.dice.choice(here.chats)
             stopped.send(signal.SIGSTOP)
@@ -112,3 +130,29 @@ async def test_saying_goes_on_within_three_seconds_of_a_kill() -> None:
             await victim.kill()
             async with asyncio.timeout(SPEAKS_WITHIN):
                 await alice.said(f"message {number}")
+
+
+async def test_a_database_that_is_killed_stopped_slow_or_loses_answers_costs_only_time() -> None:
+    async with processes(4) as here, here.judged():
+        for round_ in range(1, DATABASE_ROUNDS + 1):
+            await here.a_while()
+            here.server.kill()
+            await here.a_while()
+            here.server.start()
+            await here.goes_on()
+
+            here.server.send(signal.SIGSTOP)
+            await asyncio.sleep(CALL_TIMEOUT + 1)
+            here.server.send(signal.SIGCONT)
+            await here.goes_on()
+
+            here.way.delay = 2
+            await asyncio.sleep(2 * CALL_TIMEOUT)
+            here.way.delay = 0
+            await here.goes_on()
+
+            here.way.loss = 0.01
+            while here.way.lost < round_ * LOST_ANSWERS:
+                await here.a_while()
+            here.way.loss = 0
+            await here.goes_on()

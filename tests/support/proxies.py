@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -196,7 +196,7 @@ class Relay:
                 request = await read_message(reader)
                 server_writer.write(request)
                 answer = await read_message(server_reader)
-                if b"\x02insert\x00" in request:
+                if is_insert(request):
                     self.lost += 1
                     break
                 writer.write(answer)
@@ -220,6 +220,11 @@ async def read_message(reader: asyncio.StreamReader) -> bytes:
     return head + await reader.readexactly(int.from_bytes(head, "little") - len(head))
 
 
+def is_insert(request: bytes) -> bool:
+    """Return whether a message of MongoDB's protocol asks to insert something."""
+    return b"\x02insert\x00" in request
+
+
 # A database that is far away
 
 
@@ -229,6 +234,10 @@ class LongWay:
     def __init__(self, folder: str, delay: float) -> None:
         """Set up, but don't listen: `folder` is the server's, `delay` is in seconds."""
         self.delay = delay
+        self.loss = (
+            0.0  # the share of inserts whose answers are lost, and the connections with them
+        )
+        self.lost = 0  # answers
         self._folder = folder
 
     @asynccontextmanager
@@ -240,14 +249,18 @@ class LongWay:
         server.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_unix_connection(
-            f"{self._folder}/database.sock"
-        )
-        with suppress(asyncio.IncompleteReadError, OSError):  # either end has closed
-            while True:
-                request = await read_message(reader)
-                await asyncio.sleep(self.delay)
-                server_writer.write(request)
-                writer.write(await read_message(server_reader))
-        for end in (writer, server_writer):
-            end.close()
+        # Either end closes, or the server is not there.
+        with closing(writer), suppress(asyncio.IncompleteReadError, OSError):
+            server_reader, server_writer = await asyncio.open_unix_connection(
+                f"{self._folder}/database.sock"
+            )
+            with closing(server_writer):
+                while True:
+                    request = await read_message(reader)
+                    await asyncio.sleep(self.delay)
+                    server_writer.write(request)
+                    answer = await read_message(server_reader)
+                    if is_insert(request) and random.random() < self.loss:
+                        self.lost += 1
+                        return
+                    writer.write(answer)
