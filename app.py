@@ -156,7 +156,7 @@ def join_others(app: web.Application) -> list[Coroutine[Any, Any, None]]:
     if RELAY not in app:
         return []
     relay, journal, hub = app[RELAY], app[JOURNAL], app[HUB]
-    sessions, limits = app[SESSIONS], app[LIMITS]
+    messages, sessions, limits = app[MESSAGES], app[SESSIONS], app[LIMITS]
     relay.handlers |= {
         "entries": journal.hear,
         "drafts": journal.adopt,
@@ -165,10 +165,12 @@ def join_others(app: web.Application) -> list[Coroutine[Any, Any, None]]:
         "typing": lambda _, login: hub.show_typing("" + login),  # only a text
         "attempt": lambda _, said: limits.hear(*said),
         "ended": lambda _, session_ids: sessions.forget(session_ids),
+        "anonymized": lambda _, user_id: messages.forget_name(user_id),
     }
     limits.on_change = lambda what, attempt: relay.publish("attempt", [what, attempt])
     hub.on_typing = lambda login: relay.publish("typing", login)
     sessions.on_end = lambda session_ids: relay.publish("ended", list(session_ids))
+    messages.on_anonymize = lambda user_id: relay.publish("anonymized", user_id)
     return [relay.share_people(hub.presence)]
 
 

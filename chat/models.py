@@ -22,7 +22,7 @@ journal delivers it in step 3, it changes the message as the change says.
 import re
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 from aiohttp import web
@@ -72,6 +72,7 @@ class Message:
         self._collection = collection
         self._journal = journal
         self._pace = Pace(per_second, BURST_SECONDS * per_second)  # by person
+        self.on_anonymize: Callable[[str], None] = lambda user_id: None
 
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
@@ -145,6 +146,11 @@ class Message:
             if documents:
                 async with deadline():
                     await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
+        self.forget_name(user_id)
+        self.on_anonymize(user_id)
+
+    def forget_name(self, user_id: str) -> None:
+        """Replace a user's name in memory."""
         self._journal.recent.rename(user_id, DELETED_USER)
 
     async def _read(self, where: dict[str, int], direction: int, count: int) -> list[MessageEntry]:

@@ -10,13 +10,14 @@ from cryptography.fernet import Fernet
 
 from auth.attempts import LIMITS, PER_NAME_AND_ADDRESS
 from auth.session_cookie import fernet_key
-from chat.entry import now
+from chat.entry import DELETED_USER, now
 from chat.journal import JOURNAL
 from chat.relay import LEASE, RELAY, Relay
 from database import DATABASE
 from settings import MESSAGE_COLLECTION
-from tests.support.accounts import log_in
+from tests.support.accounts import delete_account, log_in
 from tests.support.house import House, OpenHouse
+from tests.support.pages import HistoryPage
 from tests.support.people import WRONG
 from tests.support.redis_server import RedisServer
 from tests.support.sessions import held_by, present
@@ -199,6 +200,21 @@ async def test_a_sign_out_is_known_in_all_processes_within_a_second(houses: list
     await alice.post("/signout")
     async with asyncio.timeout(SOON):
         assert await socket.close_code() == 4401
+
+
+async def test_a_deleted_account_soon_has_no_name_in_any_process(houses: list[House]) -> None:
+    carol = await houses[0].sign_in("carol")
+    bob = await houses[0].sign_in("bob")
+    elsewhere = [await present(house, held_by(bob)) for house in houses]
+
+    async def show(author: str) -> bool:
+        pages = [HistoryPage(await person.page()) for person in elsewhere]
+        return all([line.user for line in page.lines] == [author] for page in pages)
+
+    await carol.write("hi")
+    await until(lambda: show("carol"))
+    assert (await delete_account(carol)).status == 303
+    await until(lambda: show(DELETED_USER), SOON)
 
 
 async def test_failed_log_ins_are_counted_once_for_all_processes(
