@@ -1,36 +1,12 @@
 """A thousand people with accounts and sessions, without a thousand passwords to hash."""
 
-import json
-import time
-from datetime import UTC, datetime
-
-from bson import ObjectId
-
-from auth.session_cookie import SessionCookie
-from auth.sessions import LIFETIME
-from database import connect
 from embedded import embedded_uri
-from settings import SESSION_COLLECTION, USER_COLLECTION
 from tests.bench.servers import SECRET_KEY, Server
+from tests.support.databases import database_at
+from tests.support.guests import sign_in_guests
 
 
 async def sign_in_many(server: Server, count: int) -> list[str]:
     """Store so many accounts and sessions, and return their cookies."""
-    storage = SessionCookie([SECRET_KEY], secure=False)
-    client = connect(embedded_uri(server.data))
-    now = datetime.now(UTC)
-    users, sessions, cookies = [], [], []
-    for number in range(count):
-        id_, login, session = ObjectId(), f"guest{number}", f"session{number}"
-        users.append({"_id": id_, "login": login, "login_key": login, "email_key": f"{number}@x"})
-        sessions.append(
-            {"_id": session, "user_id": str(id_), "login": login, "created": now,
-             "seen": int(time.time()), "agent": "", "expires": now + LIFETIME}
-        )  # fmt: skip
-        data = {"created": int(time.time()), "session": {"user": str(id_), "id": session}}
-        cookies.append(storage._fernets.encrypt(json.dumps(data).encode()).decode())
-    for collection, documents in ((USER_COLLECTION, users), (SESSION_COLLECTION, sessions)):
-        for start in range(0, count, 200):
-            await client["chat"][collection].insert_many(documents[start : start + 200])
-    client.close()
-    return cookies
+    async with database_at(embedded_uri(server.data), "chat") as database:
+        return await sign_in_guests(database, SECRET_KEY, count)

@@ -1,7 +1,8 @@
 """What long tests measure, and the table of it at the end of a run."""
 
 import logging
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -26,6 +27,15 @@ def measure(
         return now
 
     return measure
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let this process, and those that it starts, have as many files as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,12 +5,10 @@ import itertools
 import json
 import os
 import random
-import resource
 import signal
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import aiohttp
@@ -45,14 +43,7 @@ HOUR = size(soak=3600, test=300)  # seconds, of a clock that goes
 SPEED = 60  # times as fast
 MEAN_STAY = 20  # seconds, of that clock
 
-
-@pytest.fixture(autouse=True)
-def many_files() -> Iterator[None]:
-    """Let this process, and those that it starts, have as many files as the system allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+pytestmark = pytest.mark.usefixtures("many_files")
 
 
 @pytest.mark.serial

@@ -15,17 +15,20 @@ from chat.relay import LEASE
 from database import CALL_TIMEOUT, Database
 from tests.support.accounts import signed_in
 from tests.support.databases import EmbeddedServer, database_at, embedded_server
+from tests.support.guests import sign_in_guests
 from tests.support.history import RETRY_PAUSE, Client, check, come_to_rest, talking, visited
 from tests.support.processes import NO_LIMITS, Chat, running_chat
 from tests.support.proxies import LongWay
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.soak import size
 from tests.support.sockets import connect
-from tests.support.waiting import until
+from tests.support.tabs import open_tabs
+from tests.support.waiting import CROWD_PATIENCE, until
 
 PROCESSES = 4
 CLIENTS = 12
 PACE = 100  # messages per second, of all clients together
+SECRET_KEY = "a key for all"
 ROUNDS = size(soak=20, test=3)
 STOPS = size(soak=40, test=3)  # of processes and of Redis by turns
 SPEAKS_WITHIN = 3  # seconds after a kill, as promised
@@ -35,6 +38,9 @@ LOST_ANSWERS = 3  # to inserts, in each round
 # is sent again; if it goes to a writer that has not noticed, its own process stores it a second
 # later. The rest is for a busy machine.
 GOES_ON_WITHIN = APPEND_TIMEOUT + RETRY_PAUSE + HANDED_OVER_FOR + 2
+TABS = size(soak=2000, test=300)
+PEOPLE = 200  # to whom the tabs belong
+ALL_BACK_WITHIN = 30  # seconds after the chats serve again; a page's longest pause is 10
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(120 + 60 * ROUNDS)]
 
@@ -52,9 +58,9 @@ class Processes:
     dice: random.Random
 
     @asynccontextmanager
-    async def judged(self) -> AsyncIterator[None]:
+    async def judged(self, pace: float = PACE) -> AsyncIterator[None]:
         """Let clients talk while the body runs, let all come to rest, and judge what they lived."""
-        async with talking(self.clients, PACE, self.dice):
+        async with talking(self.clients, pace, self.dice):
             yield
         await come_to_rest(self.clients, self.database)
         await check(self.clients, self.database)
@@ -74,8 +80,10 @@ class Processes:
 
 
 @asynccontextmanager
-async def processes(seed: int, delay: float = 0) -> AsyncIterator[Processes]:
-    """Run four chats on one database, `delay` seconds away."""
+async def processes(
+    seed: int, delay: float = 0, count: int = PROCESSES
+) -> AsyncIterator[Processes]:
+    """Run chats on one database, `delay` seconds away."""
     dice = random.Random(seed)
     async with AsyncExitStack() as stack:
         server = stack.enter_context(embedded_server())
@@ -85,9 +93,9 @@ async def processes(seed: int, delay: float = 0) -> AsyncIterator[Processes]:
         settings: dict[str, Any] = {
             "MONGO_HOST": await stack.enter_async_context(way.listening()),
             "REDIS_URL": redis.url,
-            "SECRET_KEY": "a key for all",
+            "SECRET_KEY": SECRET_KEY,
         }
-        starting = (running_chat(**settings, **NO_LIMITS) for _ in range(PROCESSES))
+        starting = (running_chat(**settings, **NO_LIMITS) for _ in range(count))
         chats = await asyncio.gather(*map(stack.enter_async_context, starting))
         database = await stack.enter_async_context(database_at(server.address, "chat"))
         doors = [chat.url for chat in chats]
@@ -156,3 +164,22 @@ async def test_a_database_that_is_killed_stopped_slow_or_loses_answers_costs_onl
                 await here.a_while()
             here.way.loss = 0
             await here.goes_on()
+
+
+@pytest.mark.usefixtures("many_files")
+async def test_when_all_restart_at_once_everybody_is_back_soon_without_notices() -> None:
+    async with processes(5, count=2) as here:
+        cookies = await sign_in_guests(here.database, SECRET_KEY, PEOPLE)
+        async with open_tabs([chat.url for chat in here.chats], cookies, TABS) as tabs:
+            async with here.judged(pace=2):
+                for end in (Chat.terminate, Chat.kill):
+                    await here.a_while()
+                    for tab in tabs:
+                        tab.frames.clear()
+                    await asyncio.gather(*map(end, here.chats))
+                    await asyncio.gather(*map(Chat.start, here.chats))
+                    await until(lambda: all(tab.frames["hello"] for tab in tabs), ALL_BACK_WITHIN)
+                    assert not any({"joined", "left"} & tab.frames.keys() for tab in tabs)
+            last = here.clients[0].last
+            await until(lambda: all(tab.last == last for tab in tabs), CROWD_PATIENCE)
+        assert {tab.fault for tab in tabs} == {""}

@@ -87,8 +87,10 @@ def new_database(server: str) -> Iterator[str]:
 async def database_at(address: str, name: str) -> AsyncIterator[Database]:
     """Open a database on a server."""
     client = connect(address)
-    yield client[name]
-    client.close()
+    try:
+        yield client[name]
+    finally:
+        client.close()
 
 
 def another_client(settings: Settings) -> AbstractAsyncContextManager[Database]:

@@ -155,11 +155,16 @@ def upgrade(
     door: str, browser: aiohttp.ClientSession, since: int = 0, protocol: str | None = "chat.v1"
 ) -> bytes:
     """Return a browser's request for a WebSocket."""
+    return upgrade_with(door, cookies(door, browser), f"since={since}", protocol)
+
+
+def upgrade_with(door: str, cookie: str, query: str, protocol: str | None = "chat.v1") -> bytes:
+    """Return a request for a WebSocket with the content of a `Cookie` header."""
     url = URL(door)
     lines = [
-        f"GET /ws?since={since} HTTP/1.1",
+        f"GET /ws?{query} HTTP/1.1",
         f"Host: {url.host}:{url.port}",
-        f"Cookie: {cookies(door, browser)}",
+        f"Cookie: {cookie}",
         "Connection: Upgrade",
         "Upgrade: websocket",
         "Sec-WebSocket-Version: 13",
