@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,9 @@ import pytest
 from chat.journal import APPEND_TIMEOUT, HANDED_OVER_FOR
 from chat.relay import LEASE
 from database import CALL_TIMEOUT, Database
+from settings import MESSAGE_COLLECTION
 from tests.support.accounts import signed_in
+from tests.support.clocks import clock_ahead
 from tests.support.databases import EmbeddedServer, database_at, embedded_server
 from tests.support.guests import sign_in_guests
 from tests.support.history import RETRY_PAUSE, Client, check, come_to_rest, talking, visited
@@ -81,9 +83,9 @@ class Processes:
 
 @asynccontextmanager
 async def processes(
-    seed: int, delay: float = 0, count: int = PROCESSES
+    seed: int, delay: float = 0, ahead: Sequence[int] = (0,) * PROCESSES
 ) -> AsyncIterator[Processes]:
-    """Run chats on one database, `delay` seconds away."""
+    """Run chats on one database, `delay` seconds away, with clocks so many seconds ahead."""
     dice = random.Random(seed)
     async with AsyncExitStack() as stack:
         server = stack.enter_context(embedded_server())
@@ -95,7 +97,9 @@ async def processes(
             "REDIS_URL": redis.url,
             "SECRET_KEY": SECRET_KEY,
         }
-        starting = (running_chat(**settings, **NO_LIMITS) for _ in range(count))
+        starting = (
+            running_chat(**settings, **NO_LIMITS, **clock_ahead(seconds)) for seconds in ahead
+        )
         chats = await asyncio.gather(*map(stack.enter_async_context, starting))
         database = await stack.enter_async_context(database_at(server.address, "chat"))
         doors = [chat.url for chat in chats]
@@ -166,9 +170,30 @@ async def test_a_database_that_is_killed_stopped_slow_or_loses_answers_costs_onl
             await here.goes_on()
 
 
+async def test_clocks_that_are_two_minutes_apart_change_no_order_and_expire_nothing() -> None:
+    async with processes(5, ahead=(0, 120)) as here:
+        async with here.judged():
+            for chat in here.chats:
+                await here.a_while()
+                await chat.kill()
+                await here.goes_on()  # by the other
+                await chat.start()
+        log = await here.database[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
+        times = [message["time"] for message in log]
+        assert times != sorted(times)
+        on_time, ahead = (chat.url for chat in here.chats)
+        async with signed_in(ahead, "alice") as browser:
+            sockets = [await connect(browser, door=door) for door in (on_time, ahead)]
+            for author, editor in (sockets, sockets[::-1]):
+                seq = await author.said("first wording")
+                await editor.next("message")
+                await editor.send(type="edit", of=seq, msg="second wording")
+                assert (await author.next("change"))["msg"] == "second wording"
+
+
 @pytest.mark.usefixtures("many_files")
 async def test_when_all_restart_at_once_everybody_is_back_soon_without_notices() -> None:
-    async with processes(5, count=2) as here:
+    async with processes(6, ahead=(0, 0)) as here:
         cookies = await sign_in_guests(here.database, SECRET_KEY, PEOPLE)
         async with open_tabs([chat.url for chat in here.chats], cookies, TABS) as tabs:
             async with here.judged(pace=2):

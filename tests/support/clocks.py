@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,12 @@ class Clock:
     def monotonic(self) -> float:
         """Return the time, as time.monotonic does."""
         return self.now
+
+
+def clock_ahead(seconds: int) -> dict[str, Any]:
+    """Return the environment of a process whose time of day is some seconds ahead."""
+    folder = Path(__file__).parent / "clock_ahead"
+    return {"PYTHONPATH": str(folder), "CLOCK_AHEAD": seconds} if seconds else {}
 
 
 @contextmanager

@@ -58,10 +58,12 @@ class Socket:
         await self.ws.close()
 
 
-async def connect(session: Any, since: int | None = None, **options: Any) -> Socket:
-    """Open a `chat.v1` socket in a browser that is signed in."""
+async def connect(
+    session: Any, since: int | None = None, *, door: str = "", **options: Any
+) -> Socket:
+    """Open a `chat.v1` socket in a browser that is signed in, at its own door or another."""
     query = "" if since is None else f"?since={since}"
-    return Socket(await session.ws_connect(f"/ws{query}", protocols=["chat.v1"], **options))
+    return Socket(await session.ws_connect(f"{door}/ws{query}", protocols=["chat.v1"], **options))
 
 
 async def refusal_of(connecting: Awaitable[object]) -> int:
