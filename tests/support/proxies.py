@@ -239,16 +239,27 @@ class LongWay:
         )
         self.lost = 0  # answers
         self._folder = folder
+        self._carrying: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
         """Yield the address at the other end of the way."""
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        yield f"mongodb://127.0.0.1:{port}/?directConnection=true&serverMonitoringMode=poll"
-        server.close()
+        try:
+            yield f"mongodb://127.0.0.1:{port}/?directConnection=true&serverMonitoringMode=poll"
+        finally:
+            server.close()
+            for task in self._carrying:
+                task.cancel()
+            await asyncio.gather(*self._carrying, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._carry(reader, writer))
+        self._carrying.add(task)
+        task.add_done_callback(self._carrying.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Either end closes, or the server is not there.
         with closing(writer), suppress(asyncio.IncompleteReadError, OSError):
             server_reader, server_writer = await asyncio.open_unix_connection(
