@@ -22,18 +22,23 @@ class Limit:
 
     def take(self, key: Hashable) -> float:
         """Count one use and return 0, or return the seconds until another is allowed."""
+        now = time.monotonic()
+        uses = self._uses.get(key, [])
+        if uses and len(uses) == self._count and uses[0] + self._seconds > now:
+            return uses[0] + self._seconds - now
+        self.add(key)
+        return 0.0
+
+    def add(self, key: Hashable) -> None:
+        """Count one use that is allowed anyway, such as one in another process."""
         if not self._count:
-            return 0.0
+            return
         now = time.monotonic()
         uses = self._uses.setdefault(key, [])
-        if len(uses) == self._count:
-            if uses[0] + self._seconds > now:
-                return uses[0] + self._seconds - now
-            del uses[0]
         uses.append(now)
+        del uses[: -self._count]  # earlier ones hinder nobody any more
         if len(self._uses) > self._sweep_at:
             self._sweep(now)
-        return 0.0
 
     def give_back(self, key: Hashable) -> None:
         """Remove the latest use."""

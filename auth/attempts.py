@@ -83,7 +83,7 @@ class AttemptLimits:
         """Count what happened in another process, too. Raises LookupError, TypeError."""
         if what == "taken":
             for name, key in attempt:
-                self._limits[name].take(key)
+                self._limits[name].add(key)
         elif what == "given back":
             self._give_back(attempt)
         elif what == "remembered":

@@ -60,6 +60,12 @@ def test_limit_tells_how_long_to_wait(clock: Clock) -> None:
     assert limit.take("alice") == 0
 
 
+def test_limit_that_is_off_counts_nothing() -> None:
+    limit = Limit(0, 60)
+    limit.add("alice")
+    assert not limit._uses
+
+
 def test_limit_takes_one_use_back(clock: Clock) -> None:
     limit = Limit(5, 300)
     uses(limit, "alice", 5)
