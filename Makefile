@@ -72,7 +72,7 @@ screenshots: .venv/dev browser
 lighthouse: .venv/dev browser
 	$(BIN)/python -m tests.lighthouse
 
-bench: .venv/bench redis
+bench: .venv/bench servers
 	$(BIN)/python -m tests.bench
 
 clean:

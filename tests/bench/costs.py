@@ -32,6 +32,7 @@ from chat.presence import Presence
 from chat.read_marks import MARKS_PER_CALL
 from chat.relay import Relay
 from database import connect, create_indexes
+from metrics import Metrics
 from redis_client import connect_redis
 from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
 from tests.bench import load, work
@@ -107,7 +108,7 @@ async def measure() -> dict[str, float]:
 
 async def of_writes() -> dict[str, float]:
     """Return what it costs to write to a socket, and each further message in the same write."""
-    hub = Hub(set())
+    hub = Hub(set(), Metrics())
     frames = wire.message_frames(MessageEntry.from_document(document(1)))
     readers = []
     with create_server(("127.0.0.1", 0), backlog=READERS) as listener:
@@ -166,7 +167,7 @@ async def of_inserts() -> dict[str, float]:
         pid = server.process.pid
         client = connect(server.address)
         await create_indexes(client["chat"])
-        journal = Journal(client["chat"][MESSAGE_COLLECTION])
+        journal = Journal(client["chat"][MESSAGE_COLLECTION], Metrics())
         journal.listeners.append(encode)
         await journal.open()
         async with background(journal.run()):
