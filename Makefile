@@ -31,7 +31,7 @@ endif
 
 # What `make test` has in a short form, at length: a million odd frames, 100,000 odd requests, an
 # hour of joins and leaves speeded up, 100 kills under load, 10,000 simulations of three processes;
-# and requests from other sites. Takes about three quarters of an hour, and says what the chat took
+# and requests from other sites. Takes about an hour, and says what the chat took
 # before and after.
 soak: .venv/dev servers
 	SOAK=1 $(BIN)/pytest tests/load tests/web/test_guard.py
