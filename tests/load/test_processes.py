@@ -74,9 +74,9 @@ class Processes:
     async def goes_on(self) -> None:
         """Wait until each client says something after this moment, and it is stored."""
         # The first of two was perhaps on its way already.
-        lives = [(c.history, len(c.history.acknowledged) + 2) for c in self.clients]
+        wanted = [(c.history, len(c.history.acknowledged) + 2) for c in self.clients]
         await until(
-            lambda: all(len(history.acknowledged) >= count for history, count in lives),
+            lambda: all(len(history.acknowledged) >= count for history, count in wanted),
             GOES_ON_WITHIN,
         )
 

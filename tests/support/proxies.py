@@ -234,10 +234,8 @@ class LongWay:
     def __init__(self, folder: str, delay: float) -> None:
         """Set up, but don't listen: `folder` is the server's, `delay` is in seconds."""
         self.delay = delay
-        self.loss = (
-            0.0  # the share of inserts whose answers are lost, and the connections with them
-        )
-        self.lost = 0  # answers
+        self.loss = 0.0  # how many of the answers to inserts are lost, 1 for all of them
+        self.lost = 0  # answers, and the connection with each
         self._folder = folder
         self._carrying: set[asyncio.Task[None]] = set()
 
