@@ -40,6 +40,7 @@ LOST_ANSWERS = 3  # to inserts, in each round
 # is sent again; if it goes to a writer that has not noticed, its own process stores it a second
 # later. The rest is for a busy machine.
 GOES_ON_WITHIN = APPEND_TIMEOUT + RETRY_PAUSE + HANDED_OVER_FOR + 2
+RESTARTS = size(soak=2, test=1)
 TABS = size(soak=2000, test=300)
 PEOPLE = 200  # to whom the tabs belong
 ALL_BACK_WITHIN = 30  # seconds after the chats serve again; a page's longest pause is 10
@@ -197,7 +198,7 @@ async def test_when_all_restart_at_once_everybody_is_back_soon_without_notices()
         cookies = await sign_in_guests(here.database, SECRET_KEY, PEOPLE)
         async with open_tabs([chat.url for chat in here.chats], cookies, TABS) as tabs:
             async with here.judged(pace=2):
-                for end in (Chat.terminate, Chat.kill):
+                for end in (Chat.kill, Chat.terminate)[:RESTARTS]:
                     await here.a_while()
                     for tab in tabs:
                         tab.frames.clear()
