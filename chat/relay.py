@@ -106,7 +106,7 @@ class Relay:
     async def run(self) -> None:
         """Keep in touch with the others, for ever."""
         await self._joined.wait()
-        while True:
+        while _goes_on():
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._send())
@@ -144,7 +144,7 @@ class Relay:
         return self._fernet.encrypt(bson.encode(message))
 
     async def _send(self) -> None:
-        while True:
+        while _goes_on():
             messages = [await self._outbox.get()]
             while not self._outbox.empty():
                 messages.append(self._outbox.get_nowait())
@@ -159,7 +159,7 @@ class Relay:
 
     async def _beat(self) -> None:
         """Take or renew the lease, and tell the others that this process is there, for ever."""
-        while True:
+        while _goes_on():
             began = _now()
             with suppress(*FAILURES):  # then the lease lasts as long as it was to last
                 self._writer_until = began + LEASE if await self._renew() else LONG_AGO
@@ -180,7 +180,7 @@ class Relay:
             return False
 
     async def _listen(self) -> None:
-        while True:
+        while _goes_on():
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
@@ -242,6 +242,15 @@ async def relay_ctx(app: web.Application) -> AsyncIterator[None]:
     async with background(relay.run()):
         yield
     await relay.close()
+
+
+def _goes_on() -> bool:
+    """Return whether this task was not cancelled.
+
+    redis-py 8.1.0 raises ConnectionError in place of CancelledError where the connection is lost.
+    """
+    task = asyncio.current_task()
+    return task is None or not task.cancelling()
 
 
 def _now() -> float:

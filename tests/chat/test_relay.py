@@ -7,6 +7,9 @@ from typing import Any
 import bson
 import pytest
 from cryptography.fernet import Fernet
+from redis import exceptions as redis_exceptions
+from redis.asyncio import client as client_module
+from redis.asyncio import lock as lock_module
 
 from auth.attempts import LIMITS, PER_NAME_AND_ADDRESS
 from auth.session_cookie import fernet_key
@@ -145,6 +148,29 @@ async def test_without_redis_all_goes_on_by_the_database_and_with_it_as_before(
     redis.start()
     await joined(houses)
     assert await sockets[0].said("back") == 4
+
+
+@pytest.mark.parametrize("call", ["Pipeline.execute", "PubSub.get_message", "Lock.reacquire"])
+async def test_a_chat_ends_although_redis_has_just_died(
+    open_house: OpenHouse, redis: RedisServer, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    house = await open_house(REDIS_URL=redis.url)
+    await joined([house])
+    began = asyncio.Event()
+
+    async def fail_when_cancelled(*_: Any, **__: Any) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:  # as redis-py does: it tidies up the connection, which is gone
+            raise redis_exceptions.ConnectionError
+
+    name, method = call.split(".")
+    client = {"Pipeline": client_module, "PubSub": client_module, "Lock": lock_module}[name]
+    monkeypatch.setattr(getattr(client, name), method, fail_when_cancelled)
+    await began.wait()
+    async with asyncio.timeout(PATIENCE):
+        await house.server.close()
 
 
 async def test_redis_that_stands_still_holds_nobody_up(
