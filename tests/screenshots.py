@@ -99,7 +99,7 @@ async def photograph(browser: Browser, chat: Chat) -> None:
             await take(stranger, "error")
             await alice.open()
             await alice.open()  # nothing is new to her any more
-            await expect(alice.notices("Connection to server started")).to_have_count(1)
+            await alice.connected()
             await alice.field.fill("After lunch it is")
             await people["bob"].field.press_sequentially("I will tell them", delay=250)
             await expect(alice.page.get_by_text("bob is typing")).to_be_visible()

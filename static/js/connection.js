@@ -11,6 +11,7 @@ export class Connection {
   #since
   #onframe
   #ondisconnect
+  #onblocked
   #socket = null
   #isReady = false // this socket has received the hello frame
   #isReturning = false // this page was connected before; the server need not announce the reader again
@@ -19,11 +20,13 @@ export class Connection {
   #queue = Promise.resolve() // frames that are being handled or wait for that
 
   // `since` returns the seq of the last entry that the page shows; the server replays later ones.
-  // `onframe` may return a promise; `ondisconnect` is told whether the connection ended cleanly.
-  constructor({ since, onframe, ondisconnect }) {
+  // `onframe` may return a promise; `ondisconnect` is told whether the connection ended cleanly;
+  // `onblocked` is called when no socket can be opened, although the server answers.
+  constructor({ since, onframe, ondisconnect, onblocked }) {
     this.#since = since
     this.#onframe = onframe
     this.#ondisconnect = ondisconnect
+    this.#onblocked = onblocked
     window.addEventListener("online", () => this.#reconnect())
     document.addEventListener("visibilitychange", () => this.#openIfVisible())
     window.addEventListener("pageshow", () => this.#openIfVisible())
@@ -71,8 +74,10 @@ export class Connection {
     if (this.#isReady) {
       this.#isReady = false
       this.#ondisconnect(wasClean)
-    } else if (await isSignedOut()) {
-      return location.assign("/login")
+    } else {
+      const answer = await askForPage()
+      if (answer === "redirect") return location.assign("/login")
+      if (answer === "page") this.#onblocked()
     }
     this.#timer = setTimeout(() => this.open(), this.#backoff.next())
   }
@@ -100,12 +105,14 @@ export class Connection {
   }
 }
 
-// A browser does not say why a WebSocket was refused, but it shows that the page redirects.
-async function isSignedOut() {
+// A browser does not say why a WebSocket was refused. Return "page" if the server answers other
+// requests, "redirect" if the reader is signed out, else "".
+async function askForPage() {
   try {
     const response = await fetch("/", { method: "HEAD", redirect: "manual" })
-    return response.type === "opaqueredirect"
+    if (response.type === "opaqueredirect") return "redirect"
+    return response.ok ? "page" : ""
   } catch {
-    return false
+    return ""
   }
 }

@@ -1,14 +1,13 @@
 // The log: shows each message once and in order, and updates it in place when it is changed.
 
 import { group, keepDayNames } from "./grouping.js"
-import { createMessage, formatLog, formatMessage, updateMessage } from "./message.js"
+import { createMessage, entryOf, formatLog, formatMessage, updateMessage } from "./message.js"
 import { NewDivider } from "./new_divider.js"
 import { fetchLog, OlderMessages } from "./older_messages.js"
 import { OwnMessages } from "./own_messages.js"
 import { ScrollPosition } from "./scroll_position.js"
-import { showTime } from "./time.js"
 
-// A row of the log is a message, a notice or a divider.
+// A row of the log is a message or a divider.
 const MAX_ROWS = 2000 // in the page; beyond that the oldest are removed, and can be loaded again
 const ROWS_KEPT = 1500 // then, so that removing is rare
 
@@ -86,27 +85,32 @@ export class Log {
   // Show a message as it is after a change.
   change(entry) {
     if (entry.seq <= this.last) return
-    this.#ownMessages.change(entry)
-    this.#changes.set(entry.of, entry) // a page of older messages may be loading with its old text
     this.#element.dataset.last = entry.seq
-    const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.of)
-    if (message) this.scroll.keep(() => updateMessage(message, entry, this.user))
-  }
-
-  notice(text) {
-    const notice = document.createElement("p")
-    notice.className = "notice"
-    const time = document.createElement("span")
-    showTime(time, new Date())
-    notice.append(time, ` ${text}`)
-    this.#live.append(notice)
-    this.#rowAdded()
+    this.#changes.set(entry.of, entry) // a page of older messages may be loading with its old text
+    this.#change({ ...entry, seq: entry.of })
   }
 
   // Replace all rows by the messages of a new copy of the page: the server does not replay as much
   // as was missed.
   async reload() {
-    const page = await fetchLog("/")
+    this.#replace(await fetchLog("/"))
+  }
+
+  // Show what is new or has changed in a new copy of the page. Return the new messages.
+  update(page) {
+    const entries = messagesOf(page).map(entryOf)
+    const added = entries.filter(({ seq }) => seq > this.last)
+    if (added.length && added.length === entries.length && added[0].seq > this.last + 1) {
+      this.#replace(page) // there are more between
+    } else {
+      for (const entry of entries) if (entry.state && entry.seq <= this.last) this.#change(entry)
+      for (const entry of added) this.show(entry)
+      this.#element.dataset.last = page.dataset.last
+    }
+    return added
+  }
+
+  #replace(page) {
     for (const row of this.#rows) row.remove()
     this.#history.append(...messagesOf(page))
     this.#older.continueFrom(page)
@@ -121,7 +125,15 @@ export class Log {
   }
 
   get #rows() {
-    return [...this.#element.querySelectorAll(".message, .notice, .day, .log__new")]
+    return [...this.#element.querySelectorAll(".message, .day, .log__new")]
+  }
+
+  // Show a message of the log as it is now.
+  #change(entry) {
+    this.#ownMessages.change(entry)
+    const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.seq)
+    if (!message || isSame(entryOf(message), entry)) return
+    this.scroll.keep(() => updateMessage(message, entry, this.user))
   }
 
   #setUpHistory() {
@@ -167,11 +179,15 @@ export class Log {
     formatMessage(message, this.user)
     const change = this.#changes.get(Number(message.dataset.seq))
     if (!change) return
-    this.#ownMessages.change(change)
+    this.#ownMessages.change({ ...change, seq: change.of })
     updateMessage(message, change, this.user)
   }
 }
 
 function messagesOf(log) {
   return [...log.querySelectorAll(".message")]
+}
+
+function isSame(shown, entry) {
+  return shown.msg === entry.msg && shown.state === entry.state
 }

@@ -6,9 +6,11 @@ import { Composer } from "./composer.js"
 import { Outbox } from "./outbox.js"
 import { PendingList } from "./pending_list.js"
 import { Connection } from "./connection.js"
+import { Polling } from "./polling.js"
 import { Log } from "./log.js"
 
 // The rest of the page
+import { announce } from "./announce.js"
 import { autosize } from "./autosize.js"
 import { ChangeLinks } from "./change_links.js"
 import { Counter } from "./counter.js"
@@ -18,6 +20,7 @@ import { Mentions } from "./mentions.js"
 import { Notifier } from "./notifier.js"
 import { People } from "./people.js"
 import { ReadMark } from "./read_mark.js"
+import { Status } from "./status.js"
 import { Typing } from "./typing.js"
 import { Unread } from "./unread.js"
 
@@ -28,15 +31,18 @@ const log = new Log(byId("subscribe"))
 const { user } = log
 
 const composer = new Composer(form)
-const connection = new Connection({ since: () => log.last, onframe, ondisconnect })
-const send = (frame) => connection.send(frame)
+const connection = new Connection({ since: () => log.last, onframe, ondisconnect, onblocked })
+const polling = new Polling(form, { onpage, onanswer })
+const send = (frame) => connection.send(frame) || polling.send(frame)
 const pendingList = new PendingList(byId("pending"))
 const frameSize = Number(form.dataset.frameSize)
 const outbox = new Outbox({ user, frameSize, list: pendingList, send })
 
 const draft = new Draft(field, { user, signOut: byId("signout").form })
 const editing = new Editing(form, { composer, draft, log, send })
-const typing = new Typing(field, { user, element: byId("typing"), send })
+const status = new Status(byId("room-status"))
+const showTyping = (text) => (status.typing = text)
+const typing = new Typing(field, { user, onchange: showTyping, send })
 const people = new People(byId("here"), { user, count: byId("people-count") })
 const unread = new Unread(log, byId("unread"))
 const readMark = new ReadMark(send, log.last)
@@ -67,7 +73,9 @@ const handlers = {
       // Another server process, which lags behind, may have sent the page: then connect again.
       if (log.last < frame.seq) throw new Error("the history is not up to date")
     }
-    log.notice("Connection to server started")
+    polling.stop()
+    status.trouble = ""
+    status.notice("Connection to server started")
     outbox.resume()
   },
   message(frame) {
@@ -86,12 +94,12 @@ const handlers = {
   },
   joined(frame) {
     people.joined(frame.user)
-    log.notice(`${frame.user} joined`)
+    status.notice(`${frame.user} joined`)
   },
   left(frame) {
     people.left(frame.user)
     typing.stopped(frame.user)
-    log.notice(`${frame.user} disconnected`)
+    status.notice(`${frame.user} disconnected`)
   },
   people(frame) {
     people.reset(frame)
@@ -114,7 +122,28 @@ async function onframe(frame) {
 
 function ondisconnect(clean) {
   outbox.pause()
-  log.notice(clean ? "Clean connection end" : "Connection broken")
+  const what = clean ? "Clean connection end" : "Connection broken"
+  status.trouble = `${what}, trying again…`
+  announce(what)
+}
+
+function onblocked() {
+  polling.start()
+  status.trouble = "No live connection: new messages come every few seconds"
+  outbox.resume()
+}
+
+// What the page does with a new copy of itself, when frames don't come.
+async function onpage(page) {
+  for (const entry of await log.update(page)) {
+    unread.add(entry)
+    notifier.notify(entry)
+  }
+}
+
+function onanswer(answer) {
+  if (answer.code) handlers.error(answer)
+  else if (outbox.acknowledge({ user, ...answer })) composer.showError("")
 }
 
 pendingList.onfocuslost = () => composer.focus()

@@ -22,6 +22,18 @@ export function createMessage({ seq, user, msg, time, state = "" }, reader) {
   return message
 }
 
+// Return the entry that a message shows, as the server would send it. Formatting keeps the text.
+export function entryOf(message) {
+  const { seq, user } = message.dataset
+  return {
+    seq: Number(seq),
+    user,
+    msg: message.querySelector(".message__text").textContent,
+    time: message.querySelector(".message__time").dateTime,
+    state: message.querySelector(".message__state").textContent,
+  }
+}
+
 // Format and group all messages that came with the page, and remove what is only for pages without
 // scripts.
 export function formatLog(log) {

@@ -1,6 +1,8 @@
 // The reader's own messages as they were typed: the log shows them formatted, editing needs them as
 // they were.
 
+import { entryOf } from "./message.js"
+
 export class OwnMessages {
   #user
   #changeableFor // ms; later the server refuses
@@ -13,24 +15,16 @@ export class OwnMessages {
 
   // Add the messages of a page, before they are formatted.
   addFrom(page) {
-    for (const message of page.querySelectorAll(".message[data-user]")) {
-      this.add({
-        seq: Number(message.dataset.seq),
-        user: message.dataset.user,
-        msg: message.querySelector(".message__text").textContent,
-        time: message.querySelector(".message__time").dateTime,
-        state: message.classList.contains("message--deleted") ? "deleted" : "",
-      })
-    }
+    for (const message of page.querySelectorAll(".message[data-user]")) this.add(entryOf(message))
   }
 
   add({ seq, user, msg, time, state }) {
     if (user === this.#user && state !== "deleted") this.#messages.set(seq, { seq, msg, time })
   }
 
-  change({ of, msg, state }) {
-    const message = this.#messages.get(of)
-    if (state === "deleted") this.#messages.delete(of)
+  change({ seq, msg, state }) {
+    const message = this.#messages.get(seq)
+    if (state === "deleted") this.#messages.delete(seq)
     else if (message) message.msg = msg
   }
 

@@ -1,19 +1,20 @@
-// Typing notices: tells others that the reader is typing, and shows who else is.
+// Typing notices: tells others that the reader is typing, and tells who else is.
 
 const SEND_EVERY = 3200 // ms; the server passes on one in 3 s (TYPING_EVERY in chat/hub.py)
 const SHOW_FOR = 5000 // ms; longer than SEND_EVERY on a slow connection
 
 export class Typing {
   #user
-  #element
+  #onchange
   #send
   #sentAt = -Infinity
   #timers = new Map() // by the name of each person who is typing
 
-  // `send` returns true if the frame went out.
-  constructor(field, { user, element, send }) {
+  // `onchange` is called with a sentence, which is empty when nobody is typing; `send` returns true
+  // if the frame went out.
+  constructor(field, { user, onchange, send }) {
     this.#user = user
-    this.#element = element
+    this.#onchange = onchange
     this.#send = send
     field.addEventListener("input", (event) => this.#input(event))
   }
@@ -37,12 +38,12 @@ export class Typing {
   }
 
   #show() {
-    this.#element.textContent = sentence([...this.#timers.keys()])
+    this.#onchange(sentence([...this.#timers.keys()]))
   }
 }
 
 function sentence(names) {
   if (!names.length) return ""
-  if (names.length > 2) return "several people are typing"
-  return `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} typing`
+  if (names.length > 2) return "several people are typing…"
+  return `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} typing…`
 }

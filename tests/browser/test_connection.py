@@ -15,6 +15,7 @@ from settings import Settings
 from tests.support.browser import (
     A_WHILE,
     CONNECTION_LOST,
+    REFUSED,
     Visit,
     Visitor,
     all_show,
@@ -36,14 +37,14 @@ async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
             visitor.tolerates = CONNECTION_LOST
         await process.restart()
         for visitor in (alice, bob):
-            await expect(visitor.notices("Clean connection end")).to_have_count(1)
+            await visitor.told("Clean connection end")
             await visitor.connected(2, timeout=A_WHILE)
         for visitor in (alice, bob):
             await expect(visitor.page.locator("#people-count")).to_have_text(re.compile(r"^2\b"))
         await alice.say("still here")
         await all_show((alice, bob), "still here")
-        await expect(alice.notices("bob")).to_have_text([re.compile("bob joined")])
-        await expect(bob.notices("alice")).to_have_count(0)
+        assert await alice.statuses("bob") == ["bob joined"]
+        assert await bob.statuses("alice joined") == []
 
 
 async def test_a_message_whose_answer_was_lost_is_shown_once(
@@ -84,7 +85,7 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
 
     await expect(alice.texts).to_have_text([*missed[-50:], "written offline"])
     await expect(alice.field).to_have_value("half a sentence")
-    await alice.connected()
+    await alice.connected(2)
     await expect(alice.texts.last).to_be_in_viewport()
     await bob.say("welcome back")
     await expect(alice.texts.last).to_have_text("welcome back")
@@ -138,3 +139,52 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
         assert await bob.context.cookies() == []
         await bob.open()
         await expect(bob.page).to_have_url(f"{url}/login")
+
+
+NO_SOCKETS = "window.WebSocket = class { constructor() { setTimeout(() => this.onclose({}), 9) } }"
+
+
+async def test_where_sockets_never_open_messages_come_and_go_by_the_page(
+    chat: ChatSite, visit: Visit, bob: Visitor
+) -> None:
+    alice = await visit(chat.url, script=NO_SOCKETS)
+    await alice.sign_up("alice")
+    await alice.open()
+    await expect(alice.status).to_contain_text("No live connection")
+    await bob.say("can you read me?")
+    await expect(alice.texts).to_have_text(["can you read me?"])
+    await alice.say("as well as ever", "nearly")
+    await all_show((alice, bob), "can you read me?", "as well as ever", "nearly")
+    await expect(alice.pending).to_have_count(0)
+    await bob.field.press("ArrowUp")
+    await bob.say("can you hear me?")
+    await all_show((alice, bob), "can you hear me?", "as well as ever", "nearly")
+
+
+async def test_a_window_too_many_says_so_and_reads_on_until_another_is_closed(
+    settings: Settings, visit: Visit
+) -> None:
+    async with serving(replace(settings, SOCKETS_PER_USER=1)) as chat:
+        first = await visit(chat.url, "alice")
+        second = await first.tab()
+        second.tolerates = CONNECTION_LOST + REFUSED
+        await expect(second.status).to_contain_text("No live connection")
+        await first.say("one", "two")
+        await all_show((first, second), "one", "two")
+        await first.page.close()
+        await second.connected(timeout=A_WHILE)
+        await second.say("three")
+        await expect(second.texts).to_have_text(["one", "two", "three"])
+
+
+async def test_an_outage_is_seen_wherever_one_reads(chat: ChatSite, alice: Visitor) -> None:
+    await alice.post(*map(str, range(60)))
+    await expect(alice.texts.last).to_have_text("59")
+    await alice.log.evaluate("log => log.scrollTop = 0")
+    await go_offline(chat, alice)
+    await expect(alice.status).to_have_text("Connection broken, trying again…")
+    await expect(alice.status).to_be_in_viewport(ratio=1)
+    await expect(alice.page.locator("#people-count")).to_have_css("opacity", "0.5")
+    await alice.context.set_offline(False)
+    await alice.connected(2, timeout=A_WHILE)
+    await expect(alice.page.locator("#people-count")).to_have_css("opacity", "1")

@@ -22,17 +22,14 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short_grace")
 async def test_others_are_told_who_comes_and_who_goes(alice: Visitor, bob: Visitor) -> None:
-    await expect(alice.notices("bob joined")).to_have_text(
-        [re.compile(r"^\[\d\d:\d\d:\d\d\] bob joined$")]
-    )
+    await alice.told("bob joined")
     people = alice.page.locator("#people-count")
     await expect(people).to_have_text(re.compile(r"^2\b"))
     await bob.page.close()
-    await expect(alice.notices("bob disconnected")).to_have_text(
-        [re.compile(r"^\[\d\d:\d\d:\d\d\] bob disconnected$")]
-    )
+    await alice.told("bob disconnected")
     await expect(people).to_have_text(re.compile(r"^1\b"))
-    await expect(alice.notices("alice")).to_have_count(0)
+    assert await alice.statuses("alice") == []
+    await expect(alice.log).not_to_contain_text("bob")  # the log has only what is said
 
 
 @pytest.mark.usefixtures("short_grace")
@@ -44,25 +41,26 @@ async def test_nobody_is_told_twice_about_somebody_with_two_tabs(
     for reader in (alice, second, bob):
         await expect(reader.texts).to_have_text(["from the second tab"])
         await expect(reader.page.locator("#people-count")).to_have_text(re.compile(r"^2\b"))
-    await expect(bob.notices("alice joined")).to_have_count(1)
+    assert await bob.statuses("alice joined") == ["alice joined"]
     for tab in (alice, second):
-        await expect(tab.notices("alice")).to_have_count(0)
+        assert await tab.statuses("alice") == []
 
     await second.page.close()
     carol = await visit(chat.url, "carol")  # comes and goes later, so is told of later
     await carol.page.close()
-    await expect(bob.notices("carol disconnected")).to_have_count(1)
-    await expect(bob.notices("alice disconnected")).to_have_count(0)
+    await bob.told("carol disconnected")
+    assert await bob.statuses("alice disconnected") == []
     await alice.page.close()
-    await expect(bob.notices("alice disconnected")).to_have_count(1)
-    await expect(bob.notices("alice joined")).to_have_count(1)
+    await bob.told("alice disconnected")
+    assert await bob.statuses("alice joined") == ["alice joined"]
 
 
 async def test_a_reload_is_not_announced(bob: Visitor, alice: Visitor) -> None:
     await alice.page.reload()
     await alice.say("here again")
     await expect(bob.texts).to_have_text(["here again"])
-    await expect(bob.notices("alice")).to_have_text([re.compile("alice joined")])
+    assert await bob.statuses("alice joined") == ["alice joined"]
+    assert await bob.statuses("alice disconnected") == []
 
 
 async def test_a_wide_page_lists_who_is_here_by_name(chat: ChatSite, visit: Visit) -> None:

@@ -120,11 +120,6 @@ async def test_what_one_person_says_in_one_go_has_the_name_once_and_ones_own_is_
     await alice.page.reload()
     await shows_names(names)
 
-    await alice.connected()
-    spoken += [(603, "bob")]
-    set_clock(start + timedelta(seconds=603))
-    await write(chat, "bob", "and after a notice")
-    await shows_names([*names, True])
     time = alice.messages.nth(1).locator("time")
     await expect(time).to_have_css("opacity", "0")
     await alice.messages.nth(1).hover()

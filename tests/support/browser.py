@@ -21,6 +21,7 @@ from tests.support import waiting
 from tests.support.people import PASSWORD, registration
 from tests.support.site import ChatSite
 from tests.support.sockets import clients_of
+from tests.support.waiting import until
 
 PATIENCE = 1000 * waiting.PATIENCE  # ms
 A_WHILE = 30_000  # ms; a page may pause for several seconds before it comes back
@@ -47,6 +48,15 @@ REFUSED = ("Failed to load resource: the server responded with a status of 4",)
 REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
   console.error(`CSP: ${effectiveDirective} ${blockedURI}`))
+"""
+
+# What the status line has shown, because it shows one thing at a time.
+RECORD_STATUSES = """
+window.statuses = []
+new MutationObserver((records) => {
+  for (const { target, addedNodes } of records)
+    if (target.id === "room-status") statuses.push(...[...addedNodes].map((it) => it.textContent))
+}).observe(document, { childList: true, subtree: true })
 """
 
 STORAGE_FAULTS = {
@@ -93,7 +103,7 @@ class Visitor:
         context = await browser.new_context(**options)
         context.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
-        await context.add_init_script(REPORT_VIOLATIONS)
+        await context.add_init_script(REPORT_VIOLATIONS + RECORD_STATUSES)
         return cls(context, await context.new_page(), url)
 
     async def tab(self, path: str = "/") -> "Visitor":
@@ -146,8 +156,7 @@ class Visitor:
 
     async def connected(self, times: int = 1, timeout: float = PATIENCE) -> None:
         """Wait (ms) until the page has told that it is connected, as many times."""
-        notices = self.notices("Connection to server started")
-        await expect(notices).to_have_count(times, timeout=timeout)
+        await self.told("Connection to server started", times, timeout)
 
     @property
     def field(self) -> Locator:
@@ -158,6 +167,11 @@ class Visitor:
     def log(self) -> Locator:
         """What has been said."""
         return self.page.locator("#subscribe")
+
+    @property
+    def status(self) -> Locator:
+        """The line that tells of the connection, of who is typing, and who comes and goes."""
+        return self.page.locator("#room-status")
 
     @property
     def error(self) -> Locator:
@@ -179,9 +193,18 @@ class Visitor:
         """What is written and not yet acknowledged."""
         return self.log.locator(".pending")
 
-    def notices(self, text: str) -> Locator:
-        """Return the notices with a text."""
-        return self.log.locator(".notice").filter(has_text=text)
+    async def told(self, text: str, times: int = 1, timeout: float = PATIENCE) -> None:
+        """Wait (ms) until the status line has shown a text, as many times."""
+
+        async def is_told() -> bool:
+            return len(await self.statuses(text)) == times
+
+        await until(is_told, timeout / 1000)
+
+    async def statuses(self, text: str = "") -> list[str]:
+        """Return what the status line of this page has shown so far, of what contains a text."""
+        shown: list[str] = await self.page.evaluate("window.statuses")
+        return [status for status in shown if text in status]
 
     async def is_too_wide(self) -> bool:
         """Tell whether the page, or the log in it, would have to be scrolled sideways."""
@@ -268,7 +291,7 @@ async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
     for client in clients_of(chat.app, login):
         client.abort()  # being offline does not close a socket that is open
     for tab in tabs:
-        await expect(tab.notices("Connection broken")).to_have_count(1)
+        await tab.told("Connection broken")
 
 
 async def all_show(visitors: Iterable[Visitor], *texts: str, timeout: float = PATIENCE) -> None:

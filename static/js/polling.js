@@ -1,0 +1,74 @@
+// Without a WebSocket, which some proxies block: messages go by the form, and what others say comes by
+// fetching the page every few seconds.
+
+import { fetchLog } from "./older_messages.js"
+
+const POLL_EVERY = 5000 // ms
+const TIMEOUT = 15_000 // ms
+const CODES = { 429: "too_fast", 503: "unavailable" } // of errors, by status; other ones are final
+
+export class Polling {
+  #form
+  #onpage
+  #onanswer
+  #isOn = false
+  #timer = null
+
+  // `onpage` is called with the log of each page; `onanswer` with the answer to a message that was
+  // sent: { nonce } once it is stored, or an error frame.
+  constructor(form, { onpage, onanswer }) {
+    this.#form = form
+    this.#onpage = onpage
+    this.#onanswer = onanswer
+  }
+
+  start() {
+    if (this.#isOn) return
+    this.#isOn = true
+    this.#poll()
+  }
+
+  stop() {
+    this.#isOn = false
+    clearTimeout(this.#timer)
+  }
+
+  // Return true if the frame is on its way: a message, while pages are fetched.
+  send(frame) {
+    if (!this.#isOn || frame.type !== "message") return false
+    this.#post(frame)
+    return true
+  }
+
+  async #poll() {
+    clearTimeout(this.#timer)
+    try {
+      const page = await fetchLog("/")
+      if (this.#isOn) this.#onpage(page)
+    } catch {
+      // Asked again, like everything else that gets no answer.
+    }
+    if (!this.#isOn) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#poll(), POLL_EVERY)
+  }
+
+  async #post({ msg, nonce }) {
+    try {
+      const response = await fetch(this.#form.action, {
+        method: "POST",
+        body: new URLSearchParams({ msg, nonce }),
+        headers: { Accept: "application/json" },
+        signal: AbortSignal.timeout(TIMEOUT),
+      })
+      if (response.ok) this.#onanswer({ nonce })
+      else {
+        const { error } = await response.json()
+        this.#onanswer({ nonce, code: CODES[response.status] ?? "invalid", text: error })
+      }
+    } catch {
+      this.#onanswer({ nonce, code: "unavailable", text: "The message could not be sent yet" })
+    }
+    this.#poll()
+  }
+}
