@@ -100,6 +100,7 @@ def create_app(settings: Settings) -> web.Application:
     env.filters["iso_time"] = wire.iso_time
     setup_routes(app)
     env.globals["url"] = cached_url(app)
+    env.globals["room_name"] = settings.ROOM_NAME
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(say_goodbye)
     app.cleanup_ctx.extend(

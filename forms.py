@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import aiohttp_jinja2
 from aiohttp import web
+from yarl import URL
 
 from auth.sessions import IDENTITY, SESSIONS
 from limits import Busy
@@ -42,16 +43,16 @@ class FormPage(web.View):
         form: dict[str, str] = {}
         try:
             form = await read_form(self.request)
-            route_name = await self.act(form)
+            url = await self.act(form)
         except FormError as error:
             return await self.refuse(form, error)
         except Busy:
             return await self.refuse(form, too_busy())
-        redirect(self.request, route_name)
+        raise web.HTTPSeeOther(url)
 
     @abstractmethod
-    async def act(self, form: dict[str, str]) -> str:
-        """Process the form and return the name of the route to redirect to.
+    async def act(self, form: dict[str, str]) -> URL:
+        """Process the form and return where to go then.
 
         Raises FormError, Busy, DatabaseUnavailable.
         """
@@ -127,9 +128,14 @@ def check_repeated(form: Mapping[str, str]) -> None:
         raise FormError(400, "Passwords must be the same", "password2")
 
 
-def redirect(request: web.Request, route_name: str) -> NoReturn:
+def url_for(request: web.Request, route_name: str, **query: str | int) -> URL:
+    """Return the address of a page."""
+    return request.app.router[route_name].url_for().with_query(query or None)
+
+
+def redirect(request: web.Request, route_name: str, **query: str | int) -> NoReturn:
     """Redirect to a page, with 303, so that the browser uses GET after a POST."""
-    raise web.HTTPSeeOther(request.app.router[route_name].url_for())
+    raise web.HTTPSeeOther(url_for(request, route_name, **query))
 
 
 def wants_json(request: web.Request) -> bool:

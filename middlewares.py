@@ -42,7 +42,8 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
     elif name not in PUBLIC_ROUTES:
         if name == "chat" or wants_json(request):
             raise web.HTTPUnauthorized(text="Please log in first.")
-        redirect(request, "login")
+        wanted = request.rel_url.raw_path_qs if request.method in ("GET", "HEAD") else "/"
+        redirect(request, "login", **({} if wanted == "/" else {"next": wanted}))
     return await handler(request)
 
 

@@ -37,6 +37,7 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("POST", "/account/signout", SignOutEverywhere, "signout_everywhere"),
     ("POST", "/account/delete", DeleteAccount, "delete_account"),
     ("GET", "/account/messages.jsonl", OwnMessages, "own_messages"),
+    ("GET", "/ban", Ban, "ban"),
     ("POST", "/ban", Ban, "ban"),
     ("GET", "/healthz", healthz, "healthz"),
     ("GET", "/metrics", scrape, "metrics"),

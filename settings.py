@@ -50,6 +50,7 @@ class Settings:
     SOCKETS_PER_USER: int = 10
     REGISTRATIONS_PER_HOUR: int = 10
     MODERATORS: tuple[str, ...] = ()  # logins
+    ROOM_NAME: str = "Chat"
 
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -86,6 +87,7 @@ def load_settings() -> Settings:
             "REGISTRATIONS_PER_HOUR", default.REGISTRATIONS_PER_HOUR, _limit
         ),
         MODERATORS=_read("MODERATORS", default.MODERATORS, _logins),
+        ROOM_NAME=_read("ROOM_NAME", default.ROOM_NAME, _name),
     )
     if settings.SESSION_STORAGE == "redis" and not settings.REDIS_URL:
         raise StartError("SESSION_STORAGE=redis needs a Redis: set REDIS_URL.")
@@ -179,6 +181,12 @@ def _logins(text: str) -> tuple[str, ...]:
     if not all(logins) or any(re.search(r"[\s@]", login) for login in logins):
         raise ValueError("list logins, as in alice, bob")
     return logins
+
+
+def _name(text: str) -> str:
+    if not text.isprintable() or len(text.strip()) > 40:
+        raise ValueError("use 40 characters or less, in one line")
+    return text.strip()
 
 
 def _mongo_uri(text: str) -> str:

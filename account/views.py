@@ -4,6 +4,7 @@ from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import web
+from yarl import URL
 
 from account.sessions import SessionList
 from auth.attempts import authenticate
@@ -14,7 +15,7 @@ from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY, SESSIONS
 from chat.models import MESSAGES
 from database import DB, Document
-from forms import FormError, FormPage, check_filled, check_repeated
+from forms import FormError, FormPage, check_filled, check_repeated, url_for
 
 NOTICES = {
     "password": "Your password has been changed. You have been signed out on all other devices.",
@@ -74,7 +75,7 @@ class AccountAction(FormPage):
 class ChangePassword(AccountAction):
     """Change the password, and end all other sessions, because one may be a thief's."""
 
-    async def act(self, form: dict[str, str]) -> str:
+    async def act(self, form: dict[str, str]) -> URL:
         """Check the old password and the new one, and change it."""
         check_filled(form, "old", "password", "password2")
         check_repeated(form)
@@ -90,13 +91,13 @@ class ChangePassword(AccountAction):
         sessions = session_list(self.request)
         await sessions.end_others()
         await sessions.set_notice("password")
-        return "account"
+        return url_for(self.request, "account")
 
 
 class EndSession(AccountAction):
     """End one session."""
 
-    async def act(self, form: dict[str, str]) -> str:
+    async def act(self, form: dict[str, str]) -> URL:
         """End the session that the form names."""
         sessions = session_list(self.request)
         listed, _ = await sessions.read()
@@ -106,25 +107,25 @@ class EndSession(AccountAction):
         await self.request.app[SESSIONS].end(session.session_id)
         if session.is_current:
             await forget_session(self.request)
-            return "login"
+            return url_for(self.request, "login")
         await sessions.set_notice("session")
-        return "account"
+        return url_for(self.request, "account")
 
 
 class SignOutEverywhere(AccountAction):
     """End all sessions."""
 
-    async def act(self, form: dict[str, str]) -> str:
+    async def act(self, form: dict[str, str]) -> URL:
         """End them, this one too."""
         await self.request.app[SESSIONS].end_all(self.request[IDENTITY].user_id)
         await forget_session(self.request)
-        return "login"
+        return url_for(self.request, "login")
 
 
 class DeleteAccount(AccountAction):
     """Delete the account; its messages stay, without its name."""
 
-    async def act(self, form: dict[str, str]) -> str:
+    async def act(self, form: dict[str, str]) -> URL:
         """Check the password, and delete the account."""
         app, identity = self.request.app, self.request[IDENTITY]
         if not form.get("confirm", "").strip():
@@ -138,4 +139,4 @@ class DeleteAccount(AccountAction):
         await app[MESSAGES].anonymize(identity.user_id)
         await User(self.request[DB]).delete(user)
         await forget_session(self.request)
-        return "login"
+        return url_for(self.request, "login")

@@ -90,10 +90,10 @@ class User:
             stored = await self.collection.find_one({"_id": user["_id"]}, {"password": 1})
         return stored is not None and stored["password"] == user["password"]
 
-    async def ban(self, user: Document) -> None:
-        """Ban an account, until somebody unsets `banned` in the database."""
+    async def ban(self, user: Document, *, banned: bool = True) -> None:
+        """Ban an account, or let it log in again."""
         async with deadline():
-            await self.collection.update_one({"_id": user["_id"]}, {"$set": {"banned": True}})
+            await self.collection.update_one({"_id": user["_id"]}, {"$set": {"banned": banned}})
 
     async def delete(self, user: Document) -> None:
         """Delete an account; anybody may register its login then."""

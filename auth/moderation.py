@@ -1,12 +1,14 @@
 """Moderation: who is a moderator, and how a moderator bans somebody."""
 
+import aiohttp_jinja2
 from aiohttp import web
+from yarl import URL
 
 from auth.models import User
 from auth.sessions import IDENTITY, SESSIONS
 from auth.spelling import fold
 from database import DB, Document
-from forms import FormError, FormPage
+from forms import FormError, FormPage, url_for
 from settings import SETTINGS
 
 
@@ -16,16 +18,31 @@ def is_moderator(app: web.Application, login: str) -> bool:
 
 
 class Ban(FormPage):
-    """Ban an account: its sessions end, its sockets close, and it can't log in any more."""
+    """Ban an account: its sessions end, its sockets close, and it can't log in any more.
 
-    template = "error.html"
+    The page asks first, then says what has happened, and offers to undo it.
+    """
 
-    async def act(self, form: dict[str, str]) -> str:
-        """Ban the login that the form names."""
+    template = "auth/ban.html"
+
+    async def get(self) -> web.Response:
+        """Show whether somebody is banned, with the button that changes it."""
+        try:
+            user = await self.find_user(self.request.query.get("login", ""))
+        except FormError as error:
+            return await self.refuse({}, error)
+        return aiohttp_jinja2.render_template(self.template, self.request, {"user": user})
+
+    head = get
+
+    async def act(self, form: dict[str, str]) -> URL:
+        """Ban the login that the form names, or undo it."""
         user = await self.find_user(form.get("login", ""))
-        await User(self.request[DB]).ban(user)
-        await self.request.app[SESSIONS].end_all(str(user["_id"]))
-        return "main"
+        is_banned = form.get("action") != "undo"
+        await User(self.request[DB]).ban(user, banned=is_banned)
+        if is_banned:
+            await self.request.app[SESSIONS].end_all(str(user["_id"]))
+        return url_for(self.request, "ban", login=user["login"])
 
     async def find_user(self, login: str) -> Document:
         """Return the account to ban. Raises FormError."""

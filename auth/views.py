@@ -1,10 +1,13 @@
 """Log in, create an account (`/signin`, as in the tutorial), and sign out."""
 
+import re
 from abc import abstractmethod
 from typing import Any, NoReturn
 
 import aiohttp_jinja2
 from aiohttp import web
+from aiohttp_session import get_session
+from yarl import URL
 
 from address import client_address
 from auth.attempts import LIMITS, authenticate
@@ -13,13 +16,25 @@ from auth.models import BadEmail, BadLogin, User, UserExists, check_email, check
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY
 from database import DB, DatabaseUnavailable, Document
-from forms import FormError, FormPage, check_filled, check_repeated, database_away, redirect
+from forms import (
+    FormError,
+    FormPage,
+    check_filled,
+    check_repeated,
+    database_away,
+    redirect,
+    url_for,
+)
 from limits import Busy
 from metrics import METRICS
 
 LOGIN_OR_EMAIL_LENGTH = 254  # characters of a login or e-mail address at the log-in form
 WRONG_LOGIN = "Wrong login or password"
 OUTCOMES = {401: "wrong", 403: "banned", 429: "limited", 503: "unavailable"}  # else "invalid"
+SIGNED_OUT = "You have been signed out. Please log in again."
+
+# The path and query of a page of ours; browsers take // and /\ for the beginning of a host.
+OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,500}")
 
 
 class AccountForm(FormPage):
@@ -31,7 +46,7 @@ class AccountForm(FormPage):
             redirect(self.request, "main")
         return {"form": {}}
 
-    async def act(self, form: dict[str, str]) -> str:
+    async def act(self, form: dict[str, str]) -> URL:
         """Sign the browser in to the account of the form."""
         try:
             user = await self.account(form)
@@ -46,7 +61,7 @@ class AccountForm(FormPage):
         limits, address = self.request.app[LIMITS], client_address(self.request)
         for name in (user["login_key"], user["email_key"]):
             limits.remember(name, address)
-        return "main"
+        return url_for(self.request, "main")
 
     @abstractmethod
     async def account(self, form: dict[str, str]) -> Document:
@@ -60,16 +75,19 @@ class Login(AccountForm):
 
     @aiohttp_jinja2.template(template)
     async def get(self) -> dict[str, Any]:
-        """Show the form."""
-        return self.form_page()
+        """Show the form, and say why to those who were signed out."""
+        context = self.form_page()
+        context["form"] = {"next": self.request.query.get("next", "")}
+        context["notice"] = SIGNED_OUT if "id" in await get_session(self.request) else None
+        return context
 
     head = get
 
-    async def act(self, form: dict[str, str]) -> str:
-        """Log in."""
-        route_name = await super().act(form)
+    async def act(self, form: dict[str, str]) -> URL:
+        """Log in, and go on to where the visitor wanted to go."""
+        url, wanted = await super().act(form), form.get("next", "")
         self.request.app[METRICS].log_ins.labels("ok").inc()
-        return route_name
+        return URL(wanted, encoded=True) if OWN_PAGE.fullmatch(wanted) else url
 
     async def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
         """Return the page with the error in it."""
@@ -126,7 +144,8 @@ class SignIn(AccountForm):
             raise FormError(400, str(error), "password") from None
         except UserExists:
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
-            raise FormError(409, "User exists", "login") from None
+            field = "login" if await users.find(login) else "email"
+            raise FormError(409, "User exists", field) from None
         except (Busy, DatabaseUnavailable):
             limits.give_back(attempt)
             raise

@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import web
+from yarl import URL
 
 from auth.moderation import is_moderator
 from auth.sessions import IDENTITY
@@ -14,7 +15,7 @@ from chat.models import MESSAGES, RETRY_AFTER, UNAVAILABLE, UNCHANGEABLE, is_cha
 from chat.refused import Refused
 from chat.views import form_error
 from database import DatabaseUnavailable
-from forms import FormError, FormPage
+from forms import FormError, FormPage, url_for
 
 NOT_YOURS = "Only the author of a message can change it."
 
@@ -40,7 +41,7 @@ class Correction(FormPage):
 
     head = get
 
-    async def act(self, form: dict[str, str]) -> str:
+    async def act(self, form: dict[str, str]) -> URL:
         """Edit or delete the message. Raises FormError, HTTPNotFound."""
         user, messages = self.request[IDENTITY], self.request.app[MESSAGES]
         action = form.get("action")
@@ -57,7 +58,7 @@ class Correction(FormPage):
             raise form_error(self.request, refused) from None
         except DatabaseUnavailable:
             raise FormError(503, UNAVAILABLE, "msg", RETRY_AFTER) from None
-        return "main"
+        return url_for(self.request, "main")
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows: the message, or only the form if it could not be read."""

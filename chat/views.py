@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from yarl import URL
 
 from auth.moderation import is_moderator
 from auth.sessions import IDENTITY, SESSIONS, Identity
@@ -18,7 +19,7 @@ from chat.models import CHANGEABLE_FOR, MESSAGE_LENGTH, MESSAGES, PAGE_LENGTH
 from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
-from forms import BODY_LIMIT, FormError, FormPage, redirect
+from forms import BODY_LIMIT, FormError, FormPage, redirect, url_for
 from metrics import METRICS
 from settings import SETTINGS
 
@@ -55,15 +56,20 @@ class ChatList(FormPage):
 
     head = get
 
-    async def act(self, form: dict[str, str]) -> str:
+    async def act(self, form: dict[str, str]) -> URL:
         """Save a message that a browser without scripts posts."""
         user = self.request[IDENTITY]
+        # Somebody else may have signed in, in another tab, since the page was opened.
+        if form.get("user", user.login) != user.login:
+            raise FormError(403, f"You are signed in as {user.login} now. Please try again.", "msg")
         try:
             nonce = wire.read_nonce(form.get("nonce") or None)
             await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
         except Refused as refused:
             raise form_error(self.request, refused) from None
-        return "main"
+        if form.get("refresh") in REFRESH_PAUSES:
+            return url_for(self.request, "main", refresh=form["refresh"])
+        return url_for(self.request, "main")
 
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
@@ -81,10 +87,12 @@ class ChatList(FormPage):
             "is_moderator": may_moderate,
             "renderer": Renderer(env, user, may_moderate, position.get("around")),
             "is_history": bool(position),
+            "from_end": "around" not in position and "after" not in position,
             "last": max(last, last_shown),
             "older": first_shown if first_shown > 1 else None,
             "newer": last_shown if position and 0 < last_shown < last else None,
             "refresh": refresh if refresh in REFRESH_PAUSES and not position else None,
+            "refresh_after": form.get("refresh") or self.request.query.get("refresh_after"),
             "message_length": MESSAGE_LENGTH,
             "changeable_for": CHANGEABLE_FOR,
             "frame_size": BODY_LIMIT,

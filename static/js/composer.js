@@ -1,8 +1,10 @@
-// The composer: the form in which the reader writes. Enter submits the text; a text that is too
-// long stays in the field.
+// The composer: the form in which the reader writes. Enter submits the text, but not on a phone,
+// whose keyboard has no other key for a new line; a text that is too long stays in the field.
 
 import { excess } from "./counter.js"
 import { isComposing } from "./keys.js"
+
+const TOUCH = matchMedia("(pointer: coarse)")
 
 export class Composer {
   onsubmit = () => {} // called with the text
@@ -42,6 +44,7 @@ export class Composer {
   #keydown(event) {
     if (event.key !== "Enter" || event.shiftKey) return
     if (event.defaultPrevented || isComposing(event)) return
+    if (TOUCH.matches && !event.ctrlKey && !event.metaKey) return
     event.preventDefault()
     this.#form.requestSubmit()
   }

@@ -4,6 +4,7 @@
 import { Backoff } from "./backoff.js"
 
 const SIGNED_OUT = 4401 // close code
+const BLOCKED_AFTER = 2 // failures in a row; after a single one the network may just have come back
 const CHECK_EVERY = 10_000 // ms
 const ASLEEP_AFTER = 90_000 // ms; browsers run the timers of hidden tabs once a minute
 
@@ -15,6 +16,7 @@ export class Connection {
   #socket = null
   #isReady = false // this socket has received the hello frame
   #isReturning = false // this page was connected before; the server need not announce the reader again
+  #refusals = 0 // sockets in a row that could not be opened although the server answered
   #backoff = new Backoff()
   #timer = null // runs while there is no socket
   #queue = Promise.resolve() // frames that are being handled or wait for that
@@ -64,6 +66,7 @@ export class Connection {
   async #handle(frame) {
     if (frame.type === "hello") {
       this.#isReady = this.#isReturning = true
+      this.#refusals = 0
       this.#backoff.reset()
     }
     await this.#onframe(frame)
@@ -77,7 +80,8 @@ export class Connection {
     } else {
       const answer = await askForPage()
       if (answer === "redirect") return location.assign("/login")
-      if (answer === "page") this.#onblocked()
+      this.#refusals = answer === "page" ? this.#refusals + 1 : 0
+      if (this.#refusals >= BLOCKED_AFTER) this.#onblocked()
     }
     this.#timer = setTimeout(() => this.open(), this.#backoff.next())
   }

@@ -50,6 +50,13 @@ export class Editing {
     return true
   }
 
+  // Start to edit a message, and ask whether to delete it.
+  startDeleting(message) {
+    if (!this.start(message)) return
+    this.#askToConfirm()
+    this.#deleteButton.focus()
+  }
+
   save(msg) {
     if (msg === this.#message.msg) this.#end()
     else this.#ask({ type: "edit", of: this.#message.seq, msg })
@@ -127,6 +134,7 @@ export class Editing {
     this.#stopWaiting()
     this.#resetDeleteButton()
     this.#bar.hidden = !this.isActive
+    this.#log.mark(this.#message?.seq ?? null)
     this.#submitButton.textContent = this.isActive ? "Save" : "Send"
     this.#composer.text = text
     this.#composer.focus()

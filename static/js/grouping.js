@@ -20,7 +20,8 @@ export function group(message) {
     isSameDay &&
     previous === rowBefore(message) &&
     previous.dataset.user === message.dataset.user &&
-    dateOf(message) - dateOf(previous) < GROUPED_WITHIN
+    dateOf(message) - dateOf(previous) < GROUPED_WITHIN &&
+    !message.matches(".message--target") // who followed a link to it wants to see who wrote it
   message.classList.toggle("message--follows", Boolean(follows))
 }
 
@@ -50,5 +51,5 @@ function rowBefore(row) {
 }
 
 function dateOf(message) {
-  return new Date(message.querySelector(".message__time").dateTime)
+  return new Date(message.querySelector("time").dateTime)
 }

@@ -13,7 +13,7 @@ const ROWS_KEPT = 1500 // then, so that removing is rare
 
 export class Log {
   scroll
-  #element
+  element
   #history // messages that came with a page, which screen readers do not read out
   #live // rows that came since, which they do
   #older
@@ -22,32 +22,43 @@ export class Log {
   #changes // the last change of each message, by the message's seq
 
   constructor(element) {
-    this.#element = element
+    this.element = element
     this.#history = element.querySelector(".log__history")
     this.#live = element.querySelector(".log__live")
     this.#setUpHistory()
     this.scroll = new ScrollPosition(element)
-    if (this.#newDivider.element.isConnected) this.scroll.goTo(this.#newDivider.element)
     this.#older = new OlderMessages(element, (page) => this.#prepend(page))
+    this.#goToFirstNew()
     keepDayNames(element)
   }
 
   get user() {
-    return this.#element.dataset.user
+    return this.element.dataset.user
   }
 
   get isModerator() {
-    return this.#element.dataset.moderator !== undefined
+    return this.element.dataset.moderator !== undefined
+  }
+
+  // Mark the message that is being edited; null: none.
+  mark(seq) {
+    this.element.querySelector(".message--editing")?.classList.remove("message--editing")
+    if (seq) document.getElementById(`m${seq}`)?.classList.add("message--editing")
   }
 
   // The seq of the last entry that is shown.
   get last() {
-    return Number(this.#element.dataset.last)
+    return Number(this.element.dataset.last)
   }
 
   // How many messages others sent since the reader's last visit.
   get newCount() {
     return this.#newDivider.newOf(this.#messages).length
+  }
+
+  // True if there may be more of them than the page has.
+  get hasMoreNew() {
+    return this.#newDivider.isBefore(this.#messages[0])
   }
 
   // The authors of all messages in the page, the latest first.
@@ -66,15 +77,15 @@ export class Log {
   }
 
   focus() {
-    this.#element.focus()
+    this.element.focus()
   }
 
   // Show a message at the end. Return true if it is new.
   show(entry) {
     if (entry.seq <= this.last) return false
     this.#ownMessages.add(entry)
-    this.#element.dataset.last = entry.seq
-    this.#element.querySelector(".log__empty")?.remove()
+    this.element.dataset.last = entry.seq
+    this.element.querySelector(".log__empty")?.remove()
     const message = createMessage(entry, this.user)
     this.#live.append(message)
     group(message)
@@ -85,7 +96,7 @@ export class Log {
   // Show a message as it is after a change.
   change(entry) {
     if (entry.seq <= this.last) return
-    this.#element.dataset.last = entry.seq
+    this.element.dataset.last = entry.seq
     this.#changes.set(entry.of, entry) // a page of older messages may be loading with its old text
     this.#change({ ...entry, seq: entry.of })
   }
@@ -105,7 +116,7 @@ export class Log {
     } else {
       for (const entry of entries) if (entry.state && entry.seq <= this.last) this.#change(entry)
       for (const entry of added) this.show(entry)
-      this.#element.dataset.last = page.dataset.last
+      this.element.dataset.last = page.dataset.last
     }
     return added
   }
@@ -115,17 +126,17 @@ export class Log {
     this.#history.append(...messagesOf(page))
     this.#older.continueFrom(page)
     const { last, read } = page.dataset
-    Object.assign(this.#element.dataset, { last, read })
+    Object.assign(this.element.dataset, { last, read })
     this.#setUpHistory()
     this.scroll.goToEnd()
   }
 
   get #messages() {
-    return messagesOf(this.#element)
+    return messagesOf(this.element)
   }
 
   get #rows() {
-    return [...this.#element.querySelectorAll(".message, .day, .log__new")]
+    return [...this.element.querySelectorAll(".message, .day, .log__new")]
   }
 
   // Show a message of the log as it is now.
@@ -136,13 +147,25 @@ export class Log {
     this.scroll.keep(() => updateMessage(message, entry, this.user))
   }
 
+  // Begin where the reader left off, even if that is not in the page yet.
+  async #goToFirstNew() {
+    const { element } = this.#newDivider
+    if (element.isConnected) this.scroll.goTo(element)
+    let hasLoaded = true
+    while (this.hasMoreNew && hasLoaded && this.#rows.length < MAX_ROWS) {
+      hasLoaded = await this.#older.load()
+    }
+    if (element.isConnected) this.scroll.goTo(element)
+  }
+
   #setUpHistory() {
-    this.#newDivider = new NewDivider(this.#element.dataset)
+    this.#newDivider = new NewDivider(this.element.dataset)
     this.#newDivider.place(this.#messages)
-    this.#ownMessages = new OwnMessages(this.#element.dataset)
-    this.#ownMessages.addFrom(this.#element)
+    this.#ownMessages = new OwnMessages(this.element.dataset)
+    this.#ownMessages.addFrom(this.element)
     this.#changes = new Map()
-    formatLog(this.#element)
+    for (const message of this.#messages) removeLink(message)
+    formatLog(this.element)
   }
 
   // Call it after group(), which may change the height of the row.
@@ -176,6 +199,7 @@ export class Log {
 
   // Format an older message, and apply a change that came while its page was loading.
   #format(message) {
+    removeLink(message)
     formatMessage(message, this.user)
     const change = this.#changes.get(Number(message.dataset.seq))
     if (!change) return
@@ -186,6 +210,11 @@ export class Log {
 
 function messagesOf(log) {
   return [...log.querySelectorAll(".message")]
+}
+
+// Instead of the link to a page where it can be changed there are buttons.
+function removeLink(message) {
+  message.querySelector(".message__change")?.remove()
 }
 
 function isSame(shown, entry) {

@@ -10,16 +10,18 @@ import { Polling } from "./polling.js"
 import { Log } from "./log.js"
 
 // The rest of the page
+import { Actions } from "./actions.js"
 import { announce } from "./announce.js"
 import { autosize } from "./autosize.js"
-import { ChangeLinks } from "./change_links.js"
 import { Counter } from "./counter.js"
 import { Draft } from "./draft.js"
 import { Editing } from "./editing.js"
+import { listenToKeys } from "./keyboard.js"
 import { Mentions } from "./mentions.js"
 import { Notifier } from "./notifier.js"
 import { People } from "./people.js"
 import { ReadMark } from "./read_mark.js"
+import { askBeforeSigningOut } from "./sign_out.js"
 import { Status } from "./status.js"
 import { Typing } from "./typing.js"
 import { Unread } from "./unread.js"
@@ -32,13 +34,15 @@ const { user } = log
 
 const composer = new Composer(form)
 const connection = new Connection({ since: () => log.last, onframe, ondisconnect, onblocked })
-const polling = new Polling(form, { onpage, onanswer })
+const polling = new Polling(form, { user, onpage, onanswer })
 const send = (frame) => connection.send(frame) || polling.send(frame)
 const pendingList = new PendingList(byId("pending"))
 const frameSize = Number(form.dataset.frameSize)
 const outbox = new Outbox({ user, frameSize, list: pendingList, send })
 
-const draft = new Draft(field, { user, signOut: byId("signout").form })
+const signOut = byId("signout").form
+askBeforeSigningOut(signOut, () => outbox.length, (text) => composer.showError(text))
+const draft = new Draft(field, { user, signOut })
 const editing = new Editing(form, { composer, draft, log, send })
 const status = new Status(byId("room-status"))
 const showTyping = (text) => (status.typing = text)
@@ -46,13 +50,13 @@ const typing = new Typing(field, { user, onchange: showTyping, send })
 const people = new People(byId("here"), { user, count: byId("people-count") })
 const unread = new Unread(log, byId("unread"))
 const readMark = new ReadMark(send, log.last)
-const notifier = new Notifier(user, byId("notify"))
-const isChangeable = (seq) => log.isModerator || log.ownChangeable(seq) !== null
-const changeLinks = new ChangeLinks(byId("subscribe"), isChangeable)
+const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") })
+const actions = new Actions(log, byId("actions-template").content.firstElementChild)
 const names = () => [...people.names, ...log.authors].filter((name) => name !== user)
 new Mentions(field, { list: byId("mentions"), names })
 new Counter(field, byId("counter"))
 autosize(field)
+listenToKeys(field, log.element)
 
 composer.onsubmit = (text) => {
   if (editing.isActive) return editing.save(text)
@@ -134,8 +138,9 @@ function onblocked() {
 }
 
 // What the page does with a new copy of itself, when frames don't come.
-async function onpage(page) {
-  for (const entry of await log.update(page)) {
+function onpage(page) {
+  if (page.dataset.user !== user) return location.assign("/") // as in hello()
+  for (const entry of log.update(page)) {
     unread.add(entry)
     notifier.notify(entry)
   }
@@ -147,7 +152,13 @@ function onanswer(answer) {
 }
 
 pendingList.onfocuslost = () => composer.focus()
-changeLinks.onedit = (seq) => editing.start(log.ownChangeable(seq))
+actions.onreply = (text) => {
+  if (editing.isActive) return
+  composer.text = text + composer.text
+  composer.focus()
+}
+actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
+actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
 unread.onread = () => readMark.move(log.last)
 composer.text = draft.text
 connection.open()

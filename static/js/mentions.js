@@ -3,7 +3,7 @@
 import { announce } from "./announce.js"
 import { isComposing } from "./keys.js"
 
-const PARTIAL_NAME = /(?:^|[\s(])@([\p{L}\d_.-]{1,32})$/u // right before the caret
+const PARTIAL_NAME = /(?:^|[\s(])@([\p{L}\d_.-]{0,32})$/u // right before the caret
 const NAME = /^[\p{L}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
 const MAX_OPTIONS = 8
 
@@ -28,7 +28,7 @@ export class Mentions {
 
   #update() {
     const partial = this.#partialName()
-    const names = partial ? matching(this.#names(), partial) : []
+    const names = partial === null ? [] : matching(this.#names(), partial)
     if (!names.length) return this.#close()
     this.#list.replaceChildren(...names.map(createOption))
     this.#list.hidden = false
@@ -38,8 +38,8 @@ export class Mentions {
 
   #partialName() {
     const { value, selectionStart, selectionEnd } = this.#field
-    if (selectionStart !== selectionEnd) return ""
-    return PARTIAL_NAME.exec(value.slice(0, selectionStart))?.[1]
+    if (selectionStart !== selectionEnd) return null
+    return PARTIAL_NAME.exec(value.slice(0, selectionStart))?.[1] ?? null
   }
 
   #keydown(event) {

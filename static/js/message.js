@@ -3,7 +3,7 @@
 
 import { group } from "./grouping.js"
 import { copyOnly, richText } from "./rich_text.js"
-import { fullTime, showTime } from "./time.js"
+import { fullTime, hasDayPeriods, showTime } from "./time.js"
 
 const COLOURS = 8 // of names, in message.css
 
@@ -14,7 +14,8 @@ export function createMessage({ seq, user, msg, time, state = "" }, reader) {
   message.dataset.seq = seq
   message.dataset.user = user
   message.id = `m${seq}`
-  message.querySelector(".message__time").dateTime = time
+  message.querySelector("time").dateTime = time
+  message.querySelector(".message__time").href = `/?around=${seq}#m${seq}`
   message.querySelector(".message__author").replaceChildren(copyOnly("("), user, copyOnly(")"))
   message.querySelector(".message__text").textContent = msg
   showState(message, state)
@@ -29,7 +30,7 @@ export function entryOf(message) {
     seq: Number(seq),
     user,
     msg: message.querySelector(".message__text").textContent,
-    time: message.querySelector(".message__time").dateTime,
+    time: message.querySelector("time").dateTime,
     state: message.querySelector(".message__state").textContent,
   }
 }
@@ -38,6 +39,7 @@ export function entryOf(message) {
 // scripts.
 export function formatLog(log) {
   log.classList.add("log--formatted")
+  log.classList.toggle("log--wide-times", hasDayPeriods)
   log.querySelector(".log__zone")?.remove()
   for (const day of log.querySelectorAll(".day")) day.remove()
   for (const message of log.querySelectorAll(".message")) {
@@ -49,10 +51,13 @@ export function formatLog(log) {
 // Show a message that has plain text in the reader's time zone, with colours, links and code.
 export function formatMessage(message, reader) {
   const { user } = message.dataset
-  const time = message.querySelector(".message__time")
+  const time = message.querySelector("time")
   showTime(time, new Date(time.dateTime))
   time.title = fullTime(new Date(time.dateTime))
-  message.querySelector(".message__author").classList.add(`message__author--${colour(user)}`)
+  time.parentElement.tabIndex = -1 // or Tab would stop at each message
+  const author = message.querySelector(".message__author")
+  author.classList.add(`message__author--${colour(user)}`)
+  author.dataset.initial = initial(user)
   message.classList.toggle("message--own", user === reader)
   const text = message.querySelector(".message__text")
   text.replaceChildren(richText(text.textContent, reader))
@@ -70,6 +75,11 @@ function colour(user) {
   let hash = 0
   for (const character of user) hash = (hash * 31 + character.codePointAt(0)) % 65_521
   return hash % COLOURS
+}
+
+function initial(user) {
+  const [first] = user
+  return first.toUpperCase()
 }
 
 function showState(message, state) {

@@ -16,6 +16,11 @@ export class NewDivider {
     this.#last = Number(last)
   }
 
+  // Return true if there may be new messages before this one.
+  isBefore(message) {
+    return message !== undefined && Number(message.dataset.seq) > this.#read + 1
+  }
+
   // Return those of the messages that are new.
   newOf(messages) {
     return messages.filter(({ dataset: { seq, user } }) => {

@@ -1,52 +1,81 @@
-// Desktop notifications: tell the reader of messages that mention them, on devices where the reader
-// turned them on.
+// Tells the reader of messages that mention them while they are not looking: by a notification, by a
+// quiet sound, or by both, on devices where the reader turned it on.
 
+import { isAttended } from "./attention.js"
 import { mentions } from "./rich_text.js"
 import { recall, remember } from "./storage.js"
 
-const KEY = "notify" // in localStorage
+const VOLUME = 0.05 // of 1
+const SOUND_LENGTH = 0.25 // seconds
+const PITCH = 660 // Hz
 
 export class Notifier {
   #user
-  #button
-  #isOn = false
+  #notify // check boxes
+  #sound
 
-  constructor(user, button) {
+  constructor(user, { notify, sound }) {
     this.#user = user
-    this.#button = button
-    this.#isOn = isGranted() && recall(KEY) === "on"
-    button.addEventListener("click", () => this.#toggle())
-    this.#show()
+    this.#notify = notify
+    this.#sound = sound
+    notify.checked = recall("notify") === "on" && isGranted()
+    sound.checked = recall("sound") === "on"
+    notify.addEventListener("change", () => this.#toggleNotify())
+    sound.addEventListener("change", () => this.#toggleSound())
+    if (!("Notification" in window) || Notification.permission === "denied") this.#giveUp()
   }
 
-  // Notify the reader of a message that mentions them, while the page is hidden.
+  // Tell the reader of a message, if it mentions them.
   notify({ seq, user, msg }) {
-    if (!this.#isOn || !document.hidden || user === this.#user || !mentions(msg, this.#user)) return
+    if (isAttended() || user === this.#user || !mentions(msg, this.#user)) return
+    if (this.#notify.checked) this.#show(user, { body: msg, tag: `message-${seq}` })
+    if (this.#sound.checked) play()
+  }
+
+  async #toggleNotify() {
+    const isWanted = this.#notify.checked
+    const permission = isWanted ? await Notification.requestPermission() : ""
+    this.#notify.checked = permission === "granted"
+    remember("notify", this.#notify.checked ? "on" : "")
+    if (this.#notify.checked) this.#show("Notifications are on", { tag: "on" })
+    if (permission === "denied") this.#giveUp()
+  }
+
+  #toggleSound() {
+    remember("sound", this.#sound.checked ? "on" : "")
+    if (this.#sound.checked) play()
+  }
+
+  // The tag of a notification lets all tabs show it once.
+  #show(title, options) {
     try {
-      // The tag prevents a second notification from another tab.
-      const notification = new Notification(user, { body: msg, tag: `message-${seq}` })
+      const notification = new Notification(title, options)
       notification.onclick = () => {
         window.focus()
         notification.close()
       }
     } catch {
-      // Chrome for Android has no notifications of pages, and throws only here.
+      this.#giveUp() // Chrome for Android has no notifications of pages, and says so only here
     }
   }
 
-  async #toggle() {
-    const isWanted = !this.#isOn
-    this.#isOn = isWanted && (await Notification.requestPermission()) === "granted"
-    remember(KEY, this.#isOn ? "on" : "")
-    this.#show()
-  }
-
-  #show() {
-    this.#button.hidden = !("Notification" in window) || Notification.permission === "denied"
-    this.#button.ariaPressed = String(this.#isOn)
+  #giveUp() {
+    this.#notify.checked = false
+    this.#notify.disabled = true
+    this.#notify.parentElement.append(" (this browser does not allow it)")
   }
 }
 
 function isGranted() {
   return "Notification" in window && Notification.permission === "granted"
+}
+
+function play() {
+  const audio = new AudioContext()
+  const tone = new OscillatorNode(audio, { frequency: PITCH })
+  const volume = new GainNode(audio, { gain: VOLUME })
+  tone.connect(volume).connect(audio.destination)
+  tone.start()
+  tone.stop(audio.currentTime + SOUND_LENGTH)
+  tone.onended = () => audio.close()
 }

@@ -9,13 +9,13 @@ export class OlderMessages {
   #log
   #onload
   #observer
-  #isLoading = false
+  #loading = null // the promise of load(), while it loads
 
   // `onload` is called with the log of the page that was loaded.
   constructor(log, onload) {
     this.#log = log
     this.#onload = onload
-    const load = (entries) => entries.at(-1).isIntersecting && this.#load()
+    const load = (entries) => entries.at(-1).isIntersecting && this.load()
     this.#observer = new IntersectionObserver(load, { root: log, rootMargin: LOAD_AHEAD })
     log.addEventListener("click", (event) => this.#click(event))
     this.#observe()
@@ -29,6 +29,12 @@ export class OlderMessages {
     this.#element.replaceWith(element)
     if (hadFocus) (this.#link ?? this.#log).focus({ preventScroll: true })
     this.#observe()
+  }
+
+  // Return true if older messages were loaded.
+  load() {
+    this.#loading ??= this.#load().finally(() => (this.#loading = null))
+    return this.#loading
   }
 
   // Link to what comes before a message, because it was removed from the page.
@@ -48,6 +54,20 @@ export class OlderMessages {
     return this.#element.querySelector("#older")
   }
 
+  async #load() {
+    const link = this.#link
+    if (!link) return false
+    try {
+      const page = await fetchLog(link.href)
+      if (!link.isConnected) return false // the log was reloaded in the meantime
+      this.#onload(page)
+      return true
+    } catch {
+      link.textContent = "Older messages could not be loaded. Try again"
+      return false
+    }
+  }
+
   // Start again, because an observer says nothing about an element that stays in sight.
   #observe() {
     this.#observer.disconnect()
@@ -57,21 +77,7 @@ export class OlderMessages {
   #click(event) {
     if (event.target !== this.#link || !isPlainClick(event)) return
     event.preventDefault()
-    this.#load()
-  }
-
-  async #load() {
-    const link = this.#link
-    if (!link || this.#isLoading) return
-    this.#isLoading = true
-    try {
-      const page = await fetchLog(link.href)
-      if (link.isConnected) this.#onload(page) // else the log was reloaded in the meantime
-    } catch {
-      link.textContent = "Older messages could not be loaded. Try again"
-    } finally {
-      this.#isLoading = false
-    }
+    this.load()
   }
 }
 

@@ -32,6 +32,11 @@ export class Outbox {
     this.#update()
   }
 
+  // How many messages are not stored yet.
+  get length() {
+    return this.#store.all().length
+  }
+
   add(msg) {
     this.#append({ msg })
   }

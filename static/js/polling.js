@@ -9,6 +9,7 @@ const CODES = { 429: "too_fast", 503: "unavailable" } // of errors, by status; o
 
 export class Polling {
   #form
+  #user
   #onpage
   #onanswer
   #isOn = false
@@ -16,8 +17,9 @@ export class Polling {
 
   // `onpage` is called with the log of each page; `onanswer` with the answer to a message that was
   // sent: { nonce } once it is stored, or an error frame.
-  constructor(form, { onpage, onanswer }) {
+  constructor(form, { user, onpage, onanswer }) {
     this.#form = form
+    this.#user = user
     this.#onpage = onpage
     this.#onanswer = onanswer
   }
@@ -57,7 +59,7 @@ export class Polling {
     try {
       const response = await fetch(this.#form.action, {
         method: "POST",
-        body: new URLSearchParams({ msg, nonce }),
+        body: new URLSearchParams({ msg, nonce, user: this.#user }),
         headers: { Accept: "application/json" },
         signal: AbortSignal.timeout(TIMEOUT),
       })

@@ -1,5 +1,6 @@
-// Rich text: shows links, code and mentions of the reader in the text of a message. The backticks
-// around code stay in the page but are hidden, so that a copy of the text has all its characters.
+// Rich text: shows quotes, links, code, bold, italics and mentions of the reader in the text of a
+// message. The signs around them stay in the page but are hidden, so that a copy of the text has all
+// its characters.
 
 // Matching takes linear time, however hostile the text: after an attempt that fails, the next one
 // does not scan the same characters again.
@@ -7,11 +8,16 @@ const TOKEN = new RegExp(
   [
     "(?<!`)```(?!`)(?<language>[a-z][\\w+#-]*(?=\\n))?(?<block>[^]+?)(?<!`)```(?!`)\\n?",
     "(?<!`)`(?<code>[^`\\n]+)`(?!`)",
+    "(?<![^\\n])(?<quote>>[^\\n]*(?:\\n>[^\\n]*)*)\\n?",
+    "(?<![\\p{L}\\p{N}*])\\*\\*(?<bold>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*\\*(?![\\p{L}\\p{N}*])",
+    "(?<![\\p{L}\\p{N}*])\\*(?<italic>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*(?![\\p{L}\\p{N}*])",
+    "(?<![\\p{L}\\p{N}_])_(?<slanted>[^\\s_](?:[^_\\n]*[^\\s_])?)_(?![\\p{L}\\p{N}_])",
     "(?<![\\p{L}\\p{N}])(?<url>https?:\\/\\/[^\\s<>\"`]+)",
     "(?<![\\p{L}\\p{N}_.@-])@(?<name>[\\p{L}\\p{N}_.-]+)",
   ].join("|"),
   "giu",
 )
+const QUOTED_LINE = /((?:> ?)+)(\S{1,64} #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
 const BRACKETS = { ")": "(", "]": "[", "}": "{" }
 const PUNCTUATION = new Set(".,;:!?'*_~…’”»([{")
 
@@ -39,12 +45,19 @@ export function copyOnly(text) {
 
 function* tokens(text, reader) {
   for (const { 0: whole, index, groups } of text.matchAll(TOKEN)) {
-    const { block, language = "", code, url, name } = groups
+    const { block, language = "", code, quote, bold, italic, slanted, url, name } = groups
     if (block) {
       yield { node: () => codeBlock(whole, language, block), index, length: whole.length }
     } else if (code) {
       const node = () => element("code", "code", copyOnly("`"), code, copyOnly("`"))
       yield { node, index, length: whole.length }
+    } else if (quote) {
+      const node = () => quoted(whole, reader)
+      yield { node, index, length: whole.length }
+    } else if (bold) {
+      yield emphasis("strong", "**", bold, index, reader)
+    } else if (italic ?? slanted) {
+      yield emphasis("em", italic ? "*" : "_", italic ?? slanted, index, reader)
     } else if (url) {
       const address = url.slice(0, linkLength(url))
       if (URL.canParse(address)) yield { node: () => link(address), index, length: address.length }
@@ -56,11 +69,28 @@ function* tokens(text, reader) {
   }
 }
 
+function emphasis(name, sign, text, index, reader) {
+  const node = () => element(name, "", copyOnly(sign), richText(text, reader), copyOnly(sign))
+  const length = text.length + 2 * sign.length
+  return { node, index, length, isMention: mentions(text, reader) }
+}
+
+// Quoted lines; the first may name the message that it quotes, as in "> bob #12: hi".
+function quoted(whole, reader) {
+  const node = element("span", "quote")
+  for (const [line, mark, source = "", seq, rest] of whole.matchAll(QUOTED_LINE)) {
+    const reference = source && element("a", "", source)
+    if (source) reference.href = `/?around=${seq}#m${seq}`
+    node.append(copyOnly(mark), reference, richText(rest, reader), line.endsWith("\n") ? "\n" : "")
+  }
+  return node
+}
+
 function codeBlock(whole, language, block) {
   const [opening] = /^\n?/.exec(block)
   const code = block.slice(opening.length).replace(/\n$/, "")
   const start = 3 + language.length + opening.length
-  return element(
+  const node = element(
     "code",
     "code code--block",
     copyOnly("```"),
@@ -69,6 +99,8 @@ function codeBlock(whole, language, block) {
     code,
     copyOnly(whole.slice(start + code.length)),
   )
+  node.tabIndex = 0 // for keys to scroll it
+  return node
 }
 
 function link(address) {

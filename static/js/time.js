@@ -2,23 +2,24 @@
 
 import { copyOnly } from "./rich_text.js"
 
-const CLOCK = new Intl.DateTimeFormat("en-GB", {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hourCycle: "h23",
-})
-const WEEKDAY = new Intl.DateTimeFormat("en-GB", { weekday: "long" })
-const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" })
+// As the reader's own language writes them.
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" })
+const FULL_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" })
+const FULL_DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "full" })
+
+export const hasDayPeriods = CLOCK.resolvedOptions().hour12 // as in 10:30 AM
 
 // Show 10:30 in an element; a copy of the text has [10:30:05].
 export function showTime(element, date) {
-  const clock = CLOCK.format(date)
-  element.replaceChildren(copyOnly("["), clock.slice(0, 5), copyOnly(`${clock.slice(5)}]`))
+  const seconds = `:${String(date.getSeconds()).padStart(2, "0")}`
+  const parts = CLOCK.formatToParts(date).flatMap(({ type, value }) => {
+    return type === "minute" ? [value, copyOnly(seconds)] : [value]
+  })
+  element.replaceChildren(copyOnly("["), ...parts, copyOnly("]"))
 }
 
 export function fullTime(date) {
-  return `${fullDate(date)}, ${CLOCK.format(date)}`
+  return FULL_TIME.format(date)
 }
 
 // Return "Today", "Yesterday" or the date.
@@ -26,9 +27,6 @@ export function dayName(date) {
   const yesterday = new Date()
   yesterday.setDate(yesterday.getDate() - 1)
   if (date.toDateString() === new Date().toDateString()) return "Today"
-  return date.toDateString() === yesterday.toDateString() ? "Yesterday" : fullDate(date)
-}
-
-function fullDate(date) {
-  return `${WEEKDAY.format(date)}, ${DATE.format(date)}`
+  if (date.toDateString() === yesterday.toDateString()) return "Yesterday"
+  return FULL_DATE.format(date)
 }

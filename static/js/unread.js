@@ -1,5 +1,7 @@
-// Unread messages: counted in the title, and on a button that leads to them, until the page is
-// visible and scrolled to its end.
+// Unread messages: counted in the title, on the icon of an installed page, and on the button that
+// leads to the end, until the reader looks at the end.
+
+import { isAttended, onAttention } from "./attention.js"
 
 export class Unread {
   onread = () => {} // called when the reader has read everything
@@ -13,7 +15,7 @@ export class Unread {
     this.#log = log
     this.#button = button
     log.scroll.onchange = () => this.#update()
-    document.addEventListener("visibilitychange", () => this.#update())
+    onAttention(() => this.#update())
     button.addEventListener("click", () => this.#goToEnd())
     this.#update()
   }
@@ -33,20 +35,27 @@ export class Unread {
 
   #update() {
     const { isAtEnd } = this.#log.scroll
-    if (isAtEnd && !document.hidden) {
+    if (isAtEnd && isAttended()) {
       this.#arrived = 0
       this.#hasReadHistory = true
       this.onread()
     }
-    this.#show(this.#arrived + (this.#hasReadHistory ? 0 : this.#log.newCount), isAtEnd)
+    const ofHistory = this.#hasReadHistory ? 0 : this.#log.newCount
+    const more = ofHistory && this.#log.hasMoreNew ? "+" : ""
+    this.#show(this.#arrived + ofHistory, more, isAtEnd)
   }
 
-  #show(count, isAtEnd) {
-    const title = count ? `(${count}) ${this.#title}` : this.#title
-    if (document.title !== title) document.title = title
-    this.#button.hidden = isAtEnd || !count
-    const text = `${count} new ${count === 1 ? "message" : "messages"}`
-    if (count && this.#button.textContent !== text) this.#button.textContent = text
+  // `more` is "+" if there are more than can be counted.
+  #show(count, more, isAtEnd) {
+    const title = count ? `(${count}${more}) ${this.#title}` : this.#title
+    if (document.title !== title) {
+      document.title = title
+      showOnIcon(count)
+    }
+    this.#button.hidden = isAtEnd
+    const messages = count === 1 ? "message" : "messages"
+    const text = count ? `${count}${more} new ${messages}` : "To the end"
+    if (this.#button.textContent !== text) this.#button.textContent = text
   }
 
   #goToEnd() {
@@ -54,4 +63,9 @@ export class Unread {
     this.#log.scroll.goToEnd()
     if (hadFocus) this.#log.focus() // the button is hidden now
   }
+}
+
+// Only an installed page has an icon of its own, and browsers may refuse.
+function showOnIcon(count) {
+  navigator.setAppBadge?.(count).catch(() => {})
 }

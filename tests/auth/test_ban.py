@@ -9,8 +9,6 @@ import aiohttp
 import pytest
 
 from chat.journal import JOURNAL
-from database import DATABASE
-from settings import USER_COLLECTION
 from tests.support.accounts import JSON, delete_account, log_in, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
@@ -35,7 +33,7 @@ async def test_a_banned_user_is_signed_out_and_cannot_log_in(house: House) -> No
     cookie, socket = held_by(bob), await bob.connect()
     async with asyncio.timeout(2):
         response = await ban(alice, "bob")
-        assert (response.status, response.headers["Location"]) == (303, "/")
+        assert (response.status, response.headers["Location"]) == (303, "/ban?login=Bob")
         assert await socket.close_code() == 4401
     assert await signed_in_as(await present(house, cookie)) is None
     page = await FormPage.read(refusal := await bob.log_in("bob"))
@@ -56,13 +54,19 @@ async def test_a_ban_reaches_other_processes(open_house: OpenHouse, later: LateC
     assert await signed_in_as(bob) is None
 
 
-async def test_a_ban_can_be_taken_back_in_the_database(
-    house: House, alice: Person, bob: Person
+async def test_the_page_asks_says_what_has_happened_and_undoes_it(
+    alice: Person, bob: Person
 ) -> None:
+    page = await (await alice.get("/ban?login=bob")).text()
+    assert "Ban bob</button>" in page
     await ban(alice, "bob")
-    users = house.app[DATABASE][USER_COLLECTION]
-    await users.update_one({"login": "bob"}, {"$unset": {"banned": 1}})
+    page = await (await alice.get("/ban?login=bob")).text()
+    assert "bob is banned" in page
+    assert "Undo the ban</button>" in page
+    assert (await alice.post("/ban", {"login": "bob", "action": "undo"})).status == 303
+    assert "Ban bob</button>" in await (await alice.get("/ban?login=bob")).text()
     assert (await bob.log_in("bob")).status == 303
+    assert (await bob.get("/ban?login=alice")).status == 403
 
 
 @pytest.mark.parametrize(

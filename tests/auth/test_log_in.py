@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from yarl import URL
 
 from auth import passwords
 from database import DATABASE
@@ -20,6 +21,7 @@ from tests.support.accounts import (
 )
 from tests.support.house import House
 from tests.support.people import PASSWORD, WRONG, Person
+from tests.support.sessions import held_by, present
 from tests.support.sockets import refusal_of
 
 
@@ -77,7 +79,9 @@ async def test_who_is_not_signed_in_is_sent_to_log_in_or_as_a_script_told_to(
     form = PASSWORD_CHANGE | {"action": "delete", "login": "alice"}
     options: dict[str, Any] = {"data": form if method == "POST" else None, "allow_redirects": False}
     response = await visitor.client.request(method, path, **options)
-    assert (response.status, response.headers["Location"]) == (303, "/login")
+    log_in = URL(response.headers["Location"])
+    assert (response.status, log_in.path) == (303, "/login")
+    assert log_in.query.get("next", "/") == (path if method == "GET" else "/")
     answer = await visitor.client.request(method, path, **options, headers=JSON)
     assert (answer.status, await answer.json()) == (401, {"error": "Please log in first."})
 
@@ -197,3 +201,37 @@ async def test_an_unknown_login_gets_the_answer_of_a_wrong_password(
     # The same work for both: a quick "no" would tell which logins exist.
     assert len(checked) == 2
     assert checked[0] == checked[1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reached"),
+    [
+        ("/?around=900", "/?around=900"),
+        ("/search?q=caf%C3%A9", "/search?q=caf%C3%A9"),
+        ("/account", "/account"),
+        ("", "/"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example/", "/"),
+        ("/\t/evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/\r\nSet-Cookie: a=b", "/"),
+        ("/" + "x" * 600, "/"),
+        ("/é", "/"),
+    ],
+)
+async def test_a_log_in_leads_to_the_page_that_was_wanted_and_to_no_other_site(
+    alice: Person, visitor: Person, wanted: str, reached: str
+) -> None:
+    form = {"login": "alice", "password": PASSWORD, "next": wanted}
+    response = await visitor.post("/login", form)
+    assert (response.status, response.headers["Location"]) == (303, reached)
+
+
+async def test_who_was_signed_out_elsewhere_is_told_so_at_the_log_in(
+    house: House, alice: Person
+) -> None:
+    elsewhere = await present(house, held_by(alice))
+    await alice.post("/signout")
+    assert "You have been signed out" in await elsewhere.page("/login", 200)
+    assert "You have been signed out" not in await alice.page("/login", 200)

@@ -80,8 +80,8 @@ REFUSED_REGISTRATIONS: list[tuple[dict[str, Any], int, str, str]] = [
         )
     ),
     *(({"login": login}, 409, "login", EXISTS) for login in ("alice", "ALICE", "ａｌｉｃｅ")),
-    ({"email": "alice@example.com"}, 409, "login", EXISTS),
-    ({"email": "Alice@EXAMPLE.com"}, 409, "login", EXISTS),
+    ({"email": "alice@example.com"}, 409, "email", EXISTS),
+    ({"email": "Alice@EXAMPLE.com"}, 409, "email", EXISTS),
 ]
 
 

@@ -77,6 +77,12 @@ sheet.replaceSync(
 document.adoptedStyleSheets = [sheet]
 """
 
+LARGE_FONT = """
+const sheet = new CSSStyleSheet()
+sheet.replaceSync("html { font-size: 200% !important }")
+document.adoptedStyleSheets = [sheet]
+"""
+
 # What is to be scrolled sideways, and controls that are cut off or lie over one another.
 MISFITS = """() => {
   const { clientWidth } = document.documentElement
@@ -84,7 +90,7 @@ MISFITS = """() => {
   const name = ({ localName, className, id }) => `${localName}#${id}.${className}`
   const boxes = Array.from(document.querySelectorAll("html, body, body *:not(.visually-hidden)"))
     .filter((it) => isSeen(it) && getComputedStyle(it).clipPath === "none")
-    .filter((it) => !it.matches("input, svg *, .bar__user")) // these may show a part
+    .filter((it) => !it.matches("input, svg *, .bar__user, .code--block")) // these may show a part
   const controls = Array.from(document.querySelectorAll("a, button, input, textarea"))
     .filter((it) => isSeen(it) && !it.closest(".bar__title") && it.type !== "hidden")
     .map((it) => [it, it.getBoundingClientRect()])
@@ -108,8 +114,12 @@ MISFITS = """() => {
 
 @pytest.mark.parametrize(
     ("width", "font"),
-    [*((width, WIDE_FONT) for width in (320, 360, 390, 1200)), (320, ""), (1000, "")],
-    ids=lambda value: {WIDE_FONT: "wide", "": "own"}.get(value),
+    [
+        *((width, WIDE_FONT) for width in (320, 360, 390, 1200)),
+        *((width, "") for width in (195, 320, 1000)),  # 195: 390 at 200 %
+        (390, LARGE_FONT),
+    ],
+    ids=lambda value: {WIDE_FONT: "wide", LARGE_FONT: "large", "": "own"}.get(value),
 )
 async def test_every_page_fits_the_window_however_wide_the_font(
     settings: Settings, browser: Browser, width: int, font: str

@@ -67,9 +67,11 @@ async def test_hostile_names_are_shown_as_they_were_written(chat: ChatSite, alic
     for name in names:
         chat.app[HUB].broadcast(wire.joined(name))
         chat.app[HUB].broadcast(wire.left(name))
-        await alice.told(f"{name} disconnected")
         chat.app[HUB].broadcast(wire.error(Refused("invalid", name)))
     await expect(alice.error).to_have_js_property("textContent", names[-1])  # exactly
+    assert [notice for notice in (await alice.statuses())[1:] if notice] == [
+        f"{name} {what}" for name in names for what in ("joined", "disconnected")
+    ]
     await alice.open()
     assert (await authors.all_text_contents())[-50:] == expected[-50:]
 

@@ -26,8 +26,7 @@ async def test_people_talk_through_reloads_and_see_no_error(browser: Browser) ->
                 await expect(said).to_have_count(1, timeout=A_WHILE)
             await reload
             for visitor in (alice, bob):
-                ends = visitor.notices("Clean connection end")
-                await expect(ends).to_have_count(number, timeout=A_WHILE)
+                await visitor.told("Clean connection end", number, timeout=A_WHILE)
                 await visitor.connected(number + 1, timeout=A_WHILE)
         texts = [
             f"{login}, reload {number}"
@@ -38,5 +37,5 @@ async def test_people_talk_through_reloads_and_see_no_error(browser: Browser) ->
             await expect(visitor.texts).to_have_text(texts)
             await expect(visitor.pending).to_have_count(0)
             await expect(visitor.error).to_have_text([""])
-            await expect(visitor.notices("Connection broken")).to_have_count(0)
+            assert await visitor.statuses("Connection broken") == []
         assert not here.nginx.errors

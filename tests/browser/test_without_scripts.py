@@ -75,6 +75,24 @@ async def test_the_refreshing_page_shows_what_is_new(
     await alice.open("/?refresh=1")
     await bob.say("news")
     await expect(alice.texts).to_have_text(["news"])
+    await alice.page.get_by_role("link", name="Write a message").click()  # which takes its time
+    await expect(alice.page.locator("meta[http-equiv=refresh]")).to_have_count(0)
+    await alice.field.fill("I see")
+    await alice.submit()
+    await expect(alice.page).to_have_url(f"{alice.url}/?refresh=1")
+    await expect(alice.texts).to_have_text(["news", "I see"])
+
+
+async def test_without_scripts_the_page_opens_at_its_end(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    await alice.post(*map(str, range(50)))
+    await alice.open()
+    await expect(alice.texts.last).to_be_in_viewport()
+    await alice.field.fill("my own")
+    await alice.submit()
+    await expect(alice.texts.last).to_have_text("my own")
+    await expect(alice.texts.last).to_be_in_viewport()
+    assert await alice.texts.all_text_contents() == [*map(str, range(1, 50)), "my own"]
 
 
 async def test_a_double_click_without_scripts_posts_once(

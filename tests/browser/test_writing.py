@@ -1,6 +1,7 @@
 """Writing in Chromium: drafts, limits, notices, names, and one's own messages put right."""
 
 import json
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -89,7 +90,7 @@ async def test_a_browser_that_keeps_nothing_still_gives_the_draft_back_after_edi
     await alice.say("a mistaek")
     await expect(alice.texts).to_have_text(["a mistaek"])
     await alice.field.fill("half a sentence")
-    await alice.messages.last.get_by_role("link", name="Change").click()
+    await alice.act(alice.messages.last, "Edit")
     await alice.say("a mistake")
     await expect(alice.texts).to_have_text(["a mistake"])
     await expect(alice.field).to_have_value("half a sentence")
@@ -257,7 +258,8 @@ async def test_a_message_is_deleted_on_the_second_press(bob: Visitor, alice: Vis
     for reader in (alice, bob):
         await expect(reader.messages.last).to_contain_text("deleted")
         await expect(reader.messages.last).not_to_contain_text("haste")
-    await expect(alice.messages.last.locator(".message__change")).to_have_count(0)
+    await alice.messages.last.hover()
+    await expect(alice.page.locator(".actions")).to_have_count(0)
     await alice.field.press("ArrowUp")  # what is deleted is nobody's last message
     await expect(alice.field).to_have_value("kept")
     await alice.field.fill("")
@@ -315,7 +317,7 @@ async def test_a_change_without_an_answer_can_be_asked_for_again(
     await alice.say("a mistaek")
     await expect(alice.texts).to_have_text(["a mistaek"])
     await alice.field.fill("x")
-    await alice.messages.last.get_by_role("link", name="Change").click()
+    await alice.act(alice.messages.last, "Edit")
     await alice.page.clock.install()
     await alice.say("a mistake")
     await alice.page.clock.run_for(5100)
@@ -347,36 +349,82 @@ async def test_without_a_connection_a_change_stays_in_the_field(
     await expect(alice.error).to_have_text("")
 
 
-async def test_the_link_of_a_message_edits_it_in_the_page_for_fifteen_minutes(
+async def test_ones_own_message_is_edited_and_deleted_where_it_stands_for_fifteen_minutes(
     chat: ChatSite, alice: Visitor, bob: Visitor
 ) -> None:
-    links = alice.log.locator(".message__change")
     await bob.say("by Bob")
     await expect(alice.texts).to_have_text(["by Bob"])
     await alice.say("one", "two")
-    await expect(links).to_have_count(2)  # from the socket
-    await alice.page.reload()
-    await expect(links).to_have_count(2)  # from the page
-    await alice.connected()
-    await links.first.click()
-    await expect(alice.field).to_have_value("one")
-    await expect(alice.field).to_be_focused()
-    await links.last.click()  # the other instead
-    await expect(alice.field).to_have_value("two")
-    await alice.field.press("Escape")
-    await expect(alice.field).to_have_value("")
-    async with alice.context.expect_page() as another_tab:
-        await links.last.click(modifiers=["Control"])
-    await expect(await another_tab.value).to_have_url(f"{chat.url}/message/3")
+    await expect(alice.texts).to_have_count(3)
+    for _ in range(2):  # from the socket, then from the page
+        await alice.act(alice.messages.nth(1), "Edit")
+        await expect(alice.field).to_have_value("one")
+        await expect(alice.field).to_be_focused()
+        await expect(alice.messages.nth(1)).to_have_class(re.compile("message--editing"))
+        await alice.act(alice.messages.nth(2), "Edit")  # the other instead
+        await expect(alice.field).to_have_value("two")
+        await expect(alice.log.locator(".message--editing")).to_have_count(1)
+        await alice.field.press("Escape")
+        await expect(alice.field).to_have_value("")
+        await expect(alice.log.locator(".message--editing")).to_have_count(0)
+        await alice.page.reload()
+        await alice.connected()
+    await alice.act(alice.messages.nth(2), "Delete")
+    await expect(alice.page.get_by_role("button", name="Really delete?")).to_be_focused()
+    await alice.page.keyboard.press("Enter")
+    await expect(bob.messages.last).to_contain_text("deleted")
 
+    edit = alice.page.get_by_role("button", name="Edit")
+    await alice.messages.first.hover()
+    await expect(alice.page.get_by_role("button", name="Reply")).to_be_visible()
+    await expect(edit).to_be_hidden()  # it is Bob's
     await alice.page.clock.install()
-    await alice.say("three")
-    await expect(links).to_have_count(3)
     await alice.page.reload()
     await alice.page.clock.fast_forward("15:01")
-    await expect(links).to_have_count(0)
+    await alice.messages.nth(1).hover()
+    await expect(alice.page.get_by_role("button", name="Reply")).to_be_visible()
+    await expect(edit).to_be_hidden()
     await alice.field.press("ArrowUp")
     await expect(alice.field).to_have_value("")
+
+
+async def test_by_keyboard_the_arrows_lead_from_message_to_message(alice: Visitor) -> None:
+    await alice.say("one", "two", "three")
+    await expect(alice.texts).to_have_count(3)
+    await alice.log.focus()
+    await alice.page.keyboard.press("ArrowUp")
+    await expect(alice.messages.last).to_be_focused()
+    await alice.page.keyboard.press("ArrowUp")
+    await expect(alice.messages.nth(1)).to_be_focused()
+    await alice.page.keyboard.press("Tab")
+    await expect(alice.page.get_by_role("button", name="Reply")).to_be_focused()
+    await alice.page.keyboard.press("Tab")
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.field).to_have_value("two")
+    await expect(alice.field).to_be_focused()
+
+
+async def test_a_reply_quotes_the_message_and_links_to_it(
+    chat: ChatSite, visit: Visit, alice: Visitor, bob: Visitor
+) -> None:
+    await bob.say("> older\nShall we\n*meet*\nat\nnoon?")
+    await expect(alice.texts).to_have_count(1)
+    await alice.field.fill("Yes")
+    await alice.act(alice.messages.first, "Reply")
+    await expect(alice.field).to_have_value("> bob #1: Shall we\n> *meet*\n> at\n> …\nYes")
+    await alice.field.press("Enter")
+    for reader in (alice, bob):
+        quote = reader.texts.last.locator(".quote")
+        await expect(quote).to_have_text("> bob #1: Shall we > *meet* > at > …")
+        await expect(quote.get_by_role("link")).to_have_attribute("href", "/?around=1#m1")
+        await expect(quote.locator("em")).to_have_text("*meet*")
+    await alice.page.reload()
+    await alice.connected()
+    await alice.texts.last.get_by_role("link").click()
+    await expect(alice.page.locator(".message--target")).to_contain_text("noon?")
+
+    plain = await visit(chat.url, "carol", java_script_enabled=False)
+    await expect(plain.texts.last.locator(".quote")).to_contain_text("> bob #1: Shall we")
 
 
 async def test_a_moderators_links_lead_from_every_message(
@@ -390,11 +438,11 @@ async def test_a_moderators_links_lead_from_every_message(
         await bob.say("by Bob")
         await expect(moderator.texts).to_have_text(["by Bob"])
         await moderator.say("by a moderator")
-        links = moderator.log.locator(".message__change")
-        await expect(links).to_have_count(2)
-        await links.last.click()
+        await expect(moderator.texts).to_have_count(2)
+        await moderator.act(moderator.messages.last, "Edit")
         await expect(moderator.field).to_have_value("by a moderator")
-        await links.first.click()
+        await moderator.messages.first.hover()
+        await moderator.page.get_by_role("link", name="Moderate").click()
         await expect(moderator.page).to_have_url(f"{chat.url}/message/1")
 
 
@@ -409,7 +457,7 @@ async def test_names_are_completed_by_keyboard(chat: ChatSite, visit: Visit, bob
     await alice.told("not a name joined")
     listbox = alice.page.get_by_role("listbox")
     options = alice.page.get_by_role("option")
-    for text in ("@x", "bob@b", "@", "@ b", "@alic", "@not", "@bob"):  # nobody, or one in full
+    for text in ("@x", "bob@b", "@ b", "@alic", "@not", "@bob"):  # nobody, or one in full
         await alice.field.fill(text)
         await expect(listbox).to_be_hidden()
 

@@ -148,6 +148,16 @@ async def test_a_form_that_is_refused_keeps_its_text_and_its_nonce(
     assert number("chat_messages_refused_total", {"code": "too_fast"}) == 1
 
 
+async def test_a_page_of_somebody_else_posts_nothing(alice: Person) -> None:
+    form = {"msg": "by the one who sat here before", "user": "bob"}
+    response = await alice.post("/", form)
+    assert response.status == 403
+    page = await response.text()
+    assert "You are signed in as alice now." in page
+    assert ">\nby the one who sat here before</textarea>" in page
+    assert (await alice.post("/", form | {"user": "alice"})).status == 303
+
+
 async def test_an_empty_nonce_is_none(house: House, alice: Person) -> None:
     for _ in range(2):
         assert (await alice.post("/", {"msg": "hi", "nonce": ""})).status == 303

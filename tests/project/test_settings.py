@@ -242,7 +242,7 @@ def test_every_setting_is_explained_in_env_example() -> None:
     explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
     used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
     assert sorted(explained) == sorted(used)
-    assert len(used) == 19
+    assert len(used) == 20
 
 
 @pytest.mark.parametrize(

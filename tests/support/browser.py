@@ -100,7 +100,7 @@ class Visitor:
     @classmethod
     async def arrive(cls, browser: Browser, url: str, **options: Any) -> "Visitor":
         """Open a browser at nothing yet; the options are those of Playwright's contexts."""
-        context = await browser.new_context(**options)
+        context = await browser.new_context(**{"locale": "en-GB", **options})
         context.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
         await context.add_init_script(REPORT_VIOLATIONS + RECORD_STATUSES)
@@ -142,6 +142,11 @@ class Visitor:
     async def press(self, name: str) -> None:
         """Press the button with this name."""
         await self.page.get_by_role("button", name=name).click()
+
+    async def act(self, message: Locator, name: str) -> None:
+        """Press a button of a message, which is there while the mouse is."""
+        await message.hover()
+        await message.get_by_role("button", name=name, exact=True).click()
 
     async def log_in(self, login: str, password: str = PASSWORD) -> None:
         """Log in by the page that is open."""

@@ -1,0 +1,93 @@
+// What the reader may do with a message: reply, edit, delete. The buttons are put into the message
+// under the mouse, the one that was tapped, or the one that the arrow keys have reached.
+
+import { quote } from "./quote.js"
+
+const TOUCH = matchMedia("(hover: none)")
+const STEPS = { ArrowUp: -1, ArrowDown: 1 }
+
+export class Actions {
+  onreply = () => {} // called with the text that quotes the message
+  onedit = () => {} // called with the message's seq
+  ondelete = () => {} // the same
+  #log
+  #element
+  #message = null // that has the buttons
+
+  constructor(log, element) {
+    const { reply, edit, delete: deleteButton } = element.elements
+    this.#log = log
+    this.#element = element
+    log.element.addEventListener("pointerover", (event) => this.#pointed(event))
+    log.element.addEventListener("pointerleave", () => this.#hasFocus || this.#hide())
+    log.element.addEventListener("click", (event) => this.#tapped(event))
+    log.element.addEventListener("focusin", ({ target }) => this.#show(messageAt(target)))
+    log.element.addEventListener("keydown", (event) => this.#keydown(event))
+    element.addEventListener("submit", (event) => event.preventDefault())
+    reply.addEventListener("click", () => this.onreply(quote(this.#message)))
+    edit.addEventListener("click", () => this.onedit(this.#seq))
+    deleteButton.addEventListener("click", () => this.ondelete(this.#seq))
+  }
+
+  get #seq() {
+    return Number(this.#message.dataset.seq)
+  }
+
+  get #hasFocus() {
+    return this.#element.contains(document.activeElement)
+  }
+
+  #pointed({ pointerType, target }) {
+    if (pointerType === "mouse" && !this.#hasFocus) this.#show(messageAt(target))
+  }
+
+  #tapped({ target }) {
+    if (!TOUCH.matches || target.closest("a, button") || !getSelection().isCollapsed) return
+    const message = messageAt(target)
+    if (message === this.#message) this.#hide()
+    else this.#show(message)
+  }
+
+  // The arrow keys go from message to message; Tab then leads to the buttons.
+  #keydown(event) {
+    const { key, target } = event
+    const isOnMessage = target.matches(".message")
+    if (!(key in STEPS) || !(isOnMessage || target === this.#log.element)) return
+    const messages = [...this.#log.element.querySelectorAll(".message")]
+    const { bottom } = this.#log.element.getBoundingClientRect()
+    const next = isOnMessage
+      ? messages[messages.indexOf(target) + STEPS[key]]
+      : messages.findLast((message) => message.getBoundingClientRect().top < bottom)
+    if (!next) return
+    event.preventDefault()
+    next.tabIndex = -1
+    next.focus()
+  }
+
+  #show(message) {
+    if (!message || message === this.#message || message.matches(".message--deleted")) return
+    this.#message = message
+    const { edit, delete: deleteButton } = this.#element.elements
+    const isChangeable = this.#log.ownChangeable(this.#seq) !== null
+    edit.hidden = deleteButton.hidden = !isChangeable
+    const moderate = this.#element.querySelector("a")
+    moderate.hidden = isChangeable || !this.#log.isModerator
+    moderate.href = `/message/${this.#seq}`
+    this.#move(() => message.append(this.#element))
+  }
+
+  #hide() {
+    this.#message = null
+    this.#move(() => this.#element.remove())
+  }
+
+  // Beside the text they take no place; on a phone they are below it.
+  #move(change) {
+    if (TOUCH.matches) this.#log.scroll.keep(change)
+    else change()
+  }
+}
+
+function messageAt(target) {
+  return target.closest(".message")
+}

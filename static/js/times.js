@@ -1,0 +1,8 @@
+// Shows the times of a page in the reader's time zone, and removes what says that they are in UTC.
+
+const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
+
+for (const time of document.querySelectorAll("time")) {
+  time.textContent = SHORT.format(new Date(time.dateTime))
+}
+for (const note of document.querySelectorAll(".utc")) note.remove()
