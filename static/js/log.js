@@ -116,7 +116,8 @@ export class Log {
     } else {
       for (const entry of entries) if (entry.state && entry.seq <= this.last) this.#change(entry)
       for (const entry of added) this.show(entry)
-      this.element.dataset.last = page.dataset.last
+      // Never back: another process, which lags behind, may have sent the page.
+      this.element.dataset.last = Math.max(this.last, page.dataset.last)
     }
     return added
   }

@@ -13,6 +13,7 @@ from chat.journal import JOURNAL
 from chat.read_marks import READ_MARKS
 from chat.recent import RECENT_LENGTH
 from tests.support.browser import (
+    A_WHILE,
     CONNECTION_LOST,
     Visit,
     Visitor,
@@ -612,6 +613,48 @@ async def test_a_mention_makes_a_quiet_sound_where_that_is_chosen(
     await write(chat, "bob", "@alice, it is")
     await expect(alice.texts).to_have_count(2)
     assert await alice.page.evaluate("played") == 1
+
+
+async def test_who_comes_back_to_many_messages_begins_at_the_first_that_is_new(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "known")
+    await expect(alice.texts).to_have_text(["known"])
+    await alice.open("/account")  # which tells the server that it was read
+    await write(chat, "bob", *(f"new {number}" for number in range(170)))
+    await alice.open()
+    await expect(alice.page).to_have_title(re.compile(r"^\(170\)"))
+    await expect(alice.texts.filter(has_text=re.compile("^new 0$"))).to_be_in_viewport()
+    await expect(alice.log.locator(".log__new")).to_be_in_viewport()
+    await expect(alice.page.locator("#unread")).to_have_text("170 new messages")
+    await alice.press("170 new messages")
+    await expect(alice.texts.last).to_be_in_viewport()
+    await expect(alice.page).not_to_have_title(re.compile(r"^\("))
+    await alice.page.keyboard.press("PageUp")
+    await expect(alice.texts.last).not_to_be_in_viewport()
+    await alice.press("To the end")
+    await expect(alice.texts.last).to_be_in_viewport()
+
+
+async def test_typing_anywhere_writes_into_the_field(alice: Visitor) -> None:
+    await alice.log.focus()
+    await alice.page.keyboard.type("hello")
+    await expect(alice.field).to_have_value("hello")
+
+
+async def test_signing_out_asks_first_while_something_is_not_sent(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    alice.tolerates = CONNECTION_LOST
+    await go_offline(chat, alice)
+    await alice.say("not sent yet")
+    await expect(alice.pending).to_have_count(1)
+    await alice.press("Sign out")
+    await expect(alice.error).to_contain_text("A message is not sent yet.")
+    await alice.context.set_offline(False)
+    await expect(alice.pending).to_have_count(0, timeout=A_WHILE)
+    await alice.press("Sign out")
+    await expect(alice.page).to_have_url(f"{alice.url}/login")
 
 
 async def test_a_window_in_sight_without_the_focus_counts_as_unread_and_notifies(
