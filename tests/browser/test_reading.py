@@ -630,7 +630,7 @@ async def test_who_comes_back_to_many_messages_begins_at_the_first_that_is_new(
     await alice.press("170 new messages")
     await expect(alice.texts.last).to_be_in_viewport()
     await expect(alice.page).not_to_have_title(re.compile(r"^\("))
-    await alice.page.keyboard.press("PageUp")
+    await alice.field.press("PageUp")
     await expect(alice.texts.last).not_to_be_in_viewport()
     await alice.press("To the end")
     await expect(alice.texts.last).to_be_in_viewport()
