@@ -32,7 +32,7 @@ from chat.presence import Presence
 from chat.read_marks import MARKS_PER_CALL
 from chat.relay import Relay
 from database import connect, create_indexes
-from metrics import Metrics
+from metrics import METRICS, Metrics
 from redis_client import connect_redis
 from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
 from tests.bench import load, work
@@ -119,7 +119,7 @@ async def of_writes() -> dict[str, float]:
                 asyncio.Protocol, accepted
             )
             ws: Any = SimpleNamespace(ws_protocol=wire.CHAT_V1, closed=False)
-            request: Any = SimpleNamespace(transport=transport)
+            request: Any = SimpleNamespace(transport=transport, app={METRICS: Metrics()})
             hub.websockets.add(Client(ws, request, Identity(str(number), "", "")))
             readers.append(reader)
 

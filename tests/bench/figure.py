@@ -41,5 +41,5 @@ def draw(curves: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
         axes.set_xlim(0, SWEEP[-1] * 1.05)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    delay.legend(frameon=False, loc="upper right")
+    delay.legend(frameon=False, loc="lower right")
     figure.savefig(path, dpi=110)
