@@ -19,7 +19,7 @@ export class Actions {
     this.#log = log
     this.#element = element
     log.element.addEventListener("pointerover", (event) => this.#pointed(event))
-    log.element.addEventListener("pointerleave", () => this.#hasFocus || this.#hide())
+    log.element.addEventListener("pointerleave", (event) => this.#left(event))
     log.element.addEventListener("click", (event) => this.#tapped(event))
     log.element.addEventListener("focusin", ({ target }) => this.#show(messageAt(target)))
     log.element.addEventListener("keydown", (event) => this.#keydown(event))
@@ -39,6 +39,11 @@ export class Actions {
 
   #pointed({ pointerType, target }) {
     if (pointerType === "mouse" && !this.#hasFocus) this.#show(messageAt(target))
+  }
+
+  // A finger leaves at the end of each tap, before the click.
+  #left({ pointerType }) {
+    if (pointerType === "mouse" && !this.#hasFocus) this.#hide()
   }
 
   #tapped({ target }) {
