@@ -27,10 +27,11 @@ def main(socket_path: str, data_dir: str) -> None:
 
 async def _serve(socket_path: str, data_dir: str) -> None:
     # Imported here: it takes half a second, during which the chat may end.
-    from nx_27017.handler import NeoSQLiteHandler
     from nx_27017.server import handle_client
 
-    handler = NeoSQLiteHandler(data_dir=data_dir)
+    from embedded_handler import Handler
+
+    handler = Handler(data_dir=data_dir)
     server = await asyncio.start_unix_server(
         lambda reader, writer: handle_client(reader, writer, handler), socket_path
     )

@@ -120,7 +120,8 @@ def report(
         "further and further behind, so its delay depends on how long it is measured; a server is "
         "asked for no more after a delay above a second. From about 1,000 messages a second on, "
         "the other core, with the load and the database, is full, so what grows there is mostly "
-        "theirs: the chat itself, which then joins more messages in a write, has less to do.",
+        "theirs: the chat itself, which then joins more messages in a write, has less to do. Of "
+        f"{work.WATCHED} readers one notes delays; the others read five times a second.",
         "",
         *sweep_table(sweeps),
         "",

@@ -1,17 +1,22 @@
 """The load: people with raw sockets, cheap enough that the server is what gets measured."""
 
 import asyncio
+import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
+from background import background
 from tests.bench.servers import Server
 from tests.support.kernel import cpu_seconds
 
 MESSAGE = b'"type":"message"'
 PADDING = b"x" * 46  # with the 18 of a time in front the 64 bytes of a message
 CONNECT_AT_ONCE = 50
+IN_TURN = 20  # readers at a time, of those that nobody watches
+TURN = 0.004  # seconds; with a thousand readers it is each one's turn five times a second
+UNREAD = 1 << 20  # bytes; more than comes between two turns
 PING, PONG = b"\x89\x00", b"\x8a\x80\x00\x00\x00\x00"  # an empty ping, and a masked pong
 
 
@@ -55,6 +60,11 @@ class Person(asyncio.Protocol):
             self.lost.set_result(None)
         if not self.upgraded.done():
             self.upgraded.set_exception(error or ConnectionError("closed"))
+
+    def take(self) -> None:
+        """Take what has come since the last turn, when reading is paused."""
+        with suppress(BlockingIOError):
+            self.data_received(os.read(self.transport.get_extra_info("socket").fileno(), UNREAD))
 
     def say(self, text: bytes, nonce: bytes) -> None:
         """Send a message, masked with zeros, which costs neither side anything."""
@@ -208,6 +218,25 @@ def watched(people: list[Person], delays: list[float]) -> Iterator[None]:
     yield
     for person in people:
         person.on_data = lambda data: None
+
+
+@asynccontextmanager
+async def in_turn(people: list[Person]) -> AsyncIterator[None]:
+    """Let readers read in turn: reading at once, a thousand of them would take a whole core."""
+
+    async def read() -> None:
+        while True:
+            for start in range(0, len(people), IN_TURN):
+                for person in people[start : start + IN_TURN]:
+                    person.take()
+                await asyncio.sleep(TURN)
+
+    for person in people:
+        person.transport.pause_reading()
+    async with background(read()):
+        yield
+    for person in people:
+        person.transport.resume_reading()
 
 
 async def recite(people: list[Person], per_second: int, seconds: float) -> None:

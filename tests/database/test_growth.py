@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nx_27017.handler import NeoSQLiteHandler
 from nx_27017.server import handle_client
 
 from database import DATABASE
 from embedded import embedded_uri
+from embedded_handler import Handler
 from settings import MESSAGE_COLLECTION
 from tests.support.house import House, OpenHouse
 from tests.support.long_log import fill
@@ -35,7 +35,7 @@ SHAPE = ("filter", "sort", "updates", "deletes", "indexes")
 Steps = dict[str, int]  # by statement: the most operations it has taken, in hundreds
 
 
-class CountingHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
+class CountingHandler(Handler):
     """The embedded server's handler, which counts what each statement makes SQLite do."""
 
     def __init__(self, folder: str) -> None:
