@@ -123,6 +123,7 @@ async def create_indexes(db: Database) -> None:
         (MESSAGE_COLLECTION, "seq", True),
         (MESSAGE_COLLECTION, "key", True),
         (USER_COLLECTION, "login_key", True),
+        (USER_COLLECTION, "look", True),
         (USER_COLLECTION, "email_key", True),
         (SESSION_COLLECTION, "user_id", False),
         (SESSION_COLLECTION, "seen", False),

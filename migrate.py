@@ -1,4 +1,4 @@
-"""Migrates the 2016 tutorial's data at the start: numbers its messages, hashes its passwords."""
+"""Migrates older data at the start: numbers the 2016 tutorial's messages, hashes its passwords."""
 
 import logging
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
+from auth.logins import skeleton
 from auth.passwords import Hasher
 from auth.spelling import fold
 from database import Collection, Database, Document, deadline, upkeep
@@ -19,7 +20,7 @@ CHUNK = 500  # updates in one call, which takes much less than its deadline
 
 
 async def migrate(db: Database, hasher: Hasher) -> None:
-    """Number the tutorial's messages and hash its passwords; do nothing if that is done.
+    """Number the tutorial's messages, hash its passwords, note what logins look like.
 
     May be interrupted and started again. Raises DatabaseUnavailable.
     """
@@ -28,6 +29,8 @@ async def migrate(db: Database, hasher: Hasher) -> None:
     while users := await _some_without(db[USER_COLLECTION], "login_key"):
         for user in users:
             await _secure_user(db[USER_COLLECTION], user, hasher)
+    if await _any_without(db[USER_COLLECTION], "look"):
+        await _note_looks(db[USER_COLLECTION])
 
 
 async def _number_messages(messages: Collection) -> None:
@@ -43,9 +46,7 @@ async def _number_messages(messages: Collection) -> None:
             id_ = document["_id"]
             values = {"seq": seq, "key": f"old:{id_}", "user_id": ""}
             updates.append(UpdateOne({"_id": id_, "seq": {"$exists": False}}, {"$set": values}))
-    for start in range(0, len(updates), CHUNK):
-        async with deadline():
-            await messages.bulk_write(updates[start : start + CHUNK], ordered=False)
+    await _update(messages, updates)
     log.info("numbered %d messages", len(updates))
 
 
@@ -105,6 +106,27 @@ async def _free_email_key(users: Collection, email: str, id_: Any) -> str:
     if taken:
         log.warning("user %s: another user has the address, so only the login logs in", id_)
     return f"{key} #{id_}" if taken else key
+
+
+async def _note_looks(users: Collection) -> None:
+    """Store what each login looks like; those that look alike already stay as they are."""
+    updates: list[UpdateOne] = []
+    async with upkeep():
+        documents = await users.find({}, {"login": 1, "look": 1}).to_list(None)
+    taken = {document.get("look") for document in documents}
+    for document in documents:
+        if "look" not in document:
+            id_, look = document["_id"], skeleton(document["login"])
+            look = f"{look} #{id_}" if look in taken else look
+            taken.add(look)
+            updates.append(UpdateOne({"_id": id_}, {"$set": {"look": look}}))
+    await _update(users, updates)
+
+
+async def _update(collection: Collection, updates: list[UpdateOne]) -> None:
+    for start in range(0, len(updates), CHUNK):
+        async with deadline():
+            await collection.bulk_write(updates[start : start + CHUNK], ordered=False)
 
 
 async def _any_without(collection: Collection, field: str) -> bool:

@@ -1,7 +1,6 @@
 """User: an account in the database."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,37 +8,23 @@ from datetime import UTC, datetime
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
+from auth.logins import skeleton
 from auth.passwords import Hasher, is_outdated
 from auth.spelling import fold
 from database import Database, DatabaseUnavailable, Document, deadline
 from limits import Busy
 from settings import USER_COLLECTION
 
-# One alphabet per login: with a Cyrillic "а" among Latin letters it could imitate another login.
-LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ž0-9_.-]{3,32}")
-CYRILLIC = re.compile(r"[Ѐ-ҁҊ-ӿ0-9_.-]{3,32}")
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 
 
 class UserExists(Exception):
-    """The login or the e-mail address is taken."""
-
-
-class BadLogin(Exception):
-    """The login has the wrong length or characters."""
+    """The login, one that looks like it, or the e-mail address is taken."""
 
 
 class BadEmail(Exception):
     """The text is not an e-mail address."""
-
-
-def check_login(login: str) -> str:
-    """Return a new login, normalized. Raises BadLogin, with the text for the page."""
-    login = unicodedata.normalize("NFKC", login)
-    if not LATIN.fullmatch(login) and not CYRILLIC.fullmatch(login):
-        raise BadLogin("A login has 3 to 32 letters of one alphabet, digits, or _ . -")
-    return login
 
 
 def check_email(email: str) -> None:
@@ -64,6 +49,11 @@ class User:
         """Return the account with this id."""
         async with deadline():
             return await self.collection.find_one({"_id": ObjectId(user_id)})
+
+    async def has_login_like(self, login: str) -> bool:
+        """Return whether there is an account with this login, or one that looks like it."""
+        async with deadline():
+            return bool(await self.collection.find_one({"look": skeleton(login)}, {"_id": 1}))
 
     async def check_user(self, user: Document | None, password: str, hasher: Hasher) -> bool:
         """Return whether the password is the user's; takes as long without a user. Raises Busy."""
@@ -108,6 +98,7 @@ class User:
         user: Document = {
             "login": login,
             "login_key": fold(login),
+            "look": skeleton(login),
             "email": email,
             "email_key": fold(email),
             "password": await hasher.hash(password),

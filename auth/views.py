@@ -12,7 +12,8 @@ from yarl import URL
 from address import client_address
 from auth.attempts import LIMITS, authenticate
 from auth.cookies import clear_session, set_session
-from auth.models import BadEmail, BadLogin, User, UserExists, check_email, check_login
+from auth.logins import BadLogin, check_login
+from auth.models import BadEmail, User, UserExists, check_email
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY
 from database import DB, DatabaseUnavailable, Document
@@ -144,7 +145,7 @@ class SignIn(AccountForm):
             raise FormError(400, str(error), "password") from None
         except UserExists:
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
-            field = "login" if await users.find(login) else "email"
+            field = "login" if await users.has_login_like(login) else "email"
             raise FormError(409, "User exists", field) from None
         except (Busy, DatabaseUnavailable):
             limits.give_back(attempt)

@@ -3,8 +3,8 @@
 import { announce } from "./announce.js"
 import { isComposing } from "./keys.js"
 
-const PARTIAL_NAME = /(?:^|[\s(])@([\p{L}\d_.-]{0,32})$/u // right before the caret
-const NAME = /^[\p{L}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
+const PARTIAL_NAME = /(?:^|[\s(])@([\p{L}\p{M}\d_.-]{0,32})$/u // right before the caret
+const NAME = /^[\p{L}\p{M}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
 const MAX_OPTIONS = 8
 
 export class Mentions {

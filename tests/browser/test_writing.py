@@ -484,6 +484,20 @@ async def test_names_are_completed_by_keyboard(chat: ChatSite, visit: Visit, bob
     await expect(alice.texts).to_have_text(["I write", "hi @Bobby @carol (@бо"])
 
 
+@pytest.mark.parametrize("login", ["राहुल", "山田太郎", "محمد", "김민준", "Nguyễn"])
+async def test_a_name_in_any_script_can_be_completed_and_mentioned(
+    chat: ChatSite, visit: Visit, login: str
+) -> None:
+    alice, mentioned = await visit(chat.url, "alice"), await visit(chat.url, login)
+    await expect(alice.page.get_by_role("listitem").filter(has_text=login)).to_be_visible()
+    await alice.field.press_sequentially(f"@{login[:2]}")
+    await expect(alice.page.get_by_role("option")).to_have_text([login])
+    await alice.field.press("Enter")
+    await alice.field.press_sequentially("hi")
+    await alice.field.press("Enter")
+    await expect(mentioned.page.locator(".mention")).to_have_text([f"@{login}"])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_names_are_completed_by_thumb(chat: ChatSite, visit: Visit, scheme: str) -> None:
     await visit(chat.url, "bob")

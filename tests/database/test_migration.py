@@ -113,3 +113,21 @@ async def test_two_accounts_of_the_tutorial_with_one_login_become_two_logins(
     assert (await people[4].get("/")).status == 303
     for number in (1, 2, 3):
         assert (await people[number].get("/")).status == 200
+
+
+async def test_accounts_that_look_alike_already_keep_their_logins(
+    db: Database, open_house: OpenHouse
+) -> None:
+    users = db[USER_COLLECTION]
+    await users.delete_many({})
+    house = await open_house()
+    assert (await (await house.visitor()).register("soso", email="a@b")).status == 303
+    # As an earlier version stored accounts, which let Cyrillic look-alikes in.
+    await users.update_many({}, {"$unset": {"look": ""}})
+    await house.server.close()
+    other = {"login": "ѕоѕо", "login_key": "ѕоѕо", "email_key": "c@d", "password": None}
+    await users.insert_one(other)
+    house = await open_house()
+    assert (await (await house.visitor()).log_in("soso")).status == 303
+    assert sorted(user["login"] for user in await users.find({}).to_list(None)) == ["soso", "ѕоѕо"]
+    assert (await (await house.visitor()).register("s0s0", email="e@f")).status == 409

@@ -68,7 +68,8 @@ def message(seq: int, **fields: Any) -> Document:
 
 def account(login: str, **fields: Any) -> Document:
     """Return an account, less what no test here needs."""
-    return {"login": login, "login_key": login, "email_key": f"{login}@example.com", **fields}
+    names = {"login": login, "login_key": login, "look": login}
+    return {**names, "email_key": f"{login}@example.com", **fields}
 
 
 async def seqs(messages: Collection, **query: Any) -> list[int]:
@@ -173,7 +174,7 @@ async def test_two_processes_may_make_the_indexes_at_once(db: Database, other: D
 @pytest.mark.parametrize(
     ("collection", "field"),
     [(MESSAGE_COLLECTION, "seq"), (MESSAGE_COLLECTION, "key"),
-     (USER_COLLECTION, "login_key"), (USER_COLLECTION, "email_key")],
+     (USER_COLLECTION, "login_key"), (USER_COLLECTION, "look"), (USER_COLLECTION, "email_key")],
 )  # fmt: skip
 async def test_a_unique_index_is_not_made_over_duplicates(
     db: Database, collection: str, field: str
@@ -315,7 +316,7 @@ async def test_a_reader_during_an_ordered_insert_sees_no_holes(
     await writing
 
 
-@pytest.mark.parametrize("field", ["login_key", "email_key"])
+@pytest.mark.parametrize("field", ["login_key", "look", "email_key"])
 async def test_a_taken_name_is_refused_as_a_duplicate(users: Collection, field: str) -> None:
     """https://www.mongodb.com/docs/manual/core/index-unique/ and
     https://pymongo.readthedocs.io/en/stable/api/pymongo/errors.html (DuplicateKeyError)

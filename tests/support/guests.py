@@ -19,7 +19,8 @@ async def sign_in_guests(database: Database, key: str, count: int) -> list[str]:
     users, sessions, cookies = [], [], []
     for number in range(count):
         id_, login, session = ObjectId(), f"guest{number}", f"session{number}"
-        users.append({"_id": id_, "login": login, "login_key": login, "email_key": f"{number}@x"})
+        names = {"login": login, "login_key": login, "look": login, "email_key": f"{number}@x"}
+        users.append({"_id": id_, **names})
         sessions.append(
             {"_id": session, "user_id": str(id_), "login": login, "created": now,
              "seen": int(time.time()), "agent": "", "expires": now + LIFETIME}

@@ -28,7 +28,7 @@ def _fill(connection: sqlite3.Connection, count: int) -> None:
         for seq in range(2, count + 1)
     )
     users = (
-        {"_id": id_of(n), "login_key": f"user{n}", "email_key": f"user{n}@example.com"}
+        {"_id": id_of(n), "login_key": f"user{n}", "look": f"user{n}", "email_key": f"{n}@x"}
         for n in range(count)
     )
     sessions = (
