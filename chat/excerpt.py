@@ -1,8 +1,10 @@
 """Excerpts of found messages: the part around the words, with the words marked."""
 
+import unicodedata
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from chat.words import bare, parts
+from chat.words import bare, pattern
 
 LENGTH = 300  # characters of an excerpt
 LEAD = 60  # characters before the first word that was found
@@ -17,13 +19,22 @@ class Piece(NamedTuple):
 
 def excerpt(text: str, words: list[str]) -> list[Piece]:
     """Return the part of a text around the first of the words, in pieces."""
-    wanted = {bare(part) for word in words for part in parts(word)}
-    all_parts = list(parts(text))
-    found = [bare(part) in wanted for part in all_parts]
-    start, end = _cut(text, sum(map(len, all_parts[: found.index(True)])) if any(found) else 0)
-    pieces = [Piece(part, bare(part) in wanted) for part in parts(text[start:end])]
-    gap = Piece("…", False)
-    return [gap] * (start > 0) + pieces + [gap] * (end < len(text))
+    text = unicodedata.normalize("NFC", text)
+    found = [match.span() for match in pattern(*words).finditer(bare(text))]
+    start, end = _cut(text, found[0][0] if found else 0)
+    return [piece for piece in _pieces(text, start, end, found) if piece.text]
+
+
+def _pieces(text: str, start: int, end: int, found: list[tuple[int, int]]) -> Iterator[Piece]:
+    yield Piece("…" if start else "", False)
+    at = start
+    for first, last in found:
+        if at <= first and last <= end:
+            yield Piece(text[at:first], False)
+            yield Piece(text[first:last], True)
+            at = last
+    yield Piece(text[at:end], False)
+    yield Piece("…" if end < len(text) else "", False)
 
 
 def _cut(text: str, at: int) -> tuple[int, int]:

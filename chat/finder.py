@@ -3,7 +3,8 @@
 The embedded database runs one statement at a time, and its text index takes about 3 µs for each
 message that has the words, even if only the newest are asked for: 3 s if that is a million. So a
 search reads the newest messages first, where frequent words fill a page at once. Then it estimates
-how frequent each word is, and asks the text index for rare ones only.
+how frequent each word is, and asks the text index for rare ones only. That index has whole words,
+and knows nothing of those in scripts without spaces.
 """
 
 import asyncio
@@ -14,13 +15,13 @@ from aiohttp import web
 
 from chat.entry import MessageEntry, is_change
 from chat.recent import Recent
-from chat.words import bare, indexed_parts, pattern
+from chat.words import bare, has_spaces, indexed_parts, pattern, whole
 from database import CALL_TIMEOUT, Collection, Document, deadline
 from limits import Busy, Pace
 
 PAGE_LENGTH = 20  # messages
 ENTRIES_PER_QUERY = 50  # the embedded database takes 3 ms for these
-NEWEST = 500  # entries to read before the text index is asked
+NEWEST = 2000  # entries to read before the text index is asked
 SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a word is
 SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # messages in which a rare word is, at most; the text index takes 30 ms for these
@@ -92,6 +93,7 @@ class Finder:
 
     async def _search_for_rare(self, words: list[str]) -> Document:
         """Return the part of a query that asks the text index for those words that are rare."""
+        words = [word for word in words if has_spaces(word)]
         if self._recent.last > RARE:
             await self._take_sample()
             most = RARE / self._recent.last * len(self._sample)
@@ -111,7 +113,7 @@ class Finder:
 
     def _count(self, word: str) -> int:
         """Return in how many messages of the sample the rarest part of a word is."""
-        patterns = map(pattern, indexed_parts(word))
+        patterns = map(whole, indexed_parts(word))
         return min(sum(1 for text in self._sample if part.search(text)) for part in patterns)
 
 

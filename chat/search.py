@@ -9,10 +9,9 @@ from aiohttp import web
 
 from auth.sessions import IDENTITY
 from chat.excerpt import excerpt
-from chat.finder import FINDER
+from chat.finder import FINDER, NEWEST
 from chat.models import TOO_FAST
 from chat.views import read_seq
-from chat.words import is_of_word
 from database import DatabaseUnavailable
 from forms import FormError, database_away, error_response, too_busy
 from limits import Busy
@@ -28,7 +27,7 @@ class Search(web.View):
         """Show the newest messages that contain the words, or those before a number."""
         query = " ".join(self.request.query.getall("q", []))
         before = read_seq(self.request, "before")
-        context: dict[str, Any] = {"query": query, "query_length": QUERY_LENGTH}
+        context: dict[str, Any] = {"query": query, "query_length": QUERY_LENGTH, "newest": NEWEST}
         try:
             if query:
                 context |= await self.find(query, before)
@@ -60,7 +59,7 @@ def read_words(query: str) -> list[str]:
     """Return the words of a query; a word is letters, digits and `_`. Raises FormError."""
     query = unicodedata.normalize("NFC", query)
     # MongoDB treats a_b as one word, so it must stay one here.
-    runs = groupby(query, lambda character: character == "_" or is_of_word(character))
+    runs = groupby(query, _is_of_word)
     texts = dict.fromkeys("".join(run) for is_word, run in runs if is_word)
     words = [text for text in texts if any(map(str.isalnum, text))]
     if len(query) > QUERY_LENGTH or len(words) > QUERY_WORDS:
@@ -69,3 +68,7 @@ def read_words(query: str) -> list[str]:
     if not words:
         raise FormError(400, "Please write a word to search for", "q")
     return words
+
+
+def _is_of_word(character: str) -> bool:
+    return character == "_" or unicodedata.category(character)[0] in "LMN"

@@ -2,8 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from itertools import groupby
+
+SHORTEST_PART = 3  # characters; more words begin with two than anybody looks for
+# Thai, Lao, Burmese, Khmer; kana, Han and Hangul. (Korean has spaces, but joins what belongs to a
+# word to it.)
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+    "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+BEGINNING, END = r"(?<![^\W_])", r"(?![^\W_])"  # of a word
 
 
 def _without_accent(code: int) -> str:
@@ -15,27 +22,50 @@ def _without_accent(code: int) -> str:
 WITHOUT_ACCENT = {code: _without_accent(code) for code in range(0x80, 0x1F00)}
 
 
-def is_of_word(character: str) -> bool:
-    """Return whether a character can be part of a word."""
-    return unicodedata.category(character)[0] in "LMN"
-
-
-def parts(text: str) -> Iterator[str]:
-    """Yield the words and what is between them."""
-    return ("".join(run) for _, run in groupby(text, is_of_word))
-
-
 def bare(text: str) -> str:
-    """Return a text without capitals and Latin accents."""
-    text = text.lower()
-    return text if text.isascii() else unicodedata.normalize("NFC", text).translate(WITHOUT_ACCENT)
+    """Return a text in NFC without capitals and Latin accents, each character in its place."""
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFC", text)
+    lower = text.lower()
+    if len(lower) != len(text):  # as of İ, which becomes i and a dot above
+        lower = "".join(map(_lower, text))
+    return lower.translate(WITHOUT_ACCENT)
 
 
-def pattern(word: str) -> re.Pattern[str]:
-    """Return a pattern that finds a word in bare texts, but not inside of another word."""
-    return re.compile(rf"(?<![^\W_]){re.escape(bare(word))}(?![^\W_])")
+def pattern(*words: str) -> re.Pattern[str]:
+    """Return a pattern that finds words in bare texts.
+
+    It also finds what begins with a word, unless that is short, and a word within a text of a
+    script that has no spaces.
+    """
+    return re.compile("|".join(map(_pattern, words)))
+
+
+def whole(word: str) -> re.Pattern[str]:
+    """Return a pattern that finds a word in bare texts, but not as a part of another word."""
+    return re.compile(rf"{BEGINNING}{re.escape(bare(word))}{END}")
+
+
+def has_spaces(word: str) -> bool:
+    """Return whether a word is of a script with spaces, so that the text index has it."""
+    return not UNSPACED.search(word)
 
 
 def indexed_parts(word: str) -> list[str]:
     """Return the parts of a word that SQLite's index has; it splits at `_` and some marks."""
     return re.findall(r"[^\W_]+", bare(word))
+
+
+def _lower(character: str) -> str:
+    lower = character.lower()
+    return lower if len(lower) == 1 else character
+
+
+def _pattern(word: str) -> str:
+    word = re.escape(bare(word))
+    if UNSPACED.search(word):
+        return word
+    return (
+        rf"(?:{BEGINNING}|(?<={UNSPACED.pattern})){word}{END if len(word) < SHORTEST_PART else ''}"
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import unicodedata
 from urllib.parse import urlencode
 
 import pytest
@@ -46,18 +47,62 @@ async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(alice
         ("привет", 2), ("ёлка ПРИВЕТ", 2), ("foo_bar", 3), ("don't", 3), ("don’t", 3),
         ("tiếng", 4), ("мои", 4), ("STRAßE", 4), ("ελλάδα", 4), ("foo bar", 3),
         ("елка", 0), ("мой", 0), ("strasse", 0), ("ελλαδα", 0), ("tieng", 0),
-        ("caf", 0), ("nin", 0), ("привет nine", 0), ("open", 0), ("opening", 0),
+        ("ine", 0), ("привет nine", 0), ("opening", 0), ("ca", 0), ("op", 0),
     ]:  # fmt: skip
         links = [f"/?around={found}#m{found}"] if found else []
         assert (await search(alice, query)).links == links, query
 
 
-async def test_the_words_that_were_found_are_marked(alice: Person) -> None:
-    await alice.write("Cafés: a CAFÉ is a cafe, no café_bar and no decaf")
-    page = await search(alice, "cafe a")
-    assert page.texts == ["Cafés: a CAFÉ is a cafe, no café_bar and no decaf"]
-    assert page.marks == ["a", "CAFÉ", "a", "cafe", "café"]
-    assert page.query == "cafe a"
+async def test_the_beginning_of_a_word_is_found_in_the_newest_messages(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(
+        "The deployment is Tomorrow", "DÉPLOYÉ", "redeployed and to_deploy", "我deploy"
+    )
+    assert "in the newest 2,000 messages also the beginnings of words" in await alice.page(
+        "/search"
+    )
+    for query, found in [
+        ("deploy", [4, 3, 2, 1]), ("dep", [4, 3, 2, 1]), ("tomo dep", [1]), ("de", []),
+        ("ploy", []),
+    ]:  # fmt: skip
+        assert (await search(alice, query)).links == [f"/?around={n}#m{n}" for n in found], query
+    monkeypatch.setattr("chat.finder.NEWEST", 0)  # all are further back
+    assert (await search(alice, "deploy")).links == ["/?around=3#m3"]
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_word_in_a_script_without_spaces_is_found_anywhere(alice: Person) -> None:
+    await alice.write(
+        "我们今天部署deployment了", "明日デプロイします", "회의는 내일입니다", "พรุ่งนี้ประชุม"
+    )
+    for query, found in [
+        ("我们", 1), ("部署", 1), ("今天 我们", 1), ("デプロイ", 2), ("明", 2),
+        ("회의", 3), ("내일", 3), ("ประชุม", 4), ("明天", 0), ("我们 デプロイ", 0),
+    ]:  # fmt: skip
+        links = [f"/?around={found}#m{found}"] if found else []
+        assert (await search(alice, query)).links == links, query
+    assert (await search(alice, "部署")).marks == ["部署"]
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "marks"),
+    [
+        ("Cafés: a CAFÉ is a cafe, no café_bar and no decaf", "cafe a",
+         ["Café", "a", "CAFÉ", "a", "cafe", "café"]),
+        ("Deployments", "deploy", ["Deploy"]),
+        ("İstanbul stands", "stan", ["stan"]),
+        ("cafe\u0301 open", "open", ["open"]),
+    ],
+)  # fmt: skip
+async def test_what_was_found_is_marked(
+    alice: Person, text: str, query: str, marks: list[str]
+) -> None:
+    await alice.write(text)
+    page = await search(alice, query)
+    assert page.texts == [unicodedata.normalize("NFC", text)]
+    assert page.marks == marks
+    assert page.query == query
 
 
 @pytest.mark.usefixtures("way")
