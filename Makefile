@@ -46,12 +46,13 @@ lint: .venv/dev
 	$(BIN)/mypy .
 
 # Chromium for the browser tests: Debian's where it can be installed (without a window), else the
-# one in PATH, else Playwright's. libatomic1 is for the Node.js that Playwright brings.
-browser: PACKAGES := chromium-headless-shell libatomic1
+# one in PATH, else Playwright's. libatomic1 is for the Node.js that Playwright brings. Without a
+# Firefox its one test is skipped.
+browser: PACKAGES := chromium-headless-shell firefox-esr libatomic1
 browser: .venv/dev
 	@if [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release; then \
-		dpkg -s $(PACKAGES) 2>/dev/null || { apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES); }; \
+		dpkg -s $(PACKAGES) $(FONTS) 2>/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) $(FONTS); }; \
 	else \
 		$(BIN)/playwright --version || { echo "Playwright needs libatomic1." >&2; exit 1; }; \
 		command -v chromium-headless-shell || command -v chromium || \
@@ -66,6 +67,8 @@ servers:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES); \
 	else echo "The tests need redis-server and nginx in PATH." >&2; exit 1; fi >/dev/null
 
+# Some pictures are of Arabic and Chinese.
+screenshots: FONTS := fonts-noto-core fonts-noto-cjk
 screenshots: .venv/dev browser
 	$(BIN)/python -m tests.screenshots
 

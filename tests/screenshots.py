@@ -1,9 +1,12 @@
 """`python -m tests.screenshots` remakes the pictures in docs: every page, in every look."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
@@ -12,45 +15,113 @@ from pymongo import AsyncMongoClient
 
 from embedded import embedded_uri
 from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION
-from tests.support.browser import Visitor, chromium
+from tests.support.browser import LARGE_FONT, Visitor, chromium
+from tests.support.people import registration
 from tests.support.processes import Chat, running_chat
 
 FOLDER = ROOT / "docs" / "screenshots"
-PEOPLE = ("alice", "bob", "carol", "dave")
+ONLY_DEJAVU = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir><cachedir>{}</cachedir></fontconfig>
+"""
 
-YESTERDAY = [
-    ("alice", "Release day tomorrow. What is still open?"),
-    ("bob", "Only the migration. I'd like to see it run once on a copy."),
-    ("bob", "The script is here: https://git.example.com/team/chat/migrate.py"),
-    ("alice", "Thanks, reading it now."),
-]
-TODAY = [
-    ("carol", "Good morning! The new release is on staging, could somebody have a look?"),
-    ("bob", "On it. The log-in page is up, history is there, my two tabs agree with each other."),
-    ("carol", "Same here. I pulled the cable in the middle of a sentence:"),
-    ("carol", "it came back by itself, and nothing was missing or shown twice."),
-    ("alice", "Lovely. And the database?"),
-    (
-        "bob",
-        "Embedded, so it was just `make run`:\n```\n$ make run\nChat at http://127.0.0.1:8080\n```",
-    ),
-    ("carol", "@alice then let's ship it after lunch?"),
-]
 
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2},
+@dataclass(frozen=True)
+class Talk:
+    """What is said in a room; the first of the people looks at the pages."""
+
+    people: tuple[str, ...]
+    yesterday: list[tuple[str, str]]
+    today: list[tuple[str, str]]
+    draft: str
+    search: str
+
+
+ENGLISH = Talk(
+    ("alice", "bob", "carol", "dave"),
+    [
+        ("alice", "Release day tomorrow. What is still open?"),
+        ("bob", "Only the migration. I'd like to see it run once on a copy."),
+        ("bob", "The script is here: https://git.example.com/team/chat/migrate.py"),
+        ("alice", "Thanks, reading it now."),
+    ],
+    [
+        ("carol", "Good morning! The new release is on staging, could somebody have a look?"),
+        ("bob", "On it. The log-in page is up, history is there, my two tabs agree."),
+        ("carol", "Same here. I pulled the cable in the middle of a sentence:"),
+        ("carol", "it came back by itself, and nothing was missing or shown twice."),
+        ("alice", "Lovely. And the database?"),
+        (
+            "bob",
+            "Embedded, so it was just `make run`:\n```\n$ make run\nChat at http://127.0.0.1:8080\n```",
+        ),
+        ("carol", "@alice then let's ship it after lunch?"),
+    ],
+    "After lunch it is",
+    "the",
+)  # fmt: skip
+ARABIC = Talk(
+    ("ليلى", "عمر", "سلمى"),
+    [("عمر", "غدًا موعد الإصدار. ما الذي بقي؟"), ("ليلى", "الترحيل فقط، سأجربه على نسخة.")],
+    [
+        ("سلمى", "صباح الخير! الإصدار الجديد على خادم التجربة، هل يلقي أحدكم نظرة؟"),
+        ("عمر", "فتحته. الرابط هنا: https://git.example.com/team/chat/migrate.py"),
+        ("عمر", "شغّلته هكذا: `make run` ثم:\n```\n$ make run\nChat at http://127.0.0.1:8080\n```"),
+        ("ليلى", "> عمر #3: فتحته.\nممتاز!"),
+        ("سلمى", "@ليلى ننشره **بعد الغداء**؟ OK؟"),
+    ],
+    "بعد الغداء إذن.",
+    "الإصدار",
+)
+CHINESE = Talk(
+    ("王小明", "李华", "さくら"),
+    [("李华", "明天发布。还有什么没做完？"), ("王小明", "只剩下迁移，我想先在副本上试一次。")],
+    [
+        ("さくら", "おはようございます！新しいリリースをステージングに置きました。"),
+        (
+            "李华",
+            "我们看过了，登录页正常，历史记录也在：https://git.example.com/team/chat/migrate.py",
+        ),
+        ("李华", "命令是 `make run`：\n```\n$ make run\nChat at http://127.0.0.1:8080\n```"),
+        ("王小明", "> 李华 #3: 我们看过了\n好的，谢谢。"),
+        ("さくら", "@王小明 那我们**午饭后**部署吧？"),
+    ],
+    "好，午饭后部署",
+    "部署",
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pages are looked at."""
+
+    talk: Talk = ENGLISH
+    width: int = 1280
+    height: int = 800
+    script: str = ""
+    only_dejavu: bool = False
+    options: dict[str, Any] = field(default_factory=dict)  # of Playwright's contexts
+
+
+LOOKS = {
+    "light": Look(),
+    "dark": Look(options={"color_scheme": "dark"}),
+    "phone": Look(width=360, height=740, options={"device_scale_factor": 2}),
+    "large-text": Look(width=390, height=740, script=LARGE_FONT),
+    "no-scripts": Look(width=800, height=740, options={"java_script_enabled": False}),
+    "dejavu": Look(width=800, height=740, only_dejavu=True),
+    "arabic": Look(ARABIC, 390, 740, options={"locale": "ar"}),
+    "chinese": Look(CHINESE, 800, 740, options={"locale": "zh-CN"}),
 }
 
 
-async def write_yesterday(chat: Chat) -> None:
-    """Put the talk of yesterday into the log, as another process would."""
+async def write_yesterday(chat: Chat, talk: Talk) -> None:
+    """Put what was said yesterday into the log, as another process would."""
     client = AsyncMongoClient[dict[str, Any]](embedded_uri(chat.folder / "data"))
     database = client["chat"]
     users = {user["login"]: user async for user in database[USER_COLLECTION].find({})}
     began = (datetime.now(UTC) - timedelta(days=1)).replace(hour=15, minute=2, second=11)
-    for seq, (login, msg) in enumerate(YESTERDAY, 1):
+    for seq, (login, msg) in enumerate(talk.yesterday, 1):
         user_id = str(users[login]["_id"])
         time = began + timedelta(seconds=47 * seq)
         entry = {"seq": seq, "key": f"{user_id}:{ObjectId()}", "user": login, "user_id": user_id}
@@ -59,16 +130,16 @@ async def write_yesterday(chat: Chat) -> None:
 
 
 @asynccontextmanager
-async def talk(browser: Browser, url: str, chat: Chat) -> AsyncIterator[dict[str, Visitor]]:
-    """Let four people talk."""
-    people = {login: await Visitor.arrive(browser, url, **LOOKS["light"]) for login in PEOPLE}
+async def talking(browser: Browser, chat: Chat, talk: Talk) -> AsyncIterator[dict[str, Visitor]]:
+    """Let people talk; they stay in the room."""
+    people = {login: await Visitor.arrive(browser, chat.url) for login in talk.people}
     for login, person in people.items():
         await person.sign_up(login)
-    await write_yesterday(chat)
+    await write_yesterday(chat, talk)
     for person in people.values():
         await person.open()
-        await expect(person.texts).to_have_count(len(YESTERDAY))
-    for number, (login, text) in enumerate(TODAY, len(YESTERDAY) + 1):
+        await expect(person.texts).to_have_count(len(talk.yesterday))
+    for number, (login, text) in enumerate(talk.today, len(talk.yesterday) + 1):
         await people[login].say(text)
         for person in people.values():
             await expect(person.texts).to_have_count(number)
@@ -77,49 +148,87 @@ async def talk(browser: Browser, url: str, chat: Chat) -> AsyncIterator[dict[str
         await person.context.close()
 
 
-async def photograph(browser: Browser, chat: Chat) -> None:
-    """Take a picture of every page in every look."""
-    async with talk(browser, chat.url, chat) as people:
-        cookies = await people["alice"].context.cookies()
-        for look, options in LOOKS.items():
-            stranger = await Visitor.arrive(browser, chat.url, **options)
-            alice = await Visitor.arrive(browser, chat.url, **options)
-            await alice.context.add_cookies(cookies)  # type: ignore[arg-type]
-
-            async def take(person: Visitor, name: str, look: str = look) -> None:
-                await person.page.screenshot(path=FOLDER / f"{name}-{look}.png")
-
-            for name, path in (("login", "/login"), ("create", "/signin")):
-                await stranger.open(path)
-                await take(stranger, name)
-            await stranger.fill(login="bob", email="bob@home.example", password="a fine password")
-            await stranger.fill(password2="a fine password")
-            await stranger.submit()
-            await expect(stranger.error).to_have_text("User exists")
-            await take(stranger, "error")
-            await alice.open()
-            await alice.open()  # nothing is new to her any more
-            await alice.connected()
-            await alice.field.fill("After lunch it is")
-            await people["bob"].field.press_sequentially("I will tell them", delay=250)
-            await expect(alice.page.get_by_text("bob is typing")).to_be_visible()
-            await take(alice, "chat")
-            for name, path in (
-                ("search", "/search?q=the"),
-                ("account", "/account"),
-                ("message", "/message/9"),
-                ("not-found", "/nothing-here"),
-            ):
-                await alice.open(path)
-                await take(alice, name)
-            await alice.context.close()
+async def photograph(chat: Chat, name: str, look: Look, people: dict[str, Visitor]) -> None:
+    """Take a picture of every page in one look."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with chromium(**(only_dejavu(folder) if look.only_dejavu else {})) as own:
+            size = {"width": look.width, "height": look.height}
+            stranger = await Visitor.arrive(own, chat.url, viewport=size, **look.options)
+            await stranger.context.add_init_script(look.script)
+            await photograph_outside(stranger, name, look)
             await stranger.context.close()
+            reader = await Visitor.arrive(own, chat.url, viewport=size, **look.options)
+            await reader.context.add_init_script(look.script)
+            login, other, *_ = look.talk.people
+            cookies = await people[login].context.cookies()
+            await reader.context.add_cookies(cookies)  # type: ignore[arg-type]
+            await photograph_room(reader, name, look, people[other])
+            await photograph_pages(reader, name, look)
+            await reader.context.close()
+
+
+def only_dejavu(folder: str) -> dict[str, str]:
+    """Return an environment in which there are no other fonts; `folder` is for its settings."""
+    path = Path(folder, "fonts.conf")
+    path.write_text(ONLY_DEJAVU.format(folder))
+    return {"FONTCONFIG_FILE": str(path)}
+
+
+async def take(visitor: Visitor, page: str, look: str) -> None:
+    """Take a picture; Playwright makes the folder."""
+    await visitor.page.screenshot(path=FOLDER / f"{page}-{look}.png")
+
+
+async def photograph_outside(visitor: Visitor, name: str, look: Look) -> None:
+    """Take pictures of what a stranger sees."""
+    for page, path in (("login", "/login"), ("create", "/signin")):
+        await visitor.open(path)
+        await take(visitor, page, name)
+    await visitor.fill(**registration(look.talk.people[1], email="home@example.com"))
+    await visitor.submit()
+    await expect(visitor.error).to_have_text("User exists")
+    await take(visitor, "error", name)
+
+
+async def photograph_room(visitor: Visitor, name: str, look: Look, other: Visitor) -> None:
+    """Take a picture of the room while somebody types."""
+    await visitor.open()
+    await visitor.open()  # nothing is new any more
+    await visitor.field.fill(look.talk.draft)
+    if look.options.get("java_script_enabled", True):
+        await visitor.connected()
+        await other.field.press_sequentially("I will tell them", delay=250)
+        await expect(visitor.page.locator("#room-status")).to_contain_text("is typing")
+        await other.field.fill("")
+    await take(visitor, "chat", name)
+
+
+async def photograph_pages(visitor: Visitor, name: str, look: Look) -> None:
+    """Take pictures of the other pages."""
+    for page, path in (
+        ("history", "/?around=2"),
+        ("search", f"/search?q={look.talk.search}"),
+        ("account", "/account"),
+        ("message", "/message/4"),
+        ("ban", f"/ban?login={look.talk.people[1]}"),
+        ("sign-out", "/signout"),
+        ("not-found", "/nothing-here"),
+    ):
+        await visitor.open(path)
+        await take(visitor, page, name)
 
 
 async def main() -> None:
-    """Run a chat and a browser, and take the pictures; Playwright makes the folder."""
-    async with running_chat(MESSAGES_PER_SECOND=0) as chat, chromium() as browser:
-        await photograph(browser, chat)
+    """Run a chat for each talk, and take the pictures."""
+    for talk in (ENGLISH, ARABIC, CHINESE):
+        async with (
+            running_chat(MESSAGES_PER_SECOND=0, MODERATORS=talk.people[0]) as chat,
+            chromium() as browser,
+            talking(browser, chat, talk) as people,
+        ):
+            for name, look in LOOKS.items():
+                if look.talk is talk:
+                    await photograph(chat, name, look, people)
     print(FOLDER)
 
 

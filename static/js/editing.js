@@ -112,6 +112,7 @@ export class Editing {
     if (!isSame) this.#request = { ...change, nonce: newNonce() }
     this.#stopWaiting()
     if (this.#send(this.#request)) {
+      this.#submitButton.ariaBusy = "true"
       const text = "No answer came; saving it again is harmless"
       this.#answerTimer = setTimeout(() => this.#stopWaiting(text), ANSWER_WITHIN)
     } else {
@@ -121,6 +122,7 @@ export class Editing {
 
   #stopWaiting(problem = "") {
     clearTimeout(this.#answerTimer)
+    this.#submitButton.ariaBusy = null
     this.#composer.showError(problem)
   }
 

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 from chat import wire
 from chat.hub import HUB
 from settings import Settings
-from tests.support.browser import REFUSED, Visit, Visitor, visiting
+from tests.support.browser import LARGE_FONT, REFUSED, Visit, Visitor, visiting
 from tests.support.people import PASSWORD
 from tests.support.site import ChatSite, serving
 
@@ -20,6 +20,7 @@ LOOKS: list[dict[str, Any]] = [
     {"color_scheme": "dark", "width": 1200},
     {"color_scheme": "light", "width": 360},
     {"color_scheme": "dark", "width": 320},
+    {"color_scheme": "light", "width": 390},
 ]
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -52,7 +53,11 @@ async def test_the_forms_are_for_everyone_with_an_error_too(
     assert await violations(visitor) == []
 
 
-async def test_every_page_of_the_chat_is_for_everyone(alice: Visitor, bob: Visitor) -> None:
+@pytest.mark.parametrize("script", ["", LARGE_FONT], ids=["usual text", "large text"])
+async def test_every_page_of_the_chat_is_for_everyone(
+    visit: Visit, chat: ChatSite, bob: Visitor, script: str
+) -> None:
+    alice = await visit(chat.url, "alice", script)
     alice.tolerates = REFUSED  # a page that is not there
     for number in range(60):
         await (alice, bob)[number % 2].post(
@@ -74,12 +79,6 @@ WIDE_FONT = """
 const sheet = new CSSStyleSheet()
 sheet.replaceSync(
   "* { font-family: monospace, monospace !important; letter-spacing: 0.1em !important }")
-document.adoptedStyleSheets = [sheet]
-"""
-
-LARGE_FONT = """
-const sheet = new CSSStyleSheet()
-sheet.replaceSync("html { font-size: 200% !important }")
 document.adoptedStyleSheets = [sheet]
 """
 

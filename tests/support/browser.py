@@ -1,6 +1,7 @@
 """A real browser, and people who sit at it."""
 
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -59,6 +60,12 @@ new MutationObserver((records) => {
 }).observe(document, { childList: true, subtree: true })
 """
 
+LARGE_FONT = """
+const sheet = new CSSStyleSheet()
+sheet.replaceSync("html { font-size: 200% !important }")
+document.adoptedStyleSheets = [sheet]
+"""
+
 STORAGE_FAULTS = {
     "full": """Storage.prototype.setItem = () => {
       throw new DOMException("", "QuotaExceededError") }""",
@@ -70,8 +77,8 @@ STORAGE_FAULTS = {
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Run the Chromium in PATH, else Playwright's own.
+async def chromium(**environment: str) -> AsyncIterator[Browser]:
+    """Run the Chromium in PATH, else Playwright's own, with more in its environment.
 
     The headless shell is the same browser without a window, for a quarter of the work.
     """
@@ -79,6 +86,7 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"),
             args=ARGUMENTS,
+            env={**os.environ, **environment},
         )
         try:
             yield browser
