@@ -22,7 +22,8 @@ from tests.support.processes import Chat, running_chat
 FOLDER = ROOT / "docs" / "screenshots"
 ONLY_DEJAVU = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir><cachedir>{}</cachedir></fontconfig>
+<fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir><cachedir>{}</cachedir>
+<include>/etc/fonts/conf.d</include></fontconfig>
 """
 
 

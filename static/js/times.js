@@ -4,5 +4,6 @@ const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 
 for (const time of document.querySelectorAll("time")) {
   time.textContent = SHORT.format(new Date(time.dateTime))
+  time.dir = "auto"
 }
 for (const note of document.querySelectorAll(".utc")) note.remove()

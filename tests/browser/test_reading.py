@@ -181,6 +181,22 @@ async def test_links_code_and_the_readers_name_are_set_and_all_else_is_literal(
         await expect(link).to_have_attribute(name, value)
 
 
+async def test_bold_italics_and_what_is_neither(chat: ChatSite, alice: Visitor) -> None:
+    texts = {
+        "so **very bold** and *italic* and _slanted_": ("very bold", "italic slanted"),
+        "那我们**午饭后**部署": ("午饭后", ""),
+        "2**3**4 and 2*3*4, a_b_c, * a * b ** c **": ("", ""),
+        "`**code**`": ("", ""),
+    }
+    await write(chat, "bob", *texts)
+    await expect(alice.texts).to_have_count(len(texts))
+    for line, (text, found) in zip(await alice.texts.all(), texts.items(), strict=True):
+        assert await line.text_content() == text
+        for name, words in zip(("strong", "em"), found, strict=True):
+            shown = await line.locator(name).all_text_contents()
+            assert " ".join(shown).replace("*", "").replace("_", "") == words, text
+
+
 async def test_the_most_hostile_text_takes_no_time(alice: Visitor) -> None:
     for part in ("`", "``` ", "`a", "(", "http://a", "http://(", "@", "@a.", "@-", "[](", "```a\n"):
         for text in (part * 20_000, "http://a/" + part * 20_000, "@alice" + part * 20_000):
@@ -386,18 +402,35 @@ async def test_dates_and_hours_are_those_of_the_readers_language(
         await expect(reader.log.locator(".day")).to_have_text(day)
 
 
-async def test_each_line_has_the_direction_of_its_script(chat: ChatSite, visit: Visit) -> None:
-    await write(chat, "bob", "שלום!\nhello!")
-    alice = await visit(chat.url, "alice")
-    first, second = await alice.texts.evaluate(
-        """text => [4, 11].map((at) => {
-          const range = document.createRange()
-          range.setStart(text.firstChild, at)
-          range.setEnd(text.firstChild, at + 1)
-          return range.getBoundingClientRect().x - text.getBoundingClientRect().x
-        })"""
+@pytest.mark.parametrize("width", [390, 1200])
+async def test_each_line_has_the_direction_of_its_script_and_code_never_another(
+    chat: ChatSite, visit: Visit, width: int
+) -> None:
+    await write(chat, "bob", "שלום!\nhello!\n`$ make`")
+    alice = await visit(chat.url, "alice", viewport={"width": width, "height": 700})
+    box, shalom, first_mark, hello, second_mark, dollar, make = await alice.texts.evaluate(
+        """text => {
+          const place = (node, at) => {
+            const range = document.createRange()
+            range.setStart(node, at)
+            range.setEnd(node, at + 1)
+            const { left, right } = range.getBoundingClientRect()
+            return [left, right].map(Math.round)
+          }
+          const { left, right } = text.getBoundingClientRect()
+          const code = text.querySelector("code").childNodes[1]
+          return [
+            [left, right].map(Math.round),
+            ...[0, 4, 6, 11].map((at) => place(text.firstChild, at)),
+            ...[0, 2].map((at) => place(code, at)),
+          ]
+        }"""
     )
-    assert first < 1 < second  # the mark ends its line: one at the left, one at the right
+    assert shalom[1] == box[1]
+    assert first_mark < shalom
+    assert hello[0] == box[0]
+    assert second_mark > hello
+    assert dollar < make
 
 
 # Place

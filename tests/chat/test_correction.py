@@ -260,13 +260,16 @@ async def test_a_double_click_changes_once(house: House, alice: Person, action: 
     assert house.app[JOURNAL].recent.last == 2
 
 
+OWN_SCRIPT = re.compile('<script type="module" src="/static/[^"<>]+"></script>')
+
+
 async def test_hostile_messages_stay_text_on_their_page(bob: Person, mona: Person) -> None:
     await bob.write("first")
     for text in HOSTILE:
         assert (await edit(bob, 1, text)).status == 303
         for person in (bob, mona):
-            page = await person.page("/message/1")
+            page = OWN_SCRIPT.sub("", await person.page("/message/1"))
             for opening in ("<script", "<img", "<svg", 'onerror="', "<iframe"):
                 assert opening not in page, text
         refused = await edit(bob, 1, text + "x" * 2001)
-        assert "<script" not in await refused.text(), text
+        assert "<script" not in OWN_SCRIPT.sub("", await refused.text()), text

@@ -37,7 +37,7 @@ async def test_what_a_page_links_to_is_kept_for_ever_and_changes_its_address(
 ) -> None:
     async def script_of(house: House) -> str:
         page = await (await (await house.visitor()).get("/login")).text()
-        [address] = re.findall(r'<script type="module" src="([^"]+)"', page)
+        [address] = re.findall(r'<script type="module" src="([^"]+/login.js)"', page)
         return str(address)
 
     house = await open_house()
