@@ -5,6 +5,7 @@ import { Backoff } from "./backoff.js"
 
 const SIGNED_OUT = 4401 // close code
 const BLOCKED_AFTER = 2 // failures in a row; after a single one the network may just have come back
+const ANSWER_WITHIN = 10_000 // ms; the server needs at most five seconds
 const CHECK_EVERY = 10_000 // ms
 const ASLEEP_AFTER = 90_000 // ms; browsers run the timers of hidden tabs once a minute
 
@@ -19,6 +20,7 @@ export class Connection {
   #refusals = 0 // sockets in a row that could not be opened although the server answered
   #backoff = new Backoff()
   #timer = null // runs while there is no socket
+  #answerTimer = null // runs from sending something that has an answer until anything comes
   #queue = Promise.resolve() // frames that are being handled or wait for that
 
   // `since` returns the seq of the last entry that the page shows; the server replays later ones.
@@ -29,7 +31,7 @@ export class Connection {
     this.#onframe = onframe
     this.#ondisconnect = ondisconnect
     this.#onblocked = onblocked
-    window.addEventListener("online", () => this.#reconnect())
+    for (const name of ["online", "offline"]) window.addEventListener(name, () => this.#reconnect())
     document.addEventListener("visibilitychange", () => this.#openIfVisible())
     window.addEventListener("pageshow", () => this.#openIfVisible())
     this.#reconnectAfterSleep()
@@ -44,7 +46,10 @@ export class Connection {
     url.searchParams.set("since", this.#since())
     if (this.#isReturning) url.searchParams.set("returning", "")
     const socket = (this.#socket = new WebSocket(url, "chat.v1"))
-    socket.onmessage = (event) => this.#enqueue(socket, () => this.#handle(JSON.parse(event.data)))
+    socket.onmessage = (event) => {
+      this.#stopWaiting()
+      this.#enqueue(socket, () => this.#handle(JSON.parse(event.data)))
+    }
     socket.onclose = (event) => this.#enqueue(socket, () => this.#closed(event))
   }
 
@@ -52,7 +57,13 @@ export class Connection {
   send(frame) {
     if (!this.#isReady || this.#socket.readyState !== WebSocket.OPEN) return false
     this.#socket.send(JSON.stringify(frame))
+    if (frame.nonce) this.#answerTimer ??= setTimeout(() => this.#reconnect(), ANSWER_WITHIN)
     return true
+  }
+
+  #stopWaiting() {
+    clearTimeout(this.#answerTimer)
+    this.#answerTimer = null
   }
 
   // Frames stay in order even while one of them waits for older messages to load.
@@ -73,6 +84,7 @@ export class Connection {
   }
 
   async #closed({ code, wasClean }) {
+    this.#stopWaiting()
     if (code === SIGNED_OUT) return location.assign("/login")
     if (this.#isReady) {
       this.#isReady = false
@@ -90,7 +102,7 @@ export class Connection {
     if (this.#timer !== null && document.visibilityState === "visible") this.open()
   }
 
-  // After sleep or a change of networks a socket may be dead without a close event.
+  // After sleep, a change of networks or in a dead spot a socket may be dead without a close event.
   #reconnect() {
     if (this.#timer !== null) return this.open()
     if (!this.#isReady) return

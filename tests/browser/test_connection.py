@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, WebSocketRoute, expect
 
 from chat.client import Client
 from chat.journal import JOURNAL
@@ -65,6 +65,38 @@ async def test_a_message_whose_answer_was_lost_is_shown_once(
     await alice.connected(2)
     await alice.say("it is")  # after the answer to the first, sent again
     await all_show((alice, bob), "is it stored?", "it is")
+
+
+async def test_a_connection_that_died_without_a_word_is_noticed_and_replaced(
+    chat: ChatSite, visit: Visit, bob: Visitor
+) -> None:
+    dead: set[WebSocketRoute] = set()
+    routes: list[WebSocketRoute] = []
+
+    def pass_on(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+        route.on_message(lambda data: None if route in dead else server.send(data))
+        server.on_message(lambda data: None if route in dead else route.send(data))
+        routes.append(route)
+
+    alice = await visit(chat.url)
+    await alice.page.route_web_socket("**/ws?*", pass_on)
+    await alice.sign_up("alice")
+    await alice.open()
+    await alice.connected()
+    dead.update(routes)
+    await alice.say("is anybody there?")
+    await alice.told("Connection broken", timeout=A_WHILE)
+    await alice.connected(2)
+    await all_show((alice, bob), "is anybody there?")
+
+
+async def test_who_is_offline_is_told_so_at_once(alice: Visitor) -> None:
+    alice.tolerates = CONNECTION_LOST
+    await alice.context.set_offline(True)
+    await alice.told("Connection broken")
+    await alice.context.set_offline(False)
+    await alice.connected(2)
 
 
 async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
