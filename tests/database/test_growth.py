@@ -155,6 +155,7 @@ async def test_no_statement_takes_longer_in_a_long_log(
 ) -> None:
     monkeypatch.setattr("auth.sessions.REMOVE_EVERY", 0.1)
     monkeypatch.setattr("chat.finder.PER_SECOND", 0)
+    monkeypatch.setattr("chat.finder.NEWEST", FEW // 2)
     monkeypatch.setattr("chat.finder.RARE", FEW // 4)
     monkeypatch.setattr("chat.finder.SEARCH_FOR", 0)
     few, many = await most_steps(open_house, FEW), await most_steps(open_house, MANY)
