@@ -39,8 +39,9 @@ before it is shown, or not checking, would be faster; we do not give that up.
 The server in C has the same `send()`, 5 µs of the 7 that a write to a reader takes; asyncio's
 transport and the chat's own checks are the other 2. In the busy room it has no Python either
 between a frame that comes and the batch. Of several processes each hears every message through
-Redis, which takes it 0.2 ms for each publication, however few messages that has: see
-[scaling.md](scaling.md).
+Redis, which takes it 0.2 ms for each publication, however few messages that has. Four processes
+that share one core also have less to join: a write has 3.4 messages there instead of 8, and a write
+is what costs. See [scaling.md](scaling.md).
 """
 
 Values = dict[tuple[tuple[int, int], str], list[load.Result]]  # by readers, talkers and server
