@@ -137,3 +137,23 @@ async def test_going_back_after_signing_out_shows_no_chat(alice: Visitor) -> Non
     await alice.page.go_back()
     await expect(alice.page).to_have_title("Log in · Chat")
     await expect(alice.page.get_by_text("between us")).to_have_count(0)
+
+
+async def test_the_button_of_a_form_is_busy_until_the_answer_comes(
+    chat: ChatSite, visit: Visit
+) -> None:
+    visitor = await visit(chat.url)
+    visitor.tolerates = REFUSED
+    await visitor.context.add_init_script(
+        """addEventListener("pagehide", () => {
+          const button = document.querySelector("#submit")
+          sessionStorage.busy = button.ariaBusy + " " + getComputedStyle(button).pointerEvents
+        })"""
+    )
+    await visitor.open("/login")
+    await visitor.fill(login="nobody", password="wrong password")
+    await visitor.press("Log in")
+    await expect(visitor.error).not_to_have_text("")
+    assert await visitor.page.evaluate("sessionStorage.busy") == "true none"
+    button = visitor.page.get_by_role("button", name="Log in")
+    await expect(button).not_to_have_attribute("aria-busy", "true")
