@@ -119,7 +119,9 @@ async def _note_looks(users: Collection) -> None:
             id_, look = document["_id"], skeleton(document["login"])
             look = f"{look} #{id_}" if look in taken else look
             taken.add(look)
-            updates.append(UpdateOne({"_id": id_}, {"$set": {"look": look}}))
+            updates.append(
+                UpdateOne({"_id": id_, "look": {"$exists": False}}, {"$set": {"look": look}})
+            )
     await _update(users, updates)
 
 

@@ -8,12 +8,9 @@ from functools import cache
 
 from confusable_homoglyphs import categories, confusables
 
-from auth.spelling import fold
-
 LENGTHS = range(3, 33)  # characters
 SHORTEST_IDEOGRAPHIC = 2  # such as 王伟
 OTHER_CHARACTERS = set("0123456789_.-")
-SIGNS_AFTER_A_LETTER = 2  # vowels and accents; more would be written over other lines
 
 # Those in everyday use (UAX 31, table 5). With a Cyrillic "а" among Latin letters a login could
 # imitate another; only these are written together (UTS 39, 5.1), and none of them with Latin.
@@ -23,7 +20,20 @@ SCRIPTS = {
     *("MYANMAR", "ORIYA", "SINHALA", "TAMIL", "TELUGU", "THAANA", "THAI", "TIBETAN"),
 }
 IDEOGRAPHIC = ({"HAN", "HIRAGANA", "KATAKANA"}, {"HAN", "BOPOMOFO"}, {"HAN", "HANGUL"})
-INVISIBLE = set("\u115f\u1160\u3164\uffa0")  # letters, by Unicode's data, that show nothing
+LONG_VOWEL = "ー"  # of kana; Unicode counts it for no script
+
+# Marks after a letter: vowels and accents. More would be written over other lines.
+MOST_MARKS = 2
+MOST_MARKS_OF = {"KHMER": 4, "MYANMAR": 4, "TIBETAN": 4}
+# Letters and marks that show nothing (those that Unicode's data says may be ignored in drawing),
+# and strokes through a letter, which also exist as letters of their own.
+UNSEEN = {
+    *"\u034f\u115f\u1160\u17b4\u17b5\u0334\u0335\u0336\u0337\u0338",
+    *map(chr, range(0x180B, 0x1810)),
+    *map(chr, range(0xFE00, 0xFE10)),
+    *map(chr, range(0xE0100, 0xE01F0)),
+}
+DOT, DOTTED = "\u0307", set("ijіј")  # on these a second dot shows nothing
 
 
 class BadLogin(Exception):
@@ -39,26 +49,46 @@ def check_login(login: str) -> str:
 
 
 def skeleton(login: str) -> str:
-    """Return what logins that look alike have in common (UTS 39, 4: without longer sequences)."""
+    """Return what logins that look alike have in common (UTS 39, 4).
+
+    Letters are looked up as they are written, because small letters may differ where capitals are
+    alike. Of longer sequences only the best known is taken for what it looks like.
+    """
     prototypes = _prototypes()
-    # The digit 0 is like the letter O, whose case does not matter in a login.
-    return "".join(prototypes.get(character, character) for character in fold(login)).casefold()
+    characters = unicodedata.normalize("NFKC", login)
+    alike = "".join(prototypes.get(character, character) for character in characters)
+    return alike.casefold().replace("rn", "m")
 
 
 def _is_login(login: str) -> bool:
-    letters = [character for character in login if character not in OTHER_CHARACTERS]
-    signs = 0
+    if not SHORTEST_IDEOGRAPHIC <= len(login) < LENGTHS.stop:
+        return False
+    scripts: set[str] = set()
     for position, character in enumerate(login):
-        kind = unicodedata.category(character)[0]
-        signs = signs + 1 if kind == "M" else 0
-        is_letter = kind == "L" and character not in INVISIBLE
-        is_sign = kind == "M" and position > 0 and signs <= SIGNS_AFTER_A_LETTER
-        if not (is_letter or is_sign or character in OTHER_CHARACTERS):
+        kind, script = unicodedata.category(character)[0], categories.alias(character)
+        if character in UNSEEN or (character == DOT and login[position - 1] in DOTTED):
             return False
-    scripts = {categories.alias(letter) for letter in letters} - {"COMMON", "INHERITED"}
+        if character in OTHER_CHARACTERS or character == LONG_VOWEL:
+            continue
+        if kind not in "LM" or (kind == "M" and position == 0):
+            return False
+        if not (kind == "M" and script == "INHERITED"):  # as accents are
+            scripts.add(script)
+    if _most_marks(login) > max((MOST_MARKS_OF.get(s, MOST_MARKS) for s in scripts), default=0):
+        return False
     if any(scripts and scripts <= together for together in IDEOGRAPHIC):
-        return SHORTEST_IDEOGRAPHIC <= len(login) < LENGTHS.stop
-    return len(login) in LENGTHS and len(scripts) <= 1 and scripts <= SCRIPTS
+        return True
+    is_one_script = len(scripts) <= 1 and scripts <= SCRIPTS and LONG_VOWEL not in login
+    return is_one_script and len(login) in LENGTHS
+
+
+def _most_marks(login: str) -> int:
+    """Return how many marks there are at most after one letter."""
+    most = count = 0
+    for character in login:
+        count = count + 1 if unicodedata.category(character)[0] == "M" else 0
+        most = max(most, count)
+    return most
 
 
 @cache

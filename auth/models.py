@@ -51,7 +51,7 @@ class User:
             return await self.collection.find_one({"_id": ObjectId(user_id)})
 
     async def has_login_like(self, login: str) -> bool:
-        """Return whether there is an account with this login, or one that looks like it."""
+        """Return whether there is an account whose login looks like this one."""
         async with deadline():
             return bool(await self.collection.find_one({"look": skeleton(login)}, {"_id": 1}))
 

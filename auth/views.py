@@ -145,7 +145,8 @@ class SignIn(AccountForm):
             raise FormError(400, str(error), "password") from None
         except UserExists:
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
-            field = "login" if await users.has_login_like(login) else "email"
+            is_login = await users.find(login) or await users.has_login_like(login)
+            field = "login" if is_login else "email"
             raise FormError(409, "User exists", field) from None
         except (Busy, DatabaseUnavailable):
             limits.give_back(attempt)

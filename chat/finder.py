@@ -21,7 +21,7 @@ from limits import Busy, Pace
 
 PAGE_LENGTH = 20  # messages
 ENTRIES_PER_QUERY = 50  # the embedded database takes 3 ms for these
-NEWEST = 2000  # entries to read before the text index is asked
+NEWEST = 2000  # entries to read, if SEARCH_FOR is enough, before the text index is asked
 SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a word is
 SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # messages in which a rare word is, at most; the text index takes 30 ms for these
@@ -72,7 +72,7 @@ class Finder:
         older = self._recent.last + 1 if before is None else before
         seen = 0
         while older and len(entries) <= PAGE_LENGTH:
-            if seen >= NEWEST and text_search is None:
+            if text_search is None and (seen >= NEWEST or clock() > give_up_at):
                 text_search = await self._search_for_rare(words)
             documents = await self._read(older, text_search or {})
             for message, text in messages_in(documents):
@@ -97,7 +97,7 @@ class Finder:
         if self._recent.last > RARE:
             await self._take_sample()
             most = RARE / self._recent.last * len(self._sample)
-            words = [word for word in words if self._count(word) <= most]
+            words = [word for word in words if await self._count(word) <= most]
         # Quoted words are all required and never operators.
         search = " ".join(f'"{word}"' for word in words)
         return {"$text": {"$search": search}} if words else {}
@@ -111,10 +111,14 @@ class Finder:
                 sample += [text for _, text in messages_in(await self._read(end, {}))]
             self._sample, self._sampled_at = sample, now
 
-    def _count(self, word: str) -> int:
+    async def _count(self, word: str) -> int:
         """Return in how many messages of the sample the rarest part of a word is."""
-        patterns = map(whole, indexed_parts(word))
-        return min(sum(1 for text in self._sample if part.search(text)) for part in patterns)
+        counts = []
+        for part in set(indexed_parts(word)):
+            pattern = whole(part)
+            counts.append(sum(1 for text in self._sample if part in text and pattern.search(text)))
+            await asyncio.sleep(0)  # let others go on
+        return min(counts)
 
 
 FINDER = web.AppKey("finder", Finder)

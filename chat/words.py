@@ -8,7 +8,7 @@ SHORTEST_PART = 3  # characters; more words begin with two than anybody looks fo
 # word to it.)
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-    "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
+    "\u3040-\u30ff\uff66-\uff9d\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 BEGINNING, END = r"(?<![^\W_])", r"(?![^\W_])"  # of a word
 
@@ -39,7 +39,7 @@ def pattern(*words: str) -> re.Pattern[str]:
     It also finds what begins with a word, unless that is short, and a word within a text of a
     script that has no spaces.
     """
-    return re.compile("|".join(map(_pattern, words)))
+    return re.compile("|".join(map(_pattern, sorted(words, key=len, reverse=True))))
 
 
 def whole(word: str) -> re.Pattern[str]:
@@ -58,14 +58,12 @@ def indexed_parts(word: str) -> list[str]:
 
 
 def _lower(character: str) -> str:
-    lower = character.lower()
-    return lower if len(lower) == 1 else character
+    return character.lower()[0]
 
 
 def _pattern(word: str) -> str:
     word = re.escape(bare(word))
     if UNSPACED.search(word):
         return word
-    return (
-        rf"(?:{BEGINNING}|(?<={UNSPACED.pattern})){word}{END if len(word) < SHORTEST_PART else ''}"
-    )
+    end = rf"(?:{END}|(?={UNSPACED.pattern}))" if len(word) < SHORTEST_PART else ""
+    return rf"(?:{BEGINNING}|(?<={UNSPACED.pattern})){word}{end}"

@@ -31,7 +31,8 @@ export class Connection {
     this.#onframe = onframe
     this.#ondisconnect = ondisconnect
     this.#onblocked = onblocked
-    for (const name of ["online", "offline"]) window.addEventListener(name, () => this.#reconnect())
+    window.addEventListener("online", () => this.#reconnect())
+    window.addEventListener("offline", () => this.#timer === null && this.#reconnect())
     document.addEventListener("visibilitychange", () => this.#openIfVisible())
     window.addEventListener("pageshow", () => this.#openIfVisible())
     this.#reconnectAfterSleep()
@@ -105,8 +106,8 @@ export class Connection {
   // After sleep, a change of networks or in a dead spot a socket may be dead without a close event.
   #reconnect() {
     if (this.#timer !== null) return this.open()
-    if (!this.#isReady) return
     const socket = this.#socket
+    if (!this.#isReady || socket.onclose === null) return // it is being opened, or closed already
     socket.onmessage = socket.onclose = null
     socket.close()
     this.#enqueue(socket, () => this.#closed({ code: 1006, wasClean: false }))

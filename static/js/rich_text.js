@@ -2,6 +2,9 @@
 // message. The signs around them stay in the page but are hidden, so that a copy of the text has all
 // its characters.
 
+// Letters of scripts without spaces, beside which a word may be bold.
+const UNSPACED = "[\\p{scx=Han}\\p{scx=Hira}\\p{scx=Kana}\\p{scx=Hang}\\p{scx=Thai}]"
+
 // Matching takes linear time, however hostile the text: after an attempt that fails, the next one
 // does not scan the same characters again.
 const TOKEN = new RegExp(
@@ -9,7 +12,8 @@ const TOKEN = new RegExp(
     "(?<!`)```(?!`)(?<language>[a-z][\\w+#-]*(?=\\n))?(?<block>[^]+?)(?<!`)```(?!`)\\n?",
     "(?<!`)`(?<code>[^`\\n]+)`(?!`)",
     "(?<![^\\n])(?<quote>>[^\\n]*(?:\\n>[^\\n]*)*)\\n?",
-    "(?<![\\p{N}*])\\*\\*(?<bold>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*\\*(?![\\p{N}*])",
+    `(?<=^|[^\\p{L}\\p{N}*]|${UNSPACED})\\*\\*(?<bold>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*\\*` +
+      `(?=$|[^\\p{L}\\p{N}*]|${UNSPACED})`,
     "(?<![\\p{L}\\p{N}*])\\*(?<italic>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*(?![\\p{L}\\p{N}*])",
     "(?<![\\p{L}\\p{N}_])_(?<slanted>[^\\s_](?:[^_\\n]*[^\\s_])?)_(?![\\p{L}\\p{N}_])",
     "(?<![\\p{L}\\p{N}])(?<url>https?:\\/\\/[^\\s<>\"`]+)",

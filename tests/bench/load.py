@@ -63,7 +63,7 @@ class Person(asyncio.Protocol):
 
     def take(self) -> None:
         """Take what has come since the last turn, when reading is paused."""
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # nothing has come, or the socket is closed
             self.data_received(os.read(self.transport.get_extra_info("socket").fileno(), UNREAD))
 
     def say(self, text: bytes, nonce: bytes) -> None:

@@ -185,7 +185,7 @@ async def test_bold_italics_and_what_is_neither(chat: ChatSite, alice: Visitor) 
     texts = {
         "so **very bold** and *italic* and _slanted_": ("very bold", "italic slanted"),
         "那我们**午饭后**部署": ("午饭后", ""),
-        "2**3**4 and 2*3*4, a_b_c, * a * b ** c **": ("", ""),
+        "2**3**4 and 2*3*4, a_b_c, * a * b ** c ** f(*a,**kw,**x)": ("", ""),
         "`**code**`": ("", ""),
     }
     await write(chat, "bob", *texts)

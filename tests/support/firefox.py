@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def write_settings(profile: str) -> None:
 async def firefox() -> AsyncIterator[Firefox]:
     """Run Firefox without a window."""
     assert FIREFOX is not None
-    with tempfile.TemporaryDirectory(prefix="chat") as profile:
+    with tempfile.TemporaryDirectory(prefix="chat", ignore_cleanup_errors=True) as profile:
         write_settings(profile)
         process = await asyncio.create_subprocess_exec(
             *(FIREFOX, "--headless", "--no-remote", "--profile", profile),
@@ -140,7 +140,7 @@ async def firefox() -> AsyncIterator[Firefox]:
             assert process.stderr is not None
             async with asyncio.timeout(START_PATIENCE):
                 while not (found := re.search(rb"ws://\S+", await process.stderr.readline())):
-                    assert process.returncode is None
+                    assert not process.stderr.at_eof(), "Firefox has ended"
             async with (
                 aiohttp.ClientSession() as session,
                 session.ws_connect(f"{found[0].decode()}/session", max_msg_size=0) as socket,
@@ -150,5 +150,6 @@ async def firefox() -> AsyncIterator[Firefox]:
                 await browser.ask("session.subscribe", events=["log.entryAdded"])
                 yield browser
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.communicate()
