@@ -13,8 +13,8 @@ class Handler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
         """Insert documents, up to the first that is refused.
 
         NX-27017 0.8.1 makes each of them a transaction of its own: a hundred took 60 ms, and take
-        30 in one. (A client could have no transactions of its own any more; the chat has none.)
-        Raises sqlite3.Error if the insert is undone, as SQLite does on a full disk.
+        30 in one. Clients can't insert in transactions of their own; the chat has none.
+        Raises sqlite3.Error if SQLite undoes the insert, as on a full disk.
         """
         name = next(body["$db"] for kind, body in msg["sections"] if kind == "body")
         database = self.get_database(name)

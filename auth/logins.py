@@ -25,9 +25,9 @@ LONG_VOWEL = "ー"  # of kana; Unicode counts it for no script
 # Marks after a letter: vowels and accents. More would be written over other lines.
 MOST_MARKS = 2
 MOST_MARKS_OF = {"KHMER": 4, "MYANMAR": 4, "TIBETAN": 4}
-# Letters and marks that show nothing (those that Unicode's data says may be ignored in drawing),
-# and strokes through a letter, which also exist as letters of their own.
-UNSEEN = {
+# Letters and marks that show nothing, and strokes through a letter: a login with them looks like
+# one without, or like one with a letter that has its stroke, such as ø.
+MISLEADING = {
     *"\u034f\u115f\u1160\u17b4\u17b5\u0334\u0335\u0336\u0337\u0338",
     *map(chr, range(0x180B, 0x1810)),
     *map(chr, range(0xFE00, 0xFE10)),
@@ -66,7 +66,7 @@ def _is_login(login: str) -> bool:
     scripts: set[str] = set()
     for position, character in enumerate(login):
         kind, script = unicodedata.category(character)[0], categories.alias(character)
-        if character in UNSEEN or (character == DOT and login[position - 1] in DOTTED):
+        if character in MISLEADING or (character == DOT and login[position - 1] in DOTTED):
             return False
         if character in OTHER_CHARACTERS or character == LONG_VOWEL:
             continue

@@ -29,7 +29,7 @@ def bare(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     lower = text.lower()
     if len(lower) != len(text):  # as of İ, which becomes i and a dot above
-        lower = "".join(map(_lower, text))
+        lower = "".join(character.lower()[0] for character in text)
     return lower.translate(WITHOUT_ACCENT)
 
 
@@ -57,13 +57,9 @@ def indexed_parts(word: str) -> list[str]:
     return re.findall(r"[^\W_]+", bare(word))
 
 
-def _lower(character: str) -> str:
-    return character.lower()[0]
-
-
 def _pattern(word: str) -> str:
     word = re.escape(bare(word))
-    if UNSPACED.search(word):
+    if not has_spaces(word):
         return word
     end = rf"(?:{END}|(?={UNSPACED.pattern}))" if len(word) < SHORTEST_PART else ""
     return rf"(?:{BEGINNING}|(?<={UNSPACED.pattern})){word}{end}"

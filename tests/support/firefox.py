@@ -26,7 +26,7 @@ QUIET = {  # settings that keep it from asking the internet for anything
     "network.connectivity-service.enabled": False,
     "services.settings.server": "data:,",
 }
-KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "ArrowUp": "\ue013"}
+KEYS = {"Enter": "\ue007", "ArrowUp": "\ue013"}
 
 
 class Firefox:
