@@ -6,6 +6,7 @@ the embedded database asks for it by MONGO_HOST="".
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
@@ -25,11 +26,25 @@ from tests.support.waiting import START_PATIENCE
 NO_LIMITS: dict[str, Any] = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
 
 
+# Below the ports of outgoing connections (32,768 on Linux, 49,152 on macOS), one of which could
+# take a port between its choice and its use.
+PORTS = iter(random.sample(range(10_000, 30_000), 20_000))
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that nobody listens on, at any address of this machine."""
+    return next(filter(is_free, PORTS))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` at every address of this machine."""
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+    except OSError:
+        return False
+    return True
 
 
 class Chat:
