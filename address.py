@@ -1,9 +1,9 @@
-"""Addresses: the client's, by which log-ins and registrations are limited, and this machine's."""
+"""Addresses: the client's, by which log-ins and registrations are limited, and the chat's own."""
 
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from settings import SETTINGS
 
@@ -26,6 +26,12 @@ def client_address(request: web.Request) -> str:
 def network(peer: str) -> str:
     """Return an IPv4 address, or the /64 of an IPv6 one, because a customer gets a whole /64."""
     return _network(peer) or peer
+
+
+def own_origin(request: web.Request) -> str:
+    """Return the origin of the chat's pages as the browser sees it."""
+    scheme = "https" if request.app[SETTINGS].SECURE_COOKIES else request.scheme
+    return f"{scheme}://{request.headers.get(hdrs.HOST, '')}".lower()
 
 
 def is_loopback(host: str) -> bool:

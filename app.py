@@ -131,7 +131,7 @@ def cached_url(app: web.Application) -> Callable[..., URL]:
 async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     """Create the parts that need no closing, connect them, and run their background tasks."""
     collection = app[DATABASE][MESSAGE_COLLECTION]
-    app[SESSIONS] = Sessions(app[DATABASE])
+    app[SESSIONS] = Sessions(app[DATABASE], app[SETTINGS].MODERATORS)
     app[JOURNAL] = Journal(collection, app[METRICS], app.get(RELAY))
     app[MESSAGES] = Message(collection, app[JOURNAL], app[SETTINGS].MESSAGES_PER_SECOND)
     app[FINDER] = Finder(collection, app[JOURNAL].recent)

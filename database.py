@@ -21,6 +21,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from embedded import embedded_uri
 from settings import (
+    LINK_COLLECTION,
     MESSAGE_COLLECTION,
     SESSION_COLLECTION,
     SETTINGS,
@@ -127,6 +128,8 @@ async def create_indexes(db: Database) -> None:
         (USER_COLLECTION, "email_key", True),
         (SESSION_COLLECTION, "user_id", False),
         (SESSION_COLLECTION, "seen", False),
+        (LINK_COLLECTION, "user_id", False),
+        (LINK_COLLECTION, "expires", False),
     ):
         async with upkeep():
             await db[collection].create_index(field, unique=is_unique)

@@ -43,16 +43,18 @@ class FormPage(web.View):
         form: dict[str, str] = {}
         try:
             form = await read_form(self.request)
-            url = await self.act(form)
+            answer = await self.act(form)
         except FormError as error:
             return await self.refuse(form, error)
         except Busy:
             return await self.refuse(form, too_busy())
-        raise web.HTTPSeeOther(url)
+        if isinstance(answer, web.Response):
+            return answer
+        raise web.HTTPSeeOther(answer)
 
     @abstractmethod
-    async def act(self, form: dict[str, str]) -> URL:
-        """Process the form and return where to go then.
+    async def act(self, form: dict[str, str]) -> URL | web.Response:
+        """Process the form and return where to go then, or what can be shown only once.
 
         Raises FormError, Busy, DatabaseUnavailable.
         """

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from address import is_loopback
+from address import is_loopback, own_origin
 from routes import route_name
 from settings import SETTINGS, Settings
 
@@ -39,12 +39,6 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         elif len(sites) > 1 or sites[0] not in FROM_OUR_PAGES:
             raise web.HTTPForbidden(text=FOREIGN)
     return await handler(request)
-
-
-def own_origin(request: web.Request) -> str:
-    """Return the origin of the chat's pages as the browser sees it."""
-    scheme = "https" if request.app[SETTINGS].SECURE_COOKIES else request.scheme
-    return f"{scheme}://{request.headers.get(hdrs.HOST, '')}".lower()
 
 
 def _check_host(request: web.Request, settings: Settings) -> None:

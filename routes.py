@@ -13,13 +13,13 @@ from account.views import (
     SignOutEverywhere,
 )
 from assets import asset
-from auth.moderation import Ban
-from auth.views import Login, SignIn, SignOut
+from auth.views import Login, SetPassword, SignIn, SignOut
 from chat.correction import Correction
 from chat.search import Search
 from chat.views import ChatList, WebSocket
 from health import healthz
 from metrics import scrape
+from people.views import People, Person
 
 routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/", ChatList, "main"),
@@ -31,21 +31,30 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("*", "/login", Login, "login"),
     ("*", "/signin", SignIn, "signin"),
     ("*", "/signout", SignOut, "signout"),
+    ("GET", "/password", SetPassword, "set_password"),
+    ("POST", "/password", SetPassword, "set_password"),
     ("GET", "/account", Account, "account"),
     ("POST", "/account/password", ChangePassword, "change_password"),
     ("POST", "/account/session", EndSession, "end_session"),
     ("POST", "/account/signout", SignOutEverywhere, "signout_everywhere"),
     ("POST", "/account/delete", DeleteAccount, "delete_account"),
     ("GET", "/account/messages.jsonl", OwnMessages, "own_messages"),
-    ("GET", "/ban", Ban, "ban"),
-    ("POST", "/ban", Ban, "ban"),
+    ("GET", "/people", People, "people"),
+    ("POST", "/people", People, "people"),
+    ("GET", "/person", Person, "person"),
+    ("POST", "/person", Person, "person"),
     ("GET", "/healthz", healthz, "healthz"),
     ("GET", "/metrics", scrape, "metrics"),
     ("GET", "/static/{filename:.+}", asset, "static"),
 ]
 
 ROUTES_WITHOUT_DATABASE = {"static", "healthz", "metrics"}
-PUBLIC_ROUTES = {"login", "signin", "signout"} | ROUTES_WITHOUT_DATABASE  # need no session
+PUBLIC_ROUTES = {
+    "login",
+    "signin",
+    "signout",
+    "set_password",
+} | ROUTES_WITHOUT_DATABASE  # need no session
 
 
 def setup_routes(app: web.Application) -> None:

@@ -31,6 +31,12 @@ LINGER = 2  # seconds in which a form is read that is refused before its end; ai
 FINISH_WITHIN = 2.5  # seconds at the end in which open requests are answered, and sockets closed
 SHUTDOWN_TIMEOUT = 0.25  # seconds for requests that are open even then; aiohttp applies it twice
 
+REGISTRATION = {
+    "open": "Registration: open to whoever knows the address (see REGISTRATION)",
+    "invite": "Registration: by invitation only, from /people or `python app.py invite`",
+    "closed": "Registration: closed to everybody but the first",
+}
+
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -214,4 +220,5 @@ def _announce(settings: Settings, port: int) -> None:
         print("Redis: joins this process with others on the same database")
     elif settings.MONGO_HOST:
         print("Redis: none, so other processes on this database are heard late (see REDIS_URL)")
+    print(REGISTRATION[settings.REGISTRATION])
     sys.stdout.flush()

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent
 MESSAGE_COLLECTION = "messages"
 USER_COLLECTION = "users"
 SESSION_COLLECTION = "sessions"
+LINK_COLLECTION = "links"
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Settings:
     REGISTRATIONS_PER_HOUR: int = 10
     MODERATORS: tuple[str, ...] = ()  # logins
     ROOM_NAME: str = "Chat"
+    REGISTRATION: str = "open"  # or invite, by a link only, or closed
 
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -88,6 +90,9 @@ def load_settings() -> Settings:
         ),
         MODERATORS=_read("MODERATORS", default.MODERATORS, _logins),
         ROOM_NAME=_read("ROOM_NAME", default.ROOM_NAME, _name),
+        REGISTRATION=_read(
+            "REGISTRATION", default.REGISTRATION, _one_of("open", "invite", "closed")
+        ),
     )
     if settings.SESSION_STORAGE == "redis" and not settings.REDIS_URL:
         raise StartError("SESSION_STORAGE=redis needs a Redis: set REDIS_URL.")
@@ -206,7 +211,8 @@ def _redis_url(text: str) -> str:
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.strip() not in words:
-            raise ValueError(f"use {' or '.join(words)}")
+            *others, last = words
+            raise ValueError(f"use {', '.join(others)} or {last}")
         return text.strip()
 
     return parse

@@ -9,8 +9,8 @@ from yarl import URL
 from account.sessions import SessionList
 from auth.attempts import authenticate
 from auth.cookies import forget_session
+from auth.links import Links
 from auth.models import User
-from auth.moderation import is_moderator
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY, SESSIONS
 from chat.models import MESSAGES
@@ -130,12 +130,14 @@ class DeleteAccount(AccountAction):
         app, identity = self.request.app, self.request[IDENTITY]
         if not form.get("confirm", "").strip():
             raise FormError(400, "Please enter your password", "confirm")
-        if is_moderator(app, identity.login):
-            # Otherwise anybody could register the login, and would be a moderator.
+        if identity.is_moderator:
+            # If MODERATORS names the login, anybody could register it and would be a moderator; and
+            # the room would perhaps have no moderator any more.
             raise FormError(403, "A moderator's account can't be deleted", "confirm")
         user = await self.check_password(form["confirm"], "confirm")
         # The account last: if a step fails, its owner can still log in and try again.
         await app[SESSIONS].end_all(identity.user_id)
+        await Links(self.request[DB]).revoke_all(identity.user_id)
         await app[MESSAGES].anonymize(identity.user_id)
         await User(self.request[DB]).delete(user)
         await forget_session(self.request)

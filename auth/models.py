@@ -17,6 +17,10 @@ from settings import USER_COLLECTION
 
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
+DAY = 86400  # seconds
+
+# The id of the first account of a room. Of several that register at once only one can have it.
+FIRST_ID = ObjectId("000000000000000000000001")
 
 
 class UserExists(Exception):
@@ -31,6 +35,14 @@ def check_email(email: str) -> None:
     """Check a new e-mail address. Raises BadEmail, with the text for the page."""
     if not EMAIL.fullmatch(email) or len(email) > EMAIL_LENGTH or not email.isprintable():
         raise BadEmail("This is not an e-mail address")
+
+
+def is_moderator(user: Document, logins: Iterable[str]) -> bool:
+    """Return whether an account moderates: a moderator said so, or `logins`, those of MODERATORS.
+
+    The logins may have any spelling.
+    """
+    return user.get("moderator", False) or fold(user["login"]) in map(fold, logins)
 
 
 class User:
@@ -85,24 +97,44 @@ class User:
         async with deadline():
             await self.collection.update_one({"_id": user["_id"]}, {"$set": {"banned": banned}})
 
+    async def appoint(self, user: Document, *, moderates: bool) -> None:
+        """Make an account a moderator, or take that back."""
+        async with deadline():
+            await self.collection.update_one(
+                {"_id": user["_id"]}, {"$set": {"moderator": moderates}}
+            )
+
     async def delete(self, user: Document) -> None:
         """Delete an account; anybody may register its login then."""
         async with deadline():
             await self.collection.delete_one({"_id": user["_id"]})
 
-    async def create_user(self, login: str, email: str, password: str, hasher: Hasher) -> Document:
+    async def create_user(
+        self,
+        login: str,
+        email: str,
+        password: str,
+        hasher: Hasher,
+        *,
+        is_first: bool = False,
+        moderates: bool = False,
+    ) -> Document:
         """Store a new account with a checked login and address, return it.
 
-        Raises UserExists, Busy.
+        Raises UserExists, also if it is to be the first one and another has become that; Busy.
         """
+        now = datetime.now(UTC)
         user: Document = {
+            "_id": FIRST_ID if is_first else ObjectId(),
             "login": login,
             "login_key": fold(login),
             "look": skeleton(login),
             "email": email,
             "email_key": fold(email),
             "password": await hasher.hash(password),
-            "created": datetime.now(UTC),
+            "created": now,
+            "seen": int(now.timestamp()),
+            **({"moderator": True} if moderates else {}),
         }
         try:
             async with deadline():
@@ -111,10 +143,24 @@ class User:
             raise UserExists from None
         return user
 
-    async def get_login(self, user_ids: Iterable[str]) -> dict[str, str]:
-        """Return the logins, by id, of those users that exist and are not banned."""
+    async def get_login(self, user_ids: Iterable[str]) -> dict[str, Document]:
+        """Return those users that exist and are not banned, by id: {login, moderator, seen}."""
         ids = [ObjectId(user_id) for user_id in set(user_ids) if ObjectId.is_valid(user_id)]
+        fields = {"login": 1, "moderator": 1, "seen": 1, "banned": 1}
         async with deadline():
-            found = self.collection.find({"_id": {"$in": ids}}, {"login": 1, "banned": 1})
-            users = await found.to_list(None)
-        return {str(user["_id"]): user["login"] for user in users if not user.get("banned")}
+            users = await self.collection.find({"_id": {"$in": ids}}, fields).to_list(None)
+        return {str(user["_id"]): user for user in users if not user.get("banned")}
+
+    async def saw(self, users: Iterable[Document], time: int) -> None:
+        """Note when users were last seen, once a day; `time` is in seconds since 1970."""
+        midnight = time - time % DAY
+        ids = [user["_id"] for user in users if user.get("seen", 0) < midnight]
+        if ids:
+            async with deadline():
+                await self.collection.update_many({"_id": {"$in": ids}}, {"$set": {"seen": time}})
+
+    async def page(self, after: str, count: int) -> list[Document]:
+        """Return accounts in the order of their logins, those after a `login_key`."""
+        async with deadline():
+            found = self.collection.find({"login_key": {"$gt": after}}).sort("login_key", 1)
+            return await found.limit(count).to_list(None)

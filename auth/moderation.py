@@ -1,60 +1,44 @@
-"""Moderation: who is a moderator, and how a moderator bans somebody."""
+"""Moderation: what moderators, and the operator's commands, do to other people's accounts."""
 
-import aiohttp_jinja2
-from aiohttp import web
-from yarl import URL
-
+from auth.links import INVITATION, PASSWORD, PASSWORD_DAYS, Links
 from auth.models import User
-from auth.sessions import IDENTITY, SESSIONS
-from auth.spelling import fold
-from database import DB, Document
-from forms import FormError, FormPage, url_for
-from settings import SETTINGS
+from auth.sessions import Sessions
+from database import Database, Document
 
 
-def is_moderator(app: web.Application, login: str) -> bool:
-    """Return whether the setting MODERATORS names this login, in any of its spellings."""
-    return fold(login) in map(fold, app[SETTINGS].MODERATORS)
+class Moderation:
+    """Bans, appoints and helps. Every method may raise DatabaseUnavailable."""
 
+    def __init__(self, db: Database, sessions: Sessions) -> None:
+        self._users = User(db)
+        self._links = Links(db)
+        self._sessions = sessions
 
-class Ban(FormPage):
-    """Ban an account: its sessions end, its sockets close, and it can't log in any more.
+    async def ban(self, user: Document) -> None:
+        """Ban an account: its sessions end, its links can't be used, and it can't log in."""
+        await self._users.ban(user)
+        await self._links.revoke_all(str(user["_id"]))
+        await self._sessions.end_all(str(user["_id"]))
 
-    The page asks first, then says what has happened, and offers to undo it.
-    """
+    async def unban(self, user: Document) -> None:
+        """Let a banned account log in again."""
+        await self._users.ban(user, banned=False)
 
-    template = "auth/ban.html"
+    async def appoint(self, user: Document) -> None:
+        """Make an account a moderator."""
+        await self._users.appoint(user, moderates=True)
 
-    async def get(self) -> web.Response:
-        """Show whether somebody is banned, with the button that changes it."""
-        try:
-            user = await self.find_user(self.request.query.get("login", ""))
-        except FormError as error:
-            return await self.refuse({}, error)
-        return aiohttp_jinja2.render_template(self.template, self.request, {"user": user})
+    async def dismiss(self, user: Document) -> None:
+        """Make a moderator an ordinary account, which has to log in again."""
+        await self._users.appoint(user, moderates=False)
+        # Open sockets still have a moderator's rights. Invitations are a moderator's to make.
+        await self._links.revoke_all(str(user["_id"]))
+        await self._sessions.end_all(str(user["_id"]))
 
-    head = get
+    async def password_link(self, user: Document, by: str = "") -> str:
+        """Return the token of a link with which somebody can set a new password for an account."""
+        return await self._links.create(PASSWORD, str(user["_id"]), days=PASSWORD_DAYS, by=by)
 
-    async def act(self, form: dict[str, str]) -> URL:
-        """Ban the login that the form names, or undo it."""
-        user = await self.find_user(form.get("login", ""))
-        is_banned = form.get("action") != "undo"
-        await User(self.request[DB]).ban(user, banned=is_banned)
-        if is_banned:
-            await self.request.app[SESSIONS].end_all(str(user["_id"]))
-        return url_for(self.request, "ban", login=user["login"])
-
-    async def find_user(self, login: str) -> Document:
-        """Return the account to ban. Raises FormError."""
-        app, moderator = self.request.app, self.request[IDENTITY].login
-        if not is_moderator(app, moderator):
-            raise FormError(403, "Only a moderator may ban")
-        # find() also takes an e-mail address, but moderators must not learn whose address it is.
-        user = None if "@" in login else await User(self.request[DB]).find(login)
-        if user is None:
-            raise FormError(404, "Nobody has this login")
-        if fold(login) == fold(moderator):
-            raise FormError(400, "You can't ban yourself")
-        if is_moderator(app, login):
-            raise FormError(400, "A moderator can't be banned")
-        return user
+    async def invite(self, days: int, uses: int, user_id: str = "", by: str = "") -> str:
+        """Return the token of an invitation; `user_id` and `by` are a moderator's."""
+        return await self._links.create(INVITATION, user_id, days=days, uses=uses, by=by)

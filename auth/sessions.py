@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from auth.models import User
+from auth.models import User, is_moderator
 from database import Database, DatabaseUnavailable, Document, deadline
 from lookup import FRESH_FOR, IDS_PER_QUERY, Lookup
 from settings import SESSION_COLLECTION
@@ -28,6 +28,7 @@ class Identity:
     user_id: str
     session_id: str
     login: str
+    is_moderator: bool = False
 
 
 IDENTITY = web.RequestKey("identity", Identity)
@@ -36,11 +37,13 @@ IDENTITY = web.RequestKey("identity", Identity)
 class Sessions:
     """The session documents. A cookie has a session's id and is valid while its document exists."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, moderators: Sequence[str] = ()) -> None:
+        """Set up; `moderators` are the logins of the setting MODERATORS."""
         self.collection = db[SESSION_COLLECTION]
         self.listeners: list[Callable[[str], None]] = []  # called with the id of each that ended
         self.on_end: Callable[[Sequence[str]], None] = lambda session_ids: None
         self._users = User(db)
+        self._moderators = moderators
         self._identities = Lookup(self._fetch)
 
     async def create(self, user_id: str, login: str, agent: str) -> Identity:
@@ -138,12 +141,17 @@ class Sessions:
         if stale:
             async with deadline():
                 await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
-        logins = await self._users.get_login(d["user_id"] for d in documents)
+        users = await self._users.get_login(d["user_id"] for d in documents)
+        await self._users.saw(users.values(), seen)
         return {
-            d["_id"]: Identity(d["user_id"], d["_id"], logins[d["user_id"]])
+            d["_id"]: self._identity(d["_id"], users[d["user_id"]])
             for d in documents
-            if d["user_id"] in logins
+            if d["user_id"] in users
         }
+
+    def _identity(self, session_id: str, user: Document) -> Identity:
+        moderates = is_moderator(user, self._moderators)
+        return Identity(str(user["_id"]), session_id, user["login"], moderates)
 
 
 SESSIONS = web.AppKey("sessions", Sessions)

@@ -1,7 +1,8 @@
-"""Log in, create an account (`/signin`, as in the tutorial), and sign out."""
+"""Log in, create an account (`/signin`, as in the tutorial), set a new password, and sign out."""
 
 import re
 from abc import abstractmethod
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import aiohttp_jinja2
@@ -12,10 +13,12 @@ from yarl import URL
 from address import client_address
 from auth.attempts import LIMITS, authenticate
 from auth.cookies import clear_session, set_session
+from auth.links import PASSWORD, Links, UsedUp
 from auth.logins import BadLogin, check_login
 from auth.models import BadEmail, User, UserExists, check_email
 from auth.passwords import HASHER, WeakPassword, check_strength
-from auth.sessions import IDENTITY
+from auth.registration import Registration
+from auth.sessions import IDENTITY, SESSIONS
 from database import DB, DatabaseUnavailable, Document
 from forms import (
     FormError,
@@ -28,11 +31,13 @@ from forms import (
 )
 from limits import Busy
 from metrics import METRICS
+from settings import SETTINGS
 
 LOGIN_OR_EMAIL_LENGTH = 254  # characters of a login or e-mail address at the log-in form
 WRONG_LOGIN = "Wrong login or password"
 OUTCOMES = {401: "wrong", 403: "banned", 429: "limited", 503: "unavailable"}  # else "invalid"
 SIGNED_OUT = "You have been signed out. Please log in again."
+INVALID_LINK = "This link can't be used. Please ask for a new one."
 
 # The path and query of a page of ours; browsers take // and /\ for the beginning of a host.
 OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,500}")
@@ -40,12 +45,6 @@ OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,500}")
 
 class AccountForm(FormPage):
     """A form that signs the browser in."""
-
-    def form_page(self) -> dict[str, Any]:
-        """Return what the empty page shows. Redirects users who are already signed in."""
-        if IDENTITY in self.request:
-            redirect(self.request, "main")
-        return {"form": {}}
 
     async def act(self, form: dict[str, str]) -> URL:
         """Sign the browser in to the account of the form."""
@@ -77,12 +76,26 @@ class Login(AccountForm):
     @aiohttp_jinja2.template(template)
     async def get(self) -> dict[str, Any]:
         """Show the form, and say why to those who were signed out."""
-        context = self.form_page()
-        context["form"] = {"next": self.request.query.get("next", "")}
+        if IDENTITY in self.request:
+            redirect(self.request, "main")
+        context = await self.context({"next": self.request.query.get("next", "")})
         context["notice"] = SIGNED_OUT if "id" in await get_session(self.request) else None
         return context
 
     head = get
+
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return what the page shows."""
+        return {"form": form, "may_register": await self.may_register()}
+
+    async def may_register(self) -> bool:
+        """Return whether the page should lead to the one for new accounts."""
+        if self.request.app[SETTINGS].REGISTRATION == "open":
+            return True
+        with suppress(FormError, DatabaseUnavailable):
+            await Registration(self.request, "").check()
+            return True
+        return False
 
     async def act(self, form: dict[str, str]) -> URL:
         """Log in, and go on to where the visitor wanted to go."""
@@ -115,15 +128,25 @@ class SignIn(AccountForm):
 
     template = "auth/sign.html"
 
-    @aiohttp_jinja2.template(template)
-    async def get(self) -> dict[str, Any]:
-        """Show the form."""
-        return self.form_page()
+    async def get(self) -> web.StreamResponse:
+        """Show the form, or why the visitor can't create an account."""
+        if IDENTITY in self.request:
+            redirect(self.request, "main")
+        form = {"invitation": self.request.query.get("invitation", "")}
+        registration = Registration(self.request, form["invitation"])
+        try:
+            await registration.check()
+        except FormError as error:
+            return await self.refuse(form, error)
+        context = {"form": form, "makes_moderator": registration.makes_moderator}
+        return aiohttp_jinja2.render_template(self.template, self.request, context)
 
     head = get
 
     async def account(self, form: dict[str, str]) -> Document:
         """Return the new account."""
+        registration = Registration(self.request, form.get("invitation", ""))
+        await registration.check()
         check_filled(form, "login", "email", "password", "password2")
         check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
@@ -136,7 +159,12 @@ class SignIn(AccountForm):
             check_strength(password, login, email)
             if wait := limits.take(attempt):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
-            return await users.create_user(login, email, password, app[HASHER])
+            async with registration.admitted():
+                return await users.create_user(
+                    *(login, email, password, app[HASHER]),
+                    is_first=registration.is_first,
+                    moderates=registration.makes_moderator,
+                )
         except BadLogin as error:
             raise FormError(400, str(error), "login") from None
         except BadEmail as error:
@@ -145,12 +173,68 @@ class SignIn(AccountForm):
             raise FormError(400, str(error), "password") from None
         except UserExists:
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
-            is_login = await users.find(login) or await users.has_login_like(login)
-            field = "login" if is_login else "email"
-            raise FormError(409, "User exists", field) from None
+            if await users.find(login) or await users.has_login_like(login):
+                raise FormError(409, "User exists", "login") from None
+            if not registration.is_first or await users.find(email):
+                raise FormError(409, "User exists", "email") from None
+            raise FormError(409, "Somebody was first, please try again") from None
         except (Busy, DatabaseUnavailable):
             limits.give_back(attempt)
             raise
+
+
+class SetPassword(AccountForm):
+    """Set a new password by a link, which a moderator or the operator has made."""
+
+    template = "auth/password.html"
+
+    async def get(self) -> web.StreamResponse:
+        """Show the form, or that the link can't be used."""
+        form = {"link": self.request.query.get("link", "")}
+        try:
+            _, user = await self.find(form)
+        except FormError as error:
+            return await self.refuse(form, error)
+        context = {"form": form, "login": user["login"]}
+        return aiohttp_jinja2.render_template(self.template, self.request, context)
+
+    head = get
+
+    async def account(self, form: dict[str, str]) -> Document:
+        """Set the password, end the account's sessions, and return it."""
+        link, user = await self.find(form)
+        check_filled(form, "password", "password2")
+        check_repeated(form)
+        try:
+            check_strength(form["password"], user["login"], user["email"])
+        except WeakPassword as error:
+            raise FormError(400, str(error), "password") from None
+        app, db = self.request.app, self.request[DB]
+        users, links = User(db), Links(db)
+        try:
+            async with links.used(link):
+                # Not if somebody else has just changed it, perhaps with another link.
+                if not await users.change_password(user, form["password"], app[HASHER]):
+                    raise UsedUp
+        except UsedUp:
+            raise FormError(403, INVALID_LINK) from None
+        await app[SESSIONS].end_all(str(user["_id"]))
+        return user
+
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return what the page shows after an error. Raises DatabaseUnavailable."""
+        with suppress(FormError):
+            _, user = await self.find(form)
+            return {"form": form, "login": user["login"]}
+        return {"form": form}
+
+    async def find(self, form: dict[str, str]) -> tuple[Document, Document]:
+        """Return the link and its account. Raises FormError, DatabaseUnavailable."""
+        link = await Links(self.request[DB]).find(PASSWORD, form.get("link", ""))
+        user = await User(self.request[DB]).get(link["user_id"]) if link else None
+        if link is None or user is None or user.get("banned"):
+            raise FormError(403, INVALID_LINK)
+        return link, user
 
 
 class SignOut(web.View):

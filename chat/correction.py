@@ -1,4 +1,4 @@
-"""The page for changing one message: to edit it, to delete it, or to ban its author."""
+"""The page for changing one message: to edit it, to delete it, or to manage its author."""
 
 import secrets
 from typing import Any
@@ -7,7 +7,6 @@ import aiohttp_jinja2
 from aiohttp import web
 from yarl import URL
 
-from auth.moderation import is_moderator
 from auth.sessions import IDENTITY
 from chat import wire
 from chat.entry import DELETED, DELETED_USER, MessageEntry
@@ -34,7 +33,7 @@ class Correction(FormPage):
         """Show the message to those who may change it. Raises HTTPForbidden, HTTPNotFound."""
         entry = await self.read_entry()
         context = await self.context({})
-        if not any((context["may_edit"], context["may_delete"], context["may_ban"])):
+        if not any((context["may_edit"], context["may_delete"], context["may_manage"])):
             is_own = entry.user_id == self.request[IDENTITY].user_id
             raise web.HTTPForbidden(text=f"{UNCHANGEABLE}." if is_own else NOT_YOURS)
         return context
@@ -51,7 +50,7 @@ class Correction(FormPage):
             if action == "edit":
                 await messages.edit(user, entry.seq, form.get("msg", ""), nonce)
             elif action == "delete":
-                await messages.delete(user, entry.seq, nonce, self.may_moderate)
+                await messages.delete(user, entry.seq, nonce)
             else:
                 raise FormError(400, "Please choose to save or to delete")
         except Refused as refused:
@@ -73,11 +72,11 @@ class Correction(FormPage):
             "nonces": nonces,
             "may_edit": may_edit,
             "may_delete": may_edit
-            or (entry is not None and entry.state != DELETED and self.may_moderate),
-            "may_ban": entry is not None
+            or (entry is not None and entry.state != DELETED and user.is_moderator),
+            "may_manage": entry is not None
             and entry.user_id not in ("", user.user_id)  # "": one of the tutorial's, by anybody
             and entry.user != DELETED_USER
-            and self.may_moderate,
+            and user.is_moderator,
         }
 
     async def read_entry(self) -> MessageEntry:
@@ -87,8 +86,3 @@ class Correction(FormPage):
         if self.entry is None:
             raise web.HTTPNotFound(text="There is no such message.")
         return self.entry
-
-    @property
-    def may_moderate(self) -> bool:
-        """Whether the user is a moderator."""
-        return is_moderator(self.request.app, self.request[IDENTITY].login)

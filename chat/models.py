@@ -19,6 +19,7 @@ An edit or a deletion is an entry of the log, too: a change, which names its mes
 journal delivers it in step 3, it changes the message as the change says.
 """
 
+import asyncio
 import re
 import secrets
 import unicodedata
@@ -48,6 +49,7 @@ from limits import Pace
 
 PAGE_LENGTH = 50  # messages
 ENTRIES_PER_QUERY = 200
+REMOVED_AT_ONCE = 20  # messages; more might not be confirmed in time (APPEND_TIMEOUT)
 BURST_SECONDS = 4  # a user may send as many messages at once as in this time
 CHANGEABLE_FOR = timedelta(minutes=15)
 RETRY_AFTER = 5  # seconds until it is worth trying again
@@ -88,11 +90,12 @@ class Message:
         """Change the text of the user's own message; return the change. Raises Refused."""
         return await self._change(user, of, nonce, clean(msg), EDITED)
 
-    async def delete(
-        self, user: Identity, of: int, nonce: str | None = None, is_moderator: bool = False
-    ) -> Entry:
-        """Delete a message's text for good; return the change. Raises Refused."""
-        return await self._change(user, of, nonce, "", DELETED, is_moderator)
+    async def delete(self, user: Identity, of: int, nonce: str | None = None) -> Entry:
+        """Delete a message's text for good; return the change. Raises Refused.
+
+        Moderators may delete every message.
+        """
+        return await self._change(user, of, nonce, "", DELETED)
 
     async def get(self, seq: int) -> MessageEntry | None:
         """Return a message by its number, None without one. Raises DatabaseUnavailable."""
@@ -138,6 +141,18 @@ class Message:
                 documents = await own.sort("seq", 1).to_list(None)
             yield documents
 
+    async def remove_all(self, moderator: Identity, user_id: str) -> None:
+        """Delete everything a user has said. Raises DatabaseUnavailable; then some of it is left.
+
+        Goes through the whole log, as own_entries() does.
+        """
+        await self._journal.settle(user_id)
+        async for documents in self.own_entries(user_id):
+            messages = [it for it in documents if not is_change(it) and it.get("state") != DELETED]
+            for start in range(0, len(messages), REMOVED_AT_ONCE):
+                some = messages[start : start + REMOVED_AT_ONCE]
+                await asyncio.gather(*(self._remove(moderator, it["seq"]) for it in some))
+
     async def anonymize(self, user_id: str) -> None:
         """Replace a user's name in everything they wrote or changed. Raises DatabaseUnavailable."""
         await self._journal.settle(user_id)
@@ -172,7 +187,6 @@ class Message:
         nonce: str | None,
         msg: str,
         state: str,
-        is_moderator: bool = False,
     ) -> Entry:
         self._check_pace(user)
         key = change_key(user.user_id, nonce or new_nonce())
@@ -180,7 +194,8 @@ class Message:
         if entry is None:
             try:
                 message = await self.get(of)
-                if not message or not (is_moderator or is_changeable(message, user)):
+                moderates = user.is_moderator and state == DELETED
+                if not message or not (moderates or is_changeable(message, user)):
                     entry = await self._journal.find(key)  # perhaps because of this very change
                     if entry is None:
                         raise Refused("forbidden", UNCHANGEABLE)
@@ -191,6 +206,11 @@ class Message:
         if not isinstance(entry, ChangeEntry) or entry.message.seq != of:
             raise Refused("invalid", NONCE_USED)
         return entry
+
+    async def _remove(self, moderator: Identity, seq: int) -> None:
+        key = change_key(moderator.user_id, new_nonce())
+        content = {"of": seq, "text": "", "state": DELETED}
+        await self._journal.append(key, moderator.login, moderator.user_id, content)
 
     async def _append(self, user: Identity, key: str, content: Document) -> Entry:
         try:

@@ -49,6 +49,10 @@ class Presence:
         """Return the logins of the people who are here, at most ONLINE_LENGTH."""
         return sorted(person.login for person in islice(self._people.values(), ONLINE_LENGTH))
 
+    def has(self, user_id: str) -> bool:
+        """Return whether somebody is here."""
+        return user_id in self._people
+
     def sockets(self, user_id: str) -> int:
         """Return how many sockets a user has open."""
         person = self._people.get(user_id)

@@ -25,13 +25,10 @@ class Part(NamedTuple):
 class Renderer:
     """Renders messages for one reader."""
 
-    def __init__(
-        self, env: jinja2.Environment, reader: Identity, is_moderator: bool, target: int | None
-    ) -> None:
+    def __init__(self, env: jinja2.Environment, reader: Identity, target: int | None) -> None:
         """Set up; `target` is the number of the message that a search result linked to."""
         self._env = env
         self._reader = reader
-        self._is_moderator = is_moderator
         self._target = target
 
     def message(self, entry: MessageEntry) -> Markup:
@@ -40,7 +37,7 @@ class Renderer:
             self._env,
             entry,
             is_own=entry.user_id == self._reader.user_id,
-            may_change=self._is_moderator or is_changeable(entry, self._reader),
+            may_change=self._reader.is_moderator or is_changeable(entry, self._reader),
             is_target=entry.seq == self._target,
         )
 

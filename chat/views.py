@@ -8,7 +8,6 @@ import aiohttp_jinja2
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from yarl import URL
 
-from auth.moderation import is_moderator
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from chat import wire
 from chat.client import Client
@@ -74,7 +73,6 @@ class ChatList(FormPage):
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
         app, user = self.request.app, self.request[IDENTITY]
-        may_moderate = is_moderator(app, user.login)
         last = app[JOURNAL].recent.last  # before the messages: more may be stored meanwhile
         messages = await self.messages(**position)
         first_shown = messages[0].seq if messages else 0
@@ -84,8 +82,7 @@ class ChatList(FormPage):
         return {
             "messages": messages,
             "user": user,
-            "is_moderator": may_moderate,
-            "renderer": Renderer(env, user, may_moderate, position.get("around")),
+            "renderer": Renderer(env, user, position.get("around")),
             "is_history": bool(position),
             "from_end": "around" not in position and "after" not in position,
             "last": max(last, last_shown),
@@ -216,8 +213,7 @@ class WebSocket(web.View):
             if frame.type == "edit":
                 entry = await messages.edit(user, frame.seq, frame.msg, frame.nonce)
             elif frame.type == "delete":
-                may_moderate = is_moderator(app, user.login)
-                entry = await messages.delete(user, frame.seq, frame.nonce, may_moderate)
+                entry = await messages.delete(user, frame.seq, frame.nonce)
             else:
                 entry = await messages.save(user, frame.msg, frame.nonce)
         finally:

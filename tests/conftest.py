@@ -44,6 +44,7 @@ def settings(mongo: str) -> Iterator[Settings]:
             SECRET_KEY=("a key for the tests",),
             MESSAGES_PER_SECOND=0,
             REGISTRATIONS_PER_HOUR=0,
+            MODERATORS=("the.owner",),  # or the first to register would be one
         )
 
 

@@ -211,7 +211,8 @@ async def photograph_pages(visitor: Visitor, name: str, look: Look) -> None:
         ("search", f"/search?q={look.talk.search}"),
         ("account", "/account"),
         ("message", "/message/4"),
-        ("ban", f"/ban?login={look.talk.people[1]}"),
+        ("people", "/people"),
+        ("person", f"/person?login={look.talk.people[1]}"),
         ("sign-out", "/signout"),
         ("not-found", "/nothing-here"),
     ):

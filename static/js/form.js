@@ -2,6 +2,7 @@
 
 // `problem` returns { field, text } for the first field that is wrong, or nothing.
 export function check(form, problem) {
+  if (!form) return // a link that can't be used leads to a page without one
   form.noValidate = true
   form.addEventListener("submit", (event) => {
     const found = problem(form)

@@ -65,7 +65,7 @@ async def test_every_session_is_listed_with_its_browser_and_times(house: House) 
     alice = await log_in(house, "alice", headers={"User-Agent": FIREFOX})
     page = await alice.page("/account")
     assert len(await marks(alice)) == 2
-    assert re.search(r'<bdi>Firefox on Linux</bdi> <span class="session__this">this browser', page)
+    assert re.search(r'<bdi>Firefox on Linux</bdi> <span class="row__note">this browser', page)
     assert page.count("this browser") == 1
     times = re.findall(r'datetime="([^"]+)"', page)
     assert len(times) == 4

@@ -100,7 +100,7 @@ async def test_after_a_while_the_author_may_not_either_and_loses_nothing_typed(
     assert "of long ago" in await alice.page()
 
 
-async def test_a_moderator_deletes_and_bans_but_does_not_edit(
+async def test_a_moderator_deletes_and_manages_but_does_not_edit(
     bob: Person, mona: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bob.write("<b>rubbish</b>")
@@ -110,31 +110,31 @@ async def test_a_moderator_deletes_and_bans_but_does_not_edit(
     assert "&lt;b&gt;rubbish&lt;/b&gt;" in page
     assert "<textarea" not in page
     assert ">Delete</button>" in page
-    assert 'href="/ban?login=bob">Ban bob' in page
+    assert 'href="/person?login=bob">Manage bob' in page
     assert (await edit(mona, 1, "what bob never said")).status == 403
     assert (await delete(mona, 1)).status == 303
     assert "rubbish" not in await bob.page()
-    page = await mona.page("/message/1")  # for the author can still be banned
+    page = await mona.page("/message/1")  # for the author can still be managed
     assert ">Delete</button>" not in page
-    assert ">Ban bob" in page
+    assert ">Manage bob" in page
 
 
-async def test_a_moderator_is_not_offered_to_be_banned(mona: Person, house: House) -> None:
+async def test_a_moderator_is_not_offered_to_manage_themselves(mona: Person, house: House) -> None:
     await mona.write("my own")
     page = await mona.page("/message/1")
     assert "my own</textarea>" in page
     assert ">Delete</button>" in page
-    assert "Ban" not in page
+    assert "Manage" not in page
 
 
-async def test_nobody_is_offered_to_ban_who_has_deleted_the_account(
+async def test_nobody_is_offered_to_manage_who_has_deleted_the_account(
     bob: Person, mona: Person
 ) -> None:
     await bob.write("farewell")
     assert (await delete_account(bob)).status == 303
     page = await mona.page("/message/1")
     assert ">Delete</button>" in page
-    assert "Ban" not in page
+    assert "Manage" not in page
 
 
 async def test_nobody_is_offered_to_ban_who_wrote_in_the_tutorial_s_time(
@@ -143,7 +143,7 @@ async def test_nobody_is_offered_to_ban_who_wrote_in_the_tutorial_s_time(
     await house.app[JOURNAL].append("old:1", "carol", "", {"msg": "of long ago"})
     page = await mona.page("/message/1")
     assert ">Delete</button>" in page
-    assert "Ban" not in page
+    assert "Manage" not in page
 
 
 async def test_each_form_of_the_page_has_a_nonce_of_its_own(alice: Person) -> None:

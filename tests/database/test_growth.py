@@ -123,7 +123,7 @@ async def use_everything(house: House, alice: Person) -> None:
     await carol.post("/signout")
     await carol.log_in("carol@example.com", NEW_PASSWORD)
     await carol.post("/account/signout")
-    await alice.post("/ban", {"login": "carol"})
+    await alice.post("/person", {"login": "carol", "action": "ban"})
     await bob.post("/account/delete", {"confirm": PASSWORD})
 
 

@@ -109,7 +109,7 @@ async def test_two_accounts_of_the_tutorial_with_one_login_become_two_logins(
         assert (await person.log_in(f"{number}@example.com")).status == 303
     # The rights of a moderator are the first one's, and a ban of the second is its own.
     assert [await may_moderate(person) for person in people.values()] == [True, *[False] * 3]
-    assert (await people[1].post("/ban", {"login": "bob-4"})).status == 303
+    assert (await people[1].post("/person", {"login": "bob-4", "action": "ban"})).status == 303
     assert (await people[4].get("/")).status == 303
     for number in (1, 2, 3):
         assert (await people[number].get("/")).status == 200

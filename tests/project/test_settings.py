@@ -73,6 +73,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "MESSAGES_PER_SECOND": {"0": 0},
     "SOCKETS_PER_USER": {"3": 3},
     "REGISTRATIONS_PER_HOUR": {"1000": 1000},
+    "REGISTRATION": {" invite ": "invite", "closed": "closed"},
     "MODERATORS": {"alice": ("alice",), " alice,Боб ": ("alice", "Боб"), " ": ()},
 }
 FIELDS = {"HOST": "SITE_HOST", "PORT": "SITE_PORT"}  # all others are called as their variables
@@ -110,6 +111,7 @@ BAD: dict[tuple[str, str], list[str]] = {  # variable and remedy
     ("TRUSTED_PROXIES", "number from 0 to 10"): ["yes", "-1"],
     ("SECURE_COOKIES", "true or false"): ["yep"],
     ("SESSION_STORAGE", "cookie or redis"): ["disk"],
+    ("REGISTRATION", "open, invite or closed"): ["yes", "Open", "invited"],
     ("LOG_FORMAT", "text or json"): ["xml", "JSON"],
     ("MESSAGES_PER_SECOND", "whole number"): ["fast", "-5"],
     ("SOCKETS_PER_USER", "whole number"): ["1.5"],
@@ -242,7 +244,7 @@ def test_every_setting_is_explained_in_env_example() -> None:
     explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
     used = re.findall(r'_(?:read|limit)\(\s*"([A-Z_]+)"', (ROOT / "settings.py").read_text())
     assert sorted(explained) == sorted(used)
-    assert len(used) == 20
+    assert len(used) == 21
 
 
 @pytest.mark.parametrize(

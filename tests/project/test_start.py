@@ -45,6 +45,7 @@ async def test_the_start_says_where_the_chat_is_and_where_its_data() -> None:
         assert chat.output.splitlines() == [
             f"Chat at {chat.url}",
             f"Database: embedded, keeps its data in {data}",
+            "Registration: open to whoever knows the address (see REGISTRATION)",
         ]
         assert stat.S_IMODE(data.stat().st_mode) == 0o700
         for name in ("secret_key", "chat.db", "database.sock"):
@@ -233,7 +234,7 @@ async def test_bad_requests_leave_nothing_in_the_log(debug: str, log_format: str
         assert "TOPSECRET" not in chat.output
         assert "Traceback" not in chat.output
         assert "\nforged" not in chat.output
-        lines = chat.output.splitlines()[2:]  # after where the chat and its database are
+        lines = chat.output.splitlines()[3:]  # after what the start says
         assert (lines == []) is (debug == "false"), chat.output
         if log_format == "json":
             assert {json.loads(line)["level"] for line in lines} == {"DEBUG"}

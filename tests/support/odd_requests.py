@@ -37,7 +37,9 @@ FIELDS = {  # of the forms, by the path that they are posted to
     "/account/password": ["old", "password", "password2"],
     "/account/session": ["session"],
     "/account/delete": ["confirm"],
-    "/ban": ["login"],
+    "/people": ["uses", "days", "revoke"],
+    "/person": ["login", "action", "remove"],
+    "/password": ["link", "password", "password2"],
 }
 FORM = "application/x-www-form-urlencoded"
 TYPES = [

@@ -59,6 +59,7 @@ class Chat:
             "PORT": str(self.port),
             "DATA_DIR": str(folder / "data"),
             "REGISTRATIONS_PER_HOUR": "0",
+            "MODERATORS": "the.owner",  # or the first to register would be one
             **{name: str(value) for name, value in environment.items()},
         }
         self.command = [str(ROOT / "app.py")]  # for Python

@@ -110,8 +110,8 @@ async def test_a_socket_goes_by_origin_alone(
 @pytest.mark.parametrize(
     "path",
     ["/login", "/signin", "/signout", "/", "/account", "/account/password", "/account/session",
-     "/account/signout", "/account/delete", "/message/1", "/ban", "/nowhere", "/healthz",
-     "/metrics"],
+     "/account/signout", "/account/delete", "/message/1", "/people", "/person", "/password",
+     "/nowhere", "/healthz", "/metrics"],
 )  # fmt: skip
 async def test_no_unsafe_method_passes_from_another_site(house: House, path: str) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
@@ -277,7 +277,8 @@ EVERYWHERE = [
     ("GET", "/account", 200),
     ("GET", "/account/messages.jsonl", 200),
     ("POST", "/account/password", 415),
-    ("POST", "/ban", 415),
+    ("GET", "/people", 200),
+    ("POST", "/person", 415),
 ]
 
 
@@ -324,7 +325,7 @@ async def test_security_headers_are_on_errors_of_the_chat_itself(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of the inside")
 
-    monkeypatch.setattr("auth.views.Login.form_page", fail)
+    monkeypatch.setattr("auth.views.Login.context", fail)
     visitor = await house.visitor()
     response = await visitor.get("/login", headers=JSON)
     error = "Something went wrong. The error was logged; please try again."
@@ -373,7 +374,7 @@ async def test_an_unknown_path_is_said_in_json_to_a_script_and_comes_back_as_tex
         ("PUT", "/signout", {"GET", "HEAD", "POST"}),
         ("POST", "/ws", {"GET"}),
         ("GET", "/account/password", {"POST"}),
-        ("PUT", "/ban", {"GET", "HEAD", "POST"}),
+        ("PUT", "/person", {"GET", "HEAD", "POST"}),
         ("POST", "/healthz", {"GET", "HEAD"}),
         ("POST", "/metrics", {"GET", "HEAD"}),
         ("POST", "/static/js/main.js", {"GET", "HEAD"}),

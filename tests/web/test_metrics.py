@@ -136,7 +136,7 @@ async def test_log_ins_are_counted_by_their_outcome(
     await house.sign_in("bob")
     before = await scraped(house)
     await log_in(house, "bob")
-    assert (await alice.post("/ban", {"login": "bob"})).status == 303
+    assert (await alice.post("/person", {"login": "bob", "action": "ban"})).status == 303
     stranger = await house.visitor()
     statuses = [(await stranger.log_in("bob")).status, (await stranger.log_in("", "")).status]
     statuses += [(await stranger.log_in("nobody", WRONG)).status for _ in range(6)]

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from chat.journal import JOURNAL
-from tests.support.accounts import JSON, delete_account, log_in, signed_in_as
+from tests.support.accounts import JSON, delete_account, log_in, refused, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
@@ -19,7 +19,7 @@ from tests.support.sessions import held_by, present
 
 async def ban(moderator: Person, login: str, **options: Any) -> aiohttp.ClientResponse:
     """Ban a login."""
-    return await moderator.post("/ban", {"login": login}, **options)
+    return await moderator.post("/person", {"login": login, "action": "ban"}, **options)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def test_a_banned_user_is_signed_out_and_cannot_log_in(house: House) -> No
     cookie, socket = held_by(bob), await bob.connect()
     async with asyncio.timeout(2):
         response = await ban(alice, "bob")
-        assert (response.status, response.headers["Location"]) == (303, "/ban?login=Bob")
+        assert (response.status, response.headers["Location"]) == (303, "/person?login=Bob")
         assert await socket.close_code() == 4401
     assert await signed_in_as(await present(house, cookie)) is None
     page = await FormPage.read(refusal := await bob.log_in("bob"))
@@ -57,30 +57,30 @@ async def test_a_ban_reaches_other_processes(open_house: OpenHouse, later: LateC
 async def test_the_page_asks_says_what_has_happened_and_undoes_it(
     alice: Person, bob: Person
 ) -> None:
-    page = await (await alice.get("/ban?login=bob")).text()
+    page = await (await alice.get("/person?login=bob")).text()
     assert "Ban bob</button>" in page
     await ban(alice, "bob")
-    page = await (await alice.get("/ban?login=bob")).text()
+    page = await (await alice.get("/person?login=bob")).text()
     assert "bob is banned" in page
     assert "Undo the ban</button>" in page
-    assert (await alice.post("/ban", {"login": "bob", "action": "undo"})).status == 303
-    assert "Ban bob</button>" in await (await alice.get("/ban?login=bob")).text()
+    assert (await alice.post("/person", {"login": "bob", "action": "unban"})).status == 303
+    assert "Ban bob</button>" in await (await alice.get("/person?login=bob")).text()
     assert (await bob.log_in("bob")).status == 303
-    assert (await bob.get("/ban?login=alice")).status == 403
+    assert (await bob.get("/person?login=alice")).status == 403
 
 
 @pytest.mark.parametrize(
     ("who", "login", "status", "error"),
     [
-        ("bob", "dave", 403, "Only a moderator may ban"),
-        ("bob", "nobody", 403, "Only a moderator may ban"),
+        ("bob", "dave", 403, "Only a moderator may do this"),
+        ("bob", "nobody", 403, "Only a moderator may do this"),
         ("alice", "nobody", 404, "Nobody has this login"),
         ("alice", "", 404, "Nobody has this login"),
         ("alice", "dave@example.com", 404, "Nobody has this login"),
         ("alice", '{"$gt": ""}', 404, "Nobody has this login"),
         ("alice", "<script>", 404, "Nobody has this login"),
         ("alice", "x" * 20_000, 404, "Nobody has this login"),
-        ("alice", "ALICE", 400, "You can't ban yourself"),
+        ("alice", "ALICE", 400, "You can't do this to yourself"),
         ("alice", "carol", 400, "A moderator can't be banned"),
     ],
 )
@@ -134,3 +134,78 @@ async def test_a_form_finished_after_a_ban_is_refused(
     assert response.status == 401
     assert "You have been signed out" in await response.text()
     assert house.app[JOURNAL].recent.last == 0
+
+
+async def test_a_ban_can_remove_everything_that_was_said(
+    alice: Person, bob: Person, house: House
+) -> None:
+    reader = await alice.connect()
+    await bob.write(*(f"spam {number}" for number in range(30)))
+    await alice.write("my own")
+    await alice.post("/person", {"login": "bob", "action": "ban", "remove": "yes"})
+    page = await alice.page()
+    assert "spam" not in page
+    assert "my own" in page
+    deleted = [await reader.next("change") for _ in range(30)]
+    assert {frame["state"] for frame in deleted} == {"deleted"}
+    last = house.app[JOURNAL].recent.last
+    await alice.post("/person", {"login": "bob", "action": "remove"})
+    assert house.app[JOURNAL].recent.last == last == 61
+
+
+async def test_what_somebody_said_stays_if_a_ban_does_not_say_otherwise(
+    alice: Person, bob: Person
+) -> None:
+    await bob.write("kept")
+    await ban(alice, "bob")
+    assert "kept" in await alice.page()
+    await alice.post("/person", {"login": "bob", "action": "remove"})
+    assert "kept" not in await alice.page()
+
+
+async def test_a_moderator_names_another_and_takes_it_back(
+    alice: Person, bob: Person, house: House, later: LateClock
+) -> None:
+    assert (await alice.post("/person", {"login": "bob", "action": "appoint"})).status == 303
+    later.ahead = 5
+    assert "data-moderator" in await bob.page()
+    assert (await ban(alice, "bob")).status == 400
+    assert (await delete_account(bob)).status == 403
+    socket = await bob.connect()
+    assert "Make an ordinary member" in await alice.page("/person?login=bob")
+    assert (await alice.post("/person", {"login": "bob", "action": "dismiss"})).status == 303
+    assert await socket.close_code() == 4401
+    assert (await bob.log_in("bob")).status == 303
+    assert "data-moderator" not in await bob.page()
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "error"),
+    [
+        ({"login": "bob"}, 400, "Please choose what to do"),
+        ({"login": "bob", "action": "delete"}, 400, "Please choose what to do"),
+        ({"login": "alice", "action": "dismiss"}, 400, "You can't do this to yourself"),
+        ({"login": "carol", "action": "dismiss"}, 400,
+         "The setting MODERATORS names this moderator"),
+        ({"login": "carol", "action": "remove"}, 400, "A moderator can't be banned"),
+        ({"login": "dave", "action": "appoint"}, 400, "This account is banned"),
+        ({"login": "dave", "action": "password"}, 400, "This account is banned"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_allowed_is_refused(
+    house: House, form: dict[str, str], status: int, error: str
+) -> None:
+    people = {name: await house.sign_in(name) for name in ("alice", "bob", "carol", "dave")}
+    await ban(people["alice"], "dave")
+    await refused(people["alice"], "/person", form, status, error)
+
+
+async def test_the_page_offers_what_can_be_done(house: House) -> None:
+    people = {name: await house.sign_in(name) for name in ("alice", "bob", "carol")}
+    page = await people["alice"].page("/person?login=bob")
+    for text in ("Make a link", "Make a moderator", "Ban bob", "Also remove all messages"):
+        assert text in page
+    assert "This is you" in await people["alice"].page("/person?login=Alice")
+    assert "by the setting MODERATORS" in await people["alice"].page("/person?login=carol")
+    assert "Nobody has this login" in await people["alice"].page("/person?login=x", 404)
+    assert "Only a moderator" in await people["bob"].page("/person?login=alice", 403)

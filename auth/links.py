@@ -1,0 +1,106 @@
+"""Links that somebody gets once: invitations, and links with which to set a new password.
+
+A link holds a token, of which the database has only the hash. Whether a token is unknown, expired
+or used up takes one look-up, so neither the answer nor its time tells which.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from database import Database, Document, deadline
+from settings import LINK_COLLECTION
+
+INVITATION, PASSWORD = "invitation", "password"  # kinds of links
+INVITATION_DAYS = 7
+PASSWORD_DAYS = 1
+MOST_USES, MOST_DAYS = 1000, 365
+MOST_LISTED = 100
+DAY = 86400  # seconds
+
+
+class UsedUp(Exception):
+    """The link has been used as often as it may be."""
+
+
+class Links:
+    """The links that are stored. Every method may raise DatabaseUnavailable."""
+
+    def __init__(self, db: Database) -> None:
+        self._collection = db[LINK_COLLECTION]
+
+    async def create(
+        self, kind: str, user_id: str, *, days: int, uses: int = 1, by: str = ""
+    ) -> str:
+        """Store a link and return its token, which nobody can read again.
+
+        `user_id` is whose password it sets, or who invites, "" for the operator; `by` is the login
+        of whoever made it.
+        """
+        await self._remove_expired()
+        token = secrets.token_urlsafe(24)
+        document = {
+            "_id": _hash(token),
+            "kind": kind,
+            "user_id": user_id,
+            "by": by,
+            "uses": uses,
+            "expires": int(time.time()) + days * DAY,
+        }
+        async with deadline():
+            await self._collection.insert_one(document)
+        return token
+
+    async def find(self, kind: str, token: str) -> Document | None:
+        """Return the link with this token, None if it can't be used."""
+        async with deadline():
+            link = await self._collection.find_one({"_id": _hash(token)})
+        if link and link["kind"] == kind and link["uses"] > 0 and link["expires"] > time.time():
+            return link
+        return None
+
+    @asynccontextmanager
+    async def used(self, link: Document) -> AsyncIterator[None]:
+        """Use a link once for what a block does; if that fails, it can be used again.
+
+        Raises UsedUp if others have used it since it was found, even in the same moment.
+        """
+        usable = {"_id": link["_id"], "uses": {"$gt": 0}}
+        async with deadline():
+            result = await self._collection.update_one(usable, {"$inc": {"uses": -1}})
+        if not result.matched_count:
+            raise UsedUp
+        try:
+            yield
+        except BaseException:
+            async with deadline():
+                await self._collection.update_one({"_id": link["_id"]}, {"$inc": {"uses": 1}})
+            raise
+
+    async def invitations(self) -> list[Document]:
+        """Return the invitations that can still be used, those that expire first at the top."""
+        async with deadline():
+            found = self._collection.find({"expires": {"$gt": int(time.time())}})
+            links = await found.sort("expires", 1).limit(MOST_LISTED).to_list(None)
+        return [link for link in links if link["kind"] == INVITATION and link["uses"] > 0]
+
+    async def revoke(self, link_id: str) -> None:
+        """Take an invitation back; `link_id` is the hash of its token."""
+        async with deadline():
+            await self._collection.delete_one({"_id": link_id, "kind": INVITATION})
+
+    async def revoke_all(self, user_id: str) -> None:
+        """Take back whatever links a user made, or was to get."""
+        async with deadline():
+            await self._collection.delete_many({"user_id": user_id})
+
+    async def _remove_expired(self) -> None:
+        async with deadline():
+            await self._collection.delete_many({"expires": {"$lt": int(time.time())}})
+
+
+def _hash(token: str) -> str:
+    # A fast hash is enough: nobody can guess 24 random bytes.
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,224 @@
+"""The people of the room: a page for everybody, and for moderators invitations and accounts."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import aiohttp_jinja2
+from aiohttp import web
+from yarl import URL
+
+from address import own_origin
+from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES, Links
+from auth.models import User, is_moderator
+from auth.moderation import Moderation
+from auth.sessions import IDENTITY, SESSIONS
+from auth.spelling import fold
+from chat.hub import HUB
+from chat.models import MESSAGES
+from database import DB, Document
+from forms import FormError, FormPage, url_for
+from settings import SETTINGS
+
+PAGE_LENGTH = 100  # accounts
+ONLY_MODERATORS = "Only a moderator may do this"
+ONLY_OPERATOR = "Only the operator can do this for a moderator, with a command (see the README)"
+
+
+class Member(NamedTuple):
+    """An account as the page shows it."""
+
+    login: str
+    is_here: bool
+    is_moderator: bool
+    is_banned: bool
+    seen: datetime | None  # UTC; only its day is shown
+
+
+def member(app: web.Application, user: Document) -> Member:
+    """Return what the page shows of an account."""
+    return Member(
+        login=user["login"],
+        is_here=app[HUB].presence.has(str(user["_id"])),
+        is_moderator=is_moderator(user, app[SETTINGS].MODERATORS),
+        is_banned=user.get("banned", False),
+        seen=datetime.fromtimestamp(user["seen"], UTC) if "seen" in user else None,
+    )
+
+
+def moderation(request: web.Request) -> Moderation:
+    """Return what moderators can do, if it is a moderator who asks. Raises FormError."""
+    if not request[IDENTITY].is_moderator:
+        raise FormError(403, ONLY_MODERATORS)
+    return Moderation(request[DB], request.app[SESSIONS])
+
+
+def link_page(request: web.Request, url: URL, heading: str, note: str) -> web.Response:
+    """Return the page with a new link, which is shown this once."""
+    link = URL(own_origin(request)).join(url)
+    context = {"link": link, "heading": heading, "note": note}
+    return aiohttp_jinja2.render_template("people/link.html", request, context)
+
+
+class People(FormPage):
+    """Who belongs here, and who is here now; moderators also make and take back invitations."""
+
+    template = "people/index.html"
+
+    @aiohttp_jinja2.template(template)
+    async def get(self) -> dict[str, Any]:
+        """Show the accounts."""
+        return await self.context({})
+
+    head = get
+
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return what the page shows. Raises DatabaseUnavailable."""
+        app, user, db = self.request.app, self.request[IDENTITY], self.request[DB]
+        accounts = await User(db).page(self.request.query.get("after", ""), PAGE_LENGTH + 1)
+        members = [member(app, account) for account in accounts[:PAGE_LENGTH]]
+        return {
+            "user": user,
+            "members": [it for it in members if user.is_moderator or not it.is_banned],
+            "after": accounts[PAGE_LENGTH - 1]["login_key"] if accounts[PAGE_LENGTH:] else None,
+            "registration": app[SETTINGS].REGISTRATION,
+            "invitations": await Links(db).invitations() if user.is_moderator else [],
+            "expiry": lambda link: datetime.fromtimestamp(link["expires"], UTC),
+            "form": {"uses": "1", "days": str(INVITATION_DAYS), **form},
+            "most_uses": MOST_USES,
+            "most_days": MOST_DAYS,
+        }
+
+    async def act(self, form: dict[str, str]) -> URL | web.Response:
+        """Make an invitation, and show its link; or take one back."""
+        moderator, tools = self.request[IDENTITY], moderation(self.request)
+        if "revoke" in form:
+            await Links(self.request[DB]).revoke(form["revoke"])
+            return url_for(self.request, "people")
+        uses, days = read_number(form, "uses", MOST_USES), read_number(form, "days", MOST_DAYS)
+        token = await tools.invite(days, uses, moderator.user_id, moderator.login)
+        url = url_for(self.request, "signin", invitation=token)
+        people = "one person" if uses == 1 else f"{uses} people"
+        note = f"{people.capitalize()} can create an account with it within {count_days(days)}."
+        return link_page(self.request, url, "Invitation", note)
+
+
+class Person(FormPage):
+    """One account, for moderators."""
+
+    template = "people/person.html"
+
+    async def get(self) -> web.StreamResponse:
+        """Show the account, with what can be done."""
+        try:
+            context = await self.shown(self.request.query.get("login", ""))
+        except FormError as error:
+            return await self.refuse({}, error)
+        return aiohttp_jinja2.render_template(self.template, self.request, context)
+
+    head = get
+
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return what the page shows beside an error. Raises DatabaseUnavailable."""
+        try:
+            return await self.shown(form.get("login", ""))
+        except FormError:
+            return {}
+
+    async def shown(self, login: str) -> dict[str, Any]:
+        """Return what the page shows. Raises FormError, DatabaseUnavailable."""
+        moderation(self.request)
+        user = await self.find(login)
+        return {
+            "person": member(self.request.app, user),
+            "is_oneself": fold(login) == fold(self.request[IDENTITY].login),
+            "is_named": is_moderator({"login": login}, self.request.app[SETTINGS].MODERATORS),
+        }
+
+    async def act(self, form: dict[str, str]) -> URL | web.Response:
+        """Do what the form asks for."""
+        tools = moderation(self.request)
+        actions: dict[str, Callable[[Moderation, Document], Awaitable[web.Response | None]]] = {
+            "ban": self.ban,
+            "unban": self.unban,
+            "remove": self.remove,
+            "password": self.password,
+            "appoint": self.appoint,
+            "dismiss": self.dismiss,
+        }
+        action = form.get("action", "")
+        if action not in actions:
+            raise FormError(400, "Please choose what to do")
+        user = await self.find(form.get("login", ""))
+        if fold(user["login"]) == fold(self.request[IDENTITY].login):
+            raise FormError(400, "You can't do this to yourself")
+        answer = await actions[action](tools, user)
+        if action == "ban" and "remove" in form:
+            await self.remove(tools, user)
+        return answer or url_for(self.request, "person", login=user["login"])
+
+    async def find(self, login: str) -> Document:
+        """Return the account with a login. Raises FormError, DatabaseUnavailable."""
+        # find() also takes an e-mail address, but moderators must not learn whose address it is.
+        user = None if "@" in login else await User(self.request[DB]).find(login)
+        if user is None:
+            raise FormError(404, "Nobody has this login")
+        return user
+
+    async def ban(self, tools: Moderation, user: Document) -> None:
+        """Ban the account."""
+        self.check_no_moderator(user, "A moderator can't be banned")
+        await tools.ban(user)
+
+    async def unban(self, tools: Moderation, user: Document) -> None:
+        """Undo the ban."""
+        await tools.unban(user)
+
+    async def remove(self, tools: Moderation, user: Document) -> None:
+        """Remove everything that a banned account has said."""
+        self.check_no_moderator(user, "A moderator can't be banned")
+        await self.request.app[MESSAGES].remove_all(self.request[IDENTITY], str(user["_id"]))
+
+    async def password(self, tools: Moderation, user: Document) -> web.Response:
+        """Show a link to set a new password."""
+        # With it one could also log in to the account, and have rights that one has not.
+        self.check_no_moderator(user, ONLY_OPERATOR)
+        if user.get("banned"):
+            raise FormError(400, "This account is banned")
+        token = await tools.password_link(user, self.request[IDENTITY].login)
+        url = url_for(self.request, "set_password", link=token)
+        note = (
+            f"Whoever opens it within a day can set a new password for {user['login']}, once. "
+            "Send it to nobody else."
+        )
+        return link_page(self.request, url, "Link for a new password", note)
+
+    async def appoint(self, tools: Moderation, user: Document) -> None:
+        """Make the account a moderator."""
+        if user.get("banned"):
+            raise FormError(400, "This account is banned")
+        await tools.appoint(user)
+
+    async def dismiss(self, tools: Moderation, user: Document) -> None:
+        """Make a moderator an ordinary account."""
+        if is_moderator({"login": user["login"]}, self.request.app[SETTINGS].MODERATORS):
+            raise FormError(400, "The setting MODERATORS names this moderator")
+        await tools.dismiss(user)
+
+    def check_no_moderator(self, user: Document, text: str) -> None:
+        """Check that an account is not a moderator's. Raises FormError."""
+        if is_moderator(user, self.request.app[SETTINGS].MODERATORS):
+            raise FormError(400, text)
+
+
+def read_number(form: dict[str, str], name: str, highest: int) -> int:
+    """Return a number of the form, from 1 on. Raises FormError."""
+    text = form.get(name, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= highest):
+        raise FormError(400, f"Please enter a number from 1 to {highest}", name)
+    return int(text)
+
+
+def count_days(days: int) -> str:
+    """Return a number of days in words."""
+    return "a day" if days == 1 else f"{days} days"

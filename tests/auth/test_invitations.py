@@ -1,0 +1,245 @@
+"""Who may create an account: everybody, the invited, or nobody; and whose the room is."""
+
+import asyncio
+import re
+import time
+from typing import Any
+
+import pytest
+
+from auth.links import DAY, Links
+from auth.moderation import Moderation
+from auth.sessions import SESSIONS
+from database import DATABASE
+from settings import LINK_COLLECTION
+from tests.support.accounts import accounts, log_in, refused, signed_in_as
+from tests.support.house import House, OpenHouse
+from tests.support.people import Person, registration
+
+INVALID = "This invitation can't be used. Please ask for a new one."
+NOT_INVITED = "You need an invitation to create an account here. Please ask a moderator for one."
+CLOSED = "Nobody can create an account here any more."
+
+
+@pytest.fixture
+async def house(open_house: OpenHouse) -> House:
+    """A chat for the invited, whose moderator is alice."""
+    house = await open_house(REGISTRATION="invite", MODERATORS=())
+    assert (await (await house.visitor()).register("alice")).status == 303
+    return house
+
+
+@pytest.fixture
+async def alice(house: House) -> Person:
+    """The first of the room, in another browser."""
+    return await log_in(house, "alice")
+
+
+async def invite(alice: Person, uses: int = 1, days: int = 7) -> str:
+    """Make an invitation, and return its token."""
+    response = await alice.post("/people", {"uses": str(uses), "days": str(days)})
+    assert response.status == 200
+    page = await response.text()
+    assert response.headers["Cache-Control"] == "no-store"
+    found = re.search(r'value="(http://127.0.0.1:\d+)/signin\?invitation=([\w-]+)"', page)
+    assert found is not None
+    return found[2]
+
+
+async def register(house: House, login: str, token: str) -> int:
+    """Return the status of a registration with an invitation."""
+    return (await (await house.visitor()).register(login, invitation=token)).status
+
+
+async def is_refused(house: House, token: str, error: str = INVALID) -> None:
+    """Assert that nobody can create an account with an invitation, by page or script."""
+    stranger, count = await house.visitor(), len(await accounts(house))
+    response = await stranger.get(f"/signin?invitation={token}")
+    page = await response.text()
+    assert response.status == 403
+    assert error.replace("'", "&#39;") in page
+    assert "<form" not in page
+    form = registration("mallory", invitation=token)
+    await refused(stranger, "/signin", form, 403, error)
+    assert len(await accounts(house)) == count
+
+
+async def test_an_invitation_lets_as_many_register_as_it_says(house: House, alice: Person) -> None:
+    token = await invite(alice, uses=2)
+    visitor = await house.visitor()
+    page = await visitor.page(f"/signin?invitation={token}")
+    assert f'name="invitation" value="{token}"' in page
+    assert (await visitor.register("bob", invitation=token)).status == 303
+    assert await signed_in_as(visitor) == "bob"
+    assert await register(house, "carol", token) == 303
+    await is_refused(house, token)
+
+
+async def test_without_an_invitation_nobody_registers(house: House) -> None:
+    await is_refused(house, "", NOT_INVITED)
+    page = await (await house.visitor()).page("/login")
+    assert "Create account" not in page
+
+
+async def test_a_closed_room_takes_nobody(open_house: OpenHouse, alice: Person) -> None:
+    token = await invite(alice)
+    closed = await open_house(REGISTRATION="closed", MODERATORS=())
+    await is_refused(closed, token, CLOSED)
+    await is_refused(closed, "", CLOSED)
+    assert "Nobody can create an account" in await (await log_in(closed, "alice")).page("/people")
+
+
+@pytest.mark.parametrize("mode", ["open", "invite", "closed"])
+async def test_the_first_account_may_register_and_moderates(
+    open_house: OpenHouse, mode: str
+) -> None:
+    house = await open_house(REGISTRATION=mode, MODERATORS=())
+    alice = await house.visitor()
+    assert "Create account" in await alice.page("/login")
+    assert "moderator" in await alice.page("/signin")
+    assert (await alice.register("alice")).status == 303
+    assert "data-moderator" in await alice.page()
+    second = await house.visitor()
+    if mode == "open":
+        assert "moderator" not in await second.page("/signin")
+        assert (await second.register("bob")).status == 303
+        assert "data-moderator" not in await second.page()
+    else:
+        assert (await second.register("bob")).status == 403
+
+
+async def test_where_a_setting_names_moderators_the_first_account_is_none(
+    open_house: OpenHouse,
+) -> None:
+    house = await open_house(REGISTRATION="invite", MODERATORS=("mona",))
+    alice = await house.sign_in("alice")
+    assert "data-moderator" not in await alice.page()
+
+
+async def test_of_fifty_who_register_at_once_in_an_empty_room_one_is_the_first(
+    open_house: OpenHouse, quick_hashes: None
+) -> None:
+    house = await open_house(REGISTRATION="invite", MODERATORS=())
+    visitors = [await house.visitor() for _ in range(50)]
+    responses = await asyncio.gather(
+        *(visitor.register(f"visitor{number}") for number, visitor in enumerate(visitors))
+    )
+    assert sorted(response.status for response in responses)[0] == 303
+    assert {response.status for response in responses} <= {303, 403, 409}
+    [account] = await accounts(house)
+    assert account["moderator"]
+
+
+async def test_a_room_that_everybody_has_left_is_not_a_stranger_s(open_house: OpenHouse) -> None:
+    house = await open_house(REGISTRATION="invite")
+    alice = await house.sign_in("alice")
+    await alice.write("for us only")
+    await alice.post("/account/delete", {"confirm": "correct horse battery"})
+    assert await accounts(house) == []
+    await is_refused(house, "", NOT_INVITED)
+
+
+async def test_fifty_at_once_use_an_invitation_no_more_often_than_it_says(
+    house: House, alice: Person, quick_hashes: None
+) -> None:
+    token = await invite(alice, uses=3)
+    statuses = await asyncio.gather(
+        *(register(house, f"visitor{number}", token) for number in range(50))
+    )
+    assert sorted(statuses) == [303] * 3 + [403] * 47
+    assert len(await accounts(house)) == 4
+
+
+@pytest.mark.parametrize("way", ["expired", "taken back", "guessed", "banned", "dismissed"])
+async def test_an_invitation_that_no_longer_holds_is_refused_in_one_way(
+    house: House, alice: Person, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = await (await house.visitor()).register("bob", invitation=await invite(alice))
+    assert bob.status == 303
+    moderator = await log_in(house, "bob")
+    await alice.post("/person", {"login": "bob", "action": "appoint"})
+    house.app[SESSIONS]._identities._known.clear()
+    token = await invite(moderator)
+    assert (await (await house.visitor()).get(f"/signin?invitation={token}")).status == 200
+    if way == "expired":
+        now = time.time()
+        monkeypatch.setattr("auth.links.time.time", lambda: now + 7 * DAY)
+    elif way == "taken back":
+        page = await alice.page("/people")
+        assert "By <bdi>bob</bdi>, for 1 more" in page
+        link = re.search(r'name="revoke" value="(\w+)"', page)
+        assert link is not None
+        assert (await alice.post("/people", {"revoke": link[1]})).status == 303
+        assert "By <bdi>bob</bdi>" not in await alice.page("/people")
+    elif way == "guessed":
+        token = "A" * 32
+    else:
+        await alice.post("/person", {"login": "bob", "action": "dismiss"})
+        if way == "banned":
+            await alice.post("/person", {"login": "bob", "action": "ban"})
+    await is_refused(house, token)
+
+
+async def test_a_registration_that_fails_does_not_use_the_invitation_up(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await invite(alice)
+    assert await register(house, "alice", token) == 409
+    assert await register(house, "b", token) == 400
+    with monkeypatch.context() as busy:
+        busy.setattr("auth.passwords.MAX_WAITING", 0)
+        assert await register(house, "bob", token) == 503
+    assert await register(house, "bob", token) == 303
+
+
+async def test_the_database_has_no_token(house: House, alice: Person) -> None:
+    token = await invite(alice)
+    stored = await house.app[DATABASE][LINK_COLLECTION].find({}).to_list(None)
+    assert token not in str(stored)
+    assert (stored[0]["by"], stored[0]["uses"]) == ("alice", 1)
+
+
+async def test_whoever_is_signed_in_does_not_use_an_invitation_up(
+    house: House, alice: Person
+) -> None:
+    token = await invite(alice)
+    response = await alice.get(f"/signin?invitation={token}")
+    assert (response.status, response.headers["Location"]) == (303, "/")
+    assert await register(house, "bob", token) == 303
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "error"),
+    [
+        ({"uses": uses, "days": "7"}, "uses", "Please enter a number from 1 to 1000")
+        for uses in ("", "0", "-1", "1001", "1e3", "٣", "9" * 400)
+    ]
+    + [({"uses": "1", "days": "366"}, "days", "Please enter a number from 1 to 365")],
+)
+async def test_an_invitation_has_bounds(
+    alice: Person, fields: dict[str, Any], name: str, error: str
+) -> None:
+    page = await refused(alice, "/people", fields, 400, error)
+    assert page.error_field == name
+
+
+async def test_only_moderators_invite(house: House, alice: Person) -> None:
+    bob = await house.visitor()
+    token = await invite(alice, uses=2)
+    await bob.register("bob", invitation=token)
+    await refused(bob, "/people", {"uses": "1", "days": "7"}, 403, "Only a moderator may do this")
+    await refused(bob, "/people", {"revoke": "x"}, 403, "Only a moderator may do this")
+    assert "Invitations" not in await bob.page("/people")
+    assert await register(house, "carol", token) == 303
+
+
+async def test_expired_links_are_removed(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await invite(alice, days=1)
+    now = time.time()
+    monkeypatch.setattr("auth.links.time.time", lambda: now + DAY + 1)
+    links = Links(house.app[DATABASE])
+    assert await links.invitations() == []
+    await Moderation(house.app[DATABASE], house.app[SESSIONS]).invite(days=1, uses=1)
+    assert len(await house.app[DATABASE][LINK_COLLECTION].find({}).to_list(None)) == 1

@@ -1,0 +1,153 @@
+"""Links with which somebody sets a new password."""
+
+import asyncio
+import re
+import time
+
+import pytest
+
+from auth.links import DAY
+from tests.support.accounts import COMMON, FILL, SAME, delete_account, log_in, refused, signed_in_as
+from tests.support.house import House, OpenHouse
+from tests.support.people import NEW_PASSWORD, PASSWORD, Person
+
+INVALID = "This link can't be used. Please ask for a new one."
+
+
+@pytest.fixture
+async def house(open_house: OpenHouse) -> House:
+    """A chat with a moderator."""
+    return await open_house(MODERATORS=("alice", "mona"))
+
+
+async def link_for(alice: Person, login: str) -> str:
+    """Make a link, and return its token."""
+    response = await alice.post("/person", {"login": login, "action": "password"})
+    assert response.status == 200
+    found = re.search(r"/password\?link=([\w-]+)", await response.text())
+    assert found is not None
+    return found[1]
+
+
+def new(token: str, password: str = NEW_PASSWORD) -> dict[str, str]:
+    """Return the form that sets a password."""
+    return {"link": token, "password": password, "password2": password}
+
+
+async def is_refused(house: House, token: str) -> None:
+    """Assert that a link does not set a password."""
+    stranger = await house.visitor()
+    response = await stranger.get(f"/password?link={token}")
+    assert response.status == 403
+    assert 'name="password"' not in await response.text()
+    await refused(stranger, "/password", new(token), 403, INVALID)
+
+
+async def test_a_link_sets_a_password_once_and_ends_all_sessions(
+    house: House, alice: Person, bob: Person
+) -> None:
+    socket = await bob.connect()
+    token = await link_for(alice, "bob")
+    assert await signed_in_as(bob) == "bob"
+    visitor = await house.visitor()
+    assert "<b>bob</b>" in await visitor.page(f"/password?link={token}")
+    response = await visitor.post("/password", new(token))
+    assert (response.status, response.headers["Location"]) == (303, "/")
+    assert await signed_in_as(visitor) == "bob"
+    assert await socket.close_code() == 4401
+    assert await signed_in_as(bob) is None
+    assert (await bob.log_in("bob", PASSWORD)).status == 401
+    assert (await bob.log_in("bob", NEW_PASSWORD)).status == 303
+    await is_refused(house, token)
+
+
+@pytest.mark.parametrize("way", ["expired", "guessed", "banned", "deleted", "an invitation"])
+async def test_a_link_that_no_longer_holds_is_refused_in_one_way(
+    house: House, alice: Person, bob: Person, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await link_for(alice, "bob")
+    if way == "expired":
+        now = time.time()
+        monkeypatch.setattr("auth.links.time.time", lambda: now + DAY)
+    elif way == "guessed":
+        token = "A" * 32
+    elif way == "banned":
+        await alice.post("/person", {"login": "bob", "action": "ban"})
+    elif way == "deleted":
+        await delete_account(bob)
+    else:
+        page = await (await alice.post("/people", {"uses": "1", "days": "1"})).text()
+        token = page.partition("invitation=")[2].partition('"')[0]
+    await is_refused(house, token)
+
+
+async def test_fifty_at_once_set_one_password(
+    house: House, alice: Person, bob: Person, quick_hashes: None
+) -> None:
+    token = await link_for(alice, "bob")
+    visitors = [await house.visitor() for _ in range(50)]
+    responses = await asyncio.gather(
+        *(
+            visitor.post("/password", new(token, f"the password {number}"))
+            for number, visitor in enumerate(visitors)
+        )
+    )
+    statuses = [response.status for response in responses]
+    assert sorted(statuses) == [303] + [403] * 49
+    winner = statuses.index(303)
+    assert (await (await house.visitor()).log_in("bob", f"the password {winner}")).status == 303
+
+
+async def test_the_second_of_two_links_still_holds(
+    house: House, alice: Person, bob: Person
+) -> None:
+    first, second = await link_for(alice, "bob"), await link_for(alice, "bob")
+    assert (await (await house.visitor()).post("/password", new(first))).status == 303
+    assert (await (await house.visitor()).post("/password", new(second, PASSWORD))).status == 303
+    assert (await bob.log_in("bob", PASSWORD)).status == 303
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "error"),
+    [
+        ({"password": ""}, "password", FILL),
+        ({"password2": "something else"}, "password2", SAME),
+        ({"password": "bob@example.com", "password2": "bob@example.com"}, "password", COMMON),
+    ],
+)
+async def test_a_password_that_is_refused_does_not_use_the_link_up(
+    house: House, alice: Person, bob: Person, changes: dict[str, str], field: str, error: str
+) -> None:
+    token = await link_for(alice, "bob")
+    visitor = await house.visitor()
+    page = await refused(visitor, "/password", new(token) | changes, 400, error)
+    assert page.error_field == field
+    assert page.value("link") == token
+    assert (await visitor.post("/password", new(token))).status == 303
+
+
+async def test_in_a_browser_of_somebody_else_the_link_signs_that_one_out(
+    house: House, alice: Person, bob: Person
+) -> None:
+    carol, token = await house.sign_in("carol"), await link_for(alice, "bob")
+    elsewhere = await log_in(house, "carol")
+    assert (await carol.post("/password", new(token))).status == 303
+    assert await signed_in_as(carol) == "bob"
+    assert await signed_in_as(elsewhere) == "carol"
+
+
+@pytest.mark.parametrize(
+    ("who", "login", "status", "error"),
+    [
+        ("bob", "bob", 403, "Only a moderator may do this"),
+        ("alice", "mona", 400,
+         "Only the operator can do this for a moderator, with a command (see the README)"),
+        ("alice", "alice", 400, "You can't do this to yourself"),
+        ("alice", "nobody", 404, "Nobody has this login"),
+    ],
+)  # fmt: skip
+async def test_a_link_is_not_made_for_everybody(
+    house: House, who: str, login: str, status: int, error: str
+) -> None:
+    people = {name: await house.sign_in(name) for name in ("alice", "bob", "mona")}
+    await refused(people[who], "/person", {"login": login, "action": "password"}, status, error)

@@ -1,0 +1,82 @@
+"""The page of the people: who belongs here, who is here, and when others were seen."""
+
+import re
+import time
+
+import pytest
+
+from auth.models import DAY
+from database import DATABASE
+from settings import USER_COLLECTION
+from tests.support.accounts import delete_account
+from tests.support.clocks import LateClock
+from tests.support.house import House, OpenHouse
+from tests.support.people import Person
+
+
+async def shown(person: Person, path: str = "/people") -> dict[str, str]:
+    """Return what the page says of each login."""
+    rows = re.findall(r'<li class="row">.*?</li>', await person.page(path), re.DOTALL)
+    texts = [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in rows]
+    return {text.partition(" ")[0]: text.partition(" ")[2] for text in texts}
+
+
+def today() -> str:
+    """Return today as the page writes it."""
+    return time.strftime("%-d %b %Y", time.gmtime())
+
+
+async def test_everybody_sees_who_belongs_here_and_who_is_here(
+    house: House, alice: Person, bob: Person
+) -> None:
+    carol = await house.sign_in("Carol")
+    await delete_account(carol)
+    await bob.connect()
+    assert await shown(alice) == {"alice": f"you last seen {today()}", "bob": "here now"}
+
+
+async def test_when_somebody_was_seen_is_told_by_the_day(
+    house: House, alice: Person, bob: Person, later: LateClock
+) -> None:
+    users = house.app[DATABASE][USER_COLLECTION]
+    await users.update_one({"login": "bob"}, {"$set": {"seen": 1_700_000_000}})
+    await users.update_one({"login": "alice"}, {"$unset": {"seen": ""}})
+    assert (await shown(alice))["bob"] == "last seen 14 Nov 2023"
+    later.ahead = 6
+    assert (await shown(bob))["bob"] == f"you last seen {today()}"
+    stored = (await users.find_one({"login": "bob"}) or {})["seen"]
+    assert time.time() - DAY < stored <= time.time()
+    assert (await shown(alice))["alice"].startswith("you last seen")
+
+
+async def test_only_moderators_see_the_banned_and_what_they_can_do(open_house: OpenHouse) -> None:
+    house = await open_house(MODERATORS=("alice",))
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    await house.sign_in("carol")
+    await alice.post("/person", {"login": "carol", "action": "ban"})
+    assert (await shown(alice))["carol"] == f"banned last seen {today()} Manage"
+    assert (await shown(alice))["alice"] == f"you moderator last seen {today()}"
+    assert list(await shown(bob)) == ["alice", "bob"]
+    assert "Manage" not in await bob.page("/people")
+    assert "@example.com" not in await alice.page("/people")
+
+
+async def test_many_people_are_on_several_pages(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("people.views.PAGE_LENGTH", 2)
+    for login in ("eve", "bob", "Дима", "carol"):
+        await house.sign_in(login)
+    path, seen = "/people", []
+    while True:
+        seen += list(await shown(alice, path))
+        link = re.search(r'id="more" href="([^"]+)"', await alice.page(path))
+        if not link:
+            break
+        path = link[1]
+    assert seen == ["alice", "bob", "carol", "eve", "Дима"]
+
+
+@pytest.mark.parametrize("after", ["", "zzz", "%00", '{"$gt":1}', "x" * 5000])
+async def test_any_place_to_begin_at_is_a_page(alice: Person, after: str) -> None:
+    assert (await alice.get(f"/people?after={after}")).status == 200
