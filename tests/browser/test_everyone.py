@@ -57,7 +57,7 @@ async def test_the_forms_are_for_everyone_with_an_error_too(
     ("script", "looks"), [("", LOOKS), (LARGE_FONT, PHONES)], ids=["usual", "large text"]
 )
 async def test_every_page_of_the_chat_is_for_everyone(
-    visit: Visit, chat: ChatSite, bob: Visitor, script: str, looks: list[dict[str, Any]]
+    chat: ChatSite, visit: Visit, bob: Visitor, script: str, looks: list[dict[str, Any]]
 ) -> None:
     alice = await visit(chat.url, "alice", script)
     alice.tolerates = REFUSED  # a page that is not there
@@ -69,7 +69,14 @@ async def test_every_page_of_the_chat_is_for_everyone(
     await alice.say("x" * 2001)
     await expect(alice.error).not_to_have_text("")
     assert await violations(alice, looks) == []
-    for path in ("/?before=40", "/search?q=message", "/account", "/message/60", "/nothing-here"):
+    for path in (
+        "/?before=40",
+        "/search?q=message",
+        "/account",
+        "/people",
+        "/message/60",
+        "/nothing-here",
+    ):
         await alice.open(path)
         await expect(alice.page.locator("h1")).to_have_text(re.compile("."))
         assert await violations(alice, looks) == [], path
@@ -95,8 +102,8 @@ MISFITS = """() => {
   const controls = Array.from(document.querySelectorAll("a, button, input, textarea"))
     .filter((it) => isSeen(it) && !it.closest(".bar__title") && it.type !== "hidden")
     .map((it) => [it, it.getBoundingClientRect()])
-  const isScrolledAlike = (a, b) => a.closest("#subscribe") === b.closest("#subscribe")
-  const isOver = ([a, p], [b, q]) => isScrolledAlike(a, b) &&
+  const layer = (it) => it.closest("#subscribe, :popover-open") // what scrolls, or covers the page
+  const isOver = ([a, p], [b, q]) => layer(a) === layer(b) &&
     Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 &&
     Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1
   return [
@@ -163,7 +170,8 @@ async def test_every_page_fits_the_window_however_wide_the_font(
         await visitor.sign_up(mod)
         await visitor.post("W" * 500)
         searches = [f"/search?q={query}" for query in ("word", "https", "*")]
-        for path in ("/?before=3", "/?around=2", *searches, "/message/1"):
+        people = ("/people", f"/person?login={bob}", f"/person?login={mod}")
+        for path in ("/?before=3", "/?around=2", *searches, "/message/1", *people):
             await visitor.open(path)
             await look(path)
         for path, fields, name, error in (
