@@ -1,4 +1,7 @@
-"""The application: create_app() puts its parts together, and `python app.py` runs it."""
+"""The application: create_app() puts its parts together, and `python app.py` runs it.
+
+`python app.py --help` lists the commands for its operator.
+"""
 
 import asyncio
 import logging
@@ -28,6 +31,7 @@ from chat.journal import JOURNAL, Journal
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
 from chat.relay import RELAY, relay_ctx
+from commands.command_line import read_arguments, run_command
 from connections import CONNECTIONS, Connections
 from database import (
     DATABASE,
@@ -43,6 +47,7 @@ from error_pages import error_pages
 from forms import BODY_LIMIT
 from guard import guard
 from headers import add_headers
+from import_mark import end_killed_import
 from logs import without_client_faults
 from metrics import METRICS, Metrics
 from middlewares import TURN, authorize, db_handler, take_turns
@@ -179,6 +184,7 @@ async def open_journal(app: web.Application) -> None:
     """Migrate and index the database, retrying until it is available, then run the journal."""
     while True:
         try:
+            await end_killed_import(app[DATABASE], is_ours=not app[SETTINGS].MONGO_HOST)
             await migrate(app[DATABASE], app[HASHER])
             await create_indexes(app[DATABASE])
             await app[JOURNAL].open()
@@ -203,4 +209,7 @@ async def say_goodbye(app: web.Application) -> None:
 
 
 if __name__ == "__main__":
+    arguments = read_arguments()
+    if arguments.command:
+        run_command(arguments)
     run(create_app)

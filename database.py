@@ -26,6 +26,7 @@ from settings import (
     SESSION_COLLECTION,
     SETTINGS,
     USER_COLLECTION,
+    Settings,
     StartError,
 )
 
@@ -39,6 +40,17 @@ DATABASE: web.AppKey[Database] = web.AppKey("database", AsyncIOMotorDatabase)
 DB: web.RequestKey[Database] = web.RequestKey("db", AsyncIOMotorDatabase)  # for views: db_handler
 READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
 
+INDEXES = (  # collection, field, and whether it is unique; and a text index for the search
+    (MESSAGE_COLLECTION, "seq", True),
+    (MESSAGE_COLLECTION, "key", True),
+    (USER_COLLECTION, "login_key", True),
+    (USER_COLLECTION, "look", True),
+    (USER_COLLECTION, "email_key", True),
+    (SESSION_COLLECTION, "user_id", False),
+    (SESSION_COLLECTION, "seen", False),
+    (LINK_COLLECTION, "user_id", False),
+    (LINK_COLLECTION, "expires", False),
+)
 LOG_COLLECTION = "log"  # one document, which says which log this is
 
 ACKNOWLEDGED = {"w": "majority"}  # so that a failover can't undo what people have seen
@@ -105,11 +117,7 @@ async def database_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open the client, and close it when the application ends."""
     settings = app[SETTINGS]
     app[CLIENT] = client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
-    app[DATABASE] = (
-        client[settings.MONGO_DB_NAME]
-        if settings.MONGO_DB_NAME
-        else client.get_default_database("chat")
-    )
+    app[DATABASE] = database_of(client, settings)
     app[READY] = asyncio.Event()
     yield
     with suppress(TimeoutError):
@@ -118,19 +126,16 @@ async def database_ctx(app: web.Application) -> AsyncIterator[None]:
             await asyncio.to_thread(client.close)
 
 
+def database_of(client: MotorClient, settings: Settings) -> Database:
+    """Return the chat's database."""
+    if settings.MONGO_DB_NAME:
+        return client[settings.MONGO_DB_NAME]
+    return client.get_default_database("chat")
+
+
 async def create_indexes(db: Database) -> None:
     """Create the indexes that the queries rely on. Raises DatabaseUnavailable."""
-    for collection, field, is_unique in (
-        (MESSAGE_COLLECTION, "seq", True),
-        (MESSAGE_COLLECTION, "key", True),
-        (USER_COLLECTION, "login_key", True),
-        (USER_COLLECTION, "look", True),
-        (USER_COLLECTION, "email_key", True),
-        (SESSION_COLLECTION, "user_id", False),
-        (SESSION_COLLECTION, "seen", False),
-        (LINK_COLLECTION, "user_id", False),
-        (LINK_COLLECTION, "expires", False),
-    ):
+    for collection, field, is_unique in INDEXES:
         async with upkeep():
             await db[collection].create_index(field, unique=is_unique)
     async with upkeep():

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -48,6 +48,31 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
         async with background(child.keep_running()):
             yield
         await child.stop()
+    finally:
+        os.close(lock)
+
+
+@asynccontextmanager
+async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncIterator[bool]:
+    """Let a command use the database of a folder, beside a chat that runs on it or without one.
+
+    Yields whether nobody else uses it. Raises StartError, also if there is no database, unless it
+    `is_new`.
+    """
+    is_ours = _check_for_command(data_dir, is_new)
+    lock = _try_lock(data_dir)
+    if lock is None:
+        yield False
+        return
+    try:
+        if not is_ours:
+            raise _foreign(data_dir)
+        child = Child(data_dir, lock)
+        await child.start()
+        try:
+            yield True
+        finally:
+            await child.stop()
     finally:
         os.close(lock)
 
@@ -112,12 +137,51 @@ class Child:
         await self._process.wait()
 
 
+def _check_for_command(data_dir: Path, is_new: bool) -> bool:
+    """Check a folder for a command; return whether it is this user's. Raises StartError."""
+    try:
+        has_room = (data_dir / "lock").exists()
+        is_ours = not data_dir.exists() or _owner(data_dir) == os.geteuid()
+    except OSError as error:
+        raise StartError(f"DATA_DIR={data_dir} can't be used: {error.strerror}.") from None
+    if not has_room and not is_new:
+        raise StartError(
+            f"There is no room in DATA_DIR={data_dir}: start the chat once, "
+            "or set DATA_DIR or MONGO_HOST as for the chat."
+        )
+    # Root may ask a chat that is running. But its own database would make files that are root's.
+    if not is_ours and (os.geteuid() != 0 or not has_room):
+        raise _foreign(data_dir)
+    return is_ours
+
+
+def _owner(data_dir: Path) -> int:
+    return data_dir.stat().st_uid
+
+
+def _foreign(data_dir: Path) -> StartError:
+    return StartError(f"DATA_DIR={data_dir} belongs to another user: run this as that one.")
+
+
 def _socket_path(data_dir: Path) -> Path:
     return data_dir / "database.sock"
 
 
 async def _lock(data_dir: Path) -> int:
     """Return an open, locked file: only one chat may use a folder. Raises StartError."""
+    give_up = time.monotonic() + LOCK_PATIENCE
+    while (lock := _try_lock(data_dir)) is None:
+        if time.monotonic() > give_up:
+            raise StartError(
+                f"Another chat is running on {data_dir}, or a command: "
+                "stop it, or give this one a DATA_DIR of its own."
+            )
+        await asyncio.sleep(0.1)
+    return lock
+
+
+def _try_lock(data_dir: Path) -> int | None:
+    """Return the open, locked file, None if another process holds the lock. Raises StartError."""
     if len(os.fsencode(_socket_path(data_dir))) > SOCKET_PATH_LIMIT:
         raise StartError(f"DATA_DIR={data_dir} is too long for a Unix socket: use a shorter path.")
     make_data_dir(data_dir)
@@ -125,16 +189,9 @@ async def _lock(data_dir: Path) -> int:
         lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StartError(f"DATA_DIR={data_dir} can't be written: {error.strerror}.") from None
-    give_up = time.monotonic() + LOCK_PATIENCE
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        except BlockingIOError:
-            if time.monotonic() > give_up:
-                os.close(lock)
-                raise StartError(
-                    f"Another chat is running on {data_dir}: "
-                    "stop it, or give this one a DATA_DIR of its own."
-                ) from None
-            await asyncio.sleep(0.1)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock

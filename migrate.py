@@ -33,6 +33,15 @@ async def migrate(db: Database, hasher: Hasher) -> None:
         await _note_looks(db[USER_COLLECTION])
 
 
+async def is_migrated(db: Database) -> bool:
+    """Return whether there is nothing to migrate. Raises DatabaseUnavailable."""
+    fields = (MESSAGE_COLLECTION, "seq"), (USER_COLLECTION, "login_key"), (USER_COLLECTION, "look")
+    for collection, field in fields:
+        if await _any_without(db[collection], field):
+            return False
+    return True
+
+
 async def _number_messages(messages: Collection) -> None:
     """Number the messages in the order of their times.
 

@@ -3,10 +3,10 @@
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -20,8 +20,6 @@ SESSION_COLLECTION = "sessions"
 LINK_COLLECTION = "links"
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class StartError(Exception):
@@ -60,45 +58,38 @@ SETTINGS = web.AppKey("settings", Settings)
 
 def load_settings() -> Settings:
     """Read the environment, and `.env` for what is missing there. Raises StartError."""
-    _read_envfile(ROOT / ".env")
-    on_heroku = "DYNO" in os.environ
-    default = Settings()
-    if on_heroku:
-        default = Settings(SITE_HOST="0.0.0.0", TRUSTED_PROXIES=1, SECURE_COOKIES=True)
-    settings = Settings(
-        DEBUG=_read("DEBUG", default.DEBUG, _boolean),
-        LOG_FORMAT=_read("LOG_FORMAT", default.LOG_FORMAT, _one_of("text", "json")),
-        SITE_HOST=_read("HOST", default.SITE_HOST, str.strip),
-        SITE_PORT=_read("PORT", default.SITE_PORT, _number(65535)),
-        SECRET_KEY=_read("SECRET_KEY", default.SECRET_KEY, _keys, secret=True),
-        MONGO_HOST=_read("MONGO_HOST", default.MONGO_HOST, _mongo_uri, secret=True),
-        MONGO_DB_NAME=_read("MONGO_DB_NAME", default.MONGO_DB_NAME, _db_name),
-        REDIS_URL=_read("REDIS_URL", default.REDIS_URL, _redis_url, secret=True),
-        REDIS_VERIFY=_read("REDIS_VERIFY", default.REDIS_VERIFY, _boolean),
-        SESSION_STORAGE=_read(
-            "SESSION_STORAGE", default.SESSION_STORAGE, _one_of("cookie", "redis")
-        ),
-        DATA_DIR=_read("DATA_DIR", default.DATA_DIR, ROOT.joinpath),
-        METRICS_TOKEN=_read("METRICS_TOKEN", default.METRICS_TOKEN, _token, secret=True),
-        PUBLIC_ORIGINS=_read("PUBLIC_ORIGINS", default.PUBLIC_ORIGINS, _origins),
-        TRUSTED_PROXIES=_read("TRUSTED_PROXIES", default.TRUSTED_PROXIES, _number(10)),
-        SECURE_COOKIES=_read("SECURE_COOKIES", default.SECURE_COOKIES, _boolean),
-        MESSAGES_PER_SECOND=_read("MESSAGES_PER_SECOND", default.MESSAGES_PER_SECOND, _limit),
-        SOCKETS_PER_USER=_read("SOCKETS_PER_USER", default.SOCKETS_PER_USER, _limit),
-        REGISTRATIONS_PER_HOUR=_read(
-            "REGISTRATIONS_PER_HOUR", default.REGISTRATIONS_PER_HOUR, _limit
-        ),
-        MODERATORS=_read("MODERATORS", default.MODERATORS, _logins),
-        ROOM_NAME=_read("ROOM_NAME", default.ROOM_NAME, _name),
-        REGISTRATION=_read(
-            "REGISTRATION", default.REGISTRATION, _one_of("open", "invite", "closed")
-        ),
-    )
+    values = {}
+    for name, value in each_setting():
+        if isinstance(value, StartError):
+            raise value
+        values[VARIABLES[name].field or name] = value
+    settings = Settings(**values)
     if settings.SESSION_STORAGE == "redis" and not settings.REDIS_URL:
         raise StartError("SESSION_STORAGE=redis needs a Redis: set REDIS_URL.")
-    if on_heroku:
+    if "DYNO" in os.environ:
         _check_heroku(settings)
     return settings
+
+
+def each_setting() -> Iterator[tuple[str, Any]]:
+    """Yield each variable with its value, or with the StartError that says what is wrong with it.
+
+    Raises StartError if `.env` can't be read.
+    """
+    _read_envfile(ROOT / ".env")
+    default = Settings()
+    if "DYNO" in os.environ:
+        default = Settings(SITE_HOST="0.0.0.0", TRUSTED_PROXIES=1, SECURE_COOKIES=True)
+    for name, variable in VARIABLES.items():
+        text = os.environ.get(name, "")
+        try:
+            value = (
+                variable.parse(text) if text.strip() else getattr(default, variable.field or name)
+            )
+        except ValueError as error:
+            shown = "(not shown)" if variable.is_secret else repr(text)
+            value = StartError(f"{name}={shown} is not valid: {error}.")
+        yield name, value
 
 
 def make_data_dir(data_dir: Path) -> None:
@@ -139,16 +130,6 @@ def _read_envfile(path: Path) -> None:
             Env.read_envfile(str(path))
         except (ValueError, OSError) as error:
             raise StartError(f"{path} cannot be read: {error}.") from None
-
-
-def _read(name: str, default: T, parse: Callable[[str], T], secret: bool = False) -> T:
-    """Return a variable's value, the default if it is unset or empty. Raises StartError."""
-    text = os.environ.get(name, "")
-    try:
-        return parse(text) if text.strip() else default
-    except ValueError as error:
-        value = "(not shown)" if secret else repr(text)
-        raise StartError(f"{name}={value} is not valid: {error}.") from None
 
 
 def _boolean(text: str) -> bool:
@@ -252,3 +233,36 @@ def _is_origin(text: str) -> bool:
         and "@" not in parts.netloc
         and port != {"http": 80, "https": 443}[parts.scheme]
     )
+
+
+class Variable(NamedTuple):
+    """How a setting is read from a variable of the environment."""
+
+    parse: Callable[[str], Any]  # raises ValueError, which says what to write instead
+    is_secret: bool = False
+    field: str = ""  # of Settings, if it has another name
+
+
+VARIABLES = {
+    "DEBUG": Variable(_boolean),
+    "LOG_FORMAT": Variable(_one_of("text", "json")),
+    "HOST": Variable(str.strip, field="SITE_HOST"),
+    "PORT": Variable(_number(65535), field="SITE_PORT"),
+    "SECRET_KEY": Variable(_keys, is_secret=True),
+    "MONGO_HOST": Variable(_mongo_uri, is_secret=True),
+    "MONGO_DB_NAME": Variable(_db_name),
+    "REDIS_URL": Variable(_redis_url, is_secret=True),
+    "REDIS_VERIFY": Variable(_boolean),
+    "SESSION_STORAGE": Variable(_one_of("cookie", "redis")),
+    "DATA_DIR": Variable(lambda text: ROOT.joinpath(text)),
+    "METRICS_TOKEN": Variable(_token, is_secret=True),
+    "PUBLIC_ORIGINS": Variable(_origins),
+    "TRUSTED_PROXIES": Variable(_number(10)),
+    "SECURE_COOKIES": Variable(_boolean),
+    "MESSAGES_PER_SECOND": Variable(_limit),
+    "SOCKETS_PER_USER": Variable(_limit),
+    "REGISTRATIONS_PER_HOUR": Variable(_limit),
+    "MODERATORS": Variable(_logins),
+    "ROOM_NAME": Variable(_name),
+    "REGISTRATION": Variable(_one_of("open", "invite", "closed")),
+}

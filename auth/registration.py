@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from auth.links import INVITATION, Links, UsedUp
-from database import DB, Document, deadline
+from database import DB, Database, Document, deadline
 from forms import FormError
 from settings import MESSAGE_COLLECTION, SETTINGS, USER_COLLECTION
 
@@ -34,7 +34,7 @@ class Registration:
 
     async def check(self) -> None:
         """Check that the visitor may register. Raises FormError, DatabaseUnavailable."""
-        self.is_first = await self._is_empty()
+        self.is_first = await is_empty(self._db)
         if self.is_first or self._settings.REGISTRATION == "open":
             return
         if self._settings.REGISTRATION == "closed":
@@ -60,11 +60,12 @@ class Registration:
         except UsedUp:
             raise FormError(403, INVALID) from None
 
-    async def _is_empty(self) -> bool:
-        """Return whether the room has neither accounts nor messages."""
-        # A room that everybody has left still has its messages, which are not for a stranger.
-        for collection in (USER_COLLECTION, MESSAGE_COLLECTION):
-            async with deadline():
-                if await self._db[collection].find_one({}, {"_id": 1}):
-                    return False
-        return True
+
+async def is_empty(db: Database) -> bool:
+    """Return whether a room has neither accounts nor messages. Raises DatabaseUnavailable."""
+    # A room that everybody has left still has its messages, which are not for a stranger.
+    for collection in (USER_COLLECTION, MESSAGE_COLLECTION):
+        async with deadline():
+            if await db[collection].find_one({}, {"_id": 1}):
+                return False
+    return True

@@ -99,6 +99,14 @@ class Relay:
         with suppress(asyncio.QueueFull):
             self._outbox.put_nowait(self._encode(kind, content))
 
+    async def tell(self, log_id: str, kind: str, content: Any) -> None:
+        """Tell the processes that write a log something, without being one of them.
+
+        Raises one of FAILURES.
+        """
+        self.join(log_id)
+        await self._redis.publish(self._channel, self._encode(kind, content))
+
     def step_down(self) -> None:
         """Leave the lease to another process for a while: this one can't write."""
         self._may_write_at = _now() + 2 * LEASE

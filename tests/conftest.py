@@ -1,7 +1,9 @@
 """A database for the whole run, and a chat for each test."""
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +48,13 @@ def settings(mongo: str) -> Iterator[Settings]:
             REGISTRATIONS_PER_HOUR=0,
             MODERATORS=("the.owner",),  # or the first to register would be one
         )
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: the path of the database's socket may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="chat", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 @pytest.fixture

@@ -1,0 +1,161 @@
+"""The file of an export: JSON Lines (https://jsonlines.org), each an object with its `type`.
+
+    {"type": "chat", "version": 1}
+    {"type": "account", "id": …, "login": …, …}                in the order of `login_key`
+    {"type": "message", "seq": 1, "key": …, "msg": …, …}       messages and changes in the order
+    {"type": "change", "seq": 2, "key": …, "of": 1, …}         of `seq`, the log
+    {"type": "end", "accounts": 1, "entries": 2}               without it the file is cut off
+
+Accounts have their password's hash, whether they moderate or are banned, when they were seen, and
+how far they have read. Messages are as they read now: of a change only its number is left. The same
+room always gives the same bytes.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+
+from chat.entry import DELETED, EDITED, MessageEntry, is_change
+from chat.wire import iso_time
+from database import Document
+
+VERSION = 1
+HEADER = {"type": "chat", "version": VERSION}
+
+Fields = dict[str, Any]
+
+
+class BadLine(Exception):
+    """A line of the file can't be read; the text says why."""
+
+
+def account_fields(user: Document, last: int) -> Fields:
+    """Return an account as a line; `last` is the number of the last entry that is exported."""
+    created = user.get("created")
+    if not isinstance(created, datetime):  # NX-27017 0.8.1 stores dates set by an update as text
+        created = user["_id"].generation_time
+    fields = {
+        "type": "account",
+        "id": str(user["_id"]),
+        **{name: user[name] for name in ("login", "login_key", "look")},
+        "email": str(user.get("email", "")),
+        **{name: user[name] for name in ("email_key", "password")},
+        "created": iso_time(created),
+    }
+    if "seen" in user:
+        fields["seen"] = user["seen"]
+    if "read" in user:
+        fields["read"] = min(user["read"], last)
+    return fields | {name: True for name in ("moderator", "banned") if user.get(name)}
+
+
+def entry_fields(document: Document) -> Fields:
+    """Return an entry of the log as a line."""
+    entry = MessageEntry.from_document({"msg": "", **document})
+    fields: Fields = {
+        "type": "change" if is_change(document) else "message",
+        "seq": entry.seq,
+        "key": entry.key,
+        "user": entry.user,
+        "user_id": entry.user_id,
+        "time": iso_time(entry.time),
+    }
+    if is_change(document):
+        return fields | {"of": document["of"]}
+    return fields | {"msg": entry.msg} | ({"state": entry.state} if entry.state else {})
+
+
+def end_fields(accounts: int, entries: int) -> Fields:
+    """Return the last line."""
+    return {"type": "end", "accounts": accounts, "entries": entries}
+
+
+def to_line(fields: Fields) -> bytes:
+    """Return a line with these fields."""
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(line: bytes) -> Fields:
+    """Return the fields of a line, checked. Raises BadLine."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        raise BadLine("it is not JSON") from None
+    if not isinstance(fields, dict) or fields.get("type") not in FIELDS:
+        raise BadLine("it has no known type")
+    needed, optional = FIELDS[fields["type"]]
+    names = fields.keys() - {"type"}
+    if missing := needed.keys() - names:
+        raise BadLine(f"{min(missing)!r} is missing")
+    for name in sorted(names):
+        is_right = (needed | optional).get(name)
+        if is_right is None or not is_right(fields[name]):
+            raise BadLine(f"{name!r} is not right")
+    return fields
+
+
+def account_document(fields: Fields) -> Document:
+    """Return the account of a line, to be stored."""
+    document = {name: value for name, value in fields.items() if name not in ("type", "id")}
+    created = datetime.fromisoformat(fields["created"])
+    return {"_id": ObjectId(fields["id"]), **document, "created": created}
+
+
+def entry_document(fields: Fields) -> Document:
+    """Return the entry of a line, to be stored."""
+    document = {name: value for name, value in fields.items() if name != "type"}
+    return {"_id": ObjectId(), **document, "time": datetime.fromisoformat(fields["time"])}
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(value.encode() or True)
+    except UnicodeEncodeError:  # JSON can contain half a surrogate pair
+        return False
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 10**15
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return time.tzinfo == UTC and iso_time(time) == value
+
+
+_ENTRY: dict[str, Callable[[Any], bool]] = {
+    "seq": lambda value: _is_number(value) and value > 0,
+    "key": _is_text,
+    "user": _is_text,
+    "user_id": _is_text,
+    "time": _is_time,
+}
+# By type: the fields that a line needs, and those that it may have.
+FIELDS: dict[str, tuple[dict[str, Callable[[Any], bool]], dict[str, Callable[[Any], bool]]]] = {
+    "chat": ({"version": _is_number}, {}),
+    "account": (
+        {
+            "id": lambda value: _is_text(value) and ObjectId.is_valid(value),
+            **dict.fromkeys(("login", "login_key", "look", "email", "email_key"), _is_text),
+            "password": lambda value: value is None or _is_text(value),
+            "created": _is_time,
+        },
+        {
+            "seen": _is_number,
+            "read": _is_number,
+            **dict.fromkeys(("moderator", "banned"), lambda value: value is True),
+        },
+    ),
+    "message": (
+        {**_ENTRY, "msg": _is_text},
+        {"state": lambda value: value in (EDITED, DELETED)},
+    ),
+    "change": ({**_ENTRY, "of": _is_number}, {}),
+    "end": ({"accounts": _is_number, "entries": _is_number}, {}),
+}

@@ -1,0 +1,139 @@
+"""check: look at everything that the chat needs, and say what to do about what is wrong."""
+
+import time
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from commands.room import CommandError, Room, open_room
+from database import INDEXES, DatabaseUnavailable, Document, deadline
+from redis_client import FAILURES, connect_redis
+from settings import (
+    MESSAGE_COLLECTION,
+    VARIABLES,
+    Settings,
+    StartError,
+    each_setting,
+    load_settings,
+)
+
+CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
+
+
+class Finding(NamedTuple):
+    """What was looked at, and what to do about it, "" if it is all right."""
+
+    what: str
+    remedy: str = ""
+
+
+async def check(arguments: Namespace) -> None:
+    """Print a line for everything that was looked at. Raises CommandError if anything is wrong."""
+    wrong = 0
+    async for finding in findings():
+        wrong += bool(finding.remedy)
+        print("wrong " if finding.remedy else "ok    ", ": ".join(filter(None, finding)))
+    if wrong:
+        raise CommandError(f"{wrong} {'line says' if wrong == 1 else 'lines say'} what is wrong.")
+
+
+async def findings() -> AsyncIterator[Finding]:
+    """Yield what is found; what needs something that is wrong is left out."""
+    try:
+        for name, value in each_setting():
+            yield setting(name, value)
+        settings = load_settings()
+    except StartError as error:
+        yield Finding("settings", str(error))
+        return
+    yield key(settings)
+    if settings.REDIS_URL:
+        yield await redis(settings)
+    try:
+        async with open_room(settings) as room:
+            yield Finding(f"database: answers in {await ping(room):.0f} ms")
+            yield await indexes(room)
+            yield await clock(room)
+    except (StartError, CommandError) as error:
+        yield Finding("database", str(error))
+    except DatabaseUnavailable as error:
+        yield Finding(f"database: {error}", "see that it runs, and that MONGO_HOST is right")
+
+
+def setting(name: str, value: object) -> Finding:
+    """Return what is found about a setting."""
+    if isinstance(value, StartError):
+        what, _, remedy = str(value).partition(": ")
+        return Finding(what, remedy)
+    if not value and not isinstance(value, bool | int):
+        return Finding(f"{name} is not set")
+    if VARIABLES[name].is_secret:
+        return Finding(f"{name} is set")
+    shown = ", ".join(value) if isinstance(value, tuple) else value
+    return Finding(f"{name} = {shown}")
+
+
+def key(settings: Settings) -> Finding:
+    """Return what is found about the key of the session cookies."""
+    path = settings.DATA_DIR / "secret_key"
+    try:
+        if settings.SECRET_KEY or path.read_text():
+            return Finding(f"key: {'SECRET_KEY' if settings.SECRET_KEY else path}")
+    except FileNotFoundError:
+        return Finding(f"key: {path} is made when the chat starts")
+    except (OSError, UnicodeError) as error:
+        return Finding("key", f"{path} can't be read ({error}); set SECRET_KEY or remove the file")
+    return Finding("key", f"{path} is empty; remove it, and everybody has to log in again")
+
+
+async def redis(settings: Settings) -> Finding:
+    """Return what is found about Redis."""
+    client = connect_redis(settings)
+    try:
+        await client.ping()
+    except FAILURES as error:
+        remedy = "see that it runs, and that REDIS_URL and REDIS_VERIFY are right"
+        return Finding(f"Redis: {type(error).__name__}", remedy)
+    finally:
+        await client.aclose()
+    return Finding("Redis: answers")
+
+
+async def ping(room: Room) -> float:
+    """Return how long the database takes to answer, in milliseconds. Raises DatabaseUnavailable."""
+    began = time.perf_counter()
+    async with deadline():
+        await room.db.command("ping")
+    return 1000 * (time.perf_counter() - began)
+
+
+async def indexes(room: Room) -> Finding:
+    """Return what is found about the indexes. Raises DatabaseUnavailable."""
+    missing = []
+    for collection, field, is_unique in INDEXES:
+        async with deadline():
+            found = await room.db[collection].index_information()
+        if not any(
+            index["key"] == [(field, 1)] and bool(index.get("unique")) == is_unique
+            for index in found.values()
+        ):
+            missing.append(f"{collection}.{field}")
+    if missing:
+        return Finding(f"indexes: {', '.join(missing)} missing", "start the chat, it makes them")
+    return Finding("indexes: all there")
+
+
+async def clock(room: Room) -> Finding:
+    """Return what is found about this machine's clock. Raises DatabaseUnavailable."""
+    async with deadline():
+        server: Document = await room.db.command("hello", codec_options=room.db.codec_options)
+        newest = await room.db[MESSAGE_COLLECTION].find({}).sort("seq", -1).limit(1).to_list(None)
+    now = datetime.now(UTC)
+    ahead = (now - server["localTime"]).total_seconds()
+    if newest and newest[0]["time"] > now:  # by another machine's clock
+        ahead = min(ahead, (now - newest[0]["time"]).total_seconds())
+    if abs(ahead) > CLOCKS_APART:
+        what = f"clock: {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} another's"
+        return Finding(what, "let the machines set their clocks by NTP")
+    return Finding("clock: right")

@@ -1,0 +1,91 @@
+"""export: write the accounts and the log to a file, beside a running chat or without one."""
+
+import os
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from auth.models import User
+from chat.journal import Journal
+from commands.archive import HEADER, account_fields, end_fields, entry_fields, to_line
+from commands.progress import Progress
+from commands.room import CommandError, Room, open_room
+from database import Document, deadline
+from metrics import Metrics
+from settings import MESSAGE_COLLECTION, load_settings
+
+PER_QUERY = 200  # documents; the embedded database answers nobody else meanwhile, for 10 ms
+
+
+async def export(arguments: Namespace) -> None:
+    """Write the room to a file, which is there only once it is complete."""
+    path = Path(arguments.file)
+    async with open_room(load_settings()) as room:
+        with written(path) as file:
+            accounts, entries = await write(room, file)
+    print(f"Exported: accounts {accounts:,}, entries {entries:,}.", file=sys.stderr)
+
+
+async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
+    """Write the room; return how many accounts and entries it has. Raises DatabaseUnavailable."""
+    collection = room.db[MESSAGE_COLLECTION]
+    # Makes the last changes if a chat was killed before it had made them, as its start would.
+    journal = Journal(collection, Metrics())
+    await journal.open()
+    # What is said from now on is not exported, so whatever is has its author among the accounts.
+    last = journal.recent.last
+    accounts, entries, progress = 0, 0, Progress("Exported")
+    file.write(to_line(HEADER))
+    async for users in account_pages(room):
+        file.writelines(to_line(account_fields(user, last)) for user in users)
+        accounts += len(users)
+    for start in range(0, last, PER_QUERY):
+        seqs = {"$gt": start, "$lte": min(start + PER_QUERY, last)}
+        async with deadline():
+            found = collection.find({"seq": seqs}).sort("seq", 1)
+            documents = await found.to_list(None)
+        file.writelines(to_line(entry_fields(document)) for document in documents)
+        entries += len(documents)
+        progress.show(entries, last)
+    progress.clear()
+    file.write(to_line(end_fields(accounts, entries)))
+    return accounts, entries
+
+
+async def account_pages(room: Room) -> AsyncIterator[list[Document]]:
+    """Yield all accounts, some at a time. Raises DatabaseUnavailable."""
+    after = ""
+    while page := await User(room.db).page(after, PER_QUERY):
+        yield page
+        after = page[-1]["login_key"]
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes its name, and the place of another, once the block has ended well.
+
+    Only its owner may read it. A pipe or a device is written to directly. Raises CommandError.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with open(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        except BaseException:  # Ctrl-C, too
+            os.unlink(draft)
+            raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandError(f"{path} can't be written: {error.strerror}.") from None

@@ -1,0 +1,193 @@
+"""import: read the accounts and the log from a file into an empty room, all or nothing."""
+
+import asyncio
+import sys
+from argparse import Namespace
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from pymongo.errors import DuplicateKeyError
+
+from auth.registration import is_empty
+from chat.journal import Conflict, insert_in_order
+from commands.archive import (
+    VERSION,
+    BadLine,
+    Fields,
+    account_document,
+    entry_document,
+    from_line,
+)
+from commands.progress import Progress
+from commands.room import CommandError, Room, open_room
+from database import DatabaseUnavailable, Document, create_indexes, deadline, upkeep
+from import_mark import (
+    ImportUnderWay,
+    empty,
+    end_killed_import,
+    remove_mark,
+    renew_mark,
+    set_mark,
+)
+from settings import MESSAGE_COLLECTION, USER_COLLECTION, load_settings
+
+PER_INSERT = 1000  # documents, which take much less than CALL_TIMEOUT
+
+
+async def import_room(arguments: Namespace) -> None:
+    """Read a room from a file into the empty one of the settings."""
+    path = Path(arguments.file)
+    [end] = deque(checked(path), maxlen=1)  # all of it, before anything is stored
+    settings = load_settings()
+    async with open_room(settings, is_new=True) as room:
+        if not settings.MONGO_HOST and not room.is_ours:
+            raise CommandError(f"A chat is running on {settings.DATA_DIR}: stop it first.")
+        try:
+            await end_killed_import(room.db, is_ours=room.is_ours)
+            if not await is_empty(room.db):
+                raise CommandError("The room is not empty: import into a new one.")
+            await set_mark(room.db)
+        except ImportUnderWay:
+            raise CommandError(
+                "Another import is under way, or was killed within the last half minute."
+            ) from None
+        try:
+            await fill(room, path, end["entries"])
+        except BaseException as error:  # Ctrl-C, too
+            note = await undo(room)
+            if why := reason(path, error):
+                raise CommandError(f"{why}. {note}") from None
+            raise
+        await remove_mark(room.db)
+    print(f"Imported: accounts {end['accounts']:,}, entries {end['entries']:,}.", file=sys.stderr)
+
+
+async def undo(room: Room) -> str:
+    """Make the room empty again; return a sentence about that."""
+    try:
+        await empty(room.db)
+    except DatabaseUnavailable:  # the mark is still there
+        return "The next import, or start of the chat, makes the room empty again."
+    return "The room is empty again."
+
+
+def reason(path: Path, error: BaseException) -> str:
+    """Return why an import failed, "" if that is to be told in another way."""
+    if isinstance(error, Conflict | DuplicateKeyError):
+        return f"{path} names something twice, or a chat is running on the room"
+    if isinstance(error, DatabaseUnavailable):
+        return f"The database took no more ({error}): it is away, or its disk is full"
+    return ""
+
+
+async def fill(room: Room, path: Path, total: int) -> None:
+    """Store what the file has. Raises Conflict, DuplicateKeyError, DatabaseUnavailable."""
+    if room.is_ours:
+        # Without their indexes, which are faster to make at the end.
+        for name in (USER_COLLECTION, MESSAGE_COLLECTION):
+            async with upkeep():
+                await room.db.drop_collection(name)
+    else:
+        await create_indexes(room.db)
+    progress, done = Progress("Imported"), 0
+    reader = batches(path)
+    batch = next(reader, None)
+    while batch:
+        name, documents = batch
+        reading = asyncio.create_task(asyncio.to_thread(next, reader, None))  # meanwhile
+        async with deadline():
+            await insert_in_order(room.db[name], documents)
+        await renew_mark(room.db)
+        if name == MESSAGE_COLLECTION:
+            done += len(documents)
+            progress.show(done, total)
+        batch = await reading
+    progress.clear()
+    await create_indexes(room.db)
+
+
+def batches(path: Path) -> Iterator[tuple[str, list[Document]]]:
+    """Yield the documents of the file, some at a time, with the name of their collection."""
+    batch: dict[str, list[Document]] = {USER_COLLECTION: [], MESSAGE_COLLECTION: []}
+    for fields in checked(path):
+        if fields["type"] == "account":
+            batch[USER_COLLECTION].append(account_document(fields))
+        elif fields["type"] in ("message", "change"):
+            batch[MESSAGE_COLLECTION].append(entry_document(fields))
+        for name, documents in batch.items():
+            if len(documents) == PER_INSERT or (documents and fields["type"] == "end"):
+                yield name, documents
+                batch[name] = []
+
+
+def checked(path: Path) -> Iterator[Fields]:
+    """Yield the lines of the file, the end at last. Raises CommandError if anything is wrong."""
+    check = Check()
+    try:
+        if not path.is_file():
+            raise CommandError(f"{path} is not a file.")  # which can be read twice
+        with path.open("rb") as file:
+            for line in file:
+                check.line += 1
+                fields = from_line(line)
+                check.next(fields)
+                yield fields
+    except BadLine as bad:
+        raise CommandError(f"{path}, line {check.line}: {bad}.") from None
+    except OSError as error:
+        raise CommandError(f"{path} can't be read: {error.strerror}.") from None
+    if not check.is_complete:
+        raise CommandError(f"{path} is cut off after line {check.line}.")
+
+
+class Check:
+    """Checks that lines follow one another as in the file of an export."""
+
+    def __init__(self) -> None:
+        self.line = 0
+        self.is_complete = False
+        self._type = ""  # of the line before
+        self._seq = 0  # of the last entry
+        self._count = {"accounts": 0, "entries": 0}
+        self._seen: set[str] = set()  # what may be there only once
+
+    def next(self, fields: Fields) -> None:
+        """Check the next line. Raises BadLine."""
+        kind = "entry" if fields["type"] in ("message", "change") else fields["type"]
+        before, self._type = self._type, kind
+        if kind not in FOLLOWERS[before]:
+            raise BadLine(f"no {fields['type']} is expected here")
+        if kind == "chat" and fields["version"] != VERSION:
+            raise BadLine(
+                f"the file is of version {fields['version']}, and this chat reads {VERSION}"
+            )
+        if kind == "account":
+            self._count["accounts"] += 1
+            self._once(fields, "id", "login_key", "look", "email_key")
+        elif kind == "entry":
+            self._count["entries"] += 1
+            self._once(fields, "key")
+            if fields["seq"] <= self._seq or fields.get("of", 0) >= fields["seq"]:
+                raise BadLine("its number does not follow")
+            self._seq = fields["seq"]
+        elif kind == "end":
+            if any(fields[name] != count for name, count in self._count.items()):
+                raise BadLine("lines before it are missing")
+            self.is_complete = True
+
+    def _once(self, fields: Fields, *names: str) -> None:
+        for name in names:
+            text = f"{name} {fields[name]}"
+            if text in self._seen:
+                raise BadLine(f"{name!r} is there twice")
+            self._seen.add(text)
+
+
+FOLLOWERS = {  # by kind of line: those that may come next
+    "": {"chat"},
+    "chat": {"account", "entry", "end"},
+    "account": {"account", "entry", "end"},
+    "entry": {"entry", "end"},
+    "end": set[str](),
+}

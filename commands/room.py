@@ -1,0 +1,79 @@
+"""The room as a command uses it: its database, beside a chat that runs or without one."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from auth.models import User
+from auth.moderation import Moderation
+from auth.sessions import Sessions
+from chat.relay import Relay
+from database import Database, Document, connect, database_of, deadline, log_id
+from embedded import embedded_beside, embedded_uri
+from migrate import is_migrated
+from redis_client import FAILURES, connect_redis
+from settings import Settings
+
+
+class CommandError(Exception):
+    """The command can't be carried out; the text says why, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What commands work on."""
+
+    settings: Settings
+    db: Database
+    sessions: Sessions
+    is_ours: bool  # whether no chat can be using the database
+
+    @property
+    def moderation(self) -> Moderation:
+        """What can be done to accounts."""
+        return Moderation(self.db, self.sessions)
+
+    async def find(self, login: str) -> Document:
+        """Return an account by its login or e-mail address. Raises CommandError."""
+        user = await User(self.db).find(login)
+        if user is None:
+            raise CommandError(f"Nobody has the login {login!r}.")
+        return user
+
+
+@asynccontextmanager
+async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterator[Room]:
+    """Open the room, which has to be there unless it `is_new`.
+
+    Raises StartError, CommandError, DatabaseUnavailable.
+    """
+    async with AsyncExitStack() as stack:
+        is_ours = False
+        if not settings.MONGO_HOST:
+            beside = embedded_beside(settings.DATA_DIR, is_new=is_new)
+            is_ours = await stack.enter_async_context(beside)
+        client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
+        stack.callback(client.close)
+        db = database_of(client, settings)
+        async with deadline():
+            is_there = bool(await db.list_collection_names())
+        if not is_there and not is_new:
+            raise CommandError(
+                f"There is no room in the database {db.name}: start the chat once, "
+                "or set MONGO_HOST and MONGO_DB_NAME as for the chat."
+            )
+        if not await is_migrated(db):
+            raise CommandError("The room is of an older version: start the chat once.")
+        sessions, ended = Sessions(db), list[str]()
+        sessions.on_end = ended.extend
+        yield Room(settings, db, sessions, is_ours)
+        if ended and settings.REDIS_URL:
+            await tell_others(settings, db, ended)
+
+
+async def tell_others(settings: Settings, db: Database, session_ids: list[str]) -> None:
+    """Tell the chat's processes which sessions have ended; else they notice within seconds."""
+    redis = connect_redis(settings)
+    with suppress(*FAILURES):
+        await Relay(redis, settings).tell(await log_id(db), "ended", session_ids)
+        await redis.aclose()

@@ -1,0 +1,93 @@
+"""`python app.py check`: what it looks at, and what it says to do."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from database import Database
+from settings import LINK_COLLECTION, MESSAGE_COLLECTION, VARIABLES, Settings
+from tests.support.commands import database_of, done, run
+from tests.support.processes import Chat, running_chat
+from tests.support.redis_server import RedisServer
+
+
+async def wrong(chat: Chat) -> list[str]:
+    """Return the lines that say what is wrong."""
+    status, output, notes = await run(chat, "check")
+    found = [line for line in output.splitlines() if not line.startswith("ok     ")]
+    assert status == (1 if found else 0)
+    assert all(line.startswith("wrong  ") for line in found), output
+    assert len(notes.splitlines()) == (1 if found else 0), notes
+    return [line.removeprefix("wrong  ") for line in found]
+
+
+@pytest.fixture
+async def chat(house: Any, settings: Settings, folder: Path) -> Chat:
+    """The settings of a chat that runs, for another process."""
+    return Chat(folder, **database_of(settings), SECRET_KEY="a key for the tests")
+
+
+async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
+    redis.start()
+    async with running_chat(MONGO_HOST="", REDIS_URL=redis.url, METRICS_TOKEN="s3cret" * 3) as chat:
+        lines = (await done(chat, "check")).splitlines()
+        await chat.terminate()
+        assert await wrong(chat) == []
+    assert all(line.startswith("ok     ") for line in lines)
+    names = [line.split()[1] for line in lines]
+    assert names == [*VARIABLES, "key:", "Redis:", "database:", "indexes:", "clock:"]
+    assert "ok     REGISTRATION = open" in lines
+    assert "s3cret" not in "".join(lines)
+
+
+async def test_every_bad_setting_has_its_line(folder: Path) -> None:
+    bad = Chat(folder, PORT="abc", REGISTRATION="no", REDIS_URL="http://:s3cret@x")
+    port, redis, registration, settings = await wrong(bad)
+    assert port.startswith("PORT='abc' is not valid: use a number")
+    assert redis.startswith("REDIS_URL=(not shown) is not valid")
+    assert registration.startswith("REGISTRATION='no'")
+    assert settings.startswith("settings: PORT")
+
+
+async def test_a_missing_index_is_named(chat: Chat, db: Database) -> None:
+    await db[LINK_COLLECTION].drop_index("expires_1")
+    assert await wrong(chat) == ["indexes: links.expires missing: start the chat, it makes them"]
+
+
+async def test_what_is_away_is_named(chat: Chat) -> None:
+    chat.environment |= {"REDIS_URL": "redis://127.0.0.1:1"}
+    [redis] = await wrong(chat)
+    assert redis.startswith("Redis: ConnectionError: see that it runs")
+    chat.environment |= {"REDIS_URL": "", "MONGO_HOST": "mongodb://127.0.0.1:1"}
+    [database] = await wrong(chat)
+    assert database.startswith("database: ServerSelectionTimeoutError: see that it runs")
+
+
+async def test_a_room_that_is_not_there_is_named(folder: Path) -> None:
+    [database] = await wrong(Chat(folder, MONGO_HOST=""))
+    assert database.startswith("database: There is no room in DATA_DIR=")
+
+
+async def test_a_key_that_is_of_no_use_is_named(chat: Chat) -> None:
+    chat.environment["SECRET_KEY"] = ""
+    path = chat.folder / "data" / "secret_key"
+    path.parent.mkdir()
+    path.touch()
+    [key] = await wrong(chat)
+    assert key == f"key: {path} is empty; remove it, and everybody has to log in again"
+    path.unlink()
+    path.mkdir()
+    [key] = await wrong(chat)
+    assert "can't be read" in key
+    path.rmdir()
+    assert await wrong(chat) == []
+
+
+async def test_a_clock_that_is_behind_is_noticed(chat: Chat, db: Database) -> None:
+    time = datetime.now(UTC) + timedelta(minutes=5)
+    await db[MESSAGE_COLLECTION].insert_one({"seq": 1, "key": "a", "time": time})
+    [clock] = await wrong(chat)
+    assert clock.startswith("clock: ")
+    assert "behind another's: let the machines set their clocks by NTP" in clock

@@ -1,0 +1,391 @@
+"""Export and import: all of a room, byte for byte, or nothing."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from commands.importing import checked
+from commands.room import CommandError
+from database import LOG_COLLECTION, Database
+from embedded import embedded_uri
+from import_mark import CUT_OFF_AFTER, ImportUnderWay, end_killed_import, set_mark
+from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
+from tests.support.accounts import signed_in
+from tests.support.commands import database_of, done, ended, refusal, run, start_command
+from tests.support.databases import database_at
+from tests.support.people import PASSWORD
+from tests.support.processes import Chat, running_chat
+from tests.support.sockets import Socket, connect
+from tests.support.waiting import until
+
+ACCOUNT = {
+    "type": "account", "id": "000000000000000000000001", "login": "alice", "login_key": "alice",
+    "look": "alice", "email": "a@b", "email_key": "a@b", "password": "$argon2id$",
+    "created": "2026-11-22T06:16:18.882Z", "seen": 1795328178, "read": 1, "moderator": True,
+}  # fmt: skip
+MESSAGE = {
+    "type": "message", "seq": 1, "key": "1:a", "user": "alice",
+    "user_id": "000000000000000000000001", "time": "2026-11-22T06:16:18.882Z", "msg": "hello",
+}  # fmt: skip
+CHANGE = MESSAGE | {"type": "change", "seq": 2, "key": "change:1:a", "of": 1}
+del CHANGE["msg"]
+GOOD = [{"type": "chat", "version": 1}, ACCOUNT, MESSAGE, CHANGE]
+END = {"type": "end", "accounts": 1, "entries": 2}
+
+
+def write(path: Path, *lines: dict[str, Any]) -> Path:
+    """Write a file of these lines."""
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def write_long(path: Path, count: int) -> Path:
+    """Write the file of a room with many messages."""
+    messages = (MESSAGE | {"seq": seq, "key": f"1:{seq}"} for seq in range(1, count + 1))
+    return write(path, *GOOD[:2], *messages, END | {"entries": count})
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Return what the lines of a file say."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def content(path: Path) -> bytes:
+    """Return what a file holds."""
+    return path.read_bytes()
+
+
+def cut(path: Path, length: int) -> None:
+    """Leave only the beginning of a file."""
+    path.write_bytes(path.read_bytes()[:length])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file for an export."""
+    return tmp_path / "chat.jsonl"
+
+
+@pytest.fixture(params=["embedded", "MongoDB"])
+def empty_room(request: pytest.FixtureRequest, settings: Settings, folder: Path) -> Chat:
+    """A chat that is not started, with an empty database of either kind."""
+    return Chat(folder, **(database_of(settings) if request.param == "MongoDB" else EMBEDDED))
+
+
+EMBEDDED: dict[str, Any] = {"MONGO_HOST": ""}
+
+
+async def live_in(chat: Chat) -> None:
+    """Let people talk, correct themselves, be banned and leave."""
+    async with (
+        signed_in(chat.url, "alice") as alice,
+        signed_in(chat.url, "bob") as bob,
+        signed_in(chat.url, "Дима") as dima,
+    ):
+        for number, browser in enumerate((alice, bob, dima, alice, bob), 1):
+            async with browser.post("/", data={"msg": f'№ {number} "quoted"\nand 😀'}) as response:
+                assert response.status == 200
+        for path, form in (
+            ("/message/1", {"action": "edit", "msg": "edited"}),
+            ("/message/4", {"action": "delete"}),
+            ("/person", {"login": "Дима", "action": "appoint"}),
+            ("/person", {"login": "bob", "action": "ban"}),
+        ):
+            async with alice.post(path, data=form) as response:
+                assert response.status == 200, await response.text()
+
+
+async def test_a_room_moves_with_everything_byte_for_byte(empty_room: Chat, file: Path) -> None:
+    async with running_chat(MODERATORS="", **EMBEDDED) as chat:
+        await live_in(chat)
+        await done(chat, "export", str(file))
+    assert os.stat(file).st_mode & 0o777 == 0o600
+    exported = lines(file)
+    assert [line["type"] for line in exported] == [
+        "chat", *["account"] * 3, *["message"] * 5, *["change"] * 2, "end"
+    ]  # fmt: skip
+    alice, bob, dima = exported[1:4]
+    assert (alice["moderator"], bob["banned"], dima["moderator"]) == (True, True, True)
+    messages = exported[4:9]
+    assert [messages[0]["msg"], messages[0]["state"]] == ["edited", "edited"]
+    assert [messages[3]["msg"], messages[3]["state"]] == ["", "deleted"]
+    assert "№ 1".encode() not in content(file)
+    assert "№ 4".encode() not in content(file)
+
+    await done(empty_room, "import", str(file))
+    again = file.with_name("again.jsonl")
+    await done(empty_room, "export", str(again))
+    assert content(again) == content(file)
+
+    await empty_room.start()
+    try:
+        async with signed_in(empty_room.url, "alice", "/login") as alice_again:
+            socket = await connect(alice_again, since=7)
+            assert await socket.said("the talk goes on") == 8
+            await socket.close()
+            async with alice_again.get("/") as page:
+                text = await page.text()
+            assert "data-moderator" in text
+            assert "edited" in text
+            assert "the talk goes on" in text
+        form = {"login": "bob", "password": PASSWORD}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{empty_room.url}/login", data=form) as response,
+        ):
+            assert response.status == 403
+    finally:
+        await empty_room.terminate()
+
+
+async def test_an_export_of_a_busy_room_has_each_message_whole_or_not_at_all(file: Path) -> None:
+    async with (
+        running_chat(MESSAGES_PER_SECOND=0, **EMBEDDED) as chat,
+        signed_in(chat.url, "alice") as alice,
+    ):
+        socket = await connect(alice)
+        for number in range(1, 401):
+            await socket.said(f"message {number}")
+        talking = asyncio.create_task(talk(socket))
+        for _ in range(3):
+            await done(chat, "export", str(file))
+            assert not talking.done()
+            for _ in checked(file):
+                pass
+            entries = [it for it in lines(file) if it["type"] in ("message", "change")]
+            assert [it["seq"] for it in entries] == list(range(1, len(entries) + 1))
+            assert len(entries) >= 400
+            edited = [it for it in entries if it.get("state") == "edited"]
+            assert edited
+            assert all(it["msg"] == f"edited {it['seq']}" for it in edited)
+            changed = {it["of"] for it in entries if it["type"] == "change"}
+            assert changed <= {it["seq"] for it in edited}
+        talking.cancel()
+
+
+async def talk(socket: Socket) -> None:
+    """Go on editing the earliest messages, and say more after each."""
+    for seq in range(1, 401):
+        await socket.send(type="edit", of=seq, msg=f"edited {seq}")
+        await socket.next("change")
+        await socket.said(f"more {seq}")
+
+
+async def test_an_export_has_the_changes_that_a_killed_chat_left_undone(
+    settings: Settings, messages: Any, folder: Path, file: Path
+) -> None:
+    chat = Chat(folder, **database_of(settings))
+    write(file, *GOOD, END)
+    await done(chat, "import", str(file))
+    change = {"seq": 3, "key": "change:1:b", "user": "alice", "user_id": "1", "of": 1}
+    await messages.insert_one(
+        change
+        | {"time": (await messages.find_one({"seq": 1}))["time"], "text": "new", "state": "edited"}
+    )
+    await done(chat, "export", str(file))
+    assert [(it.get("msg"), it.get("of")) for it in lines(file)[2:5]] == [
+        ("new", None), (None, 1), (None, 1)
+    ]  # fmt: skip
+
+
+def without(line: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a line without a field."""
+    return {key: value for key, value in line.items() if key != name}
+
+
+BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
+    ("no lines", [], "is cut off after line 0"),
+    ("no end", GOOD, "is cut off after line 4"),
+    ("of another version", [GOOD[0] | {"version": 2}], "line 1: the file is of version 2"),
+    ("without a beginning", GOOD[1:], "line 1: no account is expected here"),
+    ("a line missing", [*GOOD[:2], CHANGE, END], "line 4: lines before it are missing"),
+    ("a line after the end", [*GOOD, END, MESSAGE], "line 6: no message is expected here"),
+    ("an account late", [*GOOD, ACCOUNT], "line 5: no account is expected here"),
+    ("a number twice", [*GOOD[:3], MESSAGE | {"key": "1:b"}], "line 4: its number does not follow"),
+    ("a key twice", [*GOOD[:3], CHANGE | {"key": "1:a"}], "line 4: 'key' is there twice"),
+    ("an account twice", [*GOOD[:2], ACCOUNT], "line 3: 'id' is there twice"),
+    (
+        "a login twice",
+        [*GOOD[:2], ACCOUNT | {"id": "000000000000000000000002"}],
+        "line 3: 'login_key' is there twice",
+    ),
+    ("a change of the future", [*GOOD[:3], CHANGE | {"of": 2}], "line 4: its number does not"),
+    ("no type", [{"version": 1}], "line 1: it has no known type"),
+    ("a strange type", [{"type": "link"}], "line 1: it has no known type"),
+    ("a list", [[]], "line 1: it has no known type"),  # type: ignore[list-item]
+    ("a field missing", [*GOOD[:2], without(MESSAGE, "msg")], "line 3: 'msg' is missing"),
+    ("a field too many", [*GOOD[:2], MESSAGE | {"$set": 1}], "line 3: '$set' is not right"),
+    *(
+        (f"{name} = {value!r}", [GOOD[0], line | {name: value}], f"line 2: {name!r} is not right")
+        for line, name, values in (
+            (ACCOUNT, "id", ["x", 1, "0" * 23]),
+            (ACCOUNT, "moderator", [False, 1, "true"]),
+            (ACCOUNT, "password", [1, {}]),
+            (MESSAGE, "seq", [0, -1, "1", 1.0, True, 10**15]),
+            (MESSAGE, "msg", [None, 1, "\ud800", ["x"]]),
+            (MESSAGE, "time", ["now", 1, "2026-11-22", "2026-11-22T06:16:18.882+01:00"]),
+            (MESSAGE, "state", ["", "new", None]),
+            (CHANGE, "of", ["1", None]),
+        )
+        for value in values
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [bad[1:] for bad in BAD_FILES], ids=[bad[0] for bad in BAD_FILES]
+)
+def test_a_file_that_is_not_an_export_is_refused(
+    file: Path, content: list[dict[str, Any]], error: str
+) -> None:
+    write(file, *content)
+    with pytest.raises(CommandError) as refused:
+        for _ in checked(file):
+            pass
+    assert str(refused.value).startswith(str(file))
+    assert error in str(refused.value)
+
+
+@pytest.mark.parametrize("length", [1, 20, 300, -1, -2, -30])
+async def test_a_file_that_is_cut_off_leaves_an_empty_room(
+    empty_room: Chat, file: Path, length: int
+) -> None:
+    write(file, *GOOD, END)
+    cut(file, length)
+    if length == -1:  # only the last line break is missing: nothing is lost
+        await done(empty_room, "import", str(file))
+        return
+    assert str(file) in await refusal(empty_room, "import", str(file))
+    write(file, *GOOD, END)
+    await done(empty_room, "import", str(file))
+
+
+async def test_an_import_needs_an_empty_room_and_no_running_chat(
+    empty_room: Chat, file: Path
+) -> None:
+    write(file, *GOOD, END)
+    await done(empty_room, "import", str(file))
+    assert "The room is not empty" in await refusal(empty_room, "import", str(file))
+    async with running_chat(**EMBEDDED) as chat:
+        assert "A chat is running on" in await refusal(chat, "import", str(file))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_an_import_that_is_ended_leaves_an_empty_room(
+    folder: Path, file: Path, number: signal.Signals
+) -> None:
+    chat = Chat(folder, **EMBEDDED)
+    write_long(file, 20_000)
+    importing = await start_command(chat, "import", str(file))
+    await until(lambda: (folder / "data" / "database.sock").exists())
+    async with database_at(embedded_uri(folder / "data"), "chat") as db:
+        await until(lambda: has_messages(db))
+        importing.send_signal(number)
+        status, output, notes = await ended(importing)
+    if number == signal.SIGKILL:
+        assert status == -number
+    else:
+        assert (status, output, notes) == (1, "", "Interrupted.\n")
+    await chat.start()
+    try:
+        assert ("an import was cut off" in chat.output) is (number == signal.SIGKILL)
+        async with signed_in(chat.url, "alice") as alice, alice.get("/") as page:
+            assert "Nobody has said anything yet" in await page.text()
+    finally:
+        await chat.terminate()
+
+
+async def has_messages(db: Database) -> bool:
+    """Return whether something has been imported."""
+    return await db[MESSAGE_COLLECTION].find_one({}) is not None
+
+
+async def test_no_chat_starts_while_an_import_is_under_way(
+    db: Database, settings: Settings, folder: Path, file: Path
+) -> None:
+    await set_mark(db)
+    with pytest.raises(ImportUnderWay):
+        await end_killed_import(db, is_ours=False)
+    write(file, *GOOD, END)
+    command = Chat(folder, **database_of(settings))
+    assert "Another import is under way" in await refusal(command, "import", str(file))
+    await db[USER_COLLECTION].insert_one({"login_key": "half", "look": "half"})
+    long_ago = int(time.time()) - CUT_OFF_AFTER - 1
+    await db[LOG_COLLECTION].update_one({"_id": "import"}, {"$set": {"at": long_ago}})
+    await done(command, "import", str(file))
+    assert len(await db[USER_COLLECTION].find({}).to_list(None)) == 1
+
+
+async def test_a_full_disk_ends_an_import_with_one_sentence_and_an_empty_room(
+    folder: Path, file: Path
+) -> None:
+    chat = Chat(folder, **EMBEDDED)
+    write_long(file, 20_000)
+    limited = await asyncio.create_subprocess_exec(
+        *("prlimit", "--fsize=3000000", sys.executable, str(ROOT / "app.py"), "import", str(file)),
+        cwd=folder,
+        env={**chat.environment, "PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    status, output, notes = await ended(limited)
+    assert (status, output) == (1, "")
+    assert "or its disk is full. The " in notes
+    assert "makes the room empty again" in notes or "room is empty again" in notes
+    assert "Traceback" not in notes
+    await done(chat, "import", str(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("/dev/full", "No space left"), ("/nowhere/file", "No such file"), ("/proc/x", "can't be")],
+)
+async def test_an_export_that_cannot_be_written_says_so_and_leaves_nothing(
+    settings: Settings, folder: Path, file: Path, name: str, error: str
+) -> None:
+    chat = Chat(folder, **database_of(settings))
+    write(file, *GOOD, END)
+    await done(chat, "import", str(file))
+    sentence = await refusal(chat, "export", name)
+    assert name in sentence
+    assert error in sentence
+
+
+async def test_an_export_takes_the_place_of_an_earlier_one_only_when_it_is_complete(
+    settings: Settings, folder: Path, file: Path
+) -> None:
+    chat = Chat(folder, **database_of(settings))
+    write_long(file, 20_000)
+    await done(chat, "import", str(file))
+    before = content(file)
+    exporting = await start_command(chat, "export", str(file))
+    await until(lambda: len(os.listdir(file.parent)) == 2)
+    exporting.send_signal(signal.SIGINT)
+    assert await ended(exporting) == (1, "", "Interrupted.\n")
+    assert content(file) == before
+    assert os.listdir(file.parent) == [file.name]
+
+
+async def test_an_export_can_be_piped(settings: Settings, folder: Path, file: Path) -> None:
+    chat = Chat(folder, **database_of(settings))
+    write(file, *GOOD, END)
+    await done(chat, "import", str(file))
+    status, output, notes = await run(chat, "export", "/dev/stdout")
+    assert (status, notes) == (0, "Exported: accounts 1, entries 2.\n")
+    assert [json.loads(line)["type"] for line in output.splitlines()] == [
+        "chat", "account", "message", "change", "end"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "/nowhere", "."])
+async def test_an_import_reads_a_file_only(folder: Path, name: str) -> None:
+    assert name in await refusal(Chat(folder, **EMBEDDED), "import", name)
+    assert os.listdir(folder) == []

@@ -1,0 +1,63 @@
+"""The operator's commands, run as processes of their own."""
+
+import asyncio
+import sys
+from typing import Any, NamedTuple
+
+from settings import ROOT, Settings
+from tests.support.processes import Chat
+from tests.support.waiting import START_PATIENCE
+
+
+def database_of(settings: Settings) -> dict[str, Any]:
+    """Return the environment in which a process uses the database of a test."""
+    return {"MONGO_HOST": settings.MONGO_HOST, "MONGO_DB_NAME": settings.MONGO_DB_NAME}
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    output: str  # what it answered
+    notes: str  # what it said besides, or why it failed
+
+
+async def start_command(chat: Chat, *words: str) -> asyncio.subprocess.Process:
+    """Start a command with the settings of a chat, whether that runs or not."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "app.py"), *words),
+        cwd=chat.folder,
+        env=chat.environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def ended(process: asyncio.subprocess.Process) -> Ended:
+    """Wait until a command has ended."""
+    async with asyncio.timeout(START_PATIENCE):
+        output, notes = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, output.decode(), notes.decode())
+
+
+async def run(chat: Chat, *words: str) -> Ended:
+    """Run a command with the settings of a chat."""
+    return await ended(await start_command(chat, *words))
+
+
+async def done(chat: Chat, *words: str) -> str:
+    """Run a command that succeeds, and return what it answers."""
+    status, output, notes = await run(chat, *words)
+    assert status == 0, notes
+    return output
+
+
+async def refusal(chat: Chat, *words: str) -> str:
+    """Run a command that can't be carried out, and return the one sentence that says why."""
+    status, output, notes = await run(chat, *words)
+    assert (status, output) == (1, ""), notes
+    [sentence] = notes.splitlines()
+    assert sentence.endswith(".")
+    return sentence
