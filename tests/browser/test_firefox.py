@@ -19,7 +19,8 @@ TEXTS = (
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def browser() -> AsyncIterator[Firefox]:
+async def browser(chat: ChatSite) -> AsyncIterator[Firefox]:
+    """Firefox, which leaves before the chat ends, or its pages would look for the chat."""
     async with firefox() as browser:
         yield browser
         assert browser.problems == []
