@@ -16,6 +16,7 @@ from pymongo import AsyncMongoClient
 from embedded import embedded_uri
 from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION
 from tests.support.browser import LARGE_FONT, Visitor, chromium
+from tests.support.commands import done
 from tests.support.people import registration
 from tests.support.processes import Chat, running_chat
 
@@ -130,12 +131,20 @@ async def write_yesterday(chat: Chat, talk: Talk) -> None:
     await client.close()
 
 
+async def invitation(chat: Chat) -> str:
+    """Return the token of an invitation."""
+    return (await done(chat, "invite", "--uses", "3")).strip().partition("=")[2]
+
+
 @asynccontextmanager
 async def talking(browser: Browser, chat: Chat, talk: Talk) -> AsyncIterator[dict[str, Visitor]]:
     """Let people talk; they stay in the room."""
     people = {login: await Visitor.arrive(browser, chat.url) for login in talk.people}
-    for login, person in people.items():
-        await person.sign_up(login)
+    first, *others = talk.people
+    await people[first].sign_up(first)
+    token = await invitation(chat)
+    for login in others:
+        await people[login].sign_up(login, invitation=token)
     await write_yesterday(chat, talk)
     for person in people.values():
         await person.open()
@@ -149,14 +158,16 @@ async def talking(browser: Browser, chat: Chat, talk: Talk) -> AsyncIterator[dic
         await person.context.close()
 
 
-async def photograph(chat: Chat, name: str, look: Look, people: dict[str, Visitor]) -> None:
+async def photograph(
+    chat: Chat, name: str, look: Look, people: dict[str, Visitor], token: str
+) -> None:
     """Take a picture of every page in one look."""
     with tempfile.TemporaryDirectory() as folder:
         async with chromium(**(only_dejavu(folder) if look.only_dejavu else {})) as own:
             size = {"width": look.width, "height": look.height}
             stranger = await Visitor.arrive(own, chat.url, viewport=size, **look.options)
             await stranger.context.add_init_script(look.script)
-            await photograph_outside(stranger, name, look)
+            await photograph_outside(stranger, name, look, token)
             await stranger.context.close()
             reader = await Visitor.arrive(own, chat.url, viewport=size, **look.options)
             await reader.context.add_init_script(look.script)
@@ -180,9 +191,9 @@ async def take(visitor: Visitor, page: str, look: str) -> None:
     await visitor.page.screenshot(path=FOLDER / f"{page}-{look}.png")
 
 
-async def photograph_outside(visitor: Visitor, name: str, look: Look) -> None:
-    """Take pictures of what a stranger sees."""
-    for page, path in (("login", "/login"), ("create", "/signin")):
+async def photograph_outside(visitor: Visitor, name: str, look: Look, token: str) -> None:
+    """Take pictures of what a stranger sees, who has got an invitation."""
+    for page, path in (("login", "/login"), ("create", f"/signin?invitation={token}")):
         await visitor.open(path)
         await take(visitor, page, name)
     await visitor.fill(**registration(look.talk.people[1], email="home@example.com"))
@@ -218,19 +229,26 @@ async def photograph_pages(visitor: Visitor, name: str, look: Look) -> None:
     ):
         await visitor.open(path)
         await take(visitor, page, name)
+    await visitor.open("/people")
+    await visitor.press("Make an invitation")
+    await expect(visitor.page.get_by_label("Link")).to_be_visible()
+    await take(visitor, "link", name)
+    await visitor.open("/people")
+    await visitor.page.get_by_role("button", name="Take back").last.click()
 
 
 async def main() -> None:
     """Run a chat for each talk, and take the pictures."""
     for talk in (ENGLISH, ARABIC, CHINESE):
         async with (
-            running_chat(MESSAGES_PER_SECOND=0, MODERATORS=talk.people[0]) as chat,
+            running_chat(MESSAGES_PER_SECOND=0, MODERATORS="", REGISTRATION="invite") as chat,
             chromium() as browser,
             talking(browser, chat, talk) as people,
         ):
+            token = await invitation(chat)
             for name, look in LOOKS.items():
                 if look.talk is talk:
-                    await photograph(chat, name, look, people)
+                    await photograph(chat, name, look, people, token)
     print(FOLDER)
 
 

@@ -1,7 +1,9 @@
 """What takes how long in a short and in a long log, and how long others wait meanwhile."""
 
 import asyncio
+import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
 
@@ -9,10 +11,12 @@ import aiohttp
 
 from background import background
 from tests.support.accounts import signed_in
+from tests.support.commands import done
 from tests.support.long_log import fill
 from tests.support.processes import Chat, running_chat
 
 LENGTHS = (1_000, 100_000, 1_000_000)  # messages
+MOST_MOVED = 100_000  # messages that are exported and imported, too
 TIMES = 5  # each thing is done; ten searches at once are all that a person may do
 PROBE_PAUSE = 0.002  # seconds between requests of the others
 
@@ -31,7 +35,7 @@ async def measure() -> dict[str, list[Cell]]:
             await browser.post("/", data={"msg": "the first message"})
             await chat.terminate()
             fill(Path(chat.environment["DATA_DIR"]) / "chat.db", count)
-            rows.setdefault("start", []).append((await start(chat), None))
+            rows.setdefault("start", []).append((await clocked(chat.start()), None))
             own = count + 1
             for name, path, form in (
                 ("say something", "/", {"msg": "something"}),
@@ -41,19 +45,27 @@ async def measure() -> dict[str, list[Cell]]:
                 ("search for a word in every message", "/search?q=always", None),
                 ("search for a word in ten messages", "/search?q=rarely", None),
             ):
-                rows.setdefault(name, []).append(await timed(browser, path, form))
+                cell = await timed(browser, lambda: ask(browser, path, form))  # noqa: B023
+                rows.setdefault(name, []).append(cell)
+            if count <= MOST_MOVED:
+                for name, cell in (await move(chat, browser)).items():
+                    rows.setdefault(name, []).append(cell)
     return rows
 
 
-async def start(chat: Chat) -> float:
-    """Start the chat, and return how long that took."""
-    started = time.perf_counter()
-    await chat.start()
-    return (time.perf_counter() - started) * 1000
+async def move(chat: Chat, browser: aiohttp.ClientSession) -> dict[str, Cell]:
+    """Export the room beside the running chat, and import it into another folder."""
+    with tempfile.TemporaryDirectory(prefix="chat") as folder:
+        file, other = f"{folder}/chat.jsonl", Chat(Path(folder), MONGO_HOST="")
+        exported = await timed(browser, lambda: clocked(done(chat, "export", file)), 1)
+        imported = await clocked(done(other, "import", file))
+    return {"`export`": exported, "`import`": (imported, None)}
 
 
-async def timed(browser: aiohttp.ClientSession, path: str, form: dict[str, str] | None) -> Cell:
-    """Ask for a page, or post a form, while others ask whether the database answers."""
+async def timed(
+    browser: aiohttp.ClientSession, do: Callable[[], Awaitable[float]], times: int = TIMES
+) -> Cell:
+    """Do something some times while others ask whether the database answers."""
     waits: list[float] = [0]
 
     async def wait_like_others() -> None:
@@ -62,8 +74,15 @@ async def timed(browser: aiohttp.ClientSession, path: str, form: dict[str, str] 
             await asyncio.sleep(PROBE_PAUSE)
 
     async with background(wait_like_others()):
-        times = [await ask(browser, path, form) for _ in range(TIMES)]
-    return median(times), max(waits)
+        taken = [await do() for _ in range(times)]
+    return median(taken), max(waits)
+
+
+async def clocked(doing: Awaitable[object]) -> float:
+    """Return how long something takes, in milliseconds."""
+    started = time.perf_counter()
+    await doing
+    return (time.perf_counter() - started) * 1000
 
 
 async def ask(

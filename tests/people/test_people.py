@@ -55,7 +55,7 @@ async def test_only_moderators_see_the_banned_and_what_they_can_do(open_house: O
     await house.sign_in("carol")
     await alice.post("/person", {"login": "carol", "action": "ban"})
     assert (await shown(alice))["carol"] == f"banned last seen {today()} Manage"
-    assert (await shown(alice))["alice"] == f"you moderator last seen {today()}"
+    assert (await shown(alice))["alice"] == f"you, moderator last seen {today()}"
     assert list(await shown(bob)) == ["alice", "bob"]
     assert "Manage" not in await bob.page("/people")
     assert "@example.com" not in await alice.page("/people")

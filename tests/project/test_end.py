@@ -59,7 +59,7 @@ async def test_a_signal_ends_it_in_time_with_0_and_tells_every_socket(
             assert await asyncio.gather(*codes) == [1001] * 5
             assert await chat.ended() == 0
         await end_of(child)
-        assert len(chat.output.splitlines()) == 2  # nothing but its greeting
+        assert len(chat.output.splitlines()) == 3  # nothing but its greeting
 
 
 @pytest.mark.serial
@@ -78,7 +78,7 @@ async def test_a_reader_who_never_reads_and_a_stopped_database_do_not_hold_up_th
         with in_time():
             assert await chat.terminate() == 0
         await end_of(child)
-        assert len(chat.output.splitlines()) == 2  # nothing but its greeting
+        assert len(chat.output.splitlines()) == 3  # nothing but its greeting
         await chat.start()
 
 

@@ -125,10 +125,10 @@ class Visitor:
         """Go to a page of the chat."""
         await self.page.goto(self.url + path)
 
-    async def sign_up(self, login: str) -> None:
+    async def sign_up(self, login: str, **fields: str) -> None:
         """Create an account without the page, and be signed in."""
         response = await self.context.request.post(
-            f"{self.url}/signin", form={**registration(login)}
+            f"{self.url}/signin", form={**registration(login, **fields)}
         )
         assert response.url == f"{self.url}/", await response.text()
 

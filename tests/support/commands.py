@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from settings import ROOT, Settings
 from tests.support.processes import Chat
-from tests.support.waiting import START_PATIENCE
+
+COMMAND_PATIENCE = 120  # seconds; an import of 100,000 messages takes twenty
 
 
 def database_of(settings: Settings) -> dict[str, Any]:
@@ -36,7 +37,7 @@ async def start_command(chat: Chat, *words: str) -> asyncio.subprocess.Process:
 
 async def ended(process: asyncio.subprocess.Process) -> Ended:
     """Wait until a command has ended."""
-    async with asyncio.timeout(START_PATIENCE):
+    async with asyncio.timeout(COMMAND_PATIENCE):
         output, notes = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, output.decode(), notes.decode())
