@@ -60,11 +60,11 @@ async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncItera
     `is_new`.
     """
     is_ours = _check_for_command(data_dir, is_new)
-    lock = _try_lock(data_dir)
-    if lock is None:
-        yield False
-        return
+    lock = _open_lock(data_dir)
     try:
+        if not _take(lock):
+            yield False
+            return
         if not is_ours:
             raise _foreign(data_dir)
         child = Child(data_dir, lock)
@@ -169,29 +169,34 @@ def _socket_path(data_dir: Path) -> Path:
 
 async def _lock(data_dir: Path) -> int:
     """Return an open, locked file: only one chat may use a folder. Raises StartError."""
+    lock = _open_lock(data_dir)
     give_up = time.monotonic() + LOCK_PATIENCE
-    while (lock := _try_lock(data_dir)) is None:
+    while not _take(lock):
         if time.monotonic() > give_up:
+            os.close(lock)
             raise StartError(
-                f"Another chat is running on {data_dir}, or a command: "
+                f"Another chat, or a command, is running on {data_dir}: "
                 "stop it, or give this one a DATA_DIR of its own."
             )
         await asyncio.sleep(0.1)
     return lock
 
 
-def _try_lock(data_dir: Path) -> int | None:
-    """Return the open, locked file, None if another process holds the lock. Raises StartError."""
+def _open_lock(data_dir: Path) -> int:
+    """Return the open file, not yet locked. Raises StartError."""
     if len(os.fsencode(_socket_path(data_dir))) > SOCKET_PATH_LIMIT:
         raise StartError(f"DATA_DIR={data_dir} is too long for a Unix socket: use a shorter path.")
     make_data_dir(data_dir)
     try:
-        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        return os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StartError(f"DATA_DIR={data_dir} can't be written: {error.strerror}.") from None
+
+
+def _take(lock: int) -> bool:
+    """Lock the file; return False if another process has locked it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
+        return False
+    return True

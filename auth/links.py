@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from auth.models import DAY
 from database import Database, Document, deadline
 from settings import LINK_COLLECTION
 
@@ -18,7 +19,6 @@ INVITATION_DAYS = 7
 PASSWORD_DAYS = 1
 MOST_USES, MOST_DAYS = 1000, 365
 MOST_LISTED = 100
-DAY = 86400  # seconds
 
 
 class UsedUp(Exception):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from auth.links import DAY, Links
+from auth.links import Links
+from auth.models import DAY
 from auth.moderation import Moderation
 from auth.sessions import SESSIONS
 from database import DATABASE

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from auth.links import DAY
+from auth.models import DAY
 from tests.support.accounts import COMMON, FILL, SAME, delete_account, log_in, refused, signed_in_as
 from tests.support.house import House, OpenHouse
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person
