@@ -9,7 +9,7 @@ from yarl import URL
 from account.sessions import SessionList
 from auth.attempts import authenticate
 from auth.cookies import forget_session
-from auth.links import Links
+from auth.links import PASSWORD, Links
 from auth.models import User
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY, SESSIONS
@@ -88,6 +88,7 @@ class ChangePassword(AccountAction):
         # Of two changes at the same time only the first succeeds: the other may be a thief's.
         if not await users.change_password(user, form["password"], app[HASHER]):
             raise FormError(401, "Wrong password", "old")
+        await Links(self.request[DB]).revoke_all(str(user["_id"]), PASSWORD)
         sessions = session_list(self.request)
         await sessions.end_others()
         await sessions.set_notice("password")

@@ -91,10 +91,11 @@ class Links:
         async with deadline():
             await self._collection.delete_one({"_id": link_id, "kind": INVITATION})
 
-    async def revoke_all(self, user_id: str) -> None:
-        """Take back whatever links a user made, or was to get."""
+    async def revoke_all(self, user_id: str, *kinds: str) -> None:
+        """Take back the links of these kinds that a user made, or was to get; without any, all."""
+        of_kinds = {"kind": {"$in": kinds}} if kinds else {}
         async with deadline():
-            await self._collection.delete_many({"user_id": user_id})
+            await self._collection.delete_many({"user_id": user_id, **of_kinds})
 
     async def _remove_expired(self) -> None:
         async with deadline():

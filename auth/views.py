@@ -218,6 +218,7 @@ class SetPassword(AccountForm):
                     raise UsedUp
         except UsedUp:
             raise FormError(403, INVALID_LINK) from None
+        await links.revoke_all(str(user["_id"]), PASSWORD)  # others may have been made, and lost
         await app[SESSIONS].end_all(str(user["_id"]))
         return user
 

@@ -98,13 +98,17 @@ async def test_fifty_at_once_set_one_password(
     assert (await (await house.visitor()).log_in("bob", f"the password {winner}")).status == 303
 
 
-async def test_the_second_of_two_links_still_holds(
+async def test_a_new_password_however_it_was_set_ends_all_links(
     house: House, alice: Person, bob: Person
 ) -> None:
     first, second = await link_for(alice, "bob"), await link_for(alice, "bob")
     assert (await (await house.visitor()).post("/password", new(first))).status == 303
-    assert (await (await house.visitor()).post("/password", new(second, PASSWORD))).status == 303
-    assert (await bob.log_in("bob", PASSWORD)).status == 303
+    await is_refused(house, second)
+    third = await link_for(alice, "bob")
+    assert (await bob.log_in("bob", NEW_PASSWORD)).status == 303
+    form = {"old": NEW_PASSWORD, "password": PASSWORD, "password2": PASSWORD}
+    assert (await bob.post("/account/password", form)).status == 303
+    await is_refused(house, third)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -389,3 +390,22 @@ async def test_an_export_can_be_piped(settings: Settings, folder: Path, file: Pa
 async def test_an_import_reads_a_file_only(folder: Path, name: str) -> None:
     assert name in await refusal(Chat(folder, **EMBEDDED), "import", name)
     assert os.listdir(folder) == []
+
+
+async def test_a_terminal_shows_how_far_it_has_come(folder: Path, file: Path) -> None:
+    chat = Chat(folder, **EMBEDDED)
+    write_long(file, 5_000)
+    for command, word in (("import", "Imported"), ("export", "Exported")):
+        terminal, end = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(ROOT / "app.py"), command, str(file)),
+            cwd=folder,
+            env=chat.environment,
+            stderr=end,
+        )
+        assert await process.wait() == 0
+        shown = os.read(terminal, 65536).decode()
+        assert re.match(rf"\r{word} [\d,]+ of 5,000\r", shown)
+        assert shown.endswith(f"{word}: accounts 1, entries 5,000.\r\n")
+        os.close(end)
+        os.close(terminal)

@@ -123,7 +123,16 @@ async def use_everything(house: House, alice: Person) -> None:
     await carol.post("/signout")
     await carol.log_in("carol@example.com", NEW_PASSWORD)
     await carol.post("/account/signout")
-    await alice.post("/person", {"login": "carol", "action": "ban"})
+    for path in ("/people", "/people?after=m", "/person?login=bob"):
+        await alice.page(path)
+    invitation = await (await alice.post("/people", {"uses": "1", "days": "1"})).text()
+    eve = await house.visitor()
+    await eve.register("eve", invitation=invitation.partition("invitation=")[2].partition('"')[0])
+    await alice.post("/person", {"login": "bob", "action": "password"})
+    await alice.post("/person", {"login": "bob", "action": "appoint"})
+    await alice.post("/person", {"login": "bob", "action": "dismiss"})
+    await bob.log_in("bob")
+    await alice.post("/person", {"login": "carol", "action": "ban", "remove": "yes"})
     await bob.post("/account/delete", {"confirm": PASSWORD})
 
 
