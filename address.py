@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from settings import SETTINGS
+from settings import SETTINGS, Settings
 
 
 def client_address(request: web.Request) -> str:
@@ -26,6 +26,12 @@ def client_address(request: web.Request) -> str:
 def network(peer: str) -> str:
     """Return an IPv4 address, or the /64 of an IPv6 one, because a customer gets a whole /64."""
     return _network(peer) or peer
+
+
+def own_address(settings: Settings) -> str:
+    """Return the address of the pages for this machine, without a slash at its end."""
+    host = settings.SITE_HOST
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.SITE_PORT}"
 
 
 def own_origin(request: web.Request) -> str:

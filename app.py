@@ -47,7 +47,7 @@ from error_pages import error_pages
 from forms import BODY_LIMIT
 from guard import guard
 from headers import add_headers
-from import_mark import end_killed_import
+from import_mark import ImportUnderWay, end_killed_import
 from logs import without_client_faults
 from metrics import METRICS, Metrics
 from middlewares import TURN, authorize, db_handler, take_turns
@@ -184,13 +184,15 @@ async def open_journal(app: web.Application) -> None:
     """Migrate and index the database, retrying until it is available, then run the journal."""
     while True:
         try:
-            await end_killed_import(app[DATABASE], is_ours=not app[SETTINGS].MONGO_HOST)
+            await end_killed_import(app[DATABASE], is_alone=not app[SETTINGS].MONGO_HOST)
             await migrate(app[DATABASE], app[HASHER])
             await create_indexes(app[DATABASE])
             await app[JOURNAL].open()
             if RELAY in app:
                 app[RELAY].join(await log_id(app[DATABASE]))
             break
+        except ImportUnderWay:
+            log.warning("an import fills the room, waiting for its end")
         except DatabaseUnavailable as error:
             log.warning("the database is away (%s), trying again", error)
         except Exception:

@@ -40,7 +40,7 @@ DATABASE: web.AppKey[Database] = web.AppKey("database", AsyncIOMotorDatabase)
 DB: web.RequestKey[Database] = web.RequestKey("db", AsyncIOMotorDatabase)  # for views: db_handler
 READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
 
-INDEXES = (  # collection, field, and whether it is unique; and a text index for the search
+INDEXES = (  # collection, field, and whether it is unique
     (MESSAGE_COLLECTION, "seq", True),
     (MESSAGE_COLLECTION, "key", True),
     (USER_COLLECTION, "login_key", True),
@@ -49,9 +49,10 @@ INDEXES = (  # collection, field, and whether it is unique; and a text index for
     (SESSION_COLLECTION, "user_id", False),
     (SESSION_COLLECTION, "seen", False),
     (LINK_COLLECTION, "user_id", False),
+    (LINK_COLLECTION, "maker_id", False),
     (LINK_COLLECTION, "expires", False),
 )
-LOG_COLLECTION = "log"  # one document, which says which log this is
+LOG_COLLECTION = "log"  # the log's id, and the mark of an import (import_mark.py)
 
 ACKNOWLEDGED = {"w": "majority"}  # so that a failover can't undo what people have seen
 CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
@@ -145,6 +146,23 @@ async def create_indexes(db: Database) -> None:
     for collection, field in (SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"):
         async with upkeep():
             await _drop_index(db[collection], field)
+
+
+async def is_empty(db: Database) -> bool:
+    """Return whether there are neither accounts nor messages. Raises DatabaseUnavailable."""
+    # A room that everybody has left still has its messages, which are not for a stranger.
+    for collection in (USER_COLLECTION, MESSAGE_COLLECTION):
+        async with deadline():
+            if await db[collection].find_one({}, {"_id": 1}):
+                return False
+    return True
+
+
+async def remove_all(db: Database) -> None:
+    """Remove all accounts, messages, sessions and links. Raises DatabaseUnavailable."""
+    for name in (MESSAGE_COLLECTION, USER_COLLECTION, SESSION_COLLECTION, LINK_COLLECTION):
+        async with upkeep():
+            await db[name].delete_many({})
 
 
 async def log_id(db: Database) -> str:

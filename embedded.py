@@ -59,13 +59,13 @@ async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncItera
     Yields whether nobody else uses it. Raises StartError, also if there is no database, unless it
     `is_new`.
     """
-    is_ours = _check_for_command(data_dir, is_new)
+    owns_folder = _check_folder(data_dir, is_new)
     lock = _open_lock(data_dir)
     try:
         if not _take(lock):
             yield False
             return
-        if not is_ours:
+        if not owns_folder:
             raise _foreign(data_dir)
         child = Child(data_dir, lock)
         await child.start()
@@ -137,22 +137,22 @@ class Child:
         await self._process.wait()
 
 
-def _check_for_command(data_dir: Path, is_new: bool) -> bool:
+def _check_folder(data_dir: Path, is_new: bool) -> bool:
     """Check a folder for a command; return whether it is this user's. Raises StartError."""
     try:
         has_room = (data_dir / "lock").exists()
-        is_ours = not data_dir.exists() or _owner(data_dir) == os.geteuid()
+        owns_folder = not data_dir.exists() or _owner(data_dir) == os.geteuid()
     except OSError as error:
         raise StartError(f"DATA_DIR={data_dir} can't be used: {error.strerror}.") from None
     if not has_room and not is_new:
         raise StartError(
-            f"There is no room in DATA_DIR={data_dir}: start the chat once, "
+            f"There is no chat's data in DATA_DIR={data_dir}: start the chat once, "
             "or set DATA_DIR or MONGO_HOST as for the chat."
         )
     # Root may ask a chat that is running. But its own database would make files that are root's.
-    if not is_ours and (os.geteuid() != 0 or not has_room):
+    if not owns_folder and (os.geteuid() != 0 or not has_room):
         raise _foreign(data_dir)
-    return is_ours
+    return owns_folder
 
 
 def _owner(data_dir: Path) -> int:
@@ -160,7 +160,7 @@ def _owner(data_dir: Path) -> int:
 
 
 def _foreign(data_dir: Path) -> StartError:
-    return StartError(f"DATA_DIR={data_dir} belongs to another user: run this as that one.")
+    return StartError(f"DATA_DIR={data_dir} belongs to another user: run this as that user.")
 
 
 def _socket_path(data_dir: Path) -> Path:
@@ -175,7 +175,7 @@ async def _lock(data_dir: Path) -> int:
         if time.monotonic() > give_up:
             os.close(lock)
             raise StartError(
-                f"Another chat, or a command, is running on {data_dir}: "
+                f"Another chat or command is using {data_dir}: "
                 "stop it, or give this one a DATA_DIR of its own."
             )
         await asyncio.sleep(0.1)

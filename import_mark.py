@@ -5,12 +5,11 @@ import time
 
 from pymongo.errors import DuplicateKeyError
 
-from database import LOG_COLLECTION, Database, DatabaseUnavailable, deadline, upkeep
-from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
+from database import LOG_COLLECTION, Database, DatabaseUnavailable, deadline, remove_all
 
 log = logging.getLogger(__name__)
 
-ID = {"_id": "import"}
+MARK_ID = {"_id": "import"}
 CUT_OFF_AFTER = 30  # seconds; an import renews its mark much more often
 
 
@@ -22,7 +21,7 @@ async def set_mark(db: Database) -> None:
     """Mark the beginning of an import. Raises ImportUnderWay, DatabaseUnavailable."""
     try:
         async with deadline():
-            await db[LOG_COLLECTION].insert_one({**ID, "at": int(time.time())})
+            await db[LOG_COLLECTION].insert_one({**MARK_ID, "at": int(time.time())})
     except DuplicateKeyError:
         raise ImportUnderWay from None
 
@@ -30,33 +29,31 @@ async def set_mark(db: Database) -> None:
 async def renew_mark(db: Database) -> None:
     """Mark that the import goes on. Raises DatabaseUnavailable."""
     async with deadline():
-        await db[LOG_COLLECTION].update_one(ID, {"$set": {"at": int(time.time())}})
+        await db[LOG_COLLECTION].update_one(MARK_ID, {"$set": {"at": int(time.time())}})
 
 
 async def remove_mark(db: Database) -> None:
     """Mark the end of the import. Raises DatabaseUnavailable."""
     async with deadline():
-        await db[LOG_COLLECTION].delete_one(ID)
+        await db[LOG_COLLECTION].delete_one(MARK_ID)
 
 
-async def end_killed_import(db: Database, *, is_ours: bool) -> None:
-    """Empty the room if an import was killed; `is_ours` means that nobody else uses the database.
+async def end_killed_import(db: Database, *, is_alone: bool) -> None:
+    """Empty the room if an import was killed; `is_alone` means that nobody else uses the database.
 
     Raises ImportUnderWay, DatabaseUnavailable.
     """
     async with deadline():
-        mark = await db[LOG_COLLECTION].find_one(ID)
+        mark = await db[LOG_COLLECTION].find_one(MARK_ID)
     if mark is None:
         return
-    if not is_ours and mark["at"] > time.time() - CUT_OFF_AFTER:
-        raise ImportUnderWay("an import is under way")
+    if not is_alone and mark["at"] > time.time() - CUT_OFF_AFTER:
+        raise ImportUnderWay
     log.warning("an import was cut off, so the room is made empty again")
-    await empty(db)
+    await undo_import(db)
 
 
-async def empty(db: Database) -> None:
-    """Remove everything, the mark at last. Raises DatabaseUnavailable."""
-    for name in (MESSAGE_COLLECTION, USER_COLLECTION, SESSION_COLLECTION, LINK_COLLECTION):
-        async with upkeep():
-            await db[name].delete_many({})
+async def undo_import(db: Database) -> None:
+    """Make the room empty again, and remove the mark at last. Raises DatabaseUnavailable."""
+    await remove_all(db)
     await remove_mark(db)

@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from aiohttp import hdrs, web
 
+from address import own_address
 from connections import ACCEPTED_AT_ONCE, CONNECTIONS, Connection, Connections, raise_file_limit
 from logs import AccessLogger, LoopErrors, set_up_logging
 from settings import SETTINGS, Settings, StartError, load_settings
@@ -34,7 +36,7 @@ SHUTDOWN_TIMEOUT = 0.25  # seconds for requests that are open even then; aiohttp
 REGISTRATION = {
     "open": "Registration: open to whoever knows the address (see REGISTRATION)",
     "invite": "Registration: by invitation only, from /people or `python app.py invite`",
-    "closed": "Registration: closed to everybody but the first",
+    "closed": "Registration: closed, but the first account of an empty room can be created",
 }
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -206,8 +208,7 @@ async def _serve(
 
 def _announce(settings: Settings, port: int) -> None:
     """Print the address of the chat and where it keeps its data."""
-    host = settings.SITE_HOST
-    print(f"Chat at http://{f'[{host}]' if ':' in host else host}:{port}")
+    print(f"Chat at {own_address(replace(settings, SITE_PORT=port))}")
     if settings.MONGO_HOST:
         # Not with a URL parser: a password may contain characters that end its user part.
         servers = settings.MONGO_HOST.partition("://")[2].rpartition("@")[2]

@@ -9,7 +9,7 @@ from yarl import URL
 from account.sessions import SessionList
 from auth.attempts import authenticate
 from auth.cookies import forget_session
-from auth.links import PASSWORD, Links
+from auth.links import Links
 from auth.models import User
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY, SESSIONS
@@ -88,7 +88,7 @@ class ChangePassword(AccountAction):
         # Of two changes at the same time only the first succeeds: the other may be a thief's.
         if not await users.change_password(user, form["password"], app[HASHER]):
             raise FormError(401, "Wrong password", "old")
-        await Links(self.request[DB]).revoke_all(str(user["_id"]), PASSWORD)
+        await Links(self.request[DB]).revoke_passwords(str(user["_id"]))
         sessions = session_list(self.request)
         await sessions.end_others()
         await sessions.set_notice("password")
@@ -138,7 +138,7 @@ class DeleteAccount(AccountAction):
         user = await self.check_password(form["confirm"], "confirm")
         # The account last: if a step fails, its owner can still log in and try again.
         await app[SESSIONS].end_all(identity.user_id)
-        await Links(self.request[DB]).revoke_all(identity.user_id)
+        await Links(self.request[DB]).revoke_passwords(identity.user_id)
         await app[MESSAGES].anonymize(identity.user_id)
         await User(self.request[DB]).delete(user)
         await forget_session(self.request)

@@ -11,14 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from auth.models import DAY
+from auth.sessions import Identity
 from database import Database, Document, deadline
 from settings import LINK_COLLECTION
 
 INVITATION, PASSWORD = "invitation", "password"  # kinds of links
+PATHS = {INVITATION: "/signin?invitation=", PASSWORD: "/password?link="}
 INVITATION_DAYS = 7
-PASSWORD_DAYS = 1
-MOST_USES, MOST_DAYS = 1000, 365
-MOST_LISTED = 100
+PASSWORD_DAYS = 1  # less, because such a link is as good as the password
+MOST_USES, MOST_DAYS = 1000, 365  # more would be an open room
+MOST_LISTED = 100  # invitations on the page
 
 
 class UsedUp(Exception):
@@ -32,12 +34,12 @@ class Links:
         self._collection = db[LINK_COLLECTION]
 
     async def create(
-        self, kind: str, user_id: str, *, days: int, uses: int = 1, by: str = ""
+        self, kind: str, maker: Identity | None, *, days: int, uses: int = 1, user_id: str = ""
     ) -> str:
-        """Store a link and return its token, which nobody can read again.
+        """Store a link and return its path, which nobody can read again.
 
-        `user_id` is whose password it sets, or who invites, "" for the operator; `by` is the login
-        of whoever made it.
+        `maker` is the moderator who made it, None for the operator; `user_id` is whose password it
+        sets.
         """
         await self._remove_expired()
         token = secrets.token_urlsafe(24)
@@ -45,13 +47,14 @@ class Links:
             "_id": _hash(token),
             "kind": kind,
             "user_id": user_id,
-            "by": by,
+            "maker_id": maker.user_id if maker else "",
+            "by": maker.login if maker else "",
             "uses": uses,
             "expires": int(time.time()) + days * DAY,
         }
         async with deadline():
             await self._collection.insert_one(document)
-        return token
+        return PATHS[kind] + token
 
     async def find(self, kind: str, token: str) -> Document | None:
         """Return the link with this token, None if it can't be used."""
@@ -65,6 +68,8 @@ class Links:
     async def used(self, link: Document) -> AsyncIterator[None]:
         """Use a link once for what a block does; if that fails, it can be used again.
 
+        So after an outage an invitation may have made an account that nobody knows of, and make
+        another.
         Raises UsedUp if others have used it since it was found, even in the same moment.
         """
         usable = {"_id": link["_id"], "uses": {"$gt": 0}}
@@ -81,21 +86,29 @@ class Links:
 
     async def invitations(self) -> list[Document]:
         """Return the invitations that can still be used, those that expire first at the top."""
+        usable = {
+            "expires": {"$gt": int(time.time())},
+            "kind": INVITATION,
+            "uses": {"$gt": 0},
+        }
         async with deadline():
-            found = self._collection.find({"expires": {"$gt": int(time.time())}})
-            links = await found.sort("expires", 1).limit(MOST_LISTED).to_list(None)
-        return [link for link in links if link["kind"] == INVITATION and link["uses"] > 0]
+            found = self._collection.find(usable).sort("expires", 1)
+            return await found.limit(MOST_LISTED).to_list(None)
 
     async def revoke(self, link_id: str) -> None:
         """Take an invitation back; `link_id` is the hash of its token."""
         async with deadline():
             await self._collection.delete_one({"_id": link_id, "kind": INVITATION})
 
-    async def revoke_all(self, user_id: str, *kinds: str) -> None:
-        """Take back the links of these kinds that a user made, or was to get; without any, all."""
-        of_kinds = {"kind": {"$in": kinds}} if kinds else {}
+    async def revoke_made_by(self, user_id: str) -> None:
+        """Take back the links that a user made."""
         async with deadline():
-            await self._collection.delete_many({"user_id": user_id, **of_kinds})
+            await self._collection.delete_many({"maker_id": user_id})
+
+    async def revoke_passwords(self, user_id: str) -> None:
+        """Take back the links with which a user's password can be set."""
+        async with deadline():
+            await self._collection.delete_many({"user_id": user_id})
 
     async def _remove_expired(self) -> None:
         async with deadline():

@@ -38,11 +38,13 @@ def check_email(email: str) -> None:
 
 
 def is_moderator(user: Document, logins: Iterable[str]) -> bool:
-    """Return whether an account moderates: a moderator said so, or `logins`, those of MODERATORS.
+    """Return whether an account moderates; `logins` are those of the setting MODERATORS."""
+    return user.get("moderator", False) or is_named(user["login"], logins)
 
-    The logins may have any spelling.
-    """
-    return user.get("moderator", False) or fold(user["login"]) in map(fold, logins)
+
+def is_named(login: str, logins: Iterable[str]) -> bool:
+    """Return whether a login is among others, in any of its spellings."""
+    return fold(login) in map(fold, logins)
 
 
 class User:
@@ -144,7 +146,7 @@ class User:
         return user
 
     async def get_login(self, user_ids: Iterable[str]) -> dict[str, Document]:
-        """Return those users that exist and are not banned, by id: {login, moderator, seen}."""
+        """Return {login, moderator, seen} of those users that exist and are not banned, by id."""
         ids = [ObjectId(user_id) for user_id in set(user_ids) if ObjectId.is_valid(user_id)]
         fields = {"login": 1, "moderator": 1, "seen": 1, "banned": 1}
         async with deadline():
@@ -160,7 +162,7 @@ class User:
                 await self.collection.update_many({"_id": {"$in": ids}}, {"$set": {"seen": time}})
 
     async def page(self, after: str, count: int) -> list[Document]:
-        """Return accounts in the order of their logins, those after a `login_key`."""
+        """Return at most `count` accounts whose `login_key` comes after `after`, in that order."""
         async with deadline():
             found = self.collection.find({"login_key": {"$gt": after}}).sort("login_key", 1)
             return await found.limit(count).to_list(None)

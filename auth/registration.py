@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from auth.links import INVITATION, Links, UsedUp
-from database import DB, Database, Document, deadline
+from database import DB, Document, is_empty
 from forms import FormError
-from settings import MESSAGE_COLLECTION, SETTINGS, USER_COLLECTION
+from settings import SETTINGS
 
 CLOSED = "Nobody can create an account here any more."
 NOT_INVITED = "You need an invitation to create an account here. Please ask a moderator for one."
@@ -17,7 +17,7 @@ INVALID = "This invitation can't be used. Please ask for a new one."
 
 
 class Registration:
-    """One visitor's wish to create an account; `token` is that of their invitation, or ""."""
+    """Decides whether a visitor may create an account; `token` is their invitation's, or ""."""
 
     def __init__(self, request: web.Request, token: str) -> None:
         self._settings = request.app[SETTINGS]
@@ -25,7 +25,7 @@ class Registration:
         self._links = Links(request[DB])
         self._token = token
         self._invitation: Document | None = None
-        self.is_first = False  # whether the room has no accounts yet, once that is checked
+        self.is_first = False  # whether there are no accounts and messages, once that is checked
 
     @property
     def makes_moderator(self) -> bool:
@@ -59,13 +59,3 @@ class Registration:
                 yield
         except UsedUp:
             raise FormError(403, INVALID) from None
-
-
-async def is_empty(db: Database) -> bool:
-    """Return whether a room has neither accounts nor messages. Raises DatabaseUnavailable."""
-    # A room that everybody has left still has its messages, which are not for a stranger.
-    for collection in (USER_COLLECTION, MESSAGE_COLLECTION):
-        async with deadline():
-            if await db[collection].find_one({}, {"_id": 1}):
-                return False
-    return True

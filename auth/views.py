@@ -15,7 +15,7 @@ from auth.attempts import LIMITS, authenticate
 from auth.cookies import clear_session, set_session
 from auth.links import PASSWORD, Links, UsedUp
 from auth.logins import BadLogin, check_login
-from auth.models import BadEmail, User, UserExists, check_email
+from auth.models import BadEmail, User, UserExists, check_email, is_moderator
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.registration import Registration
 from auth.sessions import IDENTITY, SESSIONS
@@ -161,7 +161,10 @@ class SignIn(AccountForm):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
             async with registration.admitted():
                 return await users.create_user(
-                    *(login, email, password, app[HASHER]),
+                    login,
+                    email,
+                    password,
+                    app[HASHER],
                     is_first=registration.is_first,
                     moderates=registration.makes_moderator,
                 )
@@ -177,7 +180,9 @@ class SignIn(AccountForm):
                 raise FormError(409, "User exists", "login") from None
             if not registration.is_first or await users.find(email):
                 raise FormError(409, "User exists", "email") from None
-            raise FormError(409, "Somebody was first, please try again") from None
+            raise FormError(
+                409, "Somebody else has just created the first account, please try again"
+            ) from None
         except (Busy, DatabaseUnavailable):
             limits.give_back(attempt)
             raise
@@ -218,7 +223,7 @@ class SetPassword(AccountForm):
                     raise UsedUp
         except UsedUp:
             raise FormError(403, INVALID_LINK) from None
-        await links.revoke_all(str(user["_id"]), PASSWORD)  # others may have been made, and lost
+        await links.revoke_passwords(str(user["_id"]))  # others may have been made, and lost
         await app[SESSIONS].end_all(str(user["_id"]))
         return user
 
@@ -234,6 +239,9 @@ class SetPassword(AccountForm):
         link = await Links(self.request[DB]).find(PASSWORD, form.get("link", ""))
         user = await User(self.request[DB]).get(link["user_id"]) if link else None
         if link is None or user is None or user.get("banned"):
+            raise FormError(403, INVALID_LINK)
+        # MODERATORS may name somebody since a moderator has made the link.
+        if link["maker_id"] and is_moderator(user, self.request.app[SETTINGS].MODERATORS):
             raise FormError(403, INVALID_LINK)
         return link, user
 

@@ -100,7 +100,7 @@ class Relay:
             self._outbox.put_nowait(self._encode(kind, content))
 
     async def tell(self, log_id: str, kind: str, content: Any) -> None:
-        """Tell the processes that write a log something, without being one of them.
+        """Tell the processes of a log something, from a command: run() is not needed.
 
         Raises one of FAILURES.
         """

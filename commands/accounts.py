@@ -4,14 +4,11 @@ import sys
 from argparse import Namespace
 from datetime import UTC, datetime
 
-from auth.links import INVITATION, PASSWORD
-from auth.models import User, is_moderator
+from address import is_loopback, own_address
+from auth.models import is_moderator
 from commands.room import CommandError, open_room
 from database import Document
 from settings import Settings, load_settings
-
-PATHS = {INVITATION: "/signin?invitation=", PASSWORD: "/password?link="}
-USERS_PER_QUERY = 100
 
 
 async def invite(arguments: Namespace) -> None:
@@ -19,9 +16,10 @@ async def invite(arguments: Namespace) -> None:
     settings = load_settings()
     if settings.REGISTRATION == "closed":
         raise CommandError("Nobody can register: set REGISTRATION=invite.")
+    origin = origin_for_links(settings)
     async with open_room(settings) as room:
-        token = await room.moderation.invite(arguments.days, arguments.uses)
-    print_link(settings, INVITATION, token)
+        print(origin + await room.moderation.invite(arguments.days, arguments.uses))
+    note_reach(settings)
     if settings.REGISTRATION == "open":
         note("Nobody needs it as long as REGISTRATION is open.")
 
@@ -30,11 +28,9 @@ async def users(arguments: Namespace) -> None:
     """Print every account."""
     settings = load_settings()
     async with open_room(settings) as room:
-        after = ""
-        while page := await User(room.db).page(after, USERS_PER_QUERY):
-            for user in page:
+        async for accounts in room.accounts():
+            for user in accounts:
                 print(describe(user, settings))
-            after = page[-1]["login_key"]
 
 
 async def ban(arguments: Namespace) -> None:
@@ -56,20 +52,22 @@ async def unban(arguments: Namespace) -> None:
 async def password(arguments: Namespace) -> None:
     """Print a link with which somebody can set a new password."""
     settings = load_settings()
+    origin = origin_for_links(settings)
     async with open_room(settings) as room:
         user = await room.find(arguments.login)
         if user.get("banned"):
             raise CommandError(f"{user['login']} is banned: undo that first, with unban.")
-        token = await room.moderation.password_link(user)
-    print_link(settings, PASSWORD, token)
+        print(origin + await room.moderation.password_link(user))
+    note_reach(settings)
 
 
 def describe(user: Document, settings: Settings) -> str:
     """Return a line about an account: login, e-mail address, role, and the day it was last seen."""
     role = "moderator" if is_moderator(user, settings.MODERATORS) else "member"
+    if user.get("banned"):
+        role += ", banned"
     day = f"{datetime.fromtimestamp(user['seen'], UTC):%Y-%m-%d}" if "seen" in user else "-"
-    texts = user["login"], user.get("email"), "banned" if user.get("banned") else role, day
-    return "\t".join(map(printable, texts))
+    return "\t".join(map(printable, (user["login"], user.get("email"), role, day)))
 
 
 def printable(text: object) -> str:
@@ -77,14 +75,19 @@ def printable(text: object) -> str:
     return "".join(it if it.isprintable() else "?" for it in str(text))
 
 
-def print_link(settings: Settings, kind: str, token: str) -> None:
-    """Print a link alone on its line, for the address at which others reach the chat."""
-    scheme = "https" if settings.SECURE_COOKIES else "http"
-    host = f"[{settings.SITE_HOST}]" if ":" in settings.SITE_HOST else settings.SITE_HOST
-    origins = [*settings.PUBLIC_ORIGINS, f"{scheme}://{host}:{settings.SITE_PORT}"]
-    print(origins[0] + PATHS[kind] + token)
+def origin_for_links(settings: Settings) -> str:
+    """Return where links lead. Raises CommandError if nobody could open them."""
+    if settings.PUBLIC_ORIGINS:
+        return settings.PUBLIC_ORIGINS[0]
+    if not is_loopback(settings.SITE_HOST):
+        raise CommandError("Set PUBLIC_ORIGINS to the address at which others reach the chat.")
+    return own_address(settings)
+
+
+def note_reach(settings: Settings) -> None:
+    """Say so if a link leads to this machine only."""
     if not settings.PUBLIC_ORIGINS:
-        note("If others reach the chat at another address, set PUBLIC_ORIGINS.")
+        note("The link works on this machine only; for others set PUBLIC_ORIGINS.")
 
 
 def note(text: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from bson import ObjectId
 
 from chat.entry import DELETED, EDITED, MessageEntry, is_change
+from chat.models import SURROGATES
 from chat.wire import iso_time
 from database import Document
 
@@ -92,8 +93,10 @@ def from_line(line: bytes) -> Fields:
         raise BadLine(f"{min(missing)!r} is missing")
     for name in sorted(names):
         is_right = (needed | optional).get(name)
-        if is_right is None or not is_right(fields[name]):
-            raise BadLine(f"{name!r} is not right")
+        if is_right is None:
+            raise BadLine(f"{name!r} is not a field of this type")
+        if not is_right(fields[name]):
+            raise BadLine(f"{name!r} has a wrong value")
     return fields
 
 
@@ -111,10 +114,8 @@ def entry_document(fields: Fields) -> Document:
 
 
 def _is_text(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(value.encode() or True)
-    except UnicodeEncodeError:  # JSON can contain half a surrogate pair
-        return False
+    # JSON can contain half a surrogate pair, which no database accepts.
+    return isinstance(value, str) and not SURROGATES.search(value)
 
 
 def _is_number(value: Any) -> bool:

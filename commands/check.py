@@ -35,14 +35,17 @@ async def check(arguments: Namespace) -> None:
         wrong += bool(finding.remedy)
         print("wrong " if finding.remedy else "ok    ", ": ".join(filter(None, finding)))
     if wrong:
-        raise CommandError(f"{wrong} {'line says' if wrong == 1 else 'lines say'} what is wrong.")
+        raise CommandError(f"Found wrong: {wrong}.")
 
 
 async def findings() -> AsyncIterator[Finding]:
     """Yield what is found; what needs something that is wrong is left out."""
     try:
-        for name, value in each_setting():
+        values = list(each_setting())
+        for name, value in values:
             yield setting(name, value)
+        if any(isinstance(value, StartError) for _, value in values):
+            return
         settings = load_settings()
     except StartError as error:
         yield Finding("settings", str(error))

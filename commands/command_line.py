@@ -29,7 +29,7 @@ def read_arguments() -> Namespace:
     parser = ArgumentParser(
         prog="python app.py",
         description="Starts the chat, or does something for its operator.",
-        epilog="A command works on the room of the same settings, beside a running chat, too.",
+        epilog="Commands use the same settings as the chat, and work while it is running.",
         allow_abbrev=False,
     )
     parser.set_defaults(command=None)
@@ -41,20 +41,26 @@ def read_arguments() -> Namespace:
         return sub
 
     invite = add("invite", accounts.invite, "Print a link with which to create an account")
-    invite.add_argument("--uses", type=number(MOST_USES), default=1, help="how many people (1)")
-    invite.add_argument(
-        "--days", type=number(MOST_DAYS), default=INVITATION_DAYS, help="for how long (7)"
-    )
+    for option, highest, default, text in (
+        ("--uses", MOST_USES, 1, "how many people can use it"),
+        ("--days", MOST_DAYS, INVITATION_DAYS, "for how many days"),
+    ):
+        invite.add_argument(
+            option, type=number(highest), default=default, help=f"{text} (default: {default})"
+        )
     add("users", accounts.users, "List login, e-mail, role and last day of every account")
     for name, command, text in (
-        ("ban", accounts.ban, "Sign somebody out everywhere, for good"),
+        ("ban", accounts.ban, "Ban somebody: signed out everywhere, and can't log in any more"),
         ("unban", accounts.unban, "Let somebody log in again"),
         ("password", accounts.password, "Print a link with which to set a new password"),
     ):
-        add(name, command, text).add_argument("login", metavar="LOGIN")
+        sub = add(name, command, text)
+        sub.add_argument("login", metavar="LOGIN", help="a login or an e-mail address")
     add("check", check, "Check the settings, the database, Redis, the key and the clock")
-    add("export", export, "Write the accounts and messages to a file").add_argument("file")
-    add("import", import_room, "Read them from such a file into an empty room").add_argument("file")
+    to = add("export", export, "Write the accounts and messages to a file")
+    to.add_argument("file", metavar="FILE", help="where to write; - is standard output")
+    of = add("import", import_room, "Read accounts and messages from an export into an empty room")
+    of.add_argument("file", metavar="FILE", help="what export has written")
     return parser.parse_args()
 
 
@@ -95,6 +101,6 @@ async def _until_interrupted(arguments: Namespace) -> None:
     """Carry out a command; a signal cancels it, so that it can clean up."""
     task = asyncio.current_task()
     assert task is not None
-    for number_ in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number_, task.cancel)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
     await arguments.command(arguments)

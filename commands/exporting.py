@@ -4,17 +4,16 @@ import os
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from auth.models import User
 from chat.journal import Journal
 from commands.archive import HEADER, account_fields, end_fields, entry_fields, to_line
 from commands.progress import Progress
 from commands.room import CommandError, Room, open_room
-from database import Document, deadline
+from database import deadline
 from metrics import Metrics
 from settings import MESSAGE_COLLECTION, load_settings
 
@@ -23,7 +22,7 @@ PER_QUERY = 200  # documents; the embedded database answers nobody else meanwhil
 
 async def export(arguments: Namespace) -> None:
     """Write the room to a file, which is there only once it is complete."""
-    path = Path(arguments.file)
+    path = Path("/dev/stdout" if arguments.file == "-" else arguments.file)
     async with open_room(load_settings()) as room:
         with written(path) as file:
             accounts, entries = await write(room, file)
@@ -40,7 +39,7 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     last = journal.recent.last
     accounts, entries, progress = 0, 0, Progress("Exported")
     file.write(to_line(HEADER))
-    async for users in account_pages(room):
+    async for users in room.accounts():
         file.writelines(to_line(account_fields(user, last)) for user in users)
         accounts += len(users)
     for start in range(0, last, PER_QUERY):
@@ -54,14 +53,6 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     progress.clear()
     file.write(to_line(end_fields(accounts, entries)))
     return accounts, entries
-
-
-async def account_pages(room: Room) -> AsyncIterator[list[Document]]:
-    """Yield all accounts, some at a time. Raises DatabaseUnavailable."""
-    after = ""
-    while page := await User(room.db).page(after, PER_QUERY):
-        yield page
-        after = page[-1]["login_key"]
 
 
 @contextmanager

@@ -3,13 +3,11 @@
 import asyncio
 import sys
 from argparse import Namespace
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 from pymongo.errors import DuplicateKeyError
 
-from auth.registration import is_empty
 from chat.journal import Conflict, insert_in_order
 from commands.archive import (
     VERSION,
@@ -21,14 +19,14 @@ from commands.archive import (
 )
 from commands.progress import Progress
 from commands.room import CommandError, Room, open_room
-from database import DatabaseUnavailable, Document, create_indexes, deadline, upkeep
+from database import DatabaseUnavailable, Document, create_indexes, deadline, is_empty, upkeep
 from import_mark import (
     ImportUnderWay,
-    empty,
     end_killed_import,
     remove_mark,
     renew_mark,
     set_mark,
+    undo_import,
 )
 from settings import MESSAGE_COLLECTION, USER_COLLECTION, load_settings
 
@@ -38,20 +36,22 @@ PER_INSERT = 1000  # documents, which take much less than CALL_TIMEOUT
 async def import_room(arguments: Namespace) -> None:
     """Read a room from a file into the empty one of the settings."""
     path = Path(arguments.file)
-    [end] = deque(checked(path), maxlen=1)  # all of it, before anything is stored
+    for fields in checked(path):  # all of it, before anything is stored
+        end = fields
     settings = load_settings()
     async with open_room(settings, is_new=True) as room:
-        if not settings.MONGO_HOST and not room.is_ours:
+        if not settings.MONGO_HOST and not room.is_alone:
             raise CommandError(f"A chat is running on {settings.DATA_DIR}: stop it first.")
         try:
-            await end_killed_import(room.db, is_ours=room.is_ours)
-            if not await is_empty(room.db):
-                raise CommandError("The room is not empty: import into a new one.")
+            await end_killed_import(room.db, is_alone=room.is_alone)
             await set_mark(room.db)
         except ImportUnderWay:
             raise CommandError(
                 "Another import is under way, or was killed within the last half minute."
             ) from None
+        if not await is_empty(room.db):
+            await remove_mark(room.db)
+            raise CommandError("The room is not empty: import into a new one.")
         try:
             await fill(room, path, end["entries"])
         except BaseException as error:  # Ctrl-C, too
@@ -66,7 +66,7 @@ async def import_room(arguments: Namespace) -> None:
 async def undo(room: Room) -> str:
     """Make the room empty again; return a sentence about that."""
     try:
-        await empty(room.db)
+        await undo_import(room.db)
     except DatabaseUnavailable:  # the mark is still there
         return "The next import, or start of the chat, makes the room empty again."
     return "The room is empty again."
@@ -83,7 +83,7 @@ def reason(path: Path, error: BaseException) -> str:
 
 async def fill(room: Room, path: Path, total: int) -> None:
     """Store what the file has. Raises Conflict, DuplicateKeyError, DatabaseUnavailable."""
-    if room.is_ours:
+    if room.is_alone:
         # Without their indexes, which are faster to make at the end.
         for name in (USER_COLLECTION, MESSAGE_COLLECTION):
             async with upkeep():
@@ -95,7 +95,8 @@ async def fill(room: Room, path: Path, total: int) -> None:
     batch = next(reader, None)
     while batch:
         name, documents = batch
-        reading = asyncio.create_task(asyncio.to_thread(next, reader, None))  # meanwhile
+        # The next batch is read while this one is stored.
+        reading = asyncio.create_task(asyncio.to_thread(next, reader, None))
         async with deadline():
             await insert_in_order(room.db[name], documents)
         await renew_mark(room.db)
@@ -126,7 +127,8 @@ def checked(path: Path) -> Iterator[Fields]:
     check = Check()
     try:
         if not path.is_file():
-            raise CommandError(f"{path} is not a file.")  # which can be read twice
+            why = "is not a file" if path.exists() else "does not exist"  # it is read twice
+            raise CommandError(f"{path} {why}.")
         with path.open("rb") as file:
             for line in file:
                 check.line += 1
@@ -138,7 +140,8 @@ def checked(path: Path) -> Iterator[Fields]:
     except OSError as error:
         raise CommandError(f"{path} can't be read: {error.strerror}.") from None
     if not check.is_complete:
-        raise CommandError(f"{path} is cut off after line {check.line}.")
+        what = f"is cut off after line {check.line}" if check.line else "is empty"
+        raise CommandError(f"{path} {what}.")
 
 
 class Check:
@@ -157,7 +160,7 @@ class Check:
         kind = "entry" if fields["type"] in ("message", "change") else fields["type"]
         before, self._type = self._type, kind
         if kind not in FOLLOWERS[before]:
-            raise BadLine(f"no {fields['type']} is expected here")
+            raise BadLine(f"the type {fields['type']!r} can't come here")
         if kind == "chat" and fields["version"] != VERSION:
             raise BadLine(
                 f"the file is of version {fields['version']}, and this chat reads {VERSION}"
@@ -168,8 +171,10 @@ class Check:
         elif kind == "entry":
             self._count["entries"] += 1
             self._once(fields, "key")
-            if fields["seq"] <= self._seq or fields.get("of", 0) >= fields["seq"]:
-                raise BadLine("its number does not follow")
+            if fields["seq"] <= self._seq:
+                raise BadLine("'seq' is not higher than before")
+            if fields.get("of", 0) >= fields["seq"]:
+                raise BadLine("'of' is no earlier entry")
             self._seq = fields["seq"]
         elif kind == "end":
             if any(fields[name] != count for name, count in self._count.items()):

@@ -14,6 +14,8 @@ from migrate import is_migrated
 from redis_client import FAILURES, connect_redis
 from settings import Settings
 
+ACCOUNTS_PER_QUERY = 200
+
 
 class CommandError(Exception):
     """The command can't be carried out; the text says why, in one sentence."""
@@ -26,7 +28,7 @@ class Room:
     settings: Settings
     db: Database
     sessions: Sessions
-    is_ours: bool  # whether no chat can be using the database
+    is_alone: bool  # whether no chat can be using the database
 
     @property
     def moderation(self) -> Moderation:
@@ -37,8 +39,15 @@ class Room:
         """Return an account by its login or e-mail address. Raises CommandError."""
         user = await User(self.db).find(login)
         if user is None:
-            raise CommandError(f"Nobody has the login {login!r}.")
+            raise CommandError(f"Nobody has the login or e-mail address {login!r}.")
         return user
+
+    async def accounts(self) -> AsyncIterator[list[Document]]:
+        """Yield all accounts, some at a time. Raises DatabaseUnavailable."""
+        after = ""
+        while page := await User(self.db).page(after, ACCOUNTS_PER_QUERY):
+            yield page
+            after = page[-1]["login_key"]
 
 
 @asynccontextmanager
@@ -48,10 +57,10 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
     Raises StartError, CommandError, DatabaseUnavailable.
     """
     async with AsyncExitStack() as stack:
-        is_ours = False
+        is_alone = False
         if not settings.MONGO_HOST:
             beside = embedded_beside(settings.DATA_DIR, is_new=is_new)
-            is_ours = await stack.enter_async_context(beside)
+            is_alone = await stack.enter_async_context(beside)
         client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
         stack.callback(client.close)
         db = database_of(client, settings)
@@ -59,14 +68,17 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
             is_there = bool(await db.list_collection_names())
         if not is_there and not is_new:
             raise CommandError(
-                f"There is no room in the database {db.name}: start the chat once, "
+                f"There is no chat's data in the database {db.name}: start the chat once, "
                 "or set MONGO_HOST and MONGO_DB_NAME as for the chat."
             )
         if not await is_migrated(db):
-            raise CommandError("The room is of an older version: start the chat once.")
-        sessions, ended = Sessions(db), list[str]()
+            raise CommandError(
+                "The data is of an older version of the chat: start the chat once, it updates them."
+            )
+        sessions = Sessions(db)
+        ended: list[str] = []
         sessions.on_end = ended.extend
-        yield Room(settings, db, sessions, is_ours)
+        yield Room(settings, db, sessions, is_alone)
         if ended and settings.REDIS_URL:
             await tell_others(settings, db, ended)
 
@@ -75,5 +87,7 @@ async def tell_others(settings: Settings, db: Database, session_ids: list[str]) 
     """Tell the chat's processes which sessions have ended; else they notice within seconds."""
     redis = connect_redis(settings)
     with suppress(*FAILURES):
-        await Relay(redis, settings).tell(await log_id(db), "ended", session_ids)
-        await redis.aclose()
+        try:
+            await Relay(redis, settings).tell(await log_id(db), "ended", session_ids)
+        finally:
+            await redis.aclose()

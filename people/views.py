@@ -10,10 +10,9 @@ from yarl import URL
 
 from address import own_origin
 from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES, Links
-from auth.models import User, is_moderator
+from auth.models import User, is_moderator, is_named
 from auth.moderation import Moderation
 from auth.sessions import IDENTITY, SESSIONS
-from auth.spelling import fold
 from chat.hub import HUB
 from chat.models import MESSAGES
 from database import DB, Document
@@ -46,17 +45,17 @@ def member(app: web.Application, user: Document) -> Member:
     )
 
 
-def moderation(request: web.Request) -> Moderation:
-    """Return what moderators can do, if it is a moderator who asks. Raises FormError."""
+def require_moderator(request: web.Request) -> Moderation:
+    """Return what moderators can do. Raises FormError unless it is a moderator who asks."""
     if not request[IDENTITY].is_moderator:
         raise FormError(403, ONLY_MODERATORS)
     return Moderation(request[DB], request.app[SESSIONS])
 
 
-def link_page(request: web.Request, url: URL, heading: str, note: str) -> web.Response:
+def link_page(request: web.Request, path: str, heading: str, note: str) -> web.Response:
     """Return the page with a new link, which is shown this once."""
-    link = URL(own_origin(request)).join(url)
-    context = {"link": link, "heading": heading, "note": note}
+    # The host is one of ours (guard.py), or whatever the moderator's own browser has opened.
+    context = {"link": own_origin(request) + path, "heading": heading, "note": note}
     return aiohttp_jinja2.render_template("people/link.html", request, context)
 
 
@@ -91,16 +90,15 @@ class People(FormPage):
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Make an invitation, and show its link; or take one back."""
-        moderator, tools = self.request[IDENTITY], moderation(self.request)
+        moderation = require_moderator(self.request)
         if "revoke" in form:
             await Links(self.request[DB]).revoke(form["revoke"])
             return url_for(self.request, "people")
         uses, days = read_number(form, "uses", MOST_USES), read_number(form, "days", MOST_DAYS)
-        token = await tools.invite(days, uses, moderator.user_id, moderator.login)
-        url = url_for(self.request, "signin", invitation=token)
+        path = await moderation.invite(days, uses, self.request[IDENTITY])
         people = "one person" if uses == 1 else f"{uses} people"
         note = f"{people.capitalize()} can create an account with it within {count_days(days)}."
-        return link_page(self.request, url, "Invitation", note)
+        return link_page(self.request, path, "Invitation", note)
 
 
 class Person(FormPage):
@@ -127,17 +125,17 @@ class Person(FormPage):
 
     async def shown(self, login: str) -> dict[str, Any]:
         """Return what the page shows. Raises FormError, DatabaseUnavailable."""
-        moderation(self.request)
+        require_moderator(self.request)
         user = await self.find(login)
         return {
             "person": member(self.request.app, user),
-            "is_oneself": fold(login) == fold(self.request[IDENTITY].login),
-            "is_named": is_moderator({"login": login}, self.request.app[SETTINGS].MODERATORS),
+            "is_oneself": str(user["_id"]) == self.request[IDENTITY].user_id,
+            "is_named": is_named(login, self.request.app[SETTINGS].MODERATORS),
         }
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Do what the form asks for."""
-        tools = moderation(self.request)
+        moderation = require_moderator(self.request)
         actions: dict[str, Callable[[Moderation, Document], Awaitable[web.Response | None]]] = {
             "ban": self.ban,
             "unban": self.unban,
@@ -150,11 +148,11 @@ class Person(FormPage):
         if action not in actions:
             raise FormError(400, "Please choose what to do")
         user = await self.find(form.get("login", ""))
-        if fold(user["login"]) == fold(self.request[IDENTITY].login):
+        if str(user["_id"]) == self.request[IDENTITY].user_id:
             raise FormError(400, "You can't do this to yourself")
-        answer = await actions[action](tools, user)
+        answer = await actions[action](moderation, user)
         if action == "ban" and "remove" in form:
-            await self.remove(tools, user)
+            await self.remove(moderation, {**user, "banned": True})
         return answer or url_for(self.request, "person", login=user["login"])
 
     async def find(self, login: str) -> Document:
@@ -165,47 +163,52 @@ class Person(FormPage):
             raise FormError(404, "Nobody has this login")
         return user
 
-    async def ban(self, tools: Moderation, user: Document) -> None:
+    async def ban(self, moderation: Moderation, user: Document) -> None:
         """Ban the account."""
-        self.check_no_moderator(user, "A moderator can't be banned")
-        await tools.ban(user)
+        self.check_not_moderator(user, "A moderator can't be banned")
+        await moderation.ban(user)
 
-    async def unban(self, tools: Moderation, user: Document) -> None:
+    async def unban(self, moderation: Moderation, user: Document) -> None:
         """Undo the ban."""
-        await tools.unban(user)
+        await moderation.unban(user)
 
-    async def remove(self, tools: Moderation, user: Document) -> None:
-        """Remove everything that a banned account has said."""
-        self.check_no_moderator(user, "A moderator can't be banned")
+    async def remove(self, moderation: Moderation, user: Document) -> None:
+        """Remove everything that a banned account has said.
+
+        That may take some seconds. If the browser or a proxy does not wait, it goes on; pressing
+        the button again removes what is left.
+        """
+        if not user.get("banned"):
+            raise FormError(400, "Please ban the account first")
+        self.check_not_moderator(user, "A moderator's messages can't be removed")
         await self.request.app[MESSAGES].remove_all(self.request[IDENTITY], str(user["_id"]))
 
-    async def password(self, tools: Moderation, user: Document) -> web.Response:
+    async def password(self, moderation: Moderation, user: Document) -> web.Response:
         """Show a link to set a new password."""
         # With it one could also log in to the account, and have rights that one has not.
-        self.check_no_moderator(user, ONLY_OPERATOR)
+        self.check_not_moderator(user, ONLY_OPERATOR)
         if user.get("banned"):
             raise FormError(400, "This account is banned")
-        token = await tools.password_link(user, self.request[IDENTITY].login)
-        url = url_for(self.request, "set_password", link=token)
+        path = await moderation.password_link(user, self.request[IDENTITY])
         note = (
             f"Whoever opens it within a day can set a new password for {user['login']}, once. "
             "Send it to nobody else."
         )
-        return link_page(self.request, url, "Link for a new password", note)
+        return link_page(self.request, path, "Link for a new password", note)
 
-    async def appoint(self, tools: Moderation, user: Document) -> None:
+    async def appoint(self, moderation: Moderation, user: Document) -> None:
         """Make the account a moderator."""
         if user.get("banned"):
             raise FormError(400, "This account is banned")
-        await tools.appoint(user)
+        await moderation.appoint(user)
 
-    async def dismiss(self, tools: Moderation, user: Document) -> None:
+    async def dismiss(self, moderation: Moderation, user: Document) -> None:
         """Make a moderator an ordinary account."""
-        if is_moderator({"login": user["login"]}, self.request.app[SETTINGS].MODERATORS):
+        if is_named(user["login"], self.request.app[SETTINGS].MODERATORS):
             raise FormError(400, "The setting MODERATORS names this moderator")
-        await tools.dismiss(user)
+        await moderation.dismiss(user)
 
-    def check_no_moderator(self, user: Document, text: str) -> None:
+    def check_not_moderator(self, user: Document, text: str) -> None:
         """Check that an account is not a moderator's. Raises FormError."""
         if is_moderator(user, self.request.app[SETTINGS].MODERATORS):
             raise FormError(400, text)

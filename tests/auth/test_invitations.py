@@ -14,6 +14,7 @@ from auth.sessions import SESSIONS
 from database import DATABASE
 from settings import LINK_COLLECTION
 from tests.support.accounts import accounts, log_in, refused, signed_in_as
+from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person, registration
 
@@ -153,13 +154,13 @@ async def test_fifty_at_once_use_an_invitation_no_more_often_than_it_says(
 
 @pytest.mark.parametrize("way", ["expired", "taken back", "guessed", "banned", "dismissed"])
 async def test_an_invitation_that_no_longer_holds_is_refused_in_one_way(
-    house: House, alice: Person, way: str, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, way: str, later: LateClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bob = await (await house.visitor()).register("bob", invitation=await invite(alice))
     assert bob.status == 303
     moderator = await log_in(house, "bob")
     await alice.post("/person", {"login": "bob", "action": "appoint"})
-    house.app[SESSIONS]._identities._known.clear()
+    later.ahead = 5
     token = await invite(moderator)
     assert (await (await house.visitor()).get(f"/signin?invitation={token}")).status == 200
     if way == "expired":
@@ -167,11 +168,11 @@ async def test_an_invitation_that_no_longer_holds_is_refused_in_one_way(
         monkeypatch.setattr("auth.links.time.time", lambda: now + 7 * DAY)
     elif way == "taken back":
         page = await alice.page("/people")
-        assert "By <bdi>bob</bdi>, for 1 more" in page
+        assert "Made by <bdi>bob</bdi>; 1 more can use it" in page
         link = re.search(r'name="revoke" value="(\w+)"', page)
         assert link is not None
         assert (await alice.post("/people", {"revoke": link[1]})).status == 303
-        assert "By <bdi>bob</bdi>" not in await alice.page("/people")
+        assert "Made by <bdi>bob</bdi>" not in await alice.page("/people")
     elif way == "guessed":
         token = "A" * 32
     else:
@@ -232,6 +233,17 @@ async def test_only_moderators_invite(house: House, alice: Person) -> None:
     await refused(bob, "/people", {"revoke": "x"}, 403, "Only a moderator may do this")
     assert "Invitations" not in await bob.page("/people")
     assert await register(house, "carol", token) == 303
+
+
+async def test_however_many_links_there_are_invitations_are_listed(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auth.links.MOST_LISTED", 2)
+    await register(house, "bob", await invite(alice))
+    for _ in range(3):
+        await alice.post("/person", {"login": "bob", "action": "password"})
+    await invite(alice)
+    assert "Made by <bdi>alice</bdi>" in await alice.page("/people")
 
 
 async def test_expired_links_are_removed(

@@ -8,6 +8,7 @@ import pytest
 
 from auth.models import DAY
 from tests.support.accounts import COMMON, FILL, SAME, delete_account, log_in, refused, signed_in_as
+from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person
 
@@ -130,7 +131,32 @@ async def test_a_password_that_is_refused_does_not_use_the_link_up(
     assert (await visitor.post("/password", new(token))).status == 303
 
 
-async def test_in_a_browser_of_somebody_else_the_link_signs_that_one_out(
+@pytest.mark.parametrize("way", ["dismissed", "banned"])
+async def test_a_link_ends_with_the_rights_of_whoever_made_it(
+    house: House, alice: Person, bob: Person, later: LateClock, way: str
+) -> None:
+    carol = await house.sign_in("carol")
+    await alice.post("/person", {"login": "carol", "action": "appoint"})
+    later.ahead = 5
+    token = await link_for(carol, "bob")
+    await alice.post("/person", {"login": "carol", "action": "dismiss"})
+    if way == "banned":
+        await alice.post("/person", {"login": "carol", "action": "ban"})
+    await is_refused(house, token)
+
+
+async def test_a_link_made_for_a_member_does_not_give_a_moderator_s_rights(
+    house: House, alice: Person, bob: Person, open_house: OpenHouse
+) -> None:
+    token = await link_for(alice, "bob")
+    await alice.post("/person", {"login": "bob", "action": "appoint"})
+    await is_refused(house, token)
+    await alice.post("/person", {"login": "bob", "action": "dismiss"})
+    token = await link_for(alice, "bob")
+    await is_refused(await open_house(MODERATORS=("alice", "bob")), token)
+
+
+async def test_in_a_browser_of_somebody_else_the_link_signs_in_the_one_it_is_for(
     house: House, alice: Person, bob: Person
 ) -> None:
     carol, token = await house.sign_in("carol"), await link_for(alice, "bob")

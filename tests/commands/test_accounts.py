@@ -57,7 +57,7 @@ async def test_accounts_are_managed_beside_a_running_chat(chat: Chat) -> None:
         )
         assert await done(chat, "ban", "bob") == "bob is banned.\n"
         assert await post(f"{chat.url}/login", bob) == 403
-        assert "\tbanned\t" in await done(chat, "users")
+        assert "\tmember, banned\t" in await done(chat, "users")
         assert "bob is banned" in await refusal(chat, "password", "bob")
         assert await done(chat, "unban", "bob@example.com") == "bob can log in again.\n"
         link = await done(chat, "password", "bob")
@@ -113,6 +113,8 @@ async def test_a_link_is_for_the_address_that_others_use(chat: Chat) -> None:
     ended = await run(chat, "invite", "--days", "1")
     assert ended.output.startswith("https://chat.example.com/signin?invitation=")
     assert ended.notes == ""
+    chat.environment |= {"PUBLIC_ORIGINS": "", "HOST": "0.0.0.0"}
+    assert (await refusal(chat, "invite")).startswith("Set PUBLIC_ORIGINS")
 
 
 async def test_an_invitation_says_whether_anybody_needs_it(chat: Chat) -> None:
@@ -124,7 +126,9 @@ async def test_an_invitation_says_whether_anybody_needs_it(chat: Chat) -> None:
 
 async def test_a_wrong_login_is_an_error(chat: Chat) -> None:
     for command in ("ban", "unban", "password"):
-        assert await refusal(chat, command, "nobody\n") == "Nobody has the login 'nobody\\n'."
+        assert await refusal(chat, command, "nobody\n") == (
+            "Nobody has the login or e-mail address 'nobody\\n'."
+        )
 
 
 @pytest.mark.parametrize(
@@ -152,9 +156,11 @@ async def test_help_lists_the_commands(folder: Path) -> None:
 async def test_without_a_room_a_command_says_so_and_makes_none(
     folder: Path, command: tuple[str, ...], settings: Settings
 ) -> None:
-    assert "There is no room in DATA_DIR=" in await refusal(Chat(folder, MONGO_HOST=""), *command)
+    assert "There is no chat's data in DATA_DIR=" in await refusal(
+        Chat(folder, MONGO_HOST=""), *command
+    )
     chat = Chat(folder, **database_of(settings))
-    assert "There is no room in the database" in await refusal(chat, *command)
+    assert "There is no chat's data in the database" in await refusal(chat, *command)
     assert os.listdir(folder) == []
 
 
@@ -180,5 +186,5 @@ async def test_a_folder_of_somebody_else_is_only_used_by_root_beside_its_chat(
         monkeypatch.setattr("embedded._owner", lambda data_dir: owner + 1)
         refused = pytest.raises(StartError, match="belongs to another user")
         with refused if is_refused else nullcontext():
-            async with embedded_beside(data_dir) as is_ours:
-                assert not is_ours
+            async with embedded_beside(data_dir) as is_alone:
+                assert not is_alone

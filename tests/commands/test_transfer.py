@@ -17,7 +17,13 @@ from commands.importing import checked
 from commands.room import CommandError
 from database import LOG_COLLECTION, Database
 from embedded import embedded_uri
-from import_mark import CUT_OFF_AFTER, ImportUnderWay, end_killed_import, set_mark
+from import_mark import (
+    CUT_OFF_AFTER,
+    ImportUnderWay,
+    end_killed_import,
+    remove_mark,
+    set_mark,
+)
 from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, ended, refusal, run, start_command
@@ -25,7 +31,7 @@ from tests.support.databases import database_at
 from tests.support.people import PASSWORD
 from tests.support.processes import Chat, running_chat
 from tests.support.sockets import Socket, connect
-from tests.support.waiting import until
+from tests.support.waiting import START_PATIENCE, until
 
 ACCOUNT = {
     "type": "account", "id": "000000000000000000000001", "login": "alice", "login_key": "alice",
@@ -203,14 +209,14 @@ def without(line: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
-    ("no lines", [], "is cut off after line 0"),
+    ("no lines", [], "is empty"),
     ("no end", GOOD, "is cut off after line 4"),
     ("of another version", [GOOD[0] | {"version": 2}], "line 1: the file is of version 2"),
-    ("without a beginning", GOOD[1:], "line 1: no account is expected here"),
+    ("without a beginning", GOOD[1:], "line 1: the type 'account' can't come here"),
     ("a line missing", [*GOOD[:2], CHANGE, END], "line 4: lines before it are missing"),
-    ("a line after the end", [*GOOD, END, MESSAGE], "line 6: no message is expected here"),
-    ("an account late", [*GOOD, ACCOUNT], "line 5: no account is expected here"),
-    ("a number twice", [*GOOD[:3], MESSAGE | {"key": "1:b"}], "line 4: its number does not follow"),
+    ("a line after the end", [*GOOD, END, MESSAGE], "line 6: the type 'message' can't come here"),
+    ("an account late", [*GOOD, ACCOUNT], "line 5: the type 'account' can't come here"),
+    ("a number twice", [*GOOD[:3], MESSAGE | {"key": "1:b"}], "line 4: 'seq' is not higher"),
     ("a key twice", [*GOOD[:3], CHANGE | {"key": "1:a"}], "line 4: 'key' is there twice"),
     ("an account twice", [*GOOD[:2], ACCOUNT], "line 3: 'id' is there twice"),
     (
@@ -218,14 +224,22 @@ BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
         [*GOOD[:2], ACCOUNT | {"id": "000000000000000000000002"}],
         "line 3: 'login_key' is there twice",
     ),
-    ("a change of the future", [*GOOD[:3], CHANGE | {"of": 2}], "line 4: its number does not"),
+    ("a change of the future", [*GOOD[:3], CHANGE | {"of": 2}], "line 4: 'of' is no earlier entry"),
     ("no type", [{"version": 1}], "line 1: it has no known type"),
     ("a strange type", [{"type": "link"}], "line 1: it has no known type"),
     ("a list", [[]], "line 1: it has no known type"),  # type: ignore[list-item]
     ("a field missing", [*GOOD[:2], without(MESSAGE, "msg")], "line 3: 'msg' is missing"),
-    ("a field too many", [*GOOD[:2], MESSAGE | {"$set": 1}], "line 3: '$set' is not right"),
+    (
+        "a field too many",
+        [*GOOD[:2], MESSAGE | {"$set": 1}],
+        "line 3: '$set' is not a field of this type",
+    ),
     *(
-        (f"{name} = {value!r}", [GOOD[0], line | {name: value}], f"line 2: {name!r} is not right")
+        (
+            f"{name} = {value!r}",
+            [GOOD[0], line | {name: value}],
+            f"line 2: {name!r} has a wrong value",
+        )
         for line, name, values in (
             (ACCOUNT, "id", ["x", 1, "0" * 23]),
             (ACCOUNT, "moderator", [False, 1, "true"]),
@@ -255,17 +269,20 @@ def test_a_file_that_is_not_an_export_is_refused(
     assert error in str(refused.value)
 
 
-@pytest.mark.parametrize("length", [1, 20, 300, -1, -2, -30])
+@pytest.mark.parametrize("length", [0, 1, 20, 300, -2, -30])
 async def test_a_file_that_is_cut_off_leaves_an_empty_room(
     empty_room: Chat, file: Path, length: int
 ) -> None:
     write(file, *GOOD, END)
     cut(file, length)
-    if length == -1:  # only the last line break is missing: nothing is lost
-        await done(empty_room, "import", str(file))
-        return
     assert str(file) in await refusal(empty_room, "import", str(file))
     write(file, *GOOD, END)
+    await done(empty_room, "import", str(file))
+
+
+async def test_only_the_last_line_break_may_be_missing(empty_room: Chat, file: Path) -> None:
+    write(file, *GOOD, END)
+    cut(file, -1)
     await done(empty_room, "import", str(file))
 
 
@@ -309,19 +326,33 @@ async def has_messages(db: Database) -> bool:
     return await db[MESSAGE_COLLECTION].find_one({}) is not None
 
 
-async def test_no_chat_starts_while_an_import_is_under_way(
+async def test_no_chat_serves_while_an_import_is_under_way(
+    db: Database, settings: Settings, folder: Path, file: Path
+) -> None:
+    await set_mark(db)
+    write(file, *GOOD, END)
+    chat = Chat(folder, **database_of(settings))
+    assert "Another import is under way" in await refusal(chat, "import", str(file))
+    await chat.launch()
+    await until(lambda: "an import fills the room" in chat.output, START_PATIENCE)
+    async with aiohttp.ClientSession() as session, session.get(f"{chat.url}/healthz") as response:
+        assert response.status == 503
+    await remove_mark(db)
+    await chat.until_it_serves()
+    await chat.terminate()
+
+
+async def test_a_mark_that_nobody_renews_is_of_a_killed_import(
     db: Database, settings: Settings, folder: Path, file: Path
 ) -> None:
     await set_mark(db)
     with pytest.raises(ImportUnderWay):
-        await end_killed_import(db, is_ours=False)
-    write(file, *GOOD, END)
-    command = Chat(folder, **database_of(settings))
-    assert "Another import is under way" in await refusal(command, "import", str(file))
+        await end_killed_import(db, is_alone=False)
     await db[USER_COLLECTION].insert_one({"login_key": "half", "look": "half"})
     long_ago = int(time.time()) - CUT_OFF_AFTER - 1
     await db[LOG_COLLECTION].update_one({"_id": "import"}, {"$set": {"at": long_ago}})
-    await done(command, "import", str(file))
+    write(file, *GOOD, END)
+    await done(Chat(folder, **database_of(settings)), "import", str(file))
     assert len(await db[USER_COLLECTION].find({}).to_list(None)) == 1
 
 
@@ -355,9 +386,12 @@ async def test_an_export_that_cannot_be_written_says_so_and_leaves_nothing(
     chat = Chat(folder, **database_of(settings))
     write(file, *GOOD, END)
     await done(chat, "import", str(file))
-    sentence = await refusal(chat, "export", name)
-    assert name in sentence
-    assert error in sentence
+    before = os.listdir(file.parent)
+    for path in (name, f"{file}/x"):
+        sentence = await refusal(chat, "export", path)
+        assert path in sentence
+    assert error in await refusal(chat, "export", name)
+    assert os.listdir(file.parent) == before
 
 
 async def test_an_export_takes_the_place_of_an_earlier_one_only_when_it_is_complete(
@@ -379,7 +413,7 @@ async def test_an_export_can_be_piped(settings: Settings, folder: Path, file: Pa
     chat = Chat(folder, **database_of(settings))
     write(file, *GOOD, END)
     await done(chat, "import", str(file))
-    status, output, notes = await run(chat, "export", "/dev/stdout")
+    status, output, notes = await run(chat, "export", "-")
     assert (status, notes) == (0, "Exported: accounts 1, entries 2.\n")
     assert [json.loads(line)["type"] for line in output.splitlines()] == [
         "chat", "account", "message", "change", "end"
@@ -388,7 +422,8 @@ async def test_an_export_can_be_piped(settings: Settings, folder: Path, file: Pa
 
 @pytest.mark.parametrize("name", ["/dev/null", "/nowhere", "."])
 async def test_an_import_reads_a_file_only(folder: Path, name: str) -> None:
-    assert name in await refusal(Chat(folder, **EMBEDDED), "import", name)
+    sentence = await refusal(Chat(folder, **EMBEDDED), "import", name)
+    assert sentence in (f"{name} is not a file.", f"{name} does not exist.")
     assert os.listdir(folder) == []
 
 

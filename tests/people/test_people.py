@@ -78,5 +78,5 @@ async def test_many_people_are_on_several_pages(
 
 
 @pytest.mark.parametrize("after", ["", "zzz", "%00", '{"$gt":1}', "x" * 5000])
-async def test_any_place_to_begin_at_is_a_page(alice: Person, after: str) -> None:
+async def test_any_value_of_after_is_answered_with_a_page(alice: Person, after: str) -> None:
     assert (await alice.get(f"/people?after={after}")).status == 200

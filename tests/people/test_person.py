@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 
 from chat.journal import JOURNAL
+from database import DATABASE
+from settings import USER_COLLECTION
 from tests.support.accounts import JSON, delete_account, log_in, refused, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
@@ -163,6 +165,22 @@ async def test_what_somebody_said_stays_if_a_ban_does_not_say_otherwise(
     assert "kept" not in await alice.page()
 
 
+async def test_a_moderator_whom_the_operator_has_banned_can_be_let_in_again(
+    alice: Person, house: House
+) -> None:
+    carol = await house.sign_in("carol")
+    await house.app[DATABASE][USER_COLLECTION].update_one(
+        {"login": "carol"}, {"$set": {"banned": True}}
+    )
+    page = await alice.page("/person?login=carol")
+    assert "Undo the ban" in page
+    assert "Remove all messages" not in page
+    error = "A moderator's messages can't be removed"
+    await refused(alice, "/person", {"login": "carol", "action": "remove"}, 400, error)
+    await alice.post("/person", {"login": "carol", "action": "unban"})
+    assert (await carol.log_in("carol")).status == 303
+
+
 async def test_a_moderator_names_another_and_takes_it_back(
     alice: Person, bob: Person, house: House, later: LateClock
 ) -> None:
@@ -187,7 +205,7 @@ async def test_a_moderator_names_another_and_takes_it_back(
         ({"login": "alice", "action": "dismiss"}, 400, "You can't do this to yourself"),
         ({"login": "carol", "action": "dismiss"}, 400,
          "The setting MODERATORS names this moderator"),
-        ({"login": "carol", "action": "remove"}, 400, "A moderator can't be banned"),
+        ({"login": "bob", "action": "remove"}, 400, "Please ban the account first"),
         ({"login": "dave", "action": "appoint"}, 400, "This account is banned"),
         ({"login": "dave", "action": "password"}, 400, "This account is banned"),
     ],
@@ -206,6 +224,6 @@ async def test_the_page_offers_what_can_be_done(house: House) -> None:
     for text in ("Make a link", "Make a moderator", "Ban bob", "Also remove all messages"):
         assert text in page
     assert "This is you" in await people["alice"].page("/person?login=Alice")
-    assert "by the setting MODERATORS" in await people["alice"].page("/person?login=carol")
+    assert "The setting MODERATORS names carol" in await people["alice"].page("/person?login=carol")
     assert "Nobody has this login" in await people["alice"].page("/person?login=x", 404)
     assert "Only a moderator" in await people["bob"].page("/person?login=alice", 403)

@@ -89,7 +89,7 @@ async def test_it_answers_at_every_address_of_its_host(host: str, addresses: lis
 
 async def test_a_second_chat_on_the_same_data_is_refused() -> None:
     async with running_chat(MONGO_HOST="") as chat:
-        assert "Another chat, or a command, is running" in await refusal(Chat(chat.folder))
+        assert "Another chat or command is using" in await refusal(Chat(chat.folder))
         await chat.kill()
         await chat.start()
 
