@@ -18,7 +18,10 @@ class ImportUnderWay(DatabaseUnavailable):
 
 
 async def set_mark(db: Database) -> None:
-    """Mark the beginning of an import. Raises ImportUnderWay, DatabaseUnavailable."""
+    """Mark the beginning of an import, which has not looked yet whether the room is empty.
+
+    Raises ImportUnderWay, DatabaseUnavailable.
+    """
     try:
         async with deadline():
             await db[LOG_COLLECTION].insert_one({**MARK_ID, "at": int(time.time())})
@@ -27,9 +30,10 @@ async def set_mark(db: Database) -> None:
 
 
 async def renew_mark(db: Database) -> None:
-    """Mark that the import goes on. Raises DatabaseUnavailable."""
+    """Mark that the import fills the room, which was empty. Raises DatabaseUnavailable."""
+    values = {"at": int(time.time()), "is_filling": True}
     async with deadline():
-        await db[LOG_COLLECTION].update_one(MARK_ID, {"$set": {"at": int(time.time())}})
+        await db[LOG_COLLECTION].update_one(MARK_ID, {"$set": values})
 
 
 async def remove_mark(db: Database) -> None:
@@ -49,8 +53,11 @@ async def end_killed_import(db: Database, *, is_alone: bool) -> None:
         return
     if not is_alone and mark["at"] > time.time() - CUT_OFF_AFTER:
         raise ImportUnderWay
-    log.warning("an import was cut off, so the room is made empty again")
-    await undo_import(db)
+    if mark.get("is_filling"):
+        log.warning("an import was cut off, so the room is made empty again")
+        await undo_import(db)
+    else:  # what is there was there before
+        await remove_mark(db)
 
 
 async def undo_import(db: Database) -> None:

@@ -53,6 +53,7 @@ async def import_room(arguments: Namespace) -> None:
             await remove_mark(room.db)
             raise CommandError("The room is not empty: import into a new one.")
         try:
+            await renew_mark(room.db)
             await fill(room, path, end["entries"])
         except BaseException as error:  # Ctrl-C, too
             note = await undo(room)

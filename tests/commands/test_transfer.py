@@ -22,6 +22,7 @@ from import_mark import (
     ImportUnderWay,
     end_killed_import,
     remove_mark,
+    renew_mark,
     set_mark,
 )
 from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
@@ -342,12 +343,23 @@ async def test_no_chat_serves_while_an_import_is_under_way(
     await chat.terminate()
 
 
+async def test_an_import_that_is_killed_before_it_has_looked_removes_nothing(
+    db: Database, settings: Settings
+) -> None:
+    await db[USER_COLLECTION].insert_one({"login_key": "there before"})
+    await set_mark(db)
+    await end_killed_import(db, is_alone=True)
+    assert await db[USER_COLLECTION].find_one({}) is not None
+    await set_mark(db)
+
+
 async def test_a_mark_that_nobody_renews_is_of_a_killed_import(
     db: Database, settings: Settings, folder: Path, file: Path
 ) -> None:
     await set_mark(db)
     with pytest.raises(ImportUnderWay):
         await end_killed_import(db, is_alone=False)
+    await renew_mark(db)
     await db[USER_COLLECTION].insert_one({"login_key": "half", "look": "half"})
     long_ago = int(time.time()) - CUT_OFF_AFTER - 1
     await db[LOG_COLLECTION].update_one({"_id": "import"}, {"$set": {"at": long_ago}})
