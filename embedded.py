@@ -103,6 +103,9 @@ class Child:
                 ready = await self._process.stdout.readline()
         except TimeoutError:
             ready = b""
+        except asyncio.CancelledError:  # a command is interrupted
+            await self._kill()
+            raise
         if not ready:
             await self._kill()
             folder = self._data_dir

@@ -42,6 +42,12 @@ async def remove_mark(db: Database) -> None:
         await db[LOG_COLLECTION].delete_one(MARK_ID)
 
 
+async def is_being_imported(db: Database) -> bool:
+    """Return whether the database has the mark. Raises DatabaseUnavailable."""
+    async with deadline():
+        return await db[LOG_COLLECTION].find_one(MARK_ID) is not None
+
+
 async def end_killed_import(db: Database, *, is_alone: bool) -> None:
     """Empty the room if an import was killed; `is_alone` means that nobody else uses the database.
 

@@ -127,6 +127,7 @@ def _check_heroku(settings: Settings) -> None:
 def _read_envfile(path: Path) -> None:
     if path.is_file():
         try:
+            path.read_text("utf-8")  # envparse only warns of a file that it can't read
             Env.read_envfile(str(path))
         except (ValueError, OSError) as error:
             raise StartError(f"{path} cannot be read: {error}.") from None

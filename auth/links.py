@@ -7,10 +7,10 @@ or used up takes one look-up, so neither the answer nor its time tells which.
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from auth.models import DAY
+from auth.models import DAY, User, is_moderator
 from auth.sessions import Identity
 from database import Database, Document, deadline
 from settings import LINK_COLLECTION
@@ -32,6 +32,7 @@ class Links:
 
     def __init__(self, db: Database) -> None:
         self._collection = db[LINK_COLLECTION]
+        self._users = User(db)
 
     async def create(
         self, kind: str, maker: Identity | None, *, days: int, uses: int = 1, user_id: str = ""
@@ -56,13 +57,24 @@ class Links:
             await self._collection.insert_one(document)
         return PATHS[kind] + token
 
-    async def find(self, kind: str, token: str) -> Document | None:
-        """Return the link with this token, None if it can't be used."""
+    async def find(self, kind: str, token: str, moderators: Sequence[str]) -> Document | None:
+        """Return the link with this token, None if it can't be used.
+
+        `moderators` are the logins of the setting MODERATORS.
+        """
         async with deadline():
             link = await self._collection.find_one({"_id": _hash(token)})
-        if link and link["kind"] == kind and link["uses"] > 0 and link["expires"] > time.time():
-            return link
-        return None
+        if link is None or link["kind"] != kind:
+            return None
+        if link["uses"] < 1 or link["expires"] <= time.time():
+            return None
+        if link["maker_id"]:
+            # A ban by the operator's command reaches sessions within seconds. What was made in
+            # that time must not last.
+            maker = await self._users.get(link["maker_id"])
+            if not maker or maker.get("banned") or not is_moderator(maker, moderators):
+                return None
+        return link
 
     @asynccontextmanager
     async def used(self, link: Document) -> AsyncIterator[None]:

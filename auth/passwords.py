@@ -28,7 +28,7 @@ THREADS = 2  # Argon2 leaves the GIL; more threads than cores would only cost me
 NICE = 10  # how much lower the priority of these threads is
 MAX_WAITING = 40  # hashes that may wait, about a second's work; beyond that Busy is raised
 
-COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
+COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text("utf-8").split())
 
 T = TypeVar("T")
 

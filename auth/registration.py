@@ -41,7 +41,9 @@ class Registration:
             raise FormError(403, CLOSED)
         if not self._token:
             raise FormError(403, NOT_INVITED)
-        self._invitation = await self._links.find(INVITATION, self._token)
+        self._invitation = await self._links.find(
+            INVITATION, self._token, self._settings.MODERATORS
+        )
         if self._invitation is None:
             raise FormError(403, INVALID)
 

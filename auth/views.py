@@ -236,12 +236,13 @@ class SetPassword(AccountForm):
 
     async def find(self, form: dict[str, str]) -> tuple[Document, Document]:
         """Return the link and its account. Raises FormError, DatabaseUnavailable."""
-        link = await Links(self.request[DB]).find(PASSWORD, form.get("link", ""))
+        moderators = self.request.app[SETTINGS].MODERATORS
+        link = await Links(self.request[DB]).find(PASSWORD, form.get("link", ""), moderators)
         user = await User(self.request[DB]).get(link["user_id"]) if link else None
         if link is None or user is None or user.get("banned"):
             raise FormError(403, INVALID_LINK)
         # MODERATORS may name somebody since a moderator has made the link.
-        if link["maker_id"] and is_moderator(user, self.request.app[SETTINGS].MODERATORS):
+        if link["maker_id"] and is_moderator(user, moderators):
             raise FormError(403, INVALID_LINK)
         return link, user
 

@@ -82,12 +82,15 @@ def to_line(fields: Fields) -> bytes:
 def from_line(line: bytes) -> Fields:
     """Return the fields of a line, checked. Raises BadLine."""
     try:
-        fields = json.loads(line)
+        fields: Any = json.loads(line)
     except (ValueError, RecursionError):
         raise BadLine("it is not JSON") from None
-    if not isinstance(fields, dict) or fields.get("type") not in FIELDS:
+    if not isinstance(fields, dict):
+        raise BadLine("it is no object")
+    kind = fields.get("type")
+    if not isinstance(kind, str) or kind not in FIELDS:
         raise BadLine("it has no known type")
-    needed, optional = FIELDS[fields["type"]]
+    needed, optional = FIELDS[kind]
     names = fields.keys() - {"type"}
     if missing := needed.keys() - names:
         raise BadLine(f"{min(missing)!r} is missing")
@@ -148,7 +151,7 @@ FIELDS: dict[str, tuple[dict[str, Callable[[Any], bool]], dict[str, Callable[[An
             "created": _is_time,
         },
         {
-            "seen": _is_number,
+            "seen": lambda value: _is_number(value) and value < 10**11,  # a date
             "read": _is_number,
             **dict.fromkeys(("moderator", "banned"), lambda value: value is True),
         },

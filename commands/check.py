@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from commands.accounts import printable
 from commands.room import CommandError, Room, open_room
 from database import INDEXES, DatabaseUnavailable, Document, deadline
 from redis_client import FAILURES, connect_redis
@@ -33,7 +34,8 @@ async def check(arguments: Namespace) -> None:
     wrong = 0
     async for finding in findings():
         wrong += bool(finding.remedy)
-        print("wrong " if finding.remedy else "ok    ", ": ".join(filter(None, finding)))
+        text = ": ".join(filter(None, finding))
+        print("wrong " if finding.remedy else "ok    ", printable(text))
     if wrong:
         raise CommandError(f"Found wrong: {wrong}.")
 

@@ -68,7 +68,7 @@ def number(highest: int) -> Callable[[str], int]:
     """Return a function that reads a number from 1 on."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= highest):
+        if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= highest):
             raise ArgumentTypeError(f"use a number from 1 to {highest}")
         return int(text)
 
@@ -78,8 +78,12 @@ def number(highest: int) -> Callable[[str], int]:
 def run_command(arguments: Namespace) -> NoReturn:
     """Carry out a command, and exit: with status 1 and one sentence if that can't be done."""
     status = 1
+    for name in ("stdout", "stderr"):  # either may be closed, as after `>&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
     try:
         asyncio.run(_until_interrupted(arguments))
+        sys.stdout.flush()
         status = 0
     except (StartError, CommandError) as error:
         print(error, file=sys.stderr)
@@ -89,11 +93,14 @@ def run_command(arguments: Namespace) -> NoReturn:
         print("Interrupted.", file=sys.stderr)
     except BrokenPipeError:
         pass  # nobody reads what the command prints, as after `| head`
+    except OSError as error:
+        print(f"The answer can't be written: {error.strerror}.", file=sys.stderr)
     except Exception:
         traceback.print_exc()
     finally:
-        with suppress(OSError):
-            sys.stdout.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
         os._exit(status)  # without waiting for the driver's threads, as server.run() does
 
 

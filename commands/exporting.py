@@ -42,14 +42,15 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     async for users in room.accounts():
         file.writelines(to_line(account_fields(user, last)) for user in users)
         accounts += len(users)
-    for start in range(0, last, PER_QUERY):
-        seqs = {"$gt": start, "$lte": min(start + PER_QUERY, last)}
+    exported = 0
+    while exported < last:
         async with deadline():
-            found = collection.find({"seq": seqs}).sort("seq", 1)
-            documents = await found.to_list(None)
+            found = collection.find({"seq": {"$gt": exported, "$lte": last}}).sort("seq", 1)
+            documents = await found.limit(PER_QUERY).to_list(None)
         file.writelines(to_line(entry_fields(document)) for document in documents)
         entries += len(documents)
-        progress.show(entries, last)
+        exported = documents[-1]["seq"]
+        progress.show(exported, last)
     progress.clear()
     file.write(to_line(end_fields(accounts, entries)))
     return accounts, entries
@@ -63,9 +64,13 @@ def written(path: Path) -> Iterator[IO[bytes]]:
     """
     try:
         if path.exists() and not path.is_file():
-            with path.open("wb") as file:
+            # Opening a named pipe that nobody reads would block.
+            handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            os.set_blocking(handle, True)
+            with open(handle, "wb") as file:
                 yield file
             return
+        path = path.resolve()  # a link stays, and what it leads to is written
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with open(handle, "wb") as file:

@@ -31,6 +31,7 @@ from import_mark import (
 from settings import MESSAGE_COLLECTION, USER_COLLECTION, load_settings
 
 PER_INSERT = 1000  # documents, which take much less than CALL_TIMEOUT
+BYTES_PER_INSERT = LINE_LENGTH = 8 * 1024 * 1024  # MongoDB's limit for a document is 16 MiB
 
 
 async def import_room(arguments: Namespace) -> None:
@@ -54,7 +55,7 @@ async def import_room(arguments: Namespace) -> None:
             raise CommandError("The room is not empty: import into a new one.")
         try:
             await renew_mark(room.db)
-            await fill(room, path, end["entries"])
+            await fill(room, path, end)
         except BaseException as error:  # Ctrl-C, too
             note = await undo(room)
             if why := reason(path, error):
@@ -82,8 +83,11 @@ def reason(path: Path, error: BaseException) -> str:
     return ""
 
 
-async def fill(room: Room, path: Path, total: int) -> None:
-    """Store what the file has. Raises Conflict, DuplicateKeyError, DatabaseUnavailable."""
+async def fill(room: Room, path: Path, end: Fields) -> None:
+    """Store what the file has; `end` is its last line.
+
+    Raises Conflict, DuplicateKeyError, DatabaseUnavailable.
+    """
     if room.is_alone:
         # Without their indexes, which are faster to make at the end.
         for name in (USER_COLLECTION, MESSAGE_COLLECTION):
@@ -103,24 +107,34 @@ async def fill(room: Room, path: Path, total: int) -> None:
         await renew_mark(room.db)
         if name == MESSAGE_COLLECTION:
             done += len(documents)
-            progress.show(done, total)
+            progress.show(done, end["entries"])
         batch = await reading
     progress.clear()
     await create_indexes(room.db)
+    async with upkeep():
+        stored = await room.db[USER_COLLECTION].count_documents({})
+    if stored != end["accounts"]:  # somebody has registered meanwhile
+        raise Conflict
 
 
 def batches(path: Path) -> Iterator[tuple[str, list[Document]]]:
     """Yield the documents of the file, some at a time, with the name of their collection."""
-    batch: dict[str, list[Document]] = {USER_COLLECTION: [], MESSAGE_COLLECTION: []}
+    collections = {"account": USER_COLLECTION, "message": MESSAGE_COLLECTION}
+    collections["change"] = MESSAGE_COLLECTION
+    batch: list[Document] = []
+    size, name = 0, USER_COLLECTION
     for fields in checked(path):
+        next_name = collections.get(fields["type"], name)
+        is_full = len(batch) == PER_INSERT or size > BYTES_PER_INSERT
+        if batch and (is_full or next_name != name or fields["type"] == "end"):
+            yield name, batch
+            batch, size = [], 0
+        name = next_name
         if fields["type"] == "account":
-            batch[USER_COLLECTION].append(account_document(fields))
-        elif fields["type"] in ("message", "change"):
-            batch[MESSAGE_COLLECTION].append(entry_document(fields))
-        for name, documents in batch.items():
-            if len(documents) == PER_INSERT or (documents and fields["type"] == "end"):
-                yield name, documents
-                batch[name] = []
+            batch.append(account_document(fields))
+        elif fields["type"] in collections:
+            batch.append(entry_document(fields))
+            size += 4 * len(fields.get("msg", ""))  # bytes, at most
 
 
 def checked(path: Path) -> Iterator[Fields]:
@@ -131,8 +145,10 @@ def checked(path: Path) -> Iterator[Fields]:
             why = "is not a file" if path.exists() else "does not exist"  # it is read twice
             raise CommandError(f"{path} {why}.")
         with path.open("rb") as file:
-            for line in file:
+            while line := file.readline(LINE_LENGTH):
                 check.line += 1
+                if len(line) == LINE_LENGTH:
+                    raise BadLine("it is too long")
                 fields = from_line(line)
                 check.next(fields)
                 yield fields

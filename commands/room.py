@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from auth.models import User
 from auth.moderation import Moderation
 from auth.sessions import Sessions
+from chat.models import SURROGATES
 from chat.relay import Relay
 from database import Database, Document, connect, database_of, deadline, log_id
 from embedded import embedded_beside, embedded_uri
+from import_mark import is_being_imported
 from migrate import is_migrated
 from redis_client import FAILURES, connect_redis
 from settings import Settings
@@ -37,7 +39,8 @@ class Room:
 
     async def find(self, login: str) -> Document:
         """Return an account by its login or e-mail address. Raises CommandError."""
-        user = await User(self.db).find(login)
+        # The command line can contain bytes that are not UTF-8.
+        user = None if SURROGATES.search(login) else await User(self.db).find(login)
         if user is None:
             raise CommandError(f"Nobody has the login or e-mail address {login!r}.")
         return user
@@ -70,6 +73,10 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
             raise CommandError(
                 f"There is no chat's data in the database {db.name}: start the chat once, "
                 "or set MONGO_HOST and MONGO_DB_NAME as for the chat."
+            )
+        if not is_new and await is_being_imported(db):
+            raise CommandError(
+                "An import fills the room, or was killed: wait for its end, or start the chat."
             )
         if not await is_migrated(db):
             raise CommandError(

@@ -12,7 +12,7 @@ from auth.models import DAY
 from auth.moderation import Moderation
 from auth.sessions import SESSIONS
 from database import DATABASE
-from settings import LINK_COLLECTION
+from settings import LINK_COLLECTION, USER_COLLECTION
 from tests.support.accounts import accounts, log_in, refused, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
@@ -233,6 +233,19 @@ async def test_only_moderators_invite(house: House, alice: Person) -> None:
     await refused(bob, "/people", {"revoke": "x"}, 403, "Only a moderator may do this")
     assert "Invitations" not in await bob.page("/people")
     assert await register(house, "carol", token) == 303
+
+
+async def test_what_a_moderator_makes_who_was_just_banned_by_command_does_not_hold(
+    house: House, alice: Person
+) -> None:
+    bob = await house.visitor()
+    await bob.register("bob", invitation=await invite(alice))
+    users = house.app[DATABASE][USER_COLLECTION]
+    await users.update_one({"login": "bob"}, {"$set": {"moderator": True}})
+    moderator = await log_in(house, "bob")
+    assert "data-moderator" in await moderator.page()
+    await users.update_one({"login": "bob"}, {"$set": {"banned": True}})
+    await is_refused(house, await invite(moderator))
 
 
 async def test_however_many_links_there_are_invitations_are_listed(

@@ -1,7 +1,9 @@
 """The operator's commands for accounts, beside a running chat and without one."""
 
+import asyncio
 import os
 import re
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -12,7 +14,7 @@ import pytest
 
 from chat.relay import RELAY
 from embedded import embedded_beside
-from settings import Settings, StartError
+from settings import ROOT, Settings, StartError
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, refusal, run
 from tests.support.house import OpenHouse
@@ -126,6 +128,7 @@ async def test_an_invitation_says_whether_anybody_needs_it(chat: Chat) -> None:
 
 async def test_a_wrong_login_is_an_error(chat: Chat) -> None:
     for command in ("ban", "unban", "password"):
+        assert "'\\udcff'" in await refusal(chat, command, "\udcff")
         assert await refusal(chat, command, "nobody\n") == (
             "Nobody has the login or e-mail address 'nobody\\n'."
         )
@@ -134,6 +137,7 @@ async def test_a_wrong_login_is_an_error(chat: Chat) -> None:
 @pytest.mark.parametrize(
     "words",
     [("start",), ("invite", "bob"), ("invite", "--uses", "0"), ("invite", "--days", "x"),
+     ("invite", "--uses", "0000000019999"),
      ("ban",), ("export",), ("users", "--al"), ("--port", "80")],
     ids=" ".join,
 )  # fmt: skip
@@ -144,6 +148,29 @@ async def test_what_makes_no_sense_is_an_error_and_starts_nothing(
     assert (status, output) == (2, "")
     assert notes.startswith("usage: python app.py")
     assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("redirected", "status", "notes"),
+    [
+        (">/dev/full", 1, "The answer can't be written: No space left on device.\n"),
+        (">&-", 0, ""),
+        (">/dev/null 2>&-", 0, ""),
+    ],
+)
+async def test_wherever_the_answer_goes_there_is_no_traceback(
+    chat: Chat, redirected: str, status: int, notes: str
+) -> None:
+    async with signed_in(chat.url, "alice"):
+        pass
+    shell = await asyncio.create_subprocess_shell(
+        f"exec {sys.executable} {ROOT / 'app.py'} users {redirected}",
+        cwd=chat.folder,
+        env=chat.environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert (await shell.communicate())[1].decode() == notes
+    assert shell.returncode == status
 
 
 async def test_help_lists_the_commands(folder: Path) -> None:

@@ -7,13 +7,14 @@ import re
 import signal
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from commands.importing import checked
+from commands.importing import batches, checked
 from commands.room import CommandError
 from database import LOG_COLLECTION, Database
 from embedded import embedded_uri
@@ -228,7 +229,8 @@ BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
     ("a change of the future", [*GOOD[:3], CHANGE | {"of": 2}], "line 4: 'of' is no earlier entry"),
     ("no type", [{"version": 1}], "line 1: it has no known type"),
     ("a strange type", [{"type": "link"}], "line 1: it has no known type"),
-    ("a list", [[]], "line 1: it has no known type"),  # type: ignore[list-item]
+    ("a list", [[]], "line 1: it is no object"),  # type: ignore[list-item]
+    ("a list for a type", [{"type": []}], "line 1: it has no known type"),
     ("a field missing", [*GOOD[:2], without(MESSAGE, "msg")], "line 3: 'msg' is missing"),
     (
         "a field too many",
@@ -243,6 +245,7 @@ BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
         )
         for line, name, values in (
             (ACCOUNT, "id", ["x", 1, "0" * 23]),
+            (ACCOUNT, "seen", [-1, 10**11]),
             (ACCOUNT, "moderator", [False, 1, "true"]),
             (ACCOUNT, "password", [1, {}]),
             (MESSAGE, "seq", [0, -1, "1", 1.0, True, 10**15]),
@@ -322,6 +325,22 @@ async def test_an_import_that_is_ended_leaves_an_empty_room(
         await chat.terminate()
 
 
+def test_an_endless_line_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commands.importing.LINE_LENGTH", 1000)
+    write(file, *GOOD[:2], MESSAGE | {"msg": "x" * 1000})
+    with pytest.raises(CommandError, match="line 3: it is too long"):
+        deque(checked(file), maxlen=0)
+
+
+def test_long_messages_are_stored_a_few_at_a_time(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands.importing.BYTES_PER_INSERT", 10_000)
+    long = [MESSAGE | {"seq": n, "key": str(n), "msg": "x" * 2000} for n in range(1, 11)]
+    write(file, *GOOD[:2], *long, END | {"entries": 10})
+    assert [len(documents) for _, documents in batches(file)] == [1, 2, 2, 2, 2, 2]
+
+
 async def has_messages(db: Database) -> bool:
     """Return whether something has been imported."""
     return await db[MESSAGE_COLLECTION].find_one({}) is not None
@@ -334,6 +353,9 @@ async def test_no_chat_serves_while_an_import_is_under_way(
     write(file, *GOOD, END)
     chat = Chat(folder, **database_of(settings))
     assert "Another import is under way" in await refusal(chat, "import", str(file))
+    await db[USER_COLLECTION].insert_one({"login_key": "half", "look": "half"})
+    for command in (("export", str(file)), ("users",), ("invite",)):
+        assert "An import fills the room" in await refusal(chat, *command)
     await chat.launch()
     await until(lambda: "an import fills the room" in chat.output, START_PATIENCE)
     async with aiohttp.ClientSession() as session, session.get(f"{chat.url}/healthz") as response:
@@ -419,6 +441,40 @@ async def test_an_export_takes_the_place_of_an_earlier_one_only_when_it_is_compl
     assert await ended(exporting) == (1, "", "Interrupted.\n")
     assert content(file) == before
     assert os.listdir(file.parent) == [file.name]
+
+
+async def test_an_export_through_a_link_leaves_the_link(
+    settings: Settings, folder: Path, file: Path
+) -> None:
+    chat = Chat(folder, **database_of(settings))
+    write(file, *GOOD, END)
+    await done(chat, "import", str(file))
+    link = file.with_name("link")
+    os.symlink(file.with_name("other"), link)
+    for _ in range(2):
+        await done(chat, "export", str(link))
+    assert os.readlink(link) == str(file.with_name("other"))
+    assert content(file.with_name("other")) == content(link)
+
+
+async def test_a_pipe_that_nobody_reads_does_not_hold_up_an_export(
+    settings: Settings, folder: Path, file: Path
+) -> None:
+    chat = Chat(folder, **database_of(settings))
+    write(file, *GOOD, END)
+    await done(chat, "import", str(file))
+    os.mkfifo(file.with_name("pipe"))
+    assert "can't be written" in await refusal(chat, "export", str(file.with_name("pipe")))
+
+
+async def test_a_log_with_holes_is_exported(
+    settings: Settings, messages: Any, folder: Path, file: Path
+) -> None:
+    chat = Chat(folder, **database_of(settings))
+    write(file, *GOOD[:3], MESSAGE | {"seq": 10**14, "key": "1:far"}, END)
+    await done(chat, "import", str(file))
+    await done(chat, "export", str(file))
+    assert [line.get("seq") for line in lines(file)] == [None, None, 1, 10**14, None]
 
 
 async def test_an_export_can_be_piped(settings: Settings, folder: Path, file: Path) -> None:

@@ -195,6 +195,17 @@ def test_an_envfile_that_cannot_be_read_stops_the_start(tmp_path: Path, content:
     assert "s3cret" not in sentence
 
 
+def test_an_envfile_of_somebody_else_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, encoding: str) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / ".env").write_text("REGISTRATION=closed\n")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert "Permission denied" in refusal()
+
+
 @pytest.mark.parametrize(
     ("changes", "values"),
     [
