@@ -6,6 +6,7 @@ import time
 from pymongo.errors import DuplicateKeyError
 
 from database import LOG_COLLECTION, Database, DatabaseUnavailable, deadline, remove_all
+from settings import SESSION_COLLECTION
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ async def is_being_imported(db: Database) -> bool:
 async def end_killed_import(db: Database, *, is_alone: bool) -> None:
     """Empty the room if an import was killed; `is_alone` means that nobody else uses the database.
 
-    Raises ImportUnderWay, DatabaseUnavailable.
+    But not if somebody has signed in since, to a chat that ran all the time. Raises ImportUnderWay,
+    DatabaseUnavailable.
     """
     async with deadline():
         mark = await db[LOG_COLLECTION].find_one(MARK_ID)
@@ -59,10 +61,12 @@ async def end_killed_import(db: Database, *, is_alone: bool) -> None:
         return
     if not is_alone and mark["at"] > time.time() - CUT_OFF_AFTER:
         raise ImportUnderWay
-    if mark.get("is_filling"):
+    async with deadline():
+        is_used = await db[SESSION_COLLECTION].find_one({}, {"_id": 1}) is not None
+    if mark.get("is_filling") and not is_used:
         log.warning("an import was cut off, so the room is made empty again")
         await undo_import(db)
-    else:  # what is there was there before
+    else:  # what is there is not only the import's
         await remove_mark(db)
 
 

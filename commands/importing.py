@@ -19,7 +19,15 @@ from commands.archive import (
 )
 from commands.progress import Progress
 from commands.room import CommandError, Room, open_room
-from database import DatabaseUnavailable, Document, create_indexes, deadline, is_empty, upkeep
+from database import (
+    DatabaseUnavailable,
+    Document,
+    create_indexes,
+    deadline,
+    is_empty,
+    remove_all,
+    upkeep,
+)
 from import_mark import (
     ImportUnderWay,
     end_killed_import,
@@ -54,6 +62,7 @@ async def import_room(arguments: Namespace) -> None:
             await remove_mark(room.db)
             raise CommandError("The room is not empty: import into a new one.")
         try:
+            await remove_all(room.db)  # sessions and links of accounts that are gone
             await renew_mark(room.db)
             await fill(room, path, end)
         except BaseException as error:  # Ctrl-C, too

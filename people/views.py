@@ -84,8 +84,6 @@ class People(FormPage):
             "invitations": await Links(db).invitations() if user.is_moderator else [],
             "expiry": lambda link: datetime.fromtimestamp(link["expires"], UTC),
             "form": {"uses": "1", "days": str(INVITATION_DAYS), **form},
-            "most_uses": MOST_USES,
-            "most_days": MOST_DAYS,
         }
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:

@@ -59,7 +59,7 @@ async def move(chat: Chat, browser: aiohttp.ClientSession) -> dict[str, Cell]:
         file, other = f"{folder}/chat.jsonl", Chat(Path(folder), MONGO_HOST="")
         exported = await timed(browser, lambda: clocked(done(chat, "export", file)), 1)
         imported = await clocked(done(other, "import", file))
-    return {"`export`": exported, "`import`": (imported, None)}
+    return {"`export` beside the chat": exported, "`import` into a new folder": (imported, None)}
 
 
 async def timed(
@@ -106,5 +106,6 @@ def table(rows: dict[str, list[Cell]]) -> list[str]:
             f"{own:.0f} ms" if others is None else f"{own:.0f} ms, others {others:.0f}"
             for own, others in cells
         ]
+        texts += [""] * (len(LENGTHS) - len(texts))
         lines.append(f"| {name} | {' | '.join(texts)} |")
     return lines

@@ -26,7 +26,7 @@ from import_mark import (
     renew_mark,
     set_mark,
 )
-from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
+from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, ended, refusal, run, start_command
 from tests.support.databases import database_at
@@ -366,13 +366,22 @@ async def test_no_chat_serves_while_an_import_is_under_way(
 
 
 async def test_an_import_that_is_killed_before_it_has_looked_removes_nothing(
-    db: Database, settings: Settings
+    db: Database,
 ) -> None:
     await db[USER_COLLECTION].insert_one({"login_key": "there before"})
     await set_mark(db)
     await end_killed_import(db, is_alone=True)
     assert await db[USER_COLLECTION].find_one({}) is not None
+
+
+async def test_a_killed_import_removes_nothing_once_somebody_has_signed_in(db: Database) -> None:
     await set_mark(db)
+    await renew_mark(db)
+    await db[USER_COLLECTION].insert_one({"login_key": "registered meanwhile"})
+    await db[SESSION_COLLECTION].insert_one({"_id": "theirs"})
+    for _ in range(2):
+        await end_killed_import(db, is_alone=True)
+        assert await db[USER_COLLECTION].find_one({}) is not None
 
 
 async def test_a_mark_that_nobody_renews_is_of_a_killed_import(
