@@ -81,8 +81,7 @@ class Links:
         """Use a link once for what a block does; if that fails, it can be used again.
 
         So after an outage an invitation may have made an account that nobody knows of, and make
-        another.
-        Raises UsedUp if others have used it since it was found, even in the same moment.
+        another. Raises UsedUp if others have used it since it was found, even in the same moment.
         """
         usable = {"_id": link["_id"], "uses": {"$gt": 0}}
         async with deadline():

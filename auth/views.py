@@ -211,7 +211,7 @@ class SetPassword(AccountForm):
         check_filled(form, "password", "password2")
         check_repeated(form)
         try:
-            check_strength(form["password"], user["login"], user["email"])
+            check_strength(form["password"], user["login"], user.get("email", ""))
         except WeakPassword as error:
             raise FormError(400, str(error), "password") from None
         app, db = self.request.app, self.request[DB]
