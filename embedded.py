@@ -88,15 +88,18 @@ class Child:
 
     async def start(self) -> None:
         """Start the process and wait until it serves. Raises StartError."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(ROOT / "embedded_server.py"),
-            str(_socket_path(self._data_dir)),
-            str(self._data_dir),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=[self._lock],  # so that the lock lasts until the child has ended, too
-        )
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                str(ROOT / "embedded_server.py"),
+                str(_socket_path(self._data_dir)),
+                str(self._data_dir),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=[self._lock],  # so that the lock lasts until the child has ended, too
+            )
+        except OSError as error:
+            raise StartError(f"The embedded database can't be started: {error.strerror}.") from None
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(START_TIMEOUT):

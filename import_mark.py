@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 
 from pymongo.errors import DuplicateKeyError
 
@@ -18,6 +19,10 @@ class ImportUnderWay(DatabaseUnavailable):
     """An import fills the room."""
 
 
+class MarkLost(Exception):
+    """Somebody has taken the import for killed, and has emptied the room."""
+
+
 async def set_mark(db: Database) -> None:
     """Mark the beginning of an import, which has not looked yet whether the room is empty.
 
@@ -31,10 +36,15 @@ async def set_mark(db: Database) -> None:
 
 
 async def renew_mark(db: Database) -> None:
-    """Mark that the import fills the room, which was empty. Raises DatabaseUnavailable."""
+    """Mark that the import fills the room, which was empty.
+
+    Raises MarkLost, DatabaseUnavailable.
+    """
     values = {"at": int(time.time()), "is_filling": True}
     async with deadline():
-        await db[LOG_COLLECTION].update_one(MARK_ID, {"$set": values})
+        result = await db[LOG_COLLECTION].update_one(MARK_ID, {"$set": values})
+    if not result.matched_count:
+        raise MarkLost
 
 
 async def remove_mark(db: Database) -> None:
@@ -65,12 +75,24 @@ async def end_killed_import(db: Database, *, is_alone: bool) -> None:
         is_used = await db[SESSION_COLLECTION].find_one({}, {"_id": 1}) is not None
     if mark.get("is_filling") and not is_used:
         log.warning("an import was cut off, so the room is made empty again")
-        await undo_import(db)
+        async with deadline():  # only one of several processes does it
+            claimed = await db[LOG_COLLECTION].update_one(
+                {**MARK_ID, "at": mark["at"]}, {"$set": {"at": int(time.time())}}
+            )
+        if not claimed.matched_count:
+            raise ImportUnderWay
+        with suppress(MarkLost):  # the import was not killed, but has failed
+            await undo_import(db)
     else:  # what is there is not only the import's
         await remove_mark(db)
 
 
 async def undo_import(db: Database) -> None:
-    """Make the room empty again, and remove the mark at last. Raises DatabaseUnavailable."""
+    """Make the room empty again, and remove the mark at last.
+
+    Raises MarkLost, DatabaseUnavailable.
+    """
+    if not await is_being_imported(db):
+        raise MarkLost  # what is there now is somebody else's
     await remove_all(db)
     await remove_mark(db)

@@ -81,7 +81,7 @@ class ChangePassword(AccountAction):
         check_repeated(form)
         user = await self.check_password(form["old"], "old")
         try:
-            check_strength(form["password"], user["login"], user.get("email", ""))
+            check_strength(form["password"], user["login"], user.get("email") or "")
         except WeakPassword as error:
             raise FormError(400, str(error), "password") from None
         app, users = self.request.app, User(self.request[DB])

@@ -59,6 +59,11 @@ class User:
         async with deadline():
             return await self.collection.find_one({field: fold(name)})
 
+    async def find_login(self, login: str) -> Document | None:
+        """Return the account with this login."""
+        async with deadline():
+            return await self.collection.find_one({"login_key": fold(login)})
+
     async def get(self, user_id: str) -> Document | None:
         """Return the account with this id."""
         async with deadline():

@@ -211,7 +211,7 @@ class SetPassword(AccountForm):
         check_filled(form, "password", "password2")
         check_repeated(form)
         try:
-            check_strength(form["password"], user["login"], user.get("email", ""))
+            check_strength(form["password"], user["login"], user.get("email") or "")
         except WeakPassword as error:
             raise FormError(400, str(error), "password") from None
         app, db = self.request.app, self.request[DB]
@@ -221,10 +221,11 @@ class SetPassword(AccountForm):
                 # Not if somebody else has just changed it, perhaps with another link.
                 if not await users.change_password(user, form["password"], app[HASHER]):
                     raise UsedUp
+                # Within the block: if it fails, the link can be used again to end them.
+                await app[SESSIONS].end_all(str(user["_id"]))
         except UsedUp:
             raise FormError(403, INVALID_LINK) from None
         await links.revoke_passwords(str(user["_id"]))  # others may have been made, and lost
-        await app[SESSIONS].end_all(str(user["_id"]))
         return user
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def describe(user: Document, settings: Settings) -> str:
     if user.get("banned"):
         role += ", banned"
     day = f"{datetime.fromtimestamp(user['seen'], UTC):%Y-%m-%d}" if "seen" in user else "-"
-    return "\t".join(map(printable, (user["login"], user.get("email"), role, day)))
+    return "\t".join(map(printable, (user["login"], user.get("email") or "-", role, day)))
 
 
 def printable(text: object) -> str:

@@ -42,7 +42,7 @@ def account_fields(user: Document, last: int) -> Fields:
         "type": "account",
         "id": str(user["_id"]),
         **{name: user[name] for name in ("login", "login_key", "look")},
-        "email": str(user.get("email", "")),
+        "email": str(user.get("email") or ""),
         **{name: user[name] for name in ("email_key", "password")},
         "created": iso_time(created),
     }

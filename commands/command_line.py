@@ -8,6 +8,7 @@ import traceback
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import NoReturn
 
 from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES
@@ -29,7 +30,7 @@ def read_arguments() -> Namespace:
     parser = ArgumentParser(
         prog="python app.py",
         description="Starts the chat, or does something for its operator.",
-        epilog="Commands use the same settings as the chat, and work while it is running.",
+        epilog="Commands use the chat's settings, and all but import work while it is running.",
         allow_abbrev=False,
     )
     parser.set_defaults(command=None)
@@ -81,6 +82,8 @@ def run_command(arguments: Namespace) -> NoReturn:
     for name in ("stdout", "stderr"):  # either may be closed, as after `>&-`
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may not have all characters
     try:
         asyncio.run(_until_interrupted(arguments))
         sys.stdout.flush()

@@ -22,9 +22,8 @@ PER_QUERY = 200  # documents; the embedded database answers nobody else meanwhil
 
 async def export(arguments: Namespace) -> None:
     """Write the room to a file, which is there only once it is complete."""
-    path = Path("/dev/stdout" if arguments.file == "-" else arguments.file)
     async with open_room(load_settings()) as room:
-        with written(path) as file:
+        with written(arguments.file) as file:
             accounts, entries = await write(room, file)
     print(f"Exported: accounts {accounts:,}, entries {entries:,}.", file=sys.stderr)
 
@@ -43,25 +42,32 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
         file.writelines(to_line(account_fields(user, last)) for user in users)
         accounts += len(users)
     exported = 0
-    while exported < last:
-        async with deadline():
-            found = collection.find({"seq": {"$gt": exported, "$lte": last}}).sort("seq", 1)
-            documents = await found.limit(PER_QUERY).to_list(None)
-        file.writelines(to_line(entry_fields(document)) for document in documents)
-        entries += len(documents)
-        exported = documents[-1]["seq"]
-        progress.show(exported, last)
-    progress.clear()
+    try:
+        while exported < last:
+            async with deadline():
+                found = collection.find({"seq": {"$gt": exported, "$lte": last}}).sort("seq", 1)
+                documents = await found.limit(PER_QUERY).to_list(None)
+            file.writelines(to_line(entry_fields(document)) for document in documents)
+            entries += len(documents)
+            exported = documents[-1]["seq"]
+            progress.show(exported, last)
+    finally:
+        progress.clear()
     file.write(to_line(end_fields(accounts, entries)))
     return accounts, entries
 
 
 @contextmanager
-def written(path: Path) -> Iterator[IO[bytes]]:
+def written(name: str) -> Iterator[IO[bytes]]:
     """Open a file that takes its name, and the place of another, once the block has ended well.
 
-    Only its owner may read it. A pipe or a device is written to directly. Raises CommandError.
+    Only its owner may read it. A pipe or a device is written to directly; "-" is standard output.
+    Raises CommandError.
     """
+    if name == "-":
+        yield sys.stdout.buffer
+        return
+    path = Path(name)
     try:
         if path.exists() and not path.is_file():
             # Opening a named pipe that nobody reads would block.

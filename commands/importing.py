@@ -30,6 +30,7 @@ from database import (
 )
 from import_mark import (
     ImportUnderWay,
+    MarkLost,
     end_killed_import,
     remove_mark,
     renew_mark,
@@ -47,6 +48,8 @@ async def import_room(arguments: Namespace) -> None:
     path = Path(arguments.file)
     for fields in checked(path):  # all of it, before anything is stored
         end = fields
+        if fields.get("seq", 0) % 1000 == 0:
+            await asyncio.sleep(0)  # so that it can be interrupted
     settings = load_settings()
     async with open_room(settings, is_new=True) as room:
         if not settings.MONGO_HOST and not room.is_alone:
@@ -80,6 +83,8 @@ async def undo(room: Room) -> str:
         await undo_import(room.db)
     except DatabaseUnavailable:  # the mark is still there
         return "The next import, or start of the chat, makes the room empty again."
+    except MarkLost:
+        return "What is there now stays, because it is not the import's."
     return "The room is empty again."
 
 
@@ -87,6 +92,8 @@ def reason(path: Path, error: BaseException) -> str:
     """Return why an import failed, "" if that is to be told in another way."""
     if isinstance(error, Conflict | DuplicateKeyError):
         return f"{path} names something twice, or a chat is running on the room"
+    if isinstance(error, MarkLost):
+        return "A chat, or another import, has taken this one for killed: stop it and try again"
     if isinstance(error, DatabaseUnavailable):
         return f"The database took no more ({error}): it is away, or its disk is full"
     return ""
@@ -106,19 +113,21 @@ async def fill(room: Room, path: Path, end: Fields) -> None:
         await create_indexes(room.db)
     progress, done = Progress("Imported"), 0
     reader = batches(path)
-    batch = next(reader, None)
-    while batch:
-        name, documents = batch
-        # The next batch is read while this one is stored.
-        reading = asyncio.create_task(asyncio.to_thread(next, reader, None))
-        async with deadline():
-            await insert_in_order(room.db[name], documents)
-        await renew_mark(room.db)
-        if name == MESSAGE_COLLECTION:
-            done += len(documents)
-            progress.show(done, end["entries"])
-        batch = await reading
-    progress.clear()
+    try:
+        batch = next(reader, None)
+        while batch:
+            name, documents = batch
+            # The next batch is read while this one is stored.
+            reading = asyncio.create_task(asyncio.to_thread(next, reader, None))
+            async with deadline():
+                await insert_in_order(room.db[name], documents)
+            await renew_mark(room.db)
+            if name == MESSAGE_COLLECTION:
+                done += len(documents)
+                progress.show(done, end["entries"])
+            batch = await reading
+    finally:
+        progress.clear()
     await create_indexes(room.db)
     async with upkeep():
         stored = await room.db[USER_COLLECTION].count_documents({})

@@ -9,12 +9,12 @@ from auth.moderation import Moderation
 from auth.sessions import Sessions
 from chat.models import SURROGATES
 from chat.relay import Relay
-from database import Database, Document, connect, database_of, deadline, log_id
+from database import Database, DatabaseUnavailable, Document, connect, database_of, deadline, log_id
 from embedded import embedded_beside, embedded_uri
 from import_mark import is_being_imported
 from migrate import is_migrated
 from redis_client import FAILURES, connect_redis
-from settings import Settings
+from settings import Settings, StartError
 
 ACCOUNTS_PER_QUERY = 200
 
@@ -78,7 +78,7 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
             raise CommandError(
                 "An import fills the room, or was killed: wait for its end, or start the chat."
             )
-        if not await is_migrated(db):
+        if not is_new and not await is_migrated(db):
             raise CommandError(
                 "The data is of an older version of the chat: start the chat once, it updates them."
             )
@@ -93,7 +93,7 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
 async def tell_others(settings: Settings, db: Database, session_ids: list[str]) -> None:
     """Tell the chat's processes which sessions have ended; else they notice within seconds."""
     redis = connect_redis(settings)
-    with suppress(*FAILURES):
+    with suppress(*FAILURES, DatabaseUnavailable, StartError):
         try:
             await Relay(redis, settings).tell(await log_id(db), "ended", session_ids)
         finally:

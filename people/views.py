@@ -45,9 +45,11 @@ def member(app: web.Application, user: Document) -> Member:
     )
 
 
-def require_moderator(request: web.Request) -> Moderation:
+async def require_moderator(request: web.Request) -> Moderation:
     """Return what moderators can do. Raises FormError unless it is a moderator who asks."""
-    if not request[IDENTITY].is_moderator:
+    # The identity may be some seconds old, and what a moderator does lasts.
+    user = await User(request[DB]).get(request[IDENTITY].user_id)
+    if not user or user.get("banned") or not is_moderator(user, request.app[SETTINGS].MODERATORS):
         raise FormError(403, ONLY_MODERATORS)
     return Moderation(request[DB], request.app[SESSIONS])
 
@@ -88,7 +90,7 @@ class People(FormPage):
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Make an invitation, and show its link; or take one back."""
-        moderation = require_moderator(self.request)
+        moderation = await require_moderator(self.request)
         if "revoke" in form:
             await Links(self.request[DB]).revoke(form["revoke"])
             return url_for(self.request, "people")
@@ -123,7 +125,7 @@ class Person(FormPage):
 
     async def shown(self, login: str) -> dict[str, Any]:
         """Return what the page shows. Raises FormError, DatabaseUnavailable."""
-        require_moderator(self.request)
+        await require_moderator(self.request)
         user = await self.find(login)
         return {
             "person": member(self.request.app, user),
@@ -133,7 +135,7 @@ class Person(FormPage):
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Do what the form asks for."""
-        moderation = require_moderator(self.request)
+        moderation = await require_moderator(self.request)
         actions: dict[str, Callable[[Moderation, Document], Awaitable[web.Response | None]]] = {
             "ban": self.ban,
             "unban": self.unban,
@@ -155,8 +157,8 @@ class Person(FormPage):
 
     async def find(self, login: str) -> Document:
         """Return the account with a login. Raises FormError, DatabaseUnavailable."""
-        # find() also takes an e-mail address, but moderators must not learn whose address it is.
-        user = None if "@" in login else await User(self.request[DB]).find(login)
+        # Not by an e-mail address: moderators must not learn whose it is.
+        user = await User(self.request[DB]).find_login(login)
         if user is None:
             raise FormError(404, "Nobody has this login")
         return user

@@ -235,7 +235,7 @@ async def test_only_moderators_invite(house: House, alice: Person) -> None:
     assert await register(house, "carol", token) == 303
 
 
-async def test_what_a_moderator_makes_who_was_just_banned_by_command_does_not_hold(
+async def test_a_moderator_who_was_just_banned_by_command_can_do_nothing_that_lasts(
     house: House, alice: Person
 ) -> None:
     bob = await house.visitor()
@@ -244,8 +244,15 @@ async def test_what_a_moderator_makes_who_was_just_banned_by_command_does_not_ho
     await users.update_one({"login": "bob"}, {"$set": {"moderator": True}})
     moderator = await log_in(house, "bob")
     assert "data-moderator" in await moderator.page()
+    token = await invite(moderator)
     await users.update_one({"login": "bob"}, {"$set": {"banned": True}})
-    await is_refused(house, await invite(moderator))
+    await is_refused(house, token)
+    error = "Only a moderator may do this"
+    for path, form in (
+        ("/people", {"uses": "1", "days": "7"}),
+        ("/person", {"login": "alice", "action": "dismiss"}),
+    ):
+        await refused(moderator, path, form, 403, error)
 
 
 async def test_however_many_links_there_are_invitations_are_listed(

@@ -21,10 +21,12 @@ from embedded import embedded_uri
 from import_mark import (
     CUT_OFF_AFTER,
     ImportUnderWay,
+    MarkLost,
     end_killed_import,
     remove_mark,
     renew_mark,
     set_mark,
+    undo_import,
 )
 from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
 from tests.support.accounts import signed_in
@@ -384,6 +386,30 @@ async def test_a_killed_import_removes_nothing_once_somebody_has_signed_in(db: D
         assert await db[USER_COLLECTION].find_one({}) is not None
 
 
+async def test_an_import_that_was_taken_for_killed_removes_nothing(db: Database) -> None:
+    await set_mark(db)
+    await end_killed_import(db, is_alone=True)
+    await db[USER_COLLECTION].insert_one({"login_key": "registered meanwhile"})
+    with pytest.raises(MarkLost):
+        await renew_mark(db)
+    with pytest.raises(MarkLost):
+        await undo_import(db)
+    assert await db[USER_COLLECTION].find_one({}) is not None
+
+
+async def test_one_of_several_processes_ends_a_killed_import(db: Database) -> None:
+    await set_mark(db)
+    await renew_mark(db)
+    long_ago = int(time.time()) - CUT_OFF_AFTER - 1
+    await db[LOG_COLLECTION].update_one({"_id": "import"}, {"$set": {"at": long_ago}})
+    done_by = await asyncio.gather(
+        *(end_killed_import(db, is_alone=False) for _ in range(4)), return_exceptions=True
+    )
+    assert done_by.count(None) >= 1
+    assert all(it is None or isinstance(it, ImportUnderWay | MarkLost) for it in done_by)
+    assert await db[LOG_COLLECTION].find_one({"_id": "import"}) is None
+
+
 async def test_a_mark_that_nobody_renews_is_of_a_killed_import(
     db: Database, settings: Settings, folder: Path, file: Path
 ) -> None:
@@ -495,6 +521,24 @@ async def test_an_export_can_be_piped(settings: Settings, folder: Path, file: Pa
     assert [json.loads(line)["type"] for line in output.splitlines()] == [
         "chat", "account", "message", "change", "end"
     ]  # fmt: skip
+
+
+async def test_an_export_to_standard_output_leaves_what_the_file_has(
+    settings: Settings, folder: Path, file: Path
+) -> None:
+    chat = Chat(folder, **database_of(settings))
+    write(file, *GOOD, END)
+    await done(chat, "import", str(file))
+    before = content(file)
+    shell = await asyncio.create_subprocess_shell(
+        f"exec {sys.executable} {ROOT / 'app.py'} export - >> {file}",
+        cwd=folder,
+        env=chat.environment,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await shell.wait() == 0
+    assert content(file).startswith(before)
+    assert len(lines(file)) == 10
 
 
 @pytest.mark.parametrize("name", ["/dev/null", "/nowhere", "."])

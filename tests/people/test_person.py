@@ -165,6 +165,23 @@ async def test_what_somebody_said_stays_if_a_ban_does_not_say_otherwise(
     assert "kept" not in await alice.page()
 
 
+async def test_whoever_has_an_address_for_a_login_can_be_banned(
+    alice: Person, house: House
+) -> None:
+    users = house.app[DATABASE][USER_COLLECTION]  # the tutorial took any login, and no address
+    await users.insert_one(
+        {
+            "login": "eve@home",
+            "login_key": "eve@home",
+            "look": "eve",
+            "email_key": "x",
+            "email": None,
+        }
+    )
+    assert (await ban(alice, "eve@home")).status == 303
+    assert "eve@home is banned" in await alice.page("/person?login=eve@home")
+
+
 async def test_a_moderator_whom_the_operator_has_banned_can_be_let_in_again(
     alice: Person, house: House
 ) -> None:
