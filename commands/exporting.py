@@ -43,10 +43,12 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
         accounts += len(users)
     exported = 0
     try:
-        while exported < last:
+        while exported < last:  # or until nothing is left, if somebody removes entries meanwhile
             async with deadline():
                 found = collection.find({"seq": {"$gt": exported, "$lte": last}}).sort("seq", 1)
                 documents = await found.limit(PER_QUERY).to_list(None)
+            if not documents:
+                break
             file.writelines(to_line(entry_fields(document)) for document in documents)
             entries += len(documents)
             exported = documents[-1]["seq"]

@@ -102,7 +102,7 @@ def reason(path: Path, error: BaseException) -> str:
 async def fill(room: Room, path: Path, end: Fields) -> None:
     """Store what the file has; `end` is its last line.
 
-    Raises Conflict, DuplicateKeyError, DatabaseUnavailable.
+    Raises Conflict, DuplicateKeyError, MarkLost, DatabaseUnavailable.
     """
     if room.is_alone:
         # Without their indexes, which are faster to make at the end.
