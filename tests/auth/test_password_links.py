@@ -143,6 +143,9 @@ async def test_a_link_ends_with_the_rights_of_whoever_made_it(
     if way == "banned":
         await alice.post("/person", {"login": "carol", "action": "ban"})
     await is_refused(house, token)
+    for action in ("unban", "appoint"):  # which brings back nothing
+        assert (await alice.post("/person", {"login": "carol", "action": action})).status == 303
+    await is_refused(house, token)
 
 
 async def test_a_link_made_for_a_member_does_not_give_a_moderator_s_rights(
