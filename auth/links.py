@@ -23,6 +23,14 @@ MOST_USES, MOST_DAYS = 1000, 365  # more would be an open room
 MOST_LISTED = 100  # invitations on the page
 
 
+def read_number(text: str, highest: int) -> int:
+    """Return a number of uses or days, from 1 on. Raises ValueError."""
+    # Not by int() alone, which takes the digits of other scripts.
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= highest):
+        raise ValueError(f"a number from 1 to {highest}")
+    return int(text)
+
+
 class UsedUp(Exception):
     """The link has been used as often as it may be."""
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import NoReturn
 
-from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES
+from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES, read_number
 from commands import accounts
 from commands.check import check
 from commands.exporting import export
@@ -69,9 +69,10 @@ def number(highest: int) -> Callable[[str], int]:
     """Return a function that reads a number from 1 on."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= highest):
-            raise ArgumentTypeError(f"use a number from 1 to {highest}")
-        return int(text)
+        try:
+            return read_number(text, highest)
+        except ValueError as error:
+            raise ArgumentTypeError(f"use {error}") from None
 
     return read
 

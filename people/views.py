@@ -9,7 +9,7 @@ from aiohttp import web
 from yarl import URL
 
 from address import own_origin
-from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES, Links
+from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES, Links, read_number
 from auth.models import User, is_moderator, is_named
 from auth.moderation import Moderation
 from auth.sessions import IDENTITY, SESSIONS
@@ -94,7 +94,7 @@ class People(FormPage):
         if "revoke" in form:
             await Links(self.request[DB]).revoke(form["revoke"])
             return url_for(self.request, "people")
-        uses, days = read_number(form, "uses", MOST_USES), read_number(form, "days", MOST_DAYS)
+        uses, days = number_in(form, "uses", MOST_USES), number_in(form, "days", MOST_DAYS)
         path = await moderation.invite(days, uses, self.request[IDENTITY])
         people = "one person" if uses == 1 else f"{uses} people"
         note = f"{people.capitalize()} can create an account with it within {count_days(days)}."
@@ -214,12 +214,12 @@ class Person(FormPage):
             raise FormError(400, text)
 
 
-def read_number(form: dict[str, str], name: str, highest: int) -> int:
+def number_in(form: dict[str, str], name: str, highest: int) -> int:
     """Return a number of the form, from 1 on. Raises FormError."""
-    text = form.get(name, "").strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= highest):
-        raise FormError(400, f"Please enter a number from 1 to {highest}", name)
-    return int(text)
+    try:
+        return read_number(form.get(name, "").strip(), highest)
+    except ValueError as error:
+        raise FormError(400, f"Please enter {error}", name) from None
 
 
 def count_days(days: int) -> str:

@@ -171,8 +171,7 @@ def report(
         "## Long logs in the embedded database",
         "",
         "The median time, and the longest that others waited meanwhile for an answer of the "
-        "database. There are as many accounts and sessions as messages. (With few accounts 100,000 "
-        "messages are exported in 9 s and imported in 15.)",
+        "database. There are as many accounts and sessions as messages.",
         "",
         *long_logs.table(lengths),
         "",

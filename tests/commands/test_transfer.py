@@ -94,6 +94,15 @@ def empty_room(request: pytest.FixtureRequest, settings: Settings, folder: Path)
 EMBEDDED: dict[str, Any] = {"MONGO_HOST": ""}
 
 
+@pytest.fixture
+async def small_room(settings: Settings, folder: Path, file: Path) -> Chat:
+    """A chat that is not started, in whose database is what the file has."""
+    chat = Chat(folder, **database_of(settings))
+    write(file, *GOOD, END)
+    await done(chat, "import", str(file))
+    return chat
+
+
 async def live_in(chat: Chat) -> None:
     """Let people talk, correct themselves, be banned and leave."""
     async with (
@@ -191,17 +200,14 @@ async def talk(socket: Socket) -> None:
 
 
 async def test_an_export_has_the_changes_that_a_killed_chat_left_undone(
-    settings: Settings, messages: Any, folder: Path, file: Path
+    messages: Any, small_room: Chat, file: Path
 ) -> None:
-    chat = Chat(folder, **database_of(settings))
-    write(file, *GOOD, END)
-    await done(chat, "import", str(file))
     change = {"seq": 3, "key": "change:1:b", "user": "alice", "user_id": "1", "of": 1}
     await messages.insert_one(
         change
         | {"time": (await messages.find_one({"seq": 1}))["time"], "text": "new", "state": "edited"}
     )
-    await done(chat, "export", str(file))
+    await done(small_room, "export", str(file))
     assert [(it.get("msg"), it.get("of")) for it in lines(file)[2:5]] == [
         ("new", None), (None, 1), (None, 1)
     ]  # fmt: skip
@@ -450,16 +456,13 @@ async def test_a_full_disk_ends_an_import_with_one_sentence_and_an_empty_room(
     [("/dev/full", "No space left"), ("/nowhere/file", "No such file"), ("/proc/x", "can't be")],
 )
 async def test_an_export_that_cannot_be_written_says_so_and_leaves_nothing(
-    settings: Settings, folder: Path, file: Path, name: str, error: str
+    small_room: Chat, file: Path, name: str, error: str
 ) -> None:
-    chat = Chat(folder, **database_of(settings))
-    write(file, *GOOD, END)
-    await done(chat, "import", str(file))
     before = os.listdir(file.parent)
     for path in (name, f"{file}/x"):
-        sentence = await refusal(chat, "export", path)
+        sentence = await refusal(small_room, "export", path)
         assert path in sentence
-    assert error in await refusal(chat, "export", name)
+    assert error in await refusal(small_room, "export", name)
     assert os.listdir(file.parent) == before
 
 
@@ -478,28 +481,20 @@ async def test_an_export_takes_the_place_of_an_earlier_one_only_when_it_is_compl
     assert os.listdir(file.parent) == [file.name]
 
 
-async def test_an_export_through_a_link_leaves_the_link(
-    settings: Settings, folder: Path, file: Path
-) -> None:
-    chat = Chat(folder, **database_of(settings))
-    write(file, *GOOD, END)
-    await done(chat, "import", str(file))
+async def test_an_export_through_a_link_leaves_the_link(small_room: Chat, file: Path) -> None:
     link = file.with_name("link")
     os.symlink(file.with_name("other"), link)
     for _ in range(2):
-        await done(chat, "export", str(link))
+        await done(small_room, "export", str(link))
     assert os.readlink(link) == str(file.with_name("other"))
     assert content(file.with_name("other")) == content(link)
 
 
 async def test_a_pipe_that_nobody_reads_does_not_hold_up_an_export(
-    settings: Settings, folder: Path, file: Path
+    small_room: Chat, file: Path
 ) -> None:
-    chat = Chat(folder, **database_of(settings))
-    write(file, *GOOD, END)
-    await done(chat, "import", str(file))
     os.mkfifo(file.with_name("pipe"))
-    assert "can't be written" in await refusal(chat, "export", str(file.with_name("pipe")))
+    assert "can't be written" in await refusal(small_room, "export", str(file.with_name("pipe")))
 
 
 async def test_a_log_with_holes_is_exported(
@@ -512,11 +507,8 @@ async def test_a_log_with_holes_is_exported(
     assert [line.get("seq") for line in lines(file)] == [None, None, 1, 10**14, None]
 
 
-async def test_an_export_can_be_piped(settings: Settings, folder: Path, file: Path) -> None:
-    chat = Chat(folder, **database_of(settings))
-    write(file, *GOOD, END)
-    await done(chat, "import", str(file))
-    status, output, notes = await run(chat, "export", "-")
+async def test_an_export_can_be_piped(small_room: Chat, file: Path) -> None:
+    status, output, notes = await run(small_room, "export", "-")
     assert (status, notes) == (0, "Exported: accounts 1, entries 2.\n")
     assert [json.loads(line)["type"] for line in output.splitlines()] == [
         "chat", "account", "message", "change", "end"
@@ -524,16 +516,13 @@ async def test_an_export_can_be_piped(settings: Settings, folder: Path, file: Pa
 
 
 async def test_an_export_to_standard_output_leaves_what_the_file_has(
-    settings: Settings, folder: Path, file: Path
+    small_room: Chat, file: Path
 ) -> None:
-    chat = Chat(folder, **database_of(settings))
-    write(file, *GOOD, END)
-    await done(chat, "import", str(file))
     before = content(file)
     shell = await asyncio.create_subprocess_shell(
         f"exec {sys.executable} {ROOT / 'app.py'} export - >> {file}",
-        cwd=folder,
-        env=chat.environment,
+        cwd=small_room.folder,
+        env=small_room.environment,
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert await shell.wait() == 0
