@@ -34,9 +34,9 @@ endif
 # and requests from other sites. Takes about an hour, and says what the chat took
 # before and after.
 soak: .venv/dev servers
-	SOAK=1 $(BIN)/pytest tests/load tests/web/test_guard.py
+	SOAK=1 $(BIN)/pytest tests/load tests/simulation tests/security/test_guard.py
 
-# An hour or two for all modules; `make mutants MODULES="limits.py chat/hub.py"` tries some.
+# An hour or two for all modules; `make mutants MODULES="security/limits.py chat/hub.py"` tries some.
 mutants: .venv/mutants
 	$(BIN)/python -m tests.mutants $(MODULES)
 
@@ -73,10 +73,10 @@ screenshots: .venv/dev browser
 	$(BIN)/python -m tests.screenshots
 
 lighthouse: .venv/dev browser
-	$(BIN)/python -m tests.lighthouse
+	$(BIN)/python -m bench.lighthouse
 
 bench: .venv/bench servers
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m bench
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,35 +5,41 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
-import aiohttp_jinja2
-import jinja2
 from aiohttp import web
 from aiohttp_session import AbstractStorage, session_middleware
-from yarl import URL
 
 from account.own_messages import DOWNLOADS
-from assets import ASSETS, read_assets, static_root
 from auth.attempts import LIMITS, AttemptLimits
 from auth.passwords import HASHER, hasher_ctx
-from auth.session_cookie import SessionCookie, secret_keys
+from auth.session_cookie import SessionCookie
 from auth.session_redis import SessionInRedis
 from auth.sessions import SESSIONS, Sessions
-from background import background
-from chat import wire
-from chat.finder import FINDER, Finder
 from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal
+from chat.migrate import migrate
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
 from chat.relay import RELAY, relay_ctx
 from commands.command_line import read_arguments, run_command
-from connections import CONNECTIONS, Connections
-from database import (
+from middlewares import TURN, authorize, db_handler, error_pages, take_turns
+from pages.forms import BODY_LIMIT
+from pages.templates import setup_templates
+from routes import setup_routes
+from search.finder import FINDER, Finder
+from security.guard import guard
+from security.headers import add_headers
+from security.keys import secret_keys
+from server.background import background
+from server.connections import CONNECTIONS, Connections
+from server.logs import without_client_faults
+from server.metrics import METRICS, Metrics
+from server.process import run
+from settings import MESSAGE_COLLECTION, SETTINGS, Settings
+from storage.database import (
     DATABASE,
     READY,
     RETRY_PAUSE,
@@ -42,28 +48,16 @@ from database import (
     database_ctx,
     log_id,
 )
-from embedded import embedded_ctx
-from error_pages import error_pages
-from forms import BODY_LIMIT
-from guard import guard
-from headers import add_headers
-from import_mark import ImportUnderWay, end_killed_import
-from logs import without_client_faults
-from metrics import METRICS, Metrics
-from middlewares import TURN, authorize, db_handler, take_turns
-from migrate import migrate
-from redis_client import REDIS, connect_redis, redis_ctx
-from routes import setup_routes
-from server import run
-from settings import MESSAGE_COLLECTION, ROOT, SETTINGS, Settings
+from storage.embedded import embedded_ctx
+from storage.import_mark import ImportUnderWay, end_killed_import
+from storage.redis_client import REDIS, connect_redis, redis_ctx
 
 log = logging.getLogger("chat")
 
 READY_WITHIN = 3  # seconds to wait for the database at the start; connections queue meanwhile
-# Parts of server.py's END_WITHIN; the rest is for open requests and for closing files.
+# Parts of END_WITHIN in server/process.py; the rest is for open requests and for closing files.
 STORE_WITHIN = 1.5  # seconds to store the messages that wait
 GOODBYE_WITHIN = 2.5  # seconds to store them and then to close every socket
-CACHED_URLS = 4096
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -86,8 +80,6 @@ def create_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     if redis:
         app[REDIS] = redis
-    app[ASSETS] = read_assets()
-    app[aiohttp_jinja2.static_root_key] = static_root(app[ASSETS], debug=settings.DEBUG)
     app[METRICS] = metrics = Metrics()
     app[CONNECTIONS] = Connections(settings, metrics)
     app[TURN] = asyncio.Lock()
@@ -95,17 +87,8 @@ def create_app(settings: Settings) -> web.Application:
     app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR)
-    env = aiohttp_jinja2.setup(
-        app,
-        loader=jinja2.FileSystemLoader(ROOT / "templates"),
-        auto_reload=settings.DEBUG,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.filters["iso_time"] = wire.iso_time
     setup_routes(app)
-    env.globals["url"] = cached_url(app)
-    env.globals["room_name"] = settings.ROOM_NAME
+    setup_templates(app)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(say_goodbye)
     app.cleanup_ctx.extend(
@@ -121,16 +104,6 @@ def create_app(settings: Settings) -> web.Application:
         ]
     )
     return app
-
-
-def cached_url(app: web.Application) -> Callable[..., URL]:
-    """Return aiohttp-jinja2's url(), but cached: a page has a dozen links, each built in 20 µs."""
-
-    @lru_cache(maxsize=CACHED_URLS)
-    def url(route_name: str, **parts: str | int) -> URL:
-        return app.router[route_name].url_for(**{name: str(part) for name, part in parts.items()})
-
-    return url
 
 
 async def parts_ctx(app: web.Application) -> AsyncIterator[None]:

@@ -1,16 +1,32 @@
-"""The tutorial's two middlewares, authorize and db_handler, and take_turns, against floods."""
+"""The tutorial's two middlewares, authorize and db_handler, and two more around them.
+
+error_pages answers every error, take_turns is against floods.
+"""
 
 import asyncio
+import logging
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from auth.cookies import identify
 from auth.sessions import IDENTITY
-from connections import CONNECTIONS
-from database import DATABASE, DB, READY, DatabaseUnavailable
-from forms import redirect, wants_json
+from pages.forms import FormError, error_response, redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
+from server.connections import CONNECTIONS
+from storage.database import DATABASE, DB, READY, DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+TEXTS = {
+    400: "The server can't understand this request.",
+    403: "That is not allowed here.",
+    404: "This page does not exist.",
+    405: "This method is not allowed here.",
+    500: "Something went wrong. The error was logged; please try again.",
+    503: "The database is away. Please try again in a moment.",
+}
+KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE | {None}  # None: no such page
 
@@ -27,6 +43,29 @@ async def take_turns(request: web.Request, handler: Handler) -> web.StreamRespon
         async with request.app[TURN]:
             await asyncio.sleep(0)
     return await handler(request)
+
+
+@web.middleware
+async def error_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with a page, or with JSON for a script that asks for it."""
+    try:
+        return await handler(request)
+    except DatabaseUnavailable:
+        return _error_page(request, 503, TEXTS[503], {"Retry-After": "5"})
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        # aiohttp's own text is "404: Not Found"; the page shows a sentence instead.
+        own_text = error.text if error.text != f"{error.status}: {error.reason}" else None
+        text = own_text or TEXTS.get(error.status, error.reason)
+        headers = {name: error.headers[name] for name in KEPT_HEADERS if name in error.headers}
+        return _error_page(request, error.status, text, headers)
+    except ConnectionError:
+        raise  # the client is gone: there is nobody to answer, and nothing to log
+    except Exception:
+        # The raw path: a decoded one can contain a newline and so forge a line of the log.
+        log.exception("error in %s %s", request.method, request.rel_url.raw_path)
+        return _error_page(request, 500, TEXTS[500], {})
 
 
 @web.middleware
@@ -56,3 +95,11 @@ async def db_handler(request: web.Request, handler: Handler) -> web.StreamRespon
             raise DatabaseUnavailable
         request[DB] = request.app[DATABASE]
     return await handler(request)
+
+
+def _error_page(
+    request: web.Request, status: int, text: str, headers: dict[str, str]
+) -> web.Response:
+    response = error_response(request, "error.html", {}, FormError(status, text))
+    response.headers.update(headers)
+    return response

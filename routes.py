@@ -12,14 +12,14 @@ from account.views import (
     EndSession,
     SignOutEverywhere,
 )
-from assets import asset
 from auth.views import Login, SetPassword, SignIn, SignOut
 from chat.correction import Correction
-from chat.search import Search
+from chat.health import healthz
 from chat.views import ChatList, WebSocket
-from health import healthz
-from metrics import scrape
+from pages.assets import asset
 from people.views import People, Person
+from search.views import Search
+from server.metrics import scrape
 
 routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/", ChatList, "main"),

@@ -6,10 +6,10 @@ import json
 from aiohttp import web
 
 from auth.sessions import IDENTITY
-from chat import wire
 from chat.entry import DELETED, EDITED, MessageEntry, is_change
 from chat.models import MESSAGES
-from database import DatabaseUnavailable, Document
+from pages.times import iso_time
+from storage.database import DatabaseUnavailable, Document
 
 AT_ONCE = 2  # downloads; they take memory, and time of the embedded database
 PIECE = 64 * 1024  # bytes in one write
@@ -72,7 +72,7 @@ def _json_line(document: Document) -> bytes:
     if is_change(document) or document.get("state") == DELETED:
         return b""
     entry = MessageEntry.from_document(document)
-    message = {"seq": entry.seq, "time": wire.iso_time(entry.time), "msg": entry.msg}
+    message = {"seq": entry.seq, "time": iso_time(entry.time), "msg": entry.msg}
     if entry.state == EDITED:
         message["edited"] = True
     return json.dumps(message, ensure_ascii=False).encode() + b"\n"

@@ -7,7 +7,7 @@ from hashlib import sha256
 from operator import itemgetter
 
 from auth.sessions import Identity, Sessions
-from database import Document, deadline
+from storage.database import Document, deadline
 
 MAX_LISTED = 100  # sessions, those used last, so that the list stays short
 NOTICE_FOR = 30  # seconds during which the page shows a notice

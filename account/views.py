@@ -11,11 +11,12 @@ from auth.attempts import authenticate
 from auth.cookies import forget_session
 from auth.links import Links
 from auth.models import User
+from auth.pages import MemberPage
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.sessions import IDENTITY, SESSIONS
 from chat.models import MESSAGES
-from database import DB, Document
-from forms import FormError, FormPage, check_filled, check_repeated, url_for
+from pages.forms import FormError, check_filled, check_repeated, url_for
+from storage.database import DB, Document
 
 NOTICES = {
     "password": "Your password has been changed. You have been signed out on all other devices.",
@@ -50,7 +51,7 @@ class Account(web.View):
     head = get
 
 
-class AccountAction(FormPage):
+class AccountAction(MemberPage):
     """A form of the account page."""
 
     template = "account.html"

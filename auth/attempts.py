@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from address import client_address
 from auth.models import User
 from auth.passwords import HASHER
 from auth.spelling import fold
-from database import DB, Document
-from forms import FormError
-from limits import Limit
+from pages.forms import FormError
+from security.address import client_address
+from security.limits import Limit
+from storage.database import DB, Document
 
 FIVE_MINUTES = 300
 # Failed log-ins in five minutes. The first is what people need; the others slow down an attacker

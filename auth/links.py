@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 
 from auth.models import DAY, User, is_moderator
 from auth.sessions import Identity
-from database import Database, Document, deadline
 from settings import LINK_COLLECTION
+from storage.database import Database, Document, deadline
 
 INVITATION, PASSWORD = "invitation", "password"  # kinds of links
 PATHS = {INVITATION: "/signin?invitation=", PASSWORD: "/password?link="}

@@ -11,9 +11,9 @@ from pymongo.errors import DuplicateKeyError
 from auth.logins import skeleton
 from auth.passwords import Hasher, is_outdated
 from auth.spelling import fold
-from database import Database, DatabaseUnavailable, Document, deadline
-from limits import Busy
+from security.limits import Busy
 from settings import USER_COLLECTION
+from storage.database import Database, DatabaseUnavailable, Document, deadline
 
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets

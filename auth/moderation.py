@@ -3,7 +3,7 @@
 from auth.links import INVITATION, PASSWORD, PASSWORD_DAYS, Links
 from auth.models import User
 from auth.sessions import Identity, Sessions
-from database import Database, Document
+from storage.database import Database, Document
 
 
 class Moderation:

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from auth.spelling import fold
-from limits import Busy
+from security.limits import Busy
 
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points
 

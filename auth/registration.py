@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from auth.links import INVITATION, Links, UsedUp
-from database import DB, Document, is_empty
-from forms import FormError
+from pages.forms import FormError
 from settings import SETTINGS
+from storage.database import DB, Document, is_empty
 
 CLOSED = "Nobody can create an account here any more."
 NOT_INVITED = "You need an invitation to create an account here. Please ask a moderator for one."

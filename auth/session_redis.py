@@ -10,8 +10,8 @@ from aiohttp_session.redis_storage import RedisStorage
 from redis.asyncio import Redis
 
 from auth.session_cookie import cookie_options, delete_cookie
-from database import DatabaseUnavailable
-from redis_client import FAILURES
+from storage.database import DatabaseUnavailable
+from storage.redis_client import FAILURES
 
 KEY = re.compile(r"[0-9a-f]{32}")  # as the base class makes them
 

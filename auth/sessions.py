@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from auth.models import User, is_moderator
-from database import Database, DatabaseUnavailable, Document, deadline
-from lookup import FRESH_FOR, IDS_PER_QUERY, Lookup
 from settings import SESSION_COLLECTION
+from storage.database import Database, DatabaseUnavailable, Document, deadline
+from storage.lookup import FRESH_FOR, IDS_PER_QUERY, Lookup
 
 LIFETIME = timedelta(days=14)
 WATCH_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is noticed within five

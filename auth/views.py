@@ -10,7 +10,6 @@ from aiohttp import web
 from aiohttp_session import get_session
 from yarl import URL
 
-from address import client_address
 from auth.attempts import LIMITS, authenticate
 from auth.cookies import clear_session, set_session
 from auth.links import PASSWORD, Links, UsedUp
@@ -19,8 +18,7 @@ from auth.models import BadEmail, User, UserExists, check_email, is_moderator
 from auth.passwords import HASHER, WeakPassword, check_strength
 from auth.registration import Registration
 from auth.sessions import IDENTITY, SESSIONS
-from database import DB, DatabaseUnavailable, Document
-from forms import (
+from pages.forms import (
     FormError,
     FormPage,
     check_filled,
@@ -29,9 +27,11 @@ from forms import (
     redirect,
     url_for,
 )
-from limits import Busy
-from metrics import METRICS
+from security.address import client_address
+from security.limits import Busy
+from server.metrics import METRICS
 from settings import SETTINGS
+from storage.database import DB, DatabaseUnavailable, Document
 
 LOGIN_OR_EMAIL_LENGTH = 254  # characters of a login or e-mail address at the log-in form
 WRONG_LOGIN = "Wrong login or password"

@@ -9,7 +9,7 @@ from aiohttp import WSCloseCode, web
 
 from auth.sessions import Identity
 from chat import wire
-from metrics import METRICS
+from server.metrics import METRICS
 
 UNREAD_LIMIT = 256 * 1024  # bytes in the transport's buffer; a client with more is cut off
 SEND_BUFFER = 64 * 1024  # bytes in the kernel; by default it would hide up to 4 MB unread

@@ -7,19 +7,20 @@ import aiohttp_jinja2
 from aiohttp import web
 from yarl import URL
 
+from auth.pages import MemberPage
 from auth.sessions import IDENTITY
 from chat import wire
 from chat.entry import DELETED, DELETED_USER, MessageEntry
 from chat.models import MESSAGES, RETRY_AFTER, UNAVAILABLE, UNCHANGEABLE, is_changeable
 from chat.refused import Refused
 from chat.views import form_error
-from database import DatabaseUnavailable
-from forms import FormError, FormPage, url_for
+from pages.forms import FormError, url_for
+from storage.database import DatabaseUnavailable
 
 NOT_YOURS = "Only the author of a message can change it."
 
 
-class Correction(FormPage):
+class Correction(MemberPage):
     """A message, for its author and for moderators."""
 
     template = "chat/correction.html"

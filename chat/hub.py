@@ -10,14 +10,14 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, web
 
 from auth.sessions import Identity
-from background import background
 from chat import wire
 from chat.client import Client
 from chat.entry import Entry
 from chat.presence import Presence
 from chat.recent import Recent
-from limits import Limit, Pace
-from metrics import METRICS, Metrics
+from security.limits import Limit, Pace
+from server.background import background
+from server.metrics import METRICS, Metrics
 
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1

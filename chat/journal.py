@@ -23,8 +23,8 @@ from bson import ObjectId
 from chat.entry import ChangeEntry, Entry, MessageEntry, is_change, now
 from chat.recent import RECENT_LENGTH, Recent
 from chat.relay import Relay
-from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, deadline
-from metrics import Metrics
+from server.metrics import Metrics
+from storage.database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, deadline
 
 log = logging.getLogger(__name__)
 

@@ -44,8 +44,8 @@ from chat.entry import (
 )
 from chat.journal import Journal
 from chat.refused import Refused
-from database import Collection, DatabaseUnavailable, Document, deadline
-from limits import Pace
+from security.limits import Pace
+from storage.database import Collection, DatabaseUnavailable, Document, deadline
 
 PAGE_LENGTH = 50  # messages
 ENTRIES_PER_QUERY = 200

@@ -9,10 +9,10 @@ from aiohttp import web
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from background import background
-from database import DATABASE, Collection, DatabaseUnavailable, deadline
-from lookup import Lookup
+from server.background import background
 from settings import USER_COLLECTION
+from storage.database import DATABASE, Collection, DatabaseUnavailable, deadline
+from storage.lookup import Lookup
 
 STORE_EVERY = 6  # seconds
 MARKS_PER_CALL = 100

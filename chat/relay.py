@@ -25,11 +25,11 @@ from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
-from auth.session_cookie import fernet_key, secret_keys
-from background import background
 from chat.presence import Presence
-from redis_client import CALL_TIMEOUT, FAILURES, REDIS
+from security.keys import fernet_key, secret_keys
+from server.background import background
 from settings import SETTINGS, Settings
+from storage.redis_client import CALL_TIMEOUT, FAILURES, REDIS
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ import aiohttp_jinja2
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from yarl import URL
 
+from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from chat import wire
 from chat.client import Client
@@ -18,8 +19,8 @@ from chat.models import CHANGEABLE_FOR, MESSAGE_LENGTH, MESSAGES, PAGE_LENGTH
 from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
-from forms import BODY_LIMIT, FormError, FormPage, redirect, url_for
-from metrics import METRICS
+from pages.forms import BODY_LIMIT, FormError, redirect, url_for
+from server.metrics import METRICS
 from settings import SETTINGS
 
 STATUS_OF_CODE = {
@@ -32,7 +33,7 @@ STATUS_OF_CODE = {
 REFRESH_PAUSES = ("10",)  # seconds; how often a page without scripts may reload itself
 
 
-class ChatList(FormPage):
+class ChatList(MemberPage):
     """The chat page, which also works without scripts."""
 
     template = "chat/index.html"

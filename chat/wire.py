@@ -21,12 +21,12 @@ A client must ignore types that it does not know.
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from chat.entry import ChangeEntry, Entry, MessageEntry, nonce_of
 from chat.refused import Refused
+from pages.times import iso_time
 
 CHAT_V1 = "chat.v1"
 NONCE_LENGTH = 64  # characters
@@ -184,11 +184,6 @@ def error(refused: Refused, nonce: str | None = None) -> Frames:
     if nonce is not None:
         frame["nonce"] = nonce
     return _frames(frame, f"error: {refused.code.replace('_', ' ')}")
-
-
-def iso_time(time: datetime) -> str:
-    """Return a UTC time as in 2026-11-21T10:00:00.123Z."""
-    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def control_frame(opcode: int, payload: bytes) -> bytes:

@@ -4,11 +4,11 @@ import sys
 from argparse import Namespace
 from datetime import UTC, datetime
 
-from address import is_loopback, own_address
 from auth.models import is_moderator
 from commands.room import CommandError, open_room
-from database import Document
+from security.address import is_loopback, own_address
 from settings import Settings, load_settings
+from storage.database import Document
 
 
 async def invite(arguments: Namespace) -> None:

@@ -20,8 +20,8 @@ from bson import ObjectId
 
 from chat.entry import DELETED, EDITED, MessageEntry, is_change
 from chat.models import SURROGATES
-from chat.wire import iso_time
-from database import Document
+from pages.times import iso_time
+from storage.database import Document
 
 VERSION = 1
 HEADER = {"type": "chat", "version": VERSION}

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from commands.accounts import printable
 from commands.room import CommandError, Room, open_room
-from database import INDEXES, DatabaseUnavailable, Document, deadline
-from redis_client import FAILURES, connect_redis
 from settings import (
     MESSAGE_COLLECTION,
     VARIABLES,
@@ -18,6 +16,8 @@ from settings import (
     each_setting,
     load_settings,
 )
+from storage.database import INDEXES, DatabaseUnavailable, Document, deadline
+from storage.redis_client import FAILURES, connect_redis
 
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
 

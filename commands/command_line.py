@@ -17,8 +17,8 @@ from commands.check import check
 from commands.exporting import export
 from commands.importing import import_room
 from commands.room import CommandError
-from database import DatabaseUnavailable
 from settings import StartError
+from storage.database import DatabaseUnavailable
 
 Command = Callable[[Namespace], Awaitable[None]]
 

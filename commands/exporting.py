@@ -13,9 +13,9 @@ from chat.journal import Journal
 from commands.archive import HEADER, account_fields, end_fields, entry_fields, to_line
 from commands.progress import Progress
 from commands.room import CommandError, Room, open_room
-from database import deadline
-from metrics import Metrics
+from server.metrics import Metrics
 from settings import MESSAGE_COLLECTION, load_settings
+from storage.database import deadline
 
 PER_QUERY = 200  # documents; the embedded database answers nobody else meanwhile, for 10 ms
 

@@ -19,7 +19,8 @@ from commands.archive import (
 )
 from commands.progress import Progress
 from commands.room import CommandError, Room, open_room
-from database import (
+from settings import MESSAGE_COLLECTION, USER_COLLECTION, load_settings
+from storage.database import (
     DatabaseUnavailable,
     Document,
     create_indexes,
@@ -28,7 +29,7 @@ from database import (
     remove_all,
     upkeep,
 )
-from import_mark import (
+from storage.import_mark import (
     ImportUnderWay,
     MarkLost,
     end_killed_import,
@@ -37,7 +38,6 @@ from import_mark import (
     set_mark,
     undo_import,
 )
-from settings import MESSAGE_COLLECTION, USER_COLLECTION, load_settings
 
 PER_INSERT = 1000  # documents, which take much less than CALL_TIMEOUT
 BYTES_PER_INSERT = LINE_LENGTH = 8 * 1024 * 1024  # MongoDB's limit for a document is 16 MiB

@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from auth.models import User
 from auth.moderation import Moderation
 from auth.sessions import Sessions
+from chat.migrate import is_migrated
 from chat.models import SURROGATES
 from chat.relay import Relay
-from database import Database, DatabaseUnavailable, Document, connect, database_of, deadline, log_id
-from embedded import embedded_beside, embedded_uri
-from import_mark import is_being_imported
-from migrate import is_migrated
-from redis_client import FAILURES, connect_redis
 from settings import Settings, StartError
+from storage.database import (
+    Database,
+    DatabaseUnavailable,
+    Document,
+    connect,
+    database_of,
+    deadline,
+    log_id,
+)
+from storage.embedded import embedded_beside, embedded_uri
+from storage.import_mark import is_being_imported
+from storage.redis_client import FAILURES, connect_redis
 
 ACCOUNTS_PER_QUERY = 200
 

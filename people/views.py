@@ -8,16 +8,17 @@ import aiohttp_jinja2
 from aiohttp import web
 from yarl import URL
 
-from address import own_origin
 from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES, Links, read_number
 from auth.models import User, is_moderator, is_named
 from auth.moderation import Moderation
+from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS
 from chat.hub import HUB
 from chat.models import MESSAGES
-from database import DB, Document
-from forms import FormError, FormPage, url_for
+from pages.forms import FormError, url_for
+from security.address import own_origin
 from settings import SETTINGS
+from storage.database import DB, Document
 
 PAGE_LENGTH = 100  # accounts
 ONLY_MODERATORS = "Only a moderator may do this"
@@ -61,7 +62,7 @@ def link_page(request: web.Request, path: str, heading: str, note: str) -> web.R
     return aiohttp_jinja2.render_template("people/link.html", request, context)
 
 
-class People(FormPage):
+class People(MemberPage):
     """Who belongs here, and who is here now; moderators also make and take back invitations."""
 
     template = "people/index.html"
@@ -101,7 +102,7 @@ class People(FormPage):
         return link_page(self.request, path, "Invitation", note)
 
 
-class Person(FormPage):
+class Person(MemberPage):
     """One account, for moderators."""
 
     template = "people/person.html"

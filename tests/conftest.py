@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-import lookup
 from app import create_app
-from database import READY, Collection, Database, create_indexes
 from settings import MESSAGE_COLLECTION, Settings
+from storage import lookup
+from storage.database import READY, Collection, Database, create_indexes
 from tests.support.clocks import Clock, LateClock, stopped_clock
 from tests.support.databases import (
     TEST_MONGO_HOST,

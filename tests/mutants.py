@@ -19,8 +19,8 @@ from settings import ROOT
 from tests.support.databases import embedded_server
 
 MODULES = {  # and the tests that have to notice, the fast ones first
-    "limits.py": "web/test_limits",
-    "guard.py": "web/test_guard",
+    "security/limits.py": "security/test_limits",
+    "security/guard.py": "security/test_guard",
     "auth/session_cookie.py": "auth/test_sessions",
     "auth/sessions.py": "auth/test_session_documents",
     "chat/recent.py": "chat/test_recent",

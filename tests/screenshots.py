@@ -13,8 +13,8 @@ from bson import ObjectId
 from playwright.async_api import Browser, expect
 from pymongo import AsyncMongoClient
 
-from embedded import embedded_uri
 from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION
+from storage.embedded import embedded_uri
 from tests.support.browser import LARGE_FONT, Visitor, chromium
 from tests.support.commands import done
 from tests.support.people import registration

@@ -9,8 +9,8 @@ from auth.sessions import SESSIONS
 from chat.entry import DELETED_USER
 from chat.journal import insert_in_order
 from chat.models import MESSAGES
-from database import DATABASE, DatabaseUnavailable
 from settings import MESSAGE_COLLECTION
+from storage.database import DATABASE, DatabaseUnavailable
 from tests.support.accounts import accounts, delete_account, downloaded, log_in, signed_in_as
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage, HistoryPage

@@ -10,8 +10,8 @@ import pytest
 
 from account.own_messages import DOWNLOADS
 from chat.models import MESSAGES
-from database import DATABASE, DatabaseUnavailable, Document
 from settings import MESSAGE_COLLECTION
+from storage.database import DATABASE, DatabaseUnavailable, Document
 from tests.support.accounts import downloaded, user_id_of
 from tests.support.hostile import HOSTILE
 from tests.support.house import House

@@ -11,8 +11,8 @@ from auth.links import Links
 from auth.models import DAY
 from auth.moderation import Moderation
 from auth.sessions import SESSIONS
-from database import DATABASE
 from settings import LINK_COLLECTION, USER_COLLECTION
+from storage.database import DATABASE
 from tests.support.accounts import accounts, log_in, refused, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse

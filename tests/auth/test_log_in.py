@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from yarl import URL
 
 from auth import passwords
-from database import DATABASE
 from settings import USER_COLLECTION
+from storage.database import DATABASE
 from tests.support.accounts import (
     FILL,
     JSON,

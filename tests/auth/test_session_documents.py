@@ -7,9 +7,9 @@ import pytest
 
 from auth import sessions
 from auth.sessions import Identity, Sessions
-from background import background
-from database import Database, DatabaseUnavailable
+from server.background import background
 from settings import SESSION_COLLECTION, USER_COLLECTION
+from storage.database import Database, DatabaseUnavailable
 from tests.support.clocks import Clock
 from tests.support.waiting import until
 

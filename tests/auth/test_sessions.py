@@ -16,12 +16,12 @@ from aiohttp import web
 from cryptography.fernet import Fernet
 from pymongo.errors import PyMongoError
 
-import database
 from auth import session_cookie, sessions
-from auth.session_cookie import secret_keys
 from auth.sessions import LIFETIME, SESSIONS, Identity
-from database import DATABASE, DatabaseUnavailable
+from security.keys import fernet_key, secret_keys
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
+from storage import database
+from storage.database import DATABASE, DatabaseUnavailable
 from tests.support.accounts import log_in, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
@@ -30,7 +30,7 @@ from tests.support.raw_requests import ask
 from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.waiting import PATIENCE, until
 
-FERNET = Fernet(session_cookie.fernet_key("a key for the tests"))
+FERNET = Fernet(fernet_key("a key for the tests"))
 
 
 def cookie_of(response: aiohttp.ClientResponse) -> Morsel[str]:
@@ -151,7 +151,7 @@ async def test_a_cookie_of_encrypted_nonsense_is_an_anonymous_visitor(
 async def test_a_cookie_encrypted_with_another_key_is_not_valid(
     house: House, alice: Person
 ) -> None:
-    forger = Fernet(session_cookie.fernet_key("a key of a forger"))
+    forger = Fernet(fernet_key("a key of a forger"))
     forged = forger.encrypt(FERNET.decrypt(held_by(alice))).decode()
     assert await signed_in_as(await present(house, forged)) is None
 

@@ -7,8 +7,8 @@ from playwright.async_api import Browser, expect
 from chat import wire
 from chat.hub import HUB
 from chat.refused import Refused
-from database import DATABASE
 from settings import MESSAGE_COLLECTION
+from storage.database import DATABASE
 from tests.support.browser import REFUSED, Visit, Visitor
 from tests.support.hostile import HOSTILE
 from tests.support.site import ChatSite

@@ -11,7 +11,7 @@ from playwright.async_api import WebSocketRoute, expect
 
 from chat.entry import Entry
 from chat.journal import Journal
-from database import DatabaseUnavailable, Document
+from storage.database import DatabaseUnavailable, Document
 from tests.support.browser import (
     A_WHILE,
     CONNECTION_LOST,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from playwright.async_api import Browser, expect
 
-from database import DATABASE
 from settings import MESSAGE_COLLECTION, Settings
+from storage.database import DATABASE
 from tests.support.browser import A_WHILE, Visit, Visitor, all_show, visiting
 from tests.support.site import ChatSite, serving
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from chat.finder import FINDER
 from chat.journal import Journal
-from database import DATABASE, DatabaseUnavailable
+from search.finder import FINDER
 from settings import MESSAGE_COLLECTION
+from storage.database import DATABASE, DatabaseUnavailable
 from tests.support.house import House, OpenHouse
 from tests.support.pages import HistoryPage
 from tests.support.people import Person

@@ -8,8 +8,8 @@ import pytest
 
 from chat.entry import now
 from chat.journal import JOURNAL
-from database import DATABASE, deadline
 from settings import MESSAGE_COLLECTION
+from storage.database import DATABASE, deadline
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.log import change

@@ -13,7 +13,7 @@ from auth.sessions import Identity
 from chat import client as client_module
 from chat import wire
 from chat.client import CLOSE_WAIT, SEND_BUFFER, UNREAD_LIMIT, Client
-from metrics import METRICS, Metrics
+from server.metrics import METRICS, Metrics
 
 ALICE = Identity("id of alice", "session of alice", "alice")
 

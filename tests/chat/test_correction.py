@@ -8,7 +8,7 @@ import pytest
 
 from chat.journal import JOURNAL, Journal
 from chat.models import Message
-from database import DatabaseUnavailable
+from storage.database import DatabaseUnavailable
 from tests.support.accounts import delete_account
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse

@@ -15,7 +15,7 @@ from chat.client import CLOSE_WAIT, Client
 from chat.entry import MessageEntry, now
 from chat.hub import HUB, WEBSOCKETS, Hub, hub_ctx
 from chat.recent import Recent
-from metrics import METRICS, Metrics
+from server.metrics import METRICS, Metrics
 from tests.support.clocks import Clock
 
 ONE, TWO = wire.Frames(b"one ", b"classic one "), wire.Frames(b"two ", b"classic two ")

@@ -13,8 +13,8 @@ from pymongo.errors import AutoReconnect
 from chat import journal as journal_module
 from chat.entry import Entry, MessageEntry, nonce_of, now
 from chat.journal import Conflict, Journal, insert_in_order
-from database import ACKNOWLEDGED, Collection, DatabaseUnavailable, deadline
-from metrics import Metrics
+from server.metrics import Metrics
+from storage.database import ACKNOWLEDGED, Collection, DatabaseUnavailable, deadline
 from tests.support.log import say
 from tests.support.waiting import PATIENCE, until
 
@@ -303,7 +303,7 @@ async def test_the_recent_entries_are_the_end_of_the_log(
 
 
 async def test_a_call_that_takes_too_long_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("database.CALL_TIMEOUT", 0.01)
+    monkeypatch.setattr("storage.database.CALL_TIMEOUT", 0.01)
     with pytest.raises(DatabaseUnavailable):
         async with deadline():
             await asyncio.Event().wait()

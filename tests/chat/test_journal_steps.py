@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from background import background
 from chat import journal as journal_module
 from chat.entry import ChangeEntry, Entry, MessageEntry, now
 from chat.journal import BATCH_DELAY, RETRY_PAUSE, Draft, Journal, insert_in_order
-from database import Collection, DatabaseUnavailable, Document
-from metrics import Metrics
+from server.background import background
+from server.metrics import Metrics
+from storage.database import Collection, DatabaseUnavailable, Document
 
 pytestmark = pytest.mark.timeout(5)  # seconds; with a fault most of these wait for ever
 

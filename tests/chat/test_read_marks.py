@@ -3,8 +3,8 @@
 import pytest
 
 from chat.read_marks import READ_MARKS
-from database import DATABASE, DatabaseUnavailable
 from settings import USER_COLLECTION
+from storage.database import DATABASE, DatabaseUnavailable
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
@@ -63,7 +63,7 @@ async def test_marks_wait_while_the_database_is_away(
     await his.said("hello")
     await bob.get("/")
     marks = house.app[READ_MARKS]
-    monkeypatch.setattr("database.CALL_TIMEOUT", 0)
+    monkeypatch.setattr("storage.database.CALL_TIMEOUT", 0)
     with pytest.raises(DatabaseUnavailable):
         await marks.store()
     monkeypatch.undo()

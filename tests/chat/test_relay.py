@@ -12,12 +12,12 @@ from redis.asyncio import client as client_module
 from redis.asyncio import lock as lock_module
 
 from auth.attempts import LIMITS, PER_NAME_AND_ADDRESS
-from auth.session_cookie import fernet_key
 from chat.entry import DELETED_USER, now
 from chat.journal import JOURNAL
 from chat.relay import LEASE, RELAY, Relay
-from database import DATABASE
+from security.keys import fernet_key
 from settings import MESSAGE_COLLECTION
+from storage.database import DATABASE
 from tests.support.accounts import delete_account, log_in
 from tests.support.house import House, OpenHouse
 from tests.support.pages import HistoryPage

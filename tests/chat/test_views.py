@@ -15,9 +15,9 @@ from chat.hub import HUB
 from chat.journal import JOURNAL
 from chat.models import MESSAGES
 from chat.read_marks import READ_MARKS
-from database import DATABASE
-from metrics import METRICS
+from server.metrics import METRICS
 from settings import SESSION_COLLECTION
+from storage.database import DATABASE
 from tests.support.accounts import user_id_of
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage, HistoryPage

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from chat.relay import RELAY
-from embedded import embedded_beside
 from settings import ROOT, Settings, StartError
+from storage.embedded import embedded_beside
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, refusal, run
 from tests.support.house import OpenHouse
@@ -209,8 +209,8 @@ async def test_a_folder_of_somebody_else_is_only_used_by_root_beside_its_chat(
             await chat.terminate()
         data_dir = chat.folder / "data"
         owner = data_dir.stat().st_uid
-        monkeypatch.setattr("embedded.os.geteuid", lambda: user)
-        monkeypatch.setattr("embedded._owner", lambda data_dir: owner + 1)
+        monkeypatch.setattr("storage.embedded.os.geteuid", lambda: user)
+        monkeypatch.setattr("storage.embedded._owner", lambda data_dir: owner + 1)
         refused = pytest.raises(StartError, match="belongs to another user")
         with refused if is_refused else nullcontext():
             async with embedded_beside(data_dir) as is_alone:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from database import Database
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, VARIABLES, Settings
+from storage.database import Database
 from tests.support.commands import database_of, done, run
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer

@@ -16,9 +16,10 @@ import pytest
 
 from commands.importing import batches, checked
 from commands.room import CommandError
-from database import LOG_COLLECTION, Database
-from embedded import embedded_uri
-from import_mark import (
+from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
+from storage.database import LOG_COLLECTION, Database
+from storage.embedded import embedded_uri
+from storage.import_mark import (
     CUT_OFF_AFTER,
     ImportUnderWay,
     MarkLost,
@@ -28,7 +29,6 @@ from import_mark import (
     set_mark,
     undo_import,
 )
-from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, ended, refusal, run, start_command
 from tests.support.databases import database_at

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from database import Database
+from storage.database import Database
 from tests.support.soak import Measure, Usage, table, usage
 
 HEAD = ["", "memory", "files", "tasks", "log lines", "database"]

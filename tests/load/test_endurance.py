@@ -16,7 +16,7 @@ import pytest
 
 from chat.hub import HUB, SIGNED_OUT
 from chat.presence import GRACE, PEOPLE_DELAY
-from database import DATABASE
+from storage.database import DATABASE
 from tests.support.house import OpenHouse
 from tests.support.kernel import open_files, send_queues
 from tests.support.processes import NO_LIMITS, running_chat

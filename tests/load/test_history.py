@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from database import Database
 from settings import Settings
+from storage.database import Database
 from tests.support.databases import another_client, database_at
 from tests.support.history import Client, check, come_to_rest, talking, visited
 from tests.support.kernel import children

@@ -17,8 +17,8 @@ import pytest
 from chat.entry import MessageEntry, is_change
 from chat.hub import WEBSOCKETS
 from chat.refused import Code
-from database import DATABASE, Database
 from settings import MESSAGE_COLLECTION, Settings
+from storage.database import DATABASE, Database
 from tests.support.accounts import signed_in
 from tests.support.odd_frames import Burst, OddClient
 from tests.support.raw_sockets import CLOSE, PING, PONG, TEXT, RawSocket, upgrade

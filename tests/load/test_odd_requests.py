@@ -8,12 +8,12 @@ from contextlib import suppress
 
 import pytest
 
-import connections
-import forms
-import server
 from auth.passwords import HASHER
-from database import DATABASE
+from pages import forms
+from server import connections
+from server import process as server
 from settings import MESSAGE_COLLECTION, Settings
+from storage.database import DATABASE
 from tests.support.accounts import signed_in
 from tests.support.odd_requests import OddRequest, OddRequests
 from tests.support.raw_requests import Answer

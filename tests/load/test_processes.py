@@ -12,8 +12,8 @@ import pytest
 
 from chat.journal import APPEND_TIMEOUT, HANDED_OVER_FOR
 from chat.relay import LEASE
-from database import CALL_TIMEOUT, Database
 from settings import MESSAGE_COLLECTION
+from storage.database import CALL_TIMEOUT, Database
 from tests.support.accounts import signed_in
 from tests.support.clocks import clock_ahead
 from tests.support.databases import EmbeddedServer, database_at, embedded_server

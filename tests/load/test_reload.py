@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from background import background
+from server.background import background
 from tests.support.accounts import signed_in
 from tests.support.databases import database_at
 from tests.support.deployment import Nginx, deployment

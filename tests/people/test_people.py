@@ -6,8 +6,8 @@ import time
 import pytest
 
 from auth.models import DAY
-from database import DATABASE
 from settings import USER_COLLECTION
+from storage.database import DATABASE
 from tests.support.accounts import delete_account
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse

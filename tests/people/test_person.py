@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from chat.journal import JOURNAL
-from database import DATABASE
 from settings import USER_COLLECTION
+from storage.database import DATABASE
 from tests.support.accounts import JSON, delete_account, log_in, refused, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse

@@ -143,7 +143,7 @@ async def test_a_stopped_reader_of_the_log_does_not_hold_up_the_end(folder: Path
 HANGING = """
 import asyncio, signal, time
 from app import create_app
-from server import run
+from server.process import run
 
 async def hang(app):
     print("hanging", flush=True)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import settings
-from database import connect
 from settings import ROOT, VARIABLES, StartError, load_settings
+from storage.database import connect
 
 ATLAS = "mongodb+srv://chat:s3cret-w0rd@cluster.example.net/talk"
 DYNO = {"DYNO": "web.1", "MONGO_HOST": ATLAS, "SECRET_KEY": "a key of heroku"}

@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from database import DATABASE
 from settings import USER_COLLECTION
+from storage.database import DATABASE
 from tests.support.house import House
 from tests.support.pages import FormPage
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person, registration

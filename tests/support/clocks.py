@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import limits
-import lookup
+from security import limits
+from storage import lookup
 
 
 class Clock:

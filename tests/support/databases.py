@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import pymongo
 
-from database import Database, connect
-from embedded import embedded_uri
 from settings import ROOT, Settings
+from storage.database import Database, connect
+from storage.embedded import embedded_uri
 
 TEST_MONGO_HOST = os.environ.get("TEST_MONGO_HOST", "")
 
@@ -38,12 +38,14 @@ class EmbeddedServer:
         self.process = subprocess.Popen(
             [
                 sys.executable,
-                ROOT / "embedded_server.py",
+                "-m",
+                "storage.embedded_server",
                 f"{self.folder}/database.sock",
                 self.folder,
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            cwd=ROOT,
         )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"ready\n"

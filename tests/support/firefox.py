@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from background import background
+from server.background import background
 from tests.support.waiting import START_PATIENCE, until
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")

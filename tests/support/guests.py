@@ -8,8 +8,8 @@ from bson import ObjectId
 
 from auth.session_cookie import SessionCookie
 from auth.sessions import LIFETIME
-from database import Database
 from settings import SESSION_COLLECTION, USER_COLLECTION
+from storage.database import Database
 
 
 async def sign_in_guests(database: Database, key: str, count: int) -> list[str]:

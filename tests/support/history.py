@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 
 from chat.entry import MessageEntry, nonce_of
-from database import Database
 from settings import MESSAGE_COLLECTION
+from storage.database import Database
 from tests.support.accounts import signed_in
 from tests.support.pages import HistoryPage, Shown
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from forms import BODY_LIMIT
+from pages.forms import BODY_LIMIT
 from routes import routes
 from tests.support.hostile import HOSTILE
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import aiohttp
 
-from embedded import embedded_uri
 from settings import ROOT
+from storage.embedded import embedded_uri
 from tests.support.databases import TEST_MONGO_HOST, new_database
 from tests.support.waiting import START_PATIENCE
 

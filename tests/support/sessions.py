@@ -1,7 +1,7 @@
 """Session cookies, and the sessions that are stored."""
 
-from database import DATABASE, Document
 from settings import SESSION_COLLECTION
+from storage.database import DATABASE, Document
 from tests.support.house import House
 from tests.support.people import Person
 

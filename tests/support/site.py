@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from app import create_app
-from database import READY
-from server import serving as app_serving
+from server.process import serving as app_serving
 from settings import Settings
+from storage.database import READY
 
 
 @dataclass(frozen=True)

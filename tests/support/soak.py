@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from database import Database
+from storage.database import Database
 from tests.support.kernel import open_files, resident
 
 IS_SOAK = "SOAK" in os.environ

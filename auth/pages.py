@@ -1,0 +1,19 @@
+"""Pages with a form for people who are signed in."""
+
+from aiohttp import web
+
+from auth.sessions import IDENTITY, SESSIONS
+from pages.forms import FormPage
+
+
+class MemberPage(FormPage):
+    """A page with a form, which only somebody who is signed in can send."""
+
+    async def read(self) -> dict[str, str]:
+        """Return the fields of the form. Raises FormError, HTTPUnauthorized."""
+        form = await super().read()
+        # It may have taken seconds to arrive. Meanwhile its sender may have been banned, or may
+        # have signed out.
+        if self.request.app[SESSIONS].has_ended(self.request[IDENTITY].session_id):
+            raise web.HTTPUnauthorized(text="You have been signed out. Please log in again.")
+        return form

@@ -1,0 +1,151 @@
+"""Migrates older data at the start: numbers the 2016 tutorial's messages, hashes its passwords."""
+
+import logging
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from pymongo import UpdateOne
+
+from auth.logins import skeleton
+from auth.passwords import Hasher
+from auth.spelling import fold
+from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from storage.database import Collection, Database, Document, deadline, upkeep
+
+log = logging.getLogger(__name__)
+
+NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every time
+CHUNK = 500  # updates in one call, which takes much less than its deadline
+
+
+async def migrate(db: Database, hasher: Hasher) -> None:
+    """Number the tutorial's messages, hash its passwords, note what logins look like.
+
+    May be interrupted and started again. Raises DatabaseUnavailable.
+    """
+    if await _any_without(db[MESSAGE_COLLECTION], "seq"):
+        await _number_messages(db[MESSAGE_COLLECTION])
+    while users := await _some_without(db[USER_COLLECTION], "login_key"):
+        for user in users:
+            await _secure_user(db[USER_COLLECTION], user, hasher)
+    if await _any_without(db[USER_COLLECTION], "look"):
+        await _note_looks(db[USER_COLLECTION])
+
+
+async def is_migrated(db: Database) -> bool:
+    """Return whether there is nothing to migrate. Raises DatabaseUnavailable."""
+    fields = (MESSAGE_COLLECTION, "seq"), (USER_COLLECTION, "login_key"), (USER_COLLECTION, "look")
+    for collection, field in fields:
+        if await _any_without(db[collection], field):
+            return False
+    return True
+
+
+async def _number_messages(messages: Collection) -> None:
+    """Number the messages in the order of their times.
+
+    The numbers depend only on the messages: another process, or a second attempt, gives the same.
+    """
+    updates: list[UpdateOne] = []
+    async with upkeep():
+        documents = await messages.find({}, {"time": 1, "seq": 1}).to_list(None)
+    for seq, document in enumerate(sorted(documents, key=_when), 1):
+        if "seq" not in document:
+            id_ = document["_id"]
+            values = {"seq": seq, "key": f"old:{id_}", "user_id": ""}
+            updates.append(UpdateOne({"_id": id_, "seq": {"$exists": False}}, {"$set": values}))
+    await _update(messages, updates)
+    log.info("numbered %d messages", len(updates))
+
+
+def _when(document: Document) -> tuple[datetime, Any]:
+    """Return the key to sort a message by: its time, if it has one, then its id.
+
+    The database can't sort them: NX-27017 0.8.1 sorts dates by length when SQLite (from 3.45 on)
+    stores JSON in binary, and a whole second is shorter than others.
+    """
+    time = document.get("time")
+    return time if isinstance(time, datetime) else NEVER, document["_id"]
+
+
+async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> None:
+    """Give an account a login of its own, unique keys, and a hash in place of the password."""
+    id_ = user["_id"]
+    login, email = (str(user.get(name) or id_) for name in ("login", "email"))
+    password = user.get("password")
+    login = await _free_login(users, login, id_)
+    secured = user | {
+        "login": login,
+        "login_key": fold(login),
+        "email_key": await _free_email_key(users, email, id_),
+        "created": user.get("created") or id_.generation_time,
+        "password": await hasher.hash(password) if isinstance(password, str) else None,
+    }
+    async with deadline():
+        await users.replace_one({"_id": id_, "login_key": {"$exists": False}}, secured)
+
+
+async def _free_login(users: Collection, login: str, id_: Any) -> str:
+    """Return the login, or one with a number if another account has it.
+
+    The tutorial let two people register the same login; the first one keeps it. With one login for
+    both, the second would have the rights of the first, as a moderator or when it is banned.
+    """
+    others = {"_id": {"$ne": id_}}
+    for number in count(1):
+        free = login if number == 1 else f"{login}-{number}"
+        async with deadline():
+            taken = await users.find_one({"login_key": fold(free), **others}, {"_id": 1})
+            if not taken and number > 1:  # by somebody who is still to be migrated
+                spellings = {"$in": [free, fold(free)]}
+                taken = await users.find_one({"login": spellings, **others}, {"_id": 1})
+        if not taken:
+            break
+    if free != login:
+        log.warning("user %s: another user has the login, so it is %s now", id_, free)
+    return free
+
+
+async def _free_email_key(users: Collection, email: str, id_: Any) -> str:
+    """Return the key of an address; if another account has it, with the id, so nobody types it."""
+    key = fold(email)
+    async with deadline():
+        taken = await users.find_one({"email_key": key, "_id": {"$ne": id_}}, {"_id": 1})
+    if taken:
+        log.warning("user %s: another user has the address, so only the login logs in", id_)
+    return f"{key} #{id_}" if taken else key
+
+
+async def _note_looks(users: Collection) -> None:
+    """Store what each login looks like; those that look alike already stay as they are."""
+    updates: list[UpdateOne] = []
+    async with upkeep():
+        documents = await users.find({}, {"login": 1, "look": 1}).to_list(None)
+    taken = {document.get("look") for document in documents}
+    for document in documents:
+        if "look" not in document:
+            id_, look = document["_id"], skeleton(document["login"])
+            look = f"{look} #{id_}" if look in taken else look
+            taken.add(look)
+            updates.append(
+                UpdateOne({"_id": id_, "look": {"$exists": False}}, {"$set": {"look": look}})
+            )
+    await _update(users, updates)
+
+
+async def _update(collection: Collection, updates: list[UpdateOne]) -> None:
+    for start in range(0, len(updates), CHUNK):
+        async with deadline():
+            await collection.bulk_write(updates[start : start + CHUNK], ordered=False)
+
+
+async def _any_without(collection: Collection, field: str) -> bool:
+    return bool(await _some_without(collection, field, 1))
+
+
+async def _some_without(collection: Collection, field: str, limit: int = 100) -> list[Document]:
+    # A missing field sorts before every value, so an index on the field finds it at once.
+    async with deadline():
+        first = await collection.find({}).sort(field, 1).limit(limit).to_list(None)
+    return [document for document in first if field not in document]

@@ -1,0 +1,161 @@
+"""Pages with a form: how a posted form is read, and how errors are shown in it."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+import aiohttp_jinja2
+from aiohttp import web
+from yarl import URL
+
+from security.limits import Busy
+from server.metrics import METRICS
+
+BODY_LIMIT = 32 * 1024  # bytes of a form; also of a WebSocket message
+READ_TIMEOUT = 10  # seconds for a body to arrive
+MAX_FIELDS = 20
+
+
+class FormError(Exception):
+    """A form is refused: the page shows `text` beside the field, or above all fields."""
+
+    def __init__(
+        self, status: int, text: str, field: str | None = None, retry_after: float = 0
+    ) -> None:
+        """Set up; `status` is the HTTP status, `retry_after` is in seconds, 0 if not known."""
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.field = field
+        self.headers = {"Retry-After": str(int(retry_after) + 1)} if retry_after else {}
+
+
+class FormPage(web.View):
+    """A page with a form. A post is processed and redirects, or shows the page with an error."""
+
+    template: str
+
+    async def post(self) -> web.Response:
+        """Process the form and redirect, or show the page with what is wrong with it."""
+        form: dict[str, str] = {}
+        try:
+            form = await self.read()
+            answer = await self.act(form)
+        except FormError as error:
+            return await self.refuse(form, error)
+        except Busy:
+            return await self.refuse(form, too_busy())
+        if isinstance(answer, web.Response):
+            return answer
+        raise web.HTTPSeeOther(answer)
+
+    async def read(self) -> dict[str, str]:
+        """Return the fields of the form. Raises FormError."""
+        return await read_form(self.request)
+
+    @abstractmethod
+    async def act(self, form: dict[str, str]) -> URL | web.Response:
+        """Process the form and return where to go then, or what can be shown only once.
+
+        Raises FormError, Busy, DatabaseUnavailable.
+        """
+
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return what the template shows; `form` is what was posted. Raises DatabaseUnavailable."""
+        return {"form": form}
+
+    async def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
+        """Return the page with the form as it was posted, and the error in it."""
+        return error_response(self.request, self.template, await self.context(form), error)
+
+
+def too_busy(field: str | None = None) -> FormError:
+    """Return the error for a form that came while too many others are being worked on."""
+    return FormError(503, "Too busy, please try again", field, retry_after=2)
+
+
+def database_away(field: str | None = None) -> FormError:
+    """Return the error for a form that needs the database while it is away."""
+    return FormError(503, "The database is away, please try again", field, retry_after=5)
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """Return the fields of an urlencoded form. Raises FormError.
+
+    Not `request.post()`: it decodes with any charset that a client names, accepts files and
+    repeated fields, and answers some malformed bodies with a 500.
+    """
+    try:
+        content_type, charset = request.content_type, (request.charset or "utf-8").lower()
+    except Exception:  # Python's email package raises IndexError on `a/b;0*`, for example
+        content_type = charset = ""
+    if content_type != "application/x-www-form-urlencoded" or charset != "utf-8":
+        raise FormError(415, "Please send a form (application/x-www-form-urlencoded, UTF-8)")
+    if request.headers.getall("Content-Encoding", []) not in ([], ["identity"]):
+        raise FormError(415, "Please send the form without Content-Encoding")
+    try:
+        async with asyncio.timeout(READ_TIMEOUT):
+            body = await request.read()
+    except TimeoutError:
+        raise FormError(408, "The form did not arrive in time") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise FormError(413, "The form is too large") from None
+    except web.RequestPayloadError:
+        raise FormError(400, "The form can't be read") from None
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except ValueError:
+        raise FormError(400, "The form can't be read") from None
+    form = dict(pairs)
+    if len(form) < len(pairs):
+        raise FormError(400, "The form has a field twice")
+    return form
+
+
+def check_filled(form: Mapping[str, str], *fields: str) -> None:
+    """Check that no field is missing or blank. Raises FormError beside the first one that is."""
+    for field in fields:
+        if not form.get(field, "").strip():
+            raise FormError(400, "Please fill all fields", field)
+
+
+def check_repeated(form: Mapping[str, str]) -> None:
+    """Check that the new password was typed the same twice. Raises FormError."""
+    if form["password"] != form["password2"]:
+        raise FormError(400, "Passwords must be the same", "password2")
+
+
+def url_for(request: web.Request, route_name: str, **query: str | int) -> URL:
+    """Return the address of a page."""
+    return request.app.router[route_name].url_for().with_query(query or None)
+
+
+def redirect(request: web.Request, route_name: str, **query: str | int) -> NoReturn:
+    """Redirect to a page, with 303, so that the browser uses GET after a POST."""
+    raise web.HTTPSeeOther(url_for(request, route_name, **query))
+
+
+def wants_json(request: web.Request) -> bool:
+    """Return whether the client prefers JSON to a page."""
+    accept = request.headers.get("Accept", "")
+    return "application/json" in accept and "text/html" not in accept
+
+
+def error_response(
+    request: web.Request, template: str, context: Mapping[str, Any], error: FormError
+) -> web.Response:
+    """Return the page with the error in it, or the error as JSON for a script."""
+    request.app[METRICS].http_errors.labels(error.status).inc()
+    response: web.Response
+    if wants_json(request):
+        response = web.json_response({"error": error.text}, status=error.status)
+    else:
+        response = aiohttp_jinja2.render_template(
+            template, request, {**context, "error": error}, status=error.status
+        )
+    response.headers.update(error.headers)
+    return response

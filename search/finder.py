@@ -1,0 +1,132 @@
+"""Finds messages by words, in steps so short that nobody notices them.
+
+The embedded database runs one statement at a time, and its text index takes about 3 µs for each
+message that has the words, even if only the newest are asked for: 3 s if that is a million. So a
+search reads the newest messages first, where frequent words fill a page at once. Then it estimates
+how frequent each word is, and asks the text index for rare ones only. That index has whole words,
+and knows nothing of those in scripts without spaces.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from aiohttp import web
+
+from chat.entry import MessageEntry, is_change
+from chat.recent import Recent
+from search.words import bare, has_spaces, indexed_parts, pattern, whole
+from security.limits import Busy, Pace
+from storage.database import CALL_TIMEOUT, Collection, Document, deadline
+
+PAGE_LENGTH = 20  # messages
+ENTRIES_PER_QUERY = 50  # the embedded database takes 3 ms for these
+NEWEST = 2000  # entries to read, if SEARCH_FOR is enough, before the text index is asked
+SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a word is
+SAMPLE_FOR = 60  # seconds
+RARE = 10_000  # messages in which a rare word is, at most; the text index takes 30 ms for these
+SEARCH_FOR = 0.4  # seconds; then the page shows what was found, and offers to go on
+QUEUE = 8  # searches that may wait; all of them together take less than CALL_TIMEOUT
+PER_SECOND, AT_ONCE = 1, 10  # searches of one person
+
+
+class Found(NamedTuple):
+    """A page of found messages."""
+
+    entries: list[MessageEntry]  # newest first
+    older: int | None  # continue before this number; None at the beginning of the log
+
+
+class Finder:
+    """Searches messages, one search at a time."""
+
+    def __init__(self, messages: Collection, recent: Recent) -> None:
+        self.pace = Pace(PER_SECOND, AT_ONCE)  # by person
+        self._messages = messages
+        self._recent = recent
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._sample: list[str] = []  # bare texts of messages from all parts of the log
+        self._sampled_at = -float("inf")  # the loop's time
+
+    async def find(self, words: list[str], before: int | None = None) -> Found:
+        """Return the newest messages that contain all the words, perhaps before a number.
+
+        Raises Busy, DatabaseUnavailable.
+        """
+        if self._waiting > QUEUE:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with deadline(), self._turn:
+                return await self._find(words, before)
+        finally:
+            self._waiting -= 1
+
+    async def _find(self, words: list[str], before: int | None) -> Found:
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + SEARCH_FOR
+        patterns = [pattern(word) for word in words]
+        text_search: Document | None = None
+        entries: list[MessageEntry] = []
+        older = self._recent.last + 1 if before is None else before
+        seen = 0
+        while older and len(entries) <= PAGE_LENGTH:
+            if text_search is None and (seen >= NEWEST or clock() > give_up_at):
+                text_search = await self._search_for_rare(words)
+            documents = await self._read(older, text_search or {})
+            for message, text in messages_in(documents):
+                if all(word.search(text) for word in patterns):
+                    entries.append(message)
+            seen += len(documents)
+            older = documents[-1]["seq"] if len(documents) == ENTRIES_PER_QUERY else 0
+            if text_search is not None and clock() > give_up_at:
+                break
+        if len(entries) > PAGE_LENGTH:
+            older = entries[PAGE_LENGTH - 1].seq
+        return Found(entries[:PAGE_LENGTH], older or None)
+
+    async def _read(self, before: int, text_search: Document) -> list[Document]:
+        """Return the last entries before a number, newest first."""
+        found = self._messages.find({"seq": {"$lt": before}, **text_search}).sort("seq", -1)
+        return await found.limit(ENTRIES_PER_QUERY).max_time_ms(CALL_TIMEOUT * 1000).to_list(None)
+
+    async def _search_for_rare(self, words: list[str]) -> Document:
+        """Return the part of a query that asks the text index for those words that are rare."""
+        words = [word for word in words if has_spaces(word)]
+        if self._recent.last > RARE:
+            await self._take_sample()
+            most = RARE / self._recent.last * len(self._sample)
+            words = [word for word in words if await self._count(word) <= most]
+        # Quoted words are all required and never operators.
+        search = " ".join(f'"{word}"' for word in words)
+        return {"$text": {"$search": search}} if words else {}
+
+    async def _take_sample(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now > self._sampled_at + SAMPLE_FOR:
+            sample: list[str] = []
+            for number in range(1, SAMPLES + 1):
+                end = self._recent.last * number // SAMPLES + 1
+                sample += [text for _, text in messages_in(await self._read(end, {}))]
+            self._sample, self._sampled_at = sample, now
+
+    async def _count(self, word: str) -> int:
+        """Return in how many messages of the sample the rarest part of a word is."""
+        counts = []
+        for part in set(indexed_parts(word)):
+            pattern = whole(part)
+            counts.append(sum(1 for text in self._sample if part in text and pattern.search(text)))
+            await asyncio.sleep(0)  # let others go on
+        return min(counts)
+
+
+FINDER = web.AppKey("finder", Finder)
+
+
+def messages_in(documents: Iterable[Document]) -> Iterator[tuple[MessageEntry, str]]:
+    """Yield the messages among entries, with their bare texts."""
+    for document in documents:
+        if not is_change(document):
+            message = MessageEntry.from_document(document)
+            yield message, bare(message.msg)

@@ -1,0 +1,74 @@
+"""The search page: finds messages by words."""
+
+import unicodedata
+from itertools import groupby
+from typing import Any
+
+import aiohttp_jinja2
+from aiohttp import web
+
+from auth.sessions import IDENTITY
+from chat.models import TOO_FAST
+from chat.views import read_seq
+from pages.forms import FormError, database_away, error_response, too_busy
+from search.excerpt import excerpt
+from search.finder import FINDER, NEWEST
+from security.limits import Busy
+from storage.database import DatabaseUnavailable
+
+QUERY_LENGTH = 100  # characters
+QUERY_WORDS = 10
+
+
+class Search(web.View):
+    """The page: a form, and what was found."""
+
+    async def get(self) -> web.Response:
+        """Show the newest messages that contain the words, or those before a number."""
+        query = " ".join(self.request.query.getall("q", []))
+        before = read_seq(self.request, "before")
+        context: dict[str, Any] = {"query": query, "query_length": QUERY_LENGTH, "newest": NEWEST}
+        try:
+            if query:
+                context |= await self.find(query, before)
+        except FormError as error:
+            return error_response(self.request, "chat/search.html", context, error)
+        return aiohttp_jinja2.render_template("chat/search.html", self.request, context)
+
+    head = get
+
+    async def find(self, query: str, before: int | None) -> dict[str, Any]:
+        """Return what the page shows of the messages that were found. Raises FormError."""
+        words, finder = read_words(query), self.request.app[FINDER]
+        if wait := finder.pace.take(self.request[IDENTITY].user_id):
+            raise FormError(429, TOO_FAST, "q", wait)
+        try:
+            found = await finder.find(words, before)
+        except Busy:
+            raise too_busy("q") from None
+        except DatabaseUnavailable:
+            raise database_away("q") from None
+        return {
+            "results": [(entry, excerpt(entry.msg, words)) for entry in found.entries],
+            "older": found.older,
+            "is_first": before is None,
+        }
+
+
+def read_words(query: str) -> list[str]:
+    """Return the words of a query; a word is letters, digits and `_`. Raises FormError."""
+    query = unicodedata.normalize("NFC", query)
+    # MongoDB treats a_b as one word, so it must stay one here.
+    runs = groupby(query, _is_of_word)
+    texts = dict.fromkeys("".join(run) for is_word, run in runs if is_word)
+    words = [text for text in texts if any(map(str.isalnum, text))]
+    if len(query) > QUERY_LENGTH or len(words) > QUERY_WORDS:
+        text = f"Please search for at most {QUERY_WORDS} words, {QUERY_LENGTH} characters"
+        raise FormError(400, text, "q")
+    if not words:
+        raise FormError(400, "Please write a word to search for", "q")
+    return words
+
+
+def _is_of_word(character: str) -> bool:
+    return character == "_" or unicodedata.category(character)[0] in "LMN"

@@ -1,0 +1,150 @@
+"""Connections of strangers: how many there may be, and how long they may stay silent.
+
+A connection belongs to a stranger until somebody who is signed in makes a request on it. Strangers
+must not use up the process's files: then nobody could connect, and the database could not be read.
+"""
+
+import asyncio
+import resource
+from collections import Counter, defaultdict
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+
+from security.address import is_loopback, network
+from server.metrics import Metrics
+from settings import Settings
+
+REQUEST_TIMEOUT = 10  # seconds for the first request of a connection
+PER_ADDRESS = 100  # strangers' connections; not of loopback and proxies, which stand for many
+IN_ALL = 10_000  # strangers' connections, and no more than SHARE of the process's files
+SHARE = 0.5
+MOST_FILES = (1_048_576, 65_536, 10_240)  # Linux, and what macOS allows where it says "unlimited"
+ACCEPTED_AT_ONCE = 64  # connections; then those are counted before more are accepted
+NEWCOMERS_WITHIN = 0.25  # seconds at the end for the first requests of new connections
+LOOK_EVERY = 0.01  # seconds
+
+Idle = dict[asyncio.BaseProtocol, asyncio.Transport]  # the one that is idle for longest first
+
+
+class Connections:
+    """Counts strangers' connections, and closes those that are too many or too silent.
+
+    If there are too many, the one goes that has been idle for longest: that is harmless, because
+    HTTP allows to close an idle connection at any time.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._has_proxies = settings.TRUSTED_PROXIES > 0
+        self._limit = min(IN_ALL, SHARE * resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        self._strangers: dict[asyncio.BaseProtocol, str] = {}  # their addresses
+        self._by_address: Counter[str] = Counter()
+        self._idle: Idle = {}
+        self._idle_at: defaultdict[str, Idle] = defaultdict(dict)  # by address
+        self._timers: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}  # for first requests
+        self.open_requests = 0  # WebSockets included
+
+    def opened(self, connection: asyncio.BaseProtocol, transport: asyncio.Transport) -> None:
+        """Count a new connection, and close one if there are too many."""
+        peer = transport.get_extra_info("peername")
+        host = str(peer[0]) if peer else ""
+        address = network(host)
+        self._strangers[connection] = address
+        self._by_address[address] += 1
+        self.rested(connection, transport)
+        loop = asyncio.get_running_loop()
+        self._timers[connection] = loop.call_later(REQUEST_TIMEOUT, transport.abort)
+        if self._by_address[address] > PER_ADDRESS and not self._stands_for_many(host):
+            self._close_first(self._idle_at[address])
+        elif len(self._strangers) > self._limit:
+            self._close_first(self._idle)
+
+    def requested(self, connection: asyncio.BaseProtocol) -> None:
+        """Note that a connection has a request under way."""
+        if timer := self._timers.pop(connection, None):
+            timer.cancel()
+        if self._idle.pop(connection, None):
+            address = self._strangers[connection]
+            self._idle_at[address].pop(connection)
+            if not self._idle_at[address]:
+                del self._idle_at[address]
+
+    def rested(
+        self, connection: asyncio.BaseProtocol, transport: asyncio.BaseTransport | None
+    ) -> None:
+        """Note that a connection is idle."""
+        if connection in self._strangers and isinstance(transport, asyncio.Transport):
+            self._idle[connection] = transport
+            self._idle_at[self._strangers[connection]][connection] = transport
+
+    def recognized(self, connection: asyncio.BaseProtocol) -> None:
+        """Count a connection no longer: it belongs to somebody who is signed in."""
+        self.requested(connection)
+        if connection in self._strangers:
+            address = self._strangers.pop(connection)
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+    closed = recognized  # a connection that has ended counts no longer, either
+
+    async def finished(self, timeout: float) -> None:
+        """Wait until open requests are answered, and those of new connections, at most `timeout`.
+
+        A connection that was accepted just before the end may not have been read yet.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while (passed := loop.time() - began) < timeout:
+            await asyncio.sleep(LOOK_EVERY)
+            if not self.open_requests and (passed > NEWCOMERS_WITHIN or not self._timers):
+                break
+
+    def _close_first(self, idle: Idle) -> None:
+        connection, transport = next(iter(idle.items()))  # at least the new one is idle
+        self.requested(connection)
+        transport.abort()
+        self._metrics.connections_closed.inc()
+
+    def _stands_for_many(self, host: str) -> bool:
+        return self._has_proxies or is_loopback(host)
+
+
+class Connection(web.RequestHandler):
+    """A connection that is counted while it is open."""
+
+    __slots__ = ("_connections",)
+
+    def __init__(self, connections: Connections, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection."""
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        self._connections.opened(self, transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        self._connections.closed(self)
+        super().connection_lost(exc)
+
+
+CONNECTIONS = web.AppKey("connections", Connections)
+
+
+def raise_file_limit() -> None:
+    """Raise the limit of open files as far as the process may.
+
+    A shell's usual 1,024 would be too few for a room of a thousand.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for most in MOST_FILES:
+        highest = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        with suppress(ValueError, OSError):
+            if highest > soft != resource.RLIM_INFINITY:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+            return

@@ -1,0 +1,231 @@
+"""The process that serves the application: its addresses, its signals, and its end in time."""
+
+import asyncio
+import errno
+import functools
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from aiohttp import hdrs, web
+
+from security.address import own_address
+from server.connections import (
+    ACCEPTED_AT_ONCE,
+    CONNECTIONS,
+    Connection,
+    Connections,
+    raise_file_limit,
+)
+from server.logs import AccessLogger, LoopErrors, set_up_logging
+from settings import SETTINGS, Settings, StartError, load_settings
+
+log = logging.getLogger("chat")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BACKLOG = 2048  # connections that wait to be accepted; a whole room may come back at once
+END_WITHIN = 4  # seconds from the signal to the end of the process; five are promised
+EXPECT = "100-continue"
+KEEPALIVE = 75  # seconds; browsers use a connection again soon. Proxies may need aiohttp's hour
+LINGER = 2  # seconds in which a form is read that is refused before its end; aiohttp's are 10
+FINISH_WITHIN = 2.5  # seconds at the end in which open requests are answered, and sockets closed
+SHUTDOWN_TIMEOUT = 0.25  # seconds for requests that are open even then; aiohttp applies it twice
+
+REGISTRATION = {
+    "open": "Registration: open to whoever knows the address (see REGISTRATION)",
+    "invite": "Registration: by invitation only, from /people or `python app.py invite`",
+    "closed": "Registration: closed, but the first account of an empty room can be created",
+}
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def run(
+    create_app: Callable[[Settings], web.Application],
+    listeners: Sequence[socket.socket] = (),
+    failure: int = 1,
+) -> NoReturn:
+    """Serve the application until SIGINT or SIGTERM, then exit, with status `failure` if it fails.
+
+    Listens where HOST says, unless somebody else has opened `listeners`. Exits with os._exit(),
+    because sys.exit() would wait for the driver's threads, which may be waiting for a database that
+    does not answer.
+    """
+    shutdown = Shutdown()
+    status = 0
+    try:
+        settings = load_settings()
+        raise_file_limit()
+        set_up_logging(settings.DEBUG, settings.LOG_FORMAT)
+        asyncio.run(_serve(create_app(settings), listeners or listen(settings), shutdown))
+        logging.shutdown()
+    except StartError as error:
+        status = failure
+        print(error, file=sys.stderr)
+    except Exception:
+        status = failure
+        log.exception("the chat can't go on")
+    finally:  # even if printing fails because nobody reads it
+        os._exit(status)
+
+
+class Shutdown:
+    """Ends the process END_WITHIN seconds after the first SIGINT or SIGTERM, even if it hangs.
+
+    A thread of its own waits for the signal and then for the time to pass, because the event loop
+    may hang. It logs nothing, because writing the log may be what hangs. The embedded database ends
+    with the process.
+    """
+
+    def __init__(self) -> None:
+        # Before the chat serves, there is nothing to finish.
+        self.begin: Callable[[], object] = lambda: os._exit(0)
+        # Blocked in this thread, in the threads that it starts, and in the database's process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        signal.sigwait(SIGNALS)
+        self.begin()
+        time.sleep(END_WITHIN)
+        os._exit(0)
+
+
+@asynccontextmanager
+async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
+    """Serve the application, and shut it down in order at the end. Raises StartError."""
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {
+        "access_log": log if app[SETTINGS].DEBUG else None,
+        "access_log_class": AccessLogger,
+        "lingering_time": LINGER,
+    }
+    if not app[SETTINGS].TRUSTED_PROXIES:
+        options["keepalive_timeout"] = KEEPALIVE
+    runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT, **options)
+    sites: list[asyncio.Server] = []
+    try:
+        await runner.setup()
+        assert runner.server is not None
+        server, connections = runner.server, app[CONNECTIONS]
+        server.request_handler = _checked(server.request_handler, connections)
+        accept = functools.partial(Connection, connections, server, loop=loop, **options)
+        try:
+            for listener in listeners:
+                site = await loop.create_server(accept, sock=listener, backlog=ACCEPTED_AT_ONCE)
+                sites.append(site)
+                listener.listen(BACKLOG)  # create_server() sets the kernel's backlog, too
+            yield
+        finally:
+            for listener in listeners:
+                loop.remove_reader(listener)
+            # asyncio drops what it has accepted in the same tick in which a server is closed.
+            await asyncio.sleep(0)
+            for site in sites:
+                site.close()
+        ends_at = loop.time() + FINISH_WITHIN
+        # cleanup() calls shutdown() as well, but too late: aiohttp has stopped reading by then, and
+        # the answers to our close frames would be lost.
+        await app.shutdown()
+        await connections.finished(ends_at - loop.time())
+    finally:
+        await runner.cleanup()
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """Return a listening socket for each address of HOST. Raises StartError.
+
+    A name such as `localhost` may have several addresses, and getaddrinfo() may list one twice.
+    `::` also accepts IPv4.
+    """
+    listeners: list[socket.socket] = []
+    missing: OSError | None = None  # an address of the name that this machine doesn't have
+    host, port = settings.SITE_HOST, settings.SITE_PORT
+    try:
+        found = dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        for family, _, _, _, address in found:
+            takes_ipv4 = address[0] == "::" and socket.has_dualstack_ipv6()
+            try:
+                listener = socket.create_server(
+                    (address[0], port, *address[2:]),
+                    family=family,
+                    backlog=BACKLOG,
+                    dualstack_ipv6=takes_ipv4,
+                )
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+            else:
+                listeners.append(listener)
+                port = listener.getsockname()[1]  # PORT=0: the system has chosen one
+        if missing and not listeners:
+            raise missing
+    except (OSError, UnicodeError) as error:
+        raise StartError(
+            f"HOST={settings.SITE_HOST}, PORT={settings.SITE_PORT} can't be listened on: "
+            f"{getattr(error, 'strerror', 'no host name')}. Choose another, or stop what uses it."
+        ) from None
+    return listeners
+
+
+def _checked(handle: Handler, connections: Connections) -> Handler:
+    """Return a handler that answers an unknown `Expect` with 417, and tells of each request.
+
+    aiohttp 3.14.5 quotes it, and fails with a 500 and a traceback on bytes that are not UTF-8.
+    """
+
+    async def handle_checked(request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        connections.requested(connection)
+        connections.open_requests += 1
+        try:
+            if request.headers.get(hdrs.EXPECT, EXPECT).lower() != EXPECT:
+                headers = {"Server": ""}  # without the version that aiohttp would give
+                raise web.HTTPExpectationFailed(text=f"Only {EXPECT} is expected.", headers=headers)
+            return await handle(request)
+        finally:
+            connections.open_requests -= 1
+            connections.rested(connection, connection.transport)
+
+    return handle_checked
+
+
+async def _serve(
+    app: web.Application, listeners: Sequence[socket.socket], shutdown: Shutdown
+) -> None:
+    """Serve until the shutdown begins. Raises StartError."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.set_exception_handler(LoopErrors())
+    async with serving(app, listeners):
+        shutdown.begin = lambda: loop.call_soon_threadsafe(stop.set)
+        with suppress(OSError):  # nobody reads standard output
+            _announce(app[SETTINGS], listeners[0].getsockname()[1])
+        await stop.wait()
+
+
+def _announce(settings: Settings, port: int) -> None:
+    """Print the address of the chat and where it keeps its data."""
+    print(f"Chat at {own_address(replace(settings, SITE_PORT=port))}")
+    if settings.MONGO_HOST:
+        # Not with a URL parser: a password may contain characters that end its user part.
+        servers = settings.MONGO_HOST.partition("://")[2].rpartition("@")[2]
+        servers = servers.partition("/")[0].partition("?")[0]
+        database = f"MongoDB at {servers}, which keeps the data"
+    else:
+        database = f"embedded, keeps its data in {settings.DATA_DIR}"
+    print(f"Database: {database}")
+    if settings.REDIS_URL:
+        print("Redis: joins this process with others on the same database")
+    elif settings.MONGO_HOST:
+        print("Redis: none, so other processes on this database are heard late (see REDIS_URL)")
+    print(REGISTRATION[settings.REGISTRATION])
+    sys.stdout.flush()

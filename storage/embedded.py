@@ -1,0 +1,210 @@
+"""The embedded database: a child process that speaks MongoDB's protocol and stores in SQLite.
+
+It runs when MONGO_HOST is not set. The child (embedded_server.py) serves NX-27017 on a Unix socket:
+it is not reachable over the network, and the chat uses it like MongoDB.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from aiohttp import web
+
+from server.background import background
+from settings import ROOT, SETTINGS, StartError, make_data_dir
+
+log = logging.getLogger(__name__)
+
+SOCKET_PATH_LIMIT = 107  # bytes, of Linux's sockaddr_un
+LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to end
+START_TIMEOUT = 20  # seconds for the child to open its files
+STOP_TIMEOUT = 0.5  # seconds for it to close them
+RESTART_PAUSE = 0.5  # seconds before the child is started again
+
+
+def embedded_uri(data_dir: Path) -> str:
+    """Return the address of the embedded database in a folder."""
+    return "mongodb://" + quote(str(_socket_path(data_dir)), safe="")
+
+
+async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Keep the child running while the application runs, unless MONGO_HOST is set."""
+    settings = app[SETTINGS]
+    if settings.MONGO_HOST:
+        yield
+        return
+    lock = await _lock(settings.DATA_DIR)
+    try:
+        child = Child(settings.DATA_DIR, lock)
+        await child.start()
+        async with background(child.keep_running()):
+            yield
+        await child.stop()
+    finally:
+        os.close(lock)
+
+
+@asynccontextmanager
+async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncIterator[bool]:
+    """Let a command use the database of a folder, beside a chat that runs on it or without one.
+
+    Yields whether nobody else uses it. Raises StartError, also if there is no database, unless it
+    `is_new`.
+    """
+    owns_folder = _check_folder(data_dir, is_new)
+    lock = _open_lock(data_dir)
+    try:
+        if not _take(lock):
+            yield False
+            return
+        if not owns_folder:
+            raise _foreign(data_dir)
+        child = Child(data_dir, lock)
+        await child.start()
+        try:
+            yield True
+        finally:
+            await child.stop()
+    finally:
+        os.close(lock)
+
+
+class Child:
+    """The child process with the database of a folder."""
+
+    def __init__(self, data_dir: Path, lock: int) -> None:
+        """Set up; `lock` is the open, locked file that keeps other chats out of the folder."""
+        self._data_dir = data_dir
+        self._lock = lock
+        self._process: asyncio.subprocess.Process
+
+    async def start(self) -> None:
+        """Start the process and wait until it serves. Raises StartError."""
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "storage.embedded_server",
+                str(_socket_path(self._data_dir)),
+                str(self._data_dir),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                cwd=ROOT,
+                pass_fds=[self._lock],  # so that the lock lasts until the child has ended, too
+            )
+        except OSError as error:
+            raise StartError(f"The embedded database can't be started: {error.strerror}.") from None
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                ready = await self._process.stdout.readline()
+        except TimeoutError:
+            ready = b""
+        except asyncio.CancelledError:  # a command is interrupted
+            await self._kill()
+            raise
+        if not ready:
+            await self._kill()
+            folder = self._data_dir
+            raise StartError(
+                f"The embedded database in {folder} could not be started; the reason is above."
+            )
+
+    async def keep_running(self) -> None:
+        """Start the process again whenever it ends, for ever."""
+        while True:
+            status = await self._process.wait()
+            log.error("embedded database ended with status %s, starting it again", status)
+            await asyncio.sleep(RESTART_PAUSE)
+            with suppress(StartError, OSError):
+                await self.start()
+
+    async def stop(self) -> None:
+        """Let the process close its files and end; kill it if it takes too long."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await self._process.wait()
+        except TimeoutError:
+            await self._kill()  # it hangs, or is stopped; SQLite survives SIGKILL
+
+    async def _kill(self) -> None:
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                # Not Process.kill(), which may take the exit status that asyncio waits for.
+                os.kill(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+
+def _check_folder(data_dir: Path, is_new: bool) -> bool:
+    """Check a folder for a command; return whether it is this user's. Raises StartError."""
+    try:
+        has_room = (data_dir / "lock").exists()
+        owns_folder = not data_dir.exists() or _owner(data_dir) == os.geteuid()
+    except OSError as error:
+        raise StartError(f"DATA_DIR={data_dir} can't be used: {error.strerror}.") from None
+    if not has_room and not is_new:
+        raise StartError(
+            f"There is no chat's data in DATA_DIR={data_dir}: start the chat once, "
+            "or set DATA_DIR or MONGO_HOST as for the chat."
+        )
+    # Root may ask a chat that is running. But its own database would make files that are root's.
+    if not owns_folder and (os.geteuid() != 0 or not has_room):
+        raise _foreign(data_dir)
+    return owns_folder
+
+
+def _owner(data_dir: Path) -> int:
+    return data_dir.stat().st_uid
+
+
+def _foreign(data_dir: Path) -> StartError:
+    return StartError(f"DATA_DIR={data_dir} belongs to another user: run this as that user.")
+
+
+def _socket_path(data_dir: Path) -> Path:
+    return data_dir / "database.sock"
+
+
+async def _lock(data_dir: Path) -> int:
+    """Return an open, locked file: only one chat may use a folder. Raises StartError."""
+    lock = _open_lock(data_dir)
+    give_up = time.monotonic() + LOCK_PATIENCE
+    while not _take(lock):
+        if time.monotonic() > give_up:
+            os.close(lock)
+            raise StartError(
+                f"Another chat or command is using {data_dir}: "
+                "stop it, or give this one a DATA_DIR of its own."
+            )
+        await asyncio.sleep(0.1)
+    return lock
+
+
+def _open_lock(data_dir: Path) -> int:
+    """Return the open file, not yet locked. Raises StartError."""
+    if len(os.fsencode(_socket_path(data_dir))) > SOCKET_PATH_LIMIT:
+        raise StartError(f"DATA_DIR={data_dir} is too long for a Unix socket: use a shorter path.")
+    make_data_dir(data_dir)
+    try:
+        return os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StartError(f"DATA_DIR={data_dir} can't be written: {error.strerror}.") from None
+
+
+def _take(lock: int) -> bool:
+    """Lock the file; return False if another process has locked it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""The embedded database's process, which embedded.py starts.
+
+Usage: python -m storage.embedded_server SOCKET FOLDER
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sqlite3
+import sys
+from contextlib import suppress
+
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when its parent ends
+
+
+def main(socket_path: str, data_dir: str) -> None:
+    """Serve the database until standard input ends, which the chat holds open."""
+    _die_with_parent()
+    # Ctrl-C reaches this process too, but the chat still needs it to store what waits.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.umask(0o077)
+    logging.basicConfig(level=logging.CRITICAL)
+    try:
+        asyncio.run(_serve(socket_path, data_dir))
+    except (OSError, sqlite3.Error) as error:
+        sys.exit(f"The embedded database in {data_dir} can't be opened: {error}.")
+
+
+async def _serve(socket_path: str, data_dir: str) -> None:
+    # Imported here: it takes half a second, during which the chat may end.
+    from nx_27017.server import handle_client
+
+    from storage.embedded_handler import Handler
+
+    handler = Handler(data_dir=data_dir)
+    server = await asyncio.start_unix_server(
+        lambda reader, writer: handle_client(reader, writer, handler), socket_path
+    )
+    with suppress(BrokenPipeError):  # the chat may have ended
+        print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+    # Without a full clean-up, which would wait for connections that nobody uses any more.
+    handler.close_all()
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """Make Linux kill this process when the chat ends, for whatever reason.
+
+    The end of standard input also ends it, but not while it hangs or is stopped: then it would keep
+    the folder's lock, and the chat could not start again.
+    """
+    if sys.platform == "linux":
+        import ctypes  # missing if Python was built without libffi
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,133 @@
+"""A database that the tutorial wrote."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from auth.passwords import PARAMETERS
+from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from storage.database import Database
+from tests.support.house import OpenHouse
+from tests.support.people import PASSWORD, Person
+
+# Not a whole second, which NX-27017 0.8.1 writes, and sorts, in another way.
+HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
+
+
+@pytest.fixture
+async def db(db: Database) -> Database:
+    """A database that was filled as the tutorial did it, its races and all."""
+    await fill(db)
+    return db
+
+
+async def fill(db: Database) -> None:
+    """Store what the tutorial stored."""
+    await db[MESSAGE_COLLECTION].insert_many(
+        [
+            {"user": "bob", "msg": "second", "time": HALF_PAST_TWO},
+            {"user": "alice", "msg": "<b>1st</b>", "time": datetime(2016, 3, 1, 12, tzinfo=UTC)},
+            {"user": "alice", "msg": "third", "time": datetime(2016, 3, 1, 12, 0, 3, tzinfo=UTC)},
+            {"user": "alice", "msg": "of no time"},
+        ]
+    )
+    await db[USER_COLLECTION].insert_many(
+        [
+            {"login": "alice", "email": "alice@example.com", "password": PASSWORD},
+            {"login": "Алёна", "email": "alena@example.com", "password": "short"},
+            {"login": "Alice", "email": "other@example.com", "password": PASSWORD},
+            {"login": "nobody"},
+        ]
+    )
+
+
+async def test_what_the_tutorial_wrote_is_migrated(db: Database, open_house: OpenHouse) -> None:
+    house = await open_house()
+    messages = await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
+    assert [(m["seq"], m["msg"]) for m in messages] == [
+        (1, "of no time"),
+        (2, "<b>1st</b>"),
+        (3, "second"),
+        (4, "third"),
+    ]
+    users = await db[USER_COLLECTION].find({}).to_list(None)
+    assert all(u["password"] is None or u["password"].startswith(PARAMETERS) for u in users)
+    for name, password in (
+        ("ALICE", PASSWORD),
+        ("алёна", "short"),
+        ("other@example.com", PASSWORD),
+    ):
+        person = await house.visitor()
+        assert (await person.log_in(name, password)).status == 303
+    assert (await (await house.visitor()).log_in("nobody", "None")).status == 401
+    page = await person.page()
+    assert "T12:00:00.000Z" in page
+    assert "&lt;b&gt;1st&lt;/b&gt;" in page
+    socket = await person.connect(since=3)
+    await socket.next("hello")
+    assert (await socket.next("message"))["msg"] == "third"
+    await socket.say("fourth")
+    assert (await socket.next("message"))["seq"] == 5
+
+
+async def test_to_migrate_twice_or_after_an_interruption_changes_nothing(
+    db: Database, open_house: OpenHouse
+) -> None:
+    messages = db[MESSAGE_COLLECTION]
+    # As if a first attempt had been killed after one update.
+    await messages.update_one({"msg": "second"}, {"$set": {"seq": 3, "key": "old", "user_id": ""}})
+    for _ in range(2):
+        house = await open_house()
+        await house.server.close()
+        documents = await messages.find({}).sort("seq", 1).to_list(None)
+        assert [d["seq"] for d in documents] == [1, 2, 3, 4]
+
+
+async def may_moderate(person: Person) -> bool:
+    return "data-moderator" in await person.page()
+
+
+async def test_two_accounts_of_the_tutorial_with_one_login_become_two_logins(
+    db: Database, open_house: OpenHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = db[USER_COLLECTION]
+    await users.delete_many({})
+    logins = ["bob", "Bob", "bob-2", "bob"]
+    await users.insert_many(
+        [
+            {"login": login, "email": f"{number}@example.com", "password": PASSWORD}
+            for number, login in enumerate(logins, 1)
+        ]
+    )
+    house = await open_house(MODERATORS=("bob",))
+    stored = await users.find({}).sort("email", 1).to_list(None)
+    assert sorted(user["login"] for user in stored) == ["Bob-3", "bob", "bob-2", "bob-4"]
+    assert "another user has the login, so it is bob-4 now" in caplog.text
+    people = {}
+    for number in range(1, 5):
+        person = people[number] = await house.visitor()
+        assert (await person.log_in(f"{number}@example.com")).status == 303
+    # The rights of a moderator are the first one's, and a ban of the second is its own.
+    assert [await may_moderate(person) for person in people.values()] == [True, *[False] * 3]
+    assert (await people[1].post("/person", {"login": "bob-4", "action": "ban"})).status == 303
+    assert (await people[4].get("/")).status == 303
+    for number in (1, 2, 3):
+        assert (await people[number].get("/")).status == 200
+
+
+async def test_accounts_that_look_alike_already_keep_their_logins(
+    db: Database, open_house: OpenHouse
+) -> None:
+    users = db[USER_COLLECTION]
+    await users.delete_many({})
+    house = await open_house()
+    assert (await (await house.visitor()).register("soso", email="a@b")).status == 303
+    # As an earlier version stored accounts, which let Cyrillic look-alikes in.
+    await users.update_many({}, {"$unset": {"look": ""}})
+    await house.server.close()
+    other = {"login": "ѕоѕо", "login_key": "ѕоѕо", "email_key": "c@d", "password": None}
+    await users.insert_one(other)
+    house = await open_house()
+    assert (await (await house.visitor()).log_in("soso")).status == 303
+    assert sorted(user["login"] for user in await users.find({}).to_list(None)) == ["soso", "ѕоѕо"]
+    assert (await (await house.visitor()).register("s0s0", email="e@f")).status == 409

@@ -1,0 +1,111 @@
+"""The static files: what browsers keep, what comes compressed, and that nothing else is sent."""
+
+import gzip
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pages.assets import FOREVER
+from settings import ROOT
+from tests.support.house import House, OpenHouse
+from tests.support.people import Person
+from tests.support.raw_requests import ask
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/js/main.js", "/static/css/base.css", "/static/img/favicon.png"]
+)
+async def test_a_static_file_is_asked_for_again_and_sent_once(visitor: Person, path: str) -> None:
+    first = await visitor.get(path)
+    assert first.status == 200
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = await visitor.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status == 304
+    assert await again.read() == b""
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert again.headers["Cache-Control"] == "no-cache"
+    weak = await visitor.get(path, headers={"If-None-Match": f"W/{first.headers['ETag']}"})
+    assert weak.status == 304
+    changed = await visitor.get(path, headers={"If-None-Match": '"of yesterday"'})
+    assert changed.status == 200
+
+
+async def test_what_a_page_links_to_is_kept_for_ever_and_changes_its_address(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def script_of(house: House) -> str:
+        page = await (await (await house.visitor()).get("/login")).text()
+        [address] = re.findall(r'<script type="module" src="([^"]+/login.js)"', page)
+        return str(address)
+
+    house = await open_house()
+    visitor, address = await house.visitor(), await script_of(house)
+    kept = await visitor.get(address)
+    assert (kept.status, kept.headers["Cache-Control"]) == (200, FOREVER)
+    assert await kept.read() == (ROOT / "static/js/login.js").read_bytes()
+    module = await visitor.get(address.replace("login.js", "form.js"))  # which login.js imports
+    assert (module.status, module.headers["Cache-Control"]) == (200, FOREVER)
+
+    shutil.copytree(ROOT / "static", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "js" / "form.js").write_text("// changed")
+    monkeypatch.setattr("pages.assets.FOLDER", tmp_path)
+    after_a_deploy = await open_house()
+    assert await script_of(after_a_deploy) != address
+    again = await (await after_a_deploy.visitor()).get(address)  # by a page of before
+    assert (again.status, again.headers["Cache-Control"]) == (200, "no-cache")
+
+
+async def test_a_developer_s_page_links_to_files_that_may_change(open_house: OpenHouse) -> None:
+    house = await open_house(DEBUG=True)
+    page = await (await (await house.visitor()).get("/login")).text()
+    assert '"/static/js/login.js"' in page
+    assert (await ask(house, path="/static/js/login.js")).headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [("gzip", True), ("br, gzip;q=0.5", True), ("identity", False), ("gzip;q=0", False),
+     ("gzip;q=0.0, br", False), ("", False)],
+)  # fmt: skip
+async def test_a_static_file_is_compressed_for_whoever_takes_that(
+    house: House, accepted: str, is_compressed: bool
+) -> None:
+    answer = await ask(house, f"Accept-Encoding: {accepted}", path="/static/js/log.js")
+    assert (answer.headers["Content-Encoding"] == "gzip") is is_compressed
+    body = gzip.decompress(answer.body) if is_compressed else answer.body
+    assert body == (ROOT / "static/js/log.js").read_bytes()
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert answer.headers["Content-Type"] == "text/javascript"
+
+
+async def test_a_developer_sees_a_changed_static_file_at_once(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    house = await open_house(DEBUG=True)
+    monkeypatch.setattr("pages.assets.FOLDER", tmp_path)
+    for text in ("new", "changed"):
+        (tmp_path / "some.txt").write_text(text)
+        assert (await ask(house, path="/static/some.txt")).body == text.encode()
+    assert (await ask(house, path="/static/../app.py")).status == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd",
+     "/static/%2fetc/passwd", "/static/v-000000000000/../app.py", "/static/v-000000000000/js",
+     "/static/js/v-000000000000/main.js", "/static/js/%00", "/static/" + "x" * 5000],
+)  # fmt: skip
+async def test_nothing_but_static_files_is_static(house: House, path: str) -> None:
+    answer = await ask(house, path=path)
+    assert answer.status in (400, 403, 404)
+    assert b"create_app" not in answer.body
+    assert b"root:" not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/static/", "/static/js"])
+async def test_a_static_folder_is_not_refused_as_cross_site(house: House, path: str) -> None:
+    response = await (await house.visitor()).get(path)
+    assert response.status in (403, 404)
+    assert "another site" not in await response.text()

@@ -1,0 +1,358 @@
+"""Finding: words in messages, newest first, and the history around what was found."""
+
+import asyncio
+import re
+import unicodedata
+from urllib.parse import urlencode
+
+import pytest
+
+from chat.journal import JOURNAL
+from search.finder import AT_ONCE, ENTRIES_PER_QUERY, FINDER, PAGE_LENGTH, QUEUE
+from search.views import QUERY_LENGTH, QUERY_WORDS
+from settings import MESSAGE_COLLECTION, Settings
+from storage.database import CALL_TIMEOUT
+from tests.support.databases import another_client
+from tests.support.hostile import HOSTILE
+from tests.support.house import House, OpenHouse
+from tests.support.log import say
+from tests.support.pages import Finds, FormPage, HistoryPage
+from tests.support.people import Person
+
+
+async def search(person: Person, query: str) -> Finds:
+    """Look for something, and return what the page shows."""
+    return Finds(await person.page(f"/search?{urlencode({'q': query})}"))
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let people search as fast as a test can."""
+    monkeypatch.setattr("search.finder.PER_SECOND", 0)
+
+
+@pytest.fixture(params=["the newest messages", "the text index"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to find a message: a long log has it among the newest, or further back."""
+    if request.param == "the text index":
+        monkeypatch.setattr("search.finder.NEWEST", 0)
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(alice: Person) -> None:
+    await alice.write("The café opens at nine", "Привет, Ёлка!", "see foo_bar and don't ask")
+    await alice.write("tiếng мои Straße Ελλάδα")
+    for query, found in [
+        ("café", 1), ("CAFÉ", 1), ("cafe", 1), ("the", 1), ("nine  opens", 1), ("nine!", 1),
+        ("привет", 2), ("ёлка ПРИВЕТ", 2), ("foo_bar", 3), ("don't", 3), ("don’t", 3),
+        ("tiếng", 4), ("мои", 4), ("STRAßE", 4), ("ελλάδα", 4), ("foo bar", 3),
+        ("елка", 0), ("мой", 0), ("strasse", 0), ("ελλαδα", 0), ("tieng", 0),
+        ("ine", 0), ("привет nine", 0), ("opening", 0), ("ca", 0), ("op", 0),
+    ]:  # fmt: skip
+        links = [f"/?around={found}#m{found}"] if found else []
+        assert (await search(alice, query)).links == links, query
+
+
+async def test_the_beginning_of_a_word_is_found_in_the_newest_messages(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(
+        "The deployment is Tomorrow", "DÉPLOYÉ", "redeployed and to_deploy", "我deploy"
+    )
+    assert "beginnings of words in about the newest 2,000 messages" in await alice.page("/search")
+    for query, found in [
+        ("deploy", [4, 3, 2, 1]), ("dep", [4, 3, 2, 1]), ("tomo dep", [1]), ("de", []),
+        ("ploy", []),
+    ]:  # fmt: skip
+        assert (await search(alice, query)).links == [f"/?around={n}#m{n}" for n in found], query
+    monkeypatch.setattr("search.finder.NEWEST", 0)  # all are further back
+    assert (await search(alice, "deploy")).links == ["/?around=3#m3"]
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_word_in_a_script_without_spaces_is_found_anywhere(alice: Person) -> None:
+    await alice.write(
+        "我们今天部署deployment了",
+        "明日デプロイします",
+        "회의는 내일입니다",
+        "พรุ่งนี้ประชุม",
+        "我用AI技术",
+    )
+    for query, found in [
+        ("我们", 1), ("部署", 1), ("今天 我们", 1), ("デプロイ", 2), ("明", 2),
+        ("用ai", 5), ("회의", 3), ("내일", 3), ("ประชุม", 4), ("明天", 0), ("我们 デプロイ", 0),
+    ]:  # fmt: skip
+        links = [f"/?around={found}#m{found}"] if found else []
+        assert (await search(alice, query)).links == links, query
+    assert (await search(alice, "部署")).marks == ["部署"]
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "marks"),
+    [
+        ("Cafés: a CAFÉ is a cafe, no café_bar and no decaf", "cafe a",
+         ["Café", "a", "CAFÉ", "a", "cafe", "café"]),
+        ("Deployments", "deploy", ["Deploy"]),
+        ("İstanbul stands", "istan", ["İstan"]),
+        ("我用AI技术", "ai", ["AI"]),
+        ("foo foobar", "foo foobar", ["foo", "foobar"]),
+        ("cafe\u0301 open", "open", ["open"]),
+    ],
+)  # fmt: skip
+async def test_what_was_found_is_marked(
+    alice: Person, text: str, query: str, marks: list[str]
+) -> None:
+    await alice.write(text)
+    page = await search(alice, query)
+    assert page.texts == [unicodedata.normalize("NFC", text)]
+    assert page.marks == marks
+    assert page.query == query
+
+
+@pytest.mark.usefixtures("way")
+async def test_results_are_paged_newest_first(alice: Person) -> None:
+    for number in range(1, 2 * PAGE_LENGTH + 1):
+        await alice.write(f"needle {number}", "hay")
+    pages = [await search(alice, "needle")]
+    while path := pages[-1].older:
+        pages.append(Finds(await alice.page(path)))
+    assert [len(page.texts) for page in pages] == [PAGE_LENGTH, PAGE_LENGTH]
+    texts = [text for page in pages for text in page.texts]
+    assert texts == [f"needle {number}" for number in range(2 * PAGE_LENGTH, 0, -1)]
+    assert "There are no older messages" in await alice.page("/search?q=needle&before=1")
+
+
+async def test_the_empty_form_finds_nothing_and_complains_about_nothing(alice: Person) -> None:
+    for path in ("/search", "/search?q="):
+        response = await alice.get(path)
+        page = await response.text()
+        assert response.status == 200
+        assert 'role="search"' in page
+        assert "No message contains" not in page
+        assert (await FormPage.read(response)).error == ""
+    assert "No message contains all of these words" in await alice.page("/search?q=needle")
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("x" * (QUERY_LENGTH + 1), f"at most {QUERY_WORDS} words, {QUERY_LENGTH} characters"),
+        (" ".join(map(str, range(QUERY_WORDS + 1))), f"at most {QUERY_WORDS} words"),
+        *((query, "Please write a word") for query in (" ", '"', '"" ""', "-", "\\", "\x00", "_",
+          "*", "😀", "\u200d\ufe0f", "(^)", "…")),
+    ],
+)  # fmt: skip
+async def test_a_query_that_cannot_be_taken_comes_back(
+    alice: Person, query: str, text: str
+) -> None:
+    await alice.write("x 1 _ - 😀")
+    response = await alice.get(f"/search?{urlencode({'q': query})}")
+    assert response.status == 400
+    page = await FormPage.read(response)
+    assert text in page.error
+    assert page.error_field == "q"
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "", "1&before=2", "9" * 16])
+async def test_a_before_that_is_no_number_is_refused(alice: Person, before: str) -> None:
+    assert (await alice.get(f"/search?q=word&before={before}")).status == 400
+
+
+@pytest.mark.usefixtures("way")
+async def test_punctuation_and_operators_only_separate_words(alice: Person) -> None:
+    await alice.write("tea and milk", "tea")
+    for query in (
+        "tea -milk", "tea NOT milk", 'tea" OR "milk', '"tea milk"', "milk tea", "tea\\ milk",
+        "tea AND milk", "tea\x00milk", "msg:tea milk", "tea* milk", "NEAR(tea milk)", "^tea milk",
+        "{tea} + milk", '\\"tea\\" milk', "tea -\"milk\"", "-tea milk", "tea;milk--",
+    ):  # fmt: skip
+        words = set(re.findall("[a-z]+", query.lower())) - {"tea", "milk", "and"}
+        links = [] if words else ["/?around=1#m1"]
+        assert (await search(alice, query)).links == links, query
+
+
+@pytest.mark.usefixtures("way")
+async def test_hostile_queries_and_messages_stay_text(
+    alice: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    for text in HOSTILE:
+        await alice.write(f"hostile {text}")
+    for seq, text in enumerate(HOSTILE, 1):
+        response = await alice.get(f"/search?{urlencode({'q': text, 'before': seq + 1})}")
+        page = Finds(await response.text())
+        assert page.query == text
+        if response.status == 200:
+            assert page.texts[0] == f"hostile {text}"
+        else:  # it is too long, or has no words
+            assert response.status == 400
+    assert not caplog.records
+
+
+@pytest.mark.usefixtures("way")
+async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_never(
+    alice: Person,
+) -> None:
+    await alice.write("first wording", "second wording")
+    edit = await alice.post("/message/1", {"action": "edit", "msg": "other phrase"})
+    delete = await alice.post("/message/2", {"action": "delete"})
+    assert (edit.status, delete.status) == (303, 303)
+    assert (await search(alice, "wording")).texts == []
+    assert (await search(alice, "first")).texts == []
+    assert (await search(alice, "phrase")).texts == ["other phrase"]
+
+
+async def test_what_an_older_version_stored_is_found_and_a_restart_keeps_the_index(
+    settings: Settings, open_house: OpenHouse
+) -> None:
+    document = {"seq": 1, "key": "k", "user": "bob", "user_id": "u", "msg": "said before"}
+    async with another_client(settings) as database:
+        await database[MESSAGE_COLLECTION].insert_one(document)
+    alice = await (await open_house()).sign_in("alice")
+    for text in ("said after one restart", "said after another"):
+        alice = await (await open_house()).visitor()
+        await alice.log_in("alice")
+        await alice.write(text)
+    texts = (await search(alice, "said")).texts
+    assert texts == ["said after another", "said after one restart", "said before"]
+
+
+LONG = 300  # messages; for the test below that is a long log, in which 50 make a word frequent
+STEPS = {"always": 1, "often": 2, "rarely": 20, "hardly": 100}  # words by how often they come
+
+
+def text_of(seq: int) -> str:
+    """Return the text of a message in the long log."""
+    return " ".join([word for word in STEPS if seq % STEPS[word] == 0] + ["once"] * (seq < 200))
+
+
+@pytest.mark.parametrize("search_for", [0, 9])
+async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, search_for: int
+) -> None:
+    for name, value in {"NEWEST": ENTRIES_PER_QUERY, "RARE": 50, "SEARCH_FOR": search_for}.items():
+        monkeypatch.setattr(f"chat.finder.{name}", value)
+    for seq in range(1, LONG + 1):
+        await say(house.app[JOURNAL], "alice", text_of(seq))
+    for query in (
+        "always", "often", "rarely", "hardly", "once", "never", "always often", "often once",
+        "rarely always", "hardly once", "once rarely often", "always never",
+    ):  # fmt: skip
+        words = set(query.split())
+        expected = [seq for seq in range(LONG, 0, -1) if words <= set(text_of(seq).split())]
+        pages = [await search(alice, query)]
+        while path := pages[-1].older:
+            pages.append(Finds(await alice.page(path)))
+        assert [link for page in pages for link in page.links] == [
+            f"/?around={seq}#m{seq}" for seq in expected
+        ], query
+
+
+async def test_a_search_without_an_end_offers_to_go_on(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"NEWEST": 0, "RARE": 1, "SEARCH_FOR": 0}.items():
+        monkeypatch.setattr(f"chat.finder.{name}", value)
+    for seq in range(ENTRIES_PER_QUERY + 1):
+        await say(house.app[JOURNAL], "alice", ("one", "two")[seq % 2])
+    page = await alice.page("/search?q=one+two")
+    assert "Nothing found so far." in page
+    assert "Search older messages" in page
+    older = Finds(page).older
+    assert older == "/search?q=one+two&before=2"
+    assert "There are no older messages." in await alice.page(older)
+
+
+async def test_who_searches_too_fast_has_to_wait(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.finder.PER_SECOND", 1)
+    house = await open_house()
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    responses = [await alice.get("/search?q=word") for _ in range(AT_ONCE + 1)]
+    assert [response.status for response in responses] == [200] * AT_ONCE + [429]
+    assert "Retry-After" in responses[-1].headers
+    assert (await FormPage.read(responses[-1])).error_field == "q"
+    assert (await bob.get("/search?q=word")).status == 200
+
+
+async def test_searches_take_turns_and_too_many_are_sent_away(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write("word")
+    finder = house.app[FINDER]
+    async with finder._turn:
+        waiting = [asyncio.create_task(search(alice, "word")) for _ in range(QUEUE + 1)]
+        while finder._waiting <= QUEUE:
+            await asyncio.sleep(0.01)
+        refused = await alice.get("/search?q=word")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "3")
+        assert "Too busy" in (await FormPage.read(refused)).error
+        await alice.write("nobody who talks has to wait")
+    for page in await asyncio.gather(*waiting):
+        assert page.texts == ["word"]
+    assert (await search(alice, "word")).texts == ["word"]
+
+
+async def test_a_search_that_takes_too_long_is_given_up(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.database.CALL_TIMEOUT", 1)  # enough to look the session up
+    async with house.app[FINDER]._turn:
+        response = await alice.get("/search?q=word")
+    assert response.status == 503
+    assert "The database is away" in (await FormPage.read(response)).error
+    monkeypatch.setattr("storage.database.CALL_TIMEOUT", CALL_TIMEOUT)
+    assert (await search(alice, "word")).texts == []
+
+
+@pytest.fixture
+async def talkative(alice: Person) -> Person:
+    """Alice, when she has written 130 messages."""
+    await alice.write(*map(str, range(1, 131)))
+    return alice
+
+
+async def test_the_history_around_a_message_marks_it_and_leads_back(talkative: Person) -> None:
+    page = await talkative.page("/?around=60")
+    assert re.findall(r'message--target" data-seq="(\d+)"', page) == ["60"]
+    assert 'id="m60"' in page
+    assert "Back to the newest messages" in page
+    assert 'id="composer"' not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "older", "newer"),
+    [
+        ("around=60", range(35, 85), "/?before=35", "/?after=84"),
+        ("around=1", range(1, 26), None, "/?after=25"),
+        ("around=130", range(105, 131), "/?before=105", None),
+        ("around=999", range(106, 131), "/?before=106", None),
+        ("around=0", range(1, 26), None, "/?after=25"),
+        ("before=35", range(1, 35), None, "/?after=34"),
+        ("before=71", range(21, 71), "/?before=21", "/?after=70"),
+        ("after=84", range(85, 131), "/?before=85", None),
+        ("after=80", range(81, 131), "/?before=81", None),
+        ("after=10", range(11, 61), "/?before=11", "/?after=60"),
+    ],
+)
+async def test_the_history_has_links_to_what_is_before_and_after_and_an_end_on_both_sides(
+    talkative: Person, query: str, shown: range, older: str | None, newer: str | None
+) -> None:
+    page = HistoryPage(await talkative.page(f"/?{query}"))
+    assert [line.seq for line in page.lines] == list(shown)
+    assert (page.older, page.newer) == (older, newer)
+
+
+async def test_after_the_last_message_comes_the_chat_itself(house: House, alice: Person) -> None:
+    await alice.write("one", "two")
+    await alice.post("/message/2", {"action": "delete"})
+    assert house.app[JOURNAL].recent.last == 3  # the deletion, which no page shows
+    assert HistoryPage(await alice.page("/?around=1")).newer == "/?after=2"
+    response = await alice.get("/?after=2")
+    assert (response.status, response.headers["Location"]) == (303, "/")
+
+
+@pytest.mark.parametrize("name", ["around", "after"])
+@pytest.mark.parametrize("value", ["", "x", "-1", "1.5", "9" * 16, "1&around=2&after=2"])
+async def test_a_place_that_is_no_number_is_refused(alice: Person, name: str, value: str) -> None:
+    assert (await alice.get(f"/?{name}={value}")).status == 400

@@ -1,0 +1,415 @@
+"""A database and a Redis in memory, as the journal and the relay see them, which dice torment."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import redis.exceptions
+from pymongo.errors import AutoReconnect
+from pymongo.results import UpdateResult
+from redis.exceptions import LockError, LockNotOwnedError
+
+from settings import MESSAGE_COLLECTION
+from storage.database import Document
+from storage.redis_client import CALL_TIMEOUT
+from tests.simulation.virtual_time import RUNNING, outside
+
+QUICK = 0.002  # seconds that a message takes on its way
+LATEST = 5  # seconds that one may take at worst: longer than anybody waits for an answer
+
+T = TypeVar("T")
+
+
+def now() -> float:
+    """Return the time, which is virtual."""
+    return asyncio.get_running_loop().time()
+
+
+class Network:
+    """Carries what programs and servers tell each other; the dice decide how, and whether."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self.dice = dice
+        self.trouble = 0.0  # from 0, when all is well and in order, to 1
+        self.trace: list[str] = []  # what happened, for those who look for a fault
+
+    def note(self, event: str) -> None:
+        """Remember that something happened."""
+        self.trace.append(f"{now():9.4f}  {event}")
+
+    def happens(self, chance: float) -> bool:
+        """Return whether something goes wrong that does so with a chance, when all is at worst."""
+        return self.dice.random() < chance * self.trouble
+
+    def delay(self) -> float:
+        """Return how long something is on its way."""
+        if self.happens(0.01):
+            return self.dice.uniform(0, LATEST)
+        if self.happens(0.05):
+            return self.dice.uniform(0, 1)
+        return self.dice.expovariate(1 / QUICK) if self.trouble else QUICK
+
+
+class Server:
+    """What a database and a Redis have in common: they are asked, and may not answer."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.still_until = 0.0  # until then nothing is done, and nothing refused
+
+    async def ask(self, what: Callable[[], T], lost: Exception) -> T:
+        """Let the server do something, and return its answer, or raise what a lost one raises."""
+        program, network = RUNNING.get(), self.network
+        if program and program.is_killed:
+            raise asyncio.CancelledError
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def fail(error: Exception) -> None:
+            if not answer.done():
+                answer.set_exception(error)
+                answer.exception()  # who asked may be killed before it hears of it
+
+        def arrive() -> None:
+            if now() < self.still_until:
+                outside(self.still_until - now(), arrive)
+                return
+            try:
+                result = what()
+            except Exception as error:
+                outside(network.delay(), fail, error)
+            else:
+                if not is_unanswered:
+                    outside(network.delay(), succeed, result)
+
+        def succeed(result: T) -> None:
+            if not answer.done():
+                answer.set_result(result)
+
+        is_lost, is_unanswered = network.happens(0.03), network.happens(0.04)
+        if not is_lost:
+            outside(network.delay(), arrive)
+        if (is_lost or is_unanswered) and network.dice.random() < 0.7:
+            outside(
+                network.dice.uniform(0, 1), fail, lost
+            )  # the connection breaks; or nobody tells
+        return await answer
+
+
+class Log(Server):
+    """The collection of messages: what of Motor's the journal uses."""
+
+    name = MESSAGE_COLLECTION
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.database = self
+        self.documents: dict[int, Document] = {}  # by number
+        self._keys: set[str] = set()
+
+    def find(self, query: Document) -> "Query":
+        """Return a query, to be sorted and limited."""
+        return Query(self, query)
+
+    async def find_one(self, query: Document) -> Document | None:
+        """Return the document that a query matches."""
+        return next(iter(await self._ask(lambda: self.matching(query))), None)
+
+    async def update_one(self, query: Document, change: Document) -> UpdateResult:
+        """Change the document that a query matches."""
+        return await self._update(query, change)
+
+    async def update_many(self, query: Document, change: Document) -> UpdateResult:
+        """Change the documents that a query matches."""
+        return await self._update(query, change)
+
+    async def command(self, *words: str, documents: list[Document], **options: Any) -> Document:
+        """Insert documents in order, up to the first whose number or key exists."""
+        assert words == ("insert", self.name), words
+        assert options.pop("ordered"), options
+        return await self._ask(lambda: self._insert(documents))
+
+    def matching(self, query: Document) -> list[Document]:
+        """Return copies of the documents that a query matches."""
+        return [d.copy() for d in self.documents.values() if _matches(d, query)]
+
+    async def _ask(self, what: Callable[[], T]) -> T:
+        return await self.ask(what, AutoReconnect("the connection is lost"))
+
+    def _insert(self, documents: Sequence[Document]) -> Document:
+        count = len(documents)
+        is_cut = self.network.happens(0.05)  # as when an embedded server is killed
+        for document in documents[: self.network.dice.randrange(count) if is_cut else count]:
+            seq, key = document["seq"], document["key"]
+            if seq in self.documents or key in self._keys:
+                self.network.note(f"{key} is refused as {seq}")
+                return {"ok": 1, "writeErrors": [{"code": 11000}]}
+            self.network.note(f"{key} is stored as {seq}")
+            self.documents[seq] = document.copy()
+            self._keys.add(key)
+        if is_cut:
+            raise AutoReconnect("the database was killed")
+        return {"ok": 1}
+
+    async def _update(self, query: Document, change: Document) -> UpdateResult:
+        def update() -> UpdateResult:
+            matching = [d for d in self.documents.values() if _matches(d, query)]
+            for document in matching:
+                document.update(change.get("$set", {}))
+                for name in change.get("$unset", {}):
+                    document.pop(name, None)
+            return UpdateResult({"n": len(matching)}, acknowledged=True)
+
+        return await self._ask(update)
+
+
+class Query:
+    """A query that has not been sent."""
+
+    def __init__(self, log: Log, query: Document) -> None:
+        self._log, self._query = log, query
+        self._direction, self._limit = 1, 0
+
+    def sort(self, name: str, direction: int) -> "Query":
+        """Sort by number."""
+        assert name == "seq"
+        self._direction = direction
+        return self
+
+    def limit(self, limit: int) -> "Query":
+        """Take so many documents."""
+        self._limit = limit
+        return self
+
+    async def to_list(self, length: None) -> list[Document]:
+        """Return the documents."""
+
+        def read() -> list[Document]:
+            found = sorted(self._log.matching(self._query), key=lambda d: d["seq"])
+            return found[:: self._direction][: self._limit]
+
+        return await self._log._ask(read)
+
+
+def _matches(document: Document, query: Document) -> bool:
+    return all(_fits(document.get(name), wanted) for name, wanted in query.items())
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if not isinstance(wanted, dict):
+        return bool(value == wanted)
+    [(operator, operand)] = wanted.items()
+    match operator:
+        case "$gt":
+            return value is not None and bool(value > operand)
+        case "$lt":
+            return value is not None and bool(value < operand)
+        case "$ne":
+            return bool(value != operand)
+        case "$in":
+            return value in operand
+        case "$exists":
+            return (value is not None) is operand
+    raise ValueError(f"the simulated database has no {operator}")
+
+
+class RedisServer(Server):
+    """A Redis with one lock and its Pub/Sub."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.is_away = self.refuses_locks = False
+        self.keys_lost_at = -float("inf")
+        self.on_lease: Callable[[Client], None] = lambda holder: None
+        self._holder: tuple[str, float] = ("", 0)  # the token of the lock, and when it expires
+        self._tokens = map(str, itertools.count(1))
+        self._pubsubs: list[PubSub] = []
+
+    def connect(self) -> "Client":
+        """Return a client, in place of the library's."""
+        return Client(self)
+
+    def lose_keys(self) -> None:
+        """Forget everything and everybody, as a Redis that starts again."""
+        self.network.note("Redis has lost all it knew")
+        self.keys_lost_at = now()
+        self._holder = ("", 0)
+        for pubsub in self._pubsubs:
+            pubsub.inbox.put_nowait(None)
+        self._pubsubs.clear()
+
+    def deafen(self, client: "Client") -> None:
+        """Forget what a client has subscribed to, without a word."""
+        self._pubsubs = [pubsub for pubsub in self._pubsubs if pubsub.client is not client]
+
+    def next_token(self) -> str:
+        """Return a new token for the lock."""
+        return next(self._tokens)
+
+    async def request(self, what: Callable[[], T]) -> T:
+        """Do something for a client, which waits for a second at most."""
+
+        def serve() -> T:
+            if self.is_away:
+                raise redis.exceptions.ConnectionError("refused")
+            return what()
+
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                return await self.ask(serve, redis.exceptions.ConnectionError("lost"))
+        except TimeoutError:
+            raise redis.exceptions.TimeoutError from None
+
+    def take_lock(self, client: "Client", token: str, seconds: float, is_renewal: bool) -> bool:
+        """Give the lock to a client, or for longer to the one that has it."""
+        if self.refuses_locks:
+            raise redis.exceptions.ReadOnlyError("a replica cannot write")
+        is_free = now() >= self._holder[1]
+        is_own = not is_free and self._holder[0] == token
+        if not (is_own if is_renewal else is_free):
+            return False
+        if not is_renewal:
+            self.on_lease(client)
+        self._holder = (token, now() + seconds)
+        return True
+
+    def release_lock(self, token: str) -> None:
+        """Free the lock."""
+        if self._holder[0] == token:
+            self._holder = ("", 0)
+
+    def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Send messages to those who have subscribed: lost, twice or out of order."""
+        for channel, data in messages:
+            for pubsub in self._pubsubs:
+                if channel in pubsub.channels:
+                    for _ in range(0 if self.network.happens(0.05) else 1):
+                        outside(self.network.delay(), pubsub.inbox.put_nowait, data)
+                    if self.network.happens(0.05):
+                        outside(self.network.delay(), pubsub.inbox.put_nowait, data)
+
+    def subscribe(self, pubsub: "PubSub", channel: str) -> None:
+        """Let a client hear a channel."""
+        pubsub.channels.add(channel)
+        if pubsub not in self._pubsubs:
+            self._pubsubs.append(pubsub)
+
+    def unsubscribe_all(self, pubsub: "PubSub") -> None:
+        """Forget a client's connection."""
+        if pubsub in self._pubsubs:
+            self._pubsubs.remove(pubsub)
+
+
+class Client:
+    """One program's client: what of redis.asyncio's the relay uses."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+
+    def lock(self, name: str, timeout: float, thread_local: bool) -> "Lock":
+        """Return a lock that expires."""
+        return Lock(self, timeout)
+
+    def pipeline(self, transaction: bool) -> "Pipeline":
+        """Return an empty pipeline."""
+        return Pipeline(self.server)
+
+    def pubsub(self, ignore_subscribe_messages: bool) -> "PubSub":
+        """Return a connection for Pub/Sub, which has subscribed to nothing."""
+        return PubSub(self)
+
+    async def publish(self, channel: str, data: bytes) -> None:
+        """Publish one message."""
+        await self.server.request(lambda: self.server.publish([(channel, data)]))
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        self.server.deafen(self)
+
+
+class Lock:
+    """A lock; only who has its token can renew or release it."""
+
+    def __init__(self, client: Client, timeout: float) -> None:
+        self._client, self._timeout = client, timeout
+        self._token: str | None = None
+
+    async def acquire(self, blocking: bool) -> bool:
+        """Take the lock, if it is free."""
+        token = self._client.server.next_token()
+        if is_taken := await self._take(token, is_renewal=False):
+            self._token = token
+        return is_taken
+
+    async def reacquire(self) -> bool:
+        """Take it for another while. Raises LockError."""
+        if self._token is None:
+            raise LockError("never acquired")
+        if not await self._take(self._token, is_renewal=True):
+            raise LockNotOwnedError("expired")
+        return True
+
+    async def release(self) -> None:
+        """Give it back. Raises LockError."""
+        if (token := self._token) is None:
+            raise LockError("never acquired")
+        await self._client.server.request(lambda: self._client.server.release_lock(token))
+        self._token = None
+
+    async def _take(self, token: str, is_renewal: bool) -> bool:
+        client = self._client
+        return await client.server.request(
+            lambda: client.server.take_lock(client, token, self._timeout, is_renewal)
+        )
+
+
+class Pipeline:
+    """Messages to be published."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self._messages: list[tuple[str, bytes]] = []
+
+    def publish(self, channel: str, data: bytes) -> None:
+        """Add a message."""
+        self._messages.append((channel, data))
+
+    async def execute(self) -> None:
+        """Publish them."""
+        await self._server.request(lambda: self._server.publish(self._messages))
+
+
+class PubSub:
+    """A connection that hears what is published."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.channels: set[str] = set()
+        self.inbox: asyncio.Queue[bytes | None] = asyncio.Queue()  # None: it is broken
+
+    async def __aenter__(self) -> "PubSub":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.client.server.unsubscribe_all(self)
+
+    async def subscribe(self, channel: str) -> None:
+        """Hear a channel."""
+        server = self.client.server
+        await server.request(lambda: server.subscribe(self, channel))
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Hear it no more."""
+        await self.client.server.request(lambda: self.channels.discard(channel))
+
+    async def get_message(self, timeout: float) -> dict[str, bytes] | None:
+        """Return what comes, if something comes within some seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                data = await self.inbox.get()
+        except TimeoutError:
+            return None
+        if data is None:
+            raise redis.exceptions.ConnectionError("closed")
+        return {"data": data}

@@ -1,0 +1,60 @@
+"""Inserts into the embedded database: one transaction each, whatever goes wrong in it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.embedded_handler import Handler
+
+
+@pytest.fixture
+def handler(tmp_path: Path) -> Iterator[Handler]:
+    handler = Handler(data_dir=str(tmp_path))
+    yield handler
+    handler.close_all()
+
+
+def insert(handler: Handler, *documents: dict[str, Any]) -> Any:
+    """Send an insert as a driver does, and return the reply."""
+    body = {"insert": "words", "$db": "chat", "documents": list(documents), "ordered": True}
+    return handler.handle_insert({"request_id": 1, "sections": [("body", body)]})[1]
+
+
+def stored(folder: Path) -> list[int]:
+    """Return the ids that somebody else who opens the file sees."""
+    with closing(sqlite3.connect(folder / "chat.db")) as connection:
+        return [int(id_) for (id_,) in connection.execute("SELECT _id FROM words ORDER BY id")]
+
+
+def test_an_insert_is_one_transaction(handler: Handler) -> None:
+    insert(handler, {"_id": 1})
+    statements: list[str] = []
+    handler.get_database("chat").db.set_trace_callback(statements.append)
+    insert(handler, *({"_id": number} for number in range(2, 102)))
+    assert statements.count("BEGIN") == statements.count("COMMIT") == 1
+
+
+def test_what_precedes_a_refused_document_is_stored(handler: Handler, tmp_path: Path) -> None:
+    insert(handler, {"_id": 3})
+    reply = insert(handler, *({"_id": number} for number in range(1, 6)))
+    assert (reply["n"], reply["writeErrors"][0]["index"]) == (2, 2)
+    assert stored(tmp_path) == [3, 1, 2]
+
+
+def test_an_insert_for_which_the_disk_is_full_is_undone_and_says_so(
+    handler: Handler, tmp_path: Path
+) -> None:
+    insert(handler, {"_id": 0})
+    connection = handler.get_database("chat").db
+    [pages] = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages + 20}")
+    with pytest.raises(sqlite3.OperationalError, match="rolled the insert back"):
+        insert(handler, *({"_id": number, "text": "x" * 9000} for number in range(1, 50)))
+    assert stored(tmp_path) == [0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 2000}")
+    assert insert(handler, {"_id": 1})["n"] == 1
+    assert stored(tmp_path) == [0, 1]
