@@ -5,9 +5,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
 from aiohttp import web
 from aiohttp_session import AbstractStorage, session_middleware
@@ -23,7 +22,6 @@ from chat.journal import JOURNAL, Journal
 from chat.migrate import migrate
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
-from chat.relay import RELAY, relay_ctx
 from commands.command_line import read_arguments, run_command
 from middlewares import TURN, authorize, db_handler, error_pages, take_turns
 from pages.forms import BODY_LIMIT
@@ -38,22 +36,24 @@ from server.connections import CONNECTIONS, Connections
 from server.logs import without_client_faults
 from server.metrics import METRICS, Metrics
 from server.process import run
+from server.relay import RELAY
 from settings import MESSAGE_COLLECTION, SETTINGS, Settings
 from storage.database import (
     DATABASE,
     READY,
-    RETRY_PAUSE,
     DatabaseUnavailable,
-    create_indexes,
-    database_ctx,
     log_id,
 )
 from storage.embedded import embedded_ctx
-from storage.import_mark import ImportUnderWay, end_killed_import
+from storage.indexes import create_indexes
+from storage.mongodb import database_ctx
 from storage.redis_client import REDIS, connect_redis, redis_ctx
+from storage.redis_relay import relay_ctx
+from storage.staging import finish_import
 
 log = logging.getLogger("chat")
 
+RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 READY_WITHIN = 3  # seconds to wait for the database at the start; connections queue meanwhile
 # Parts of END_WITHIN in server/process.py; the rest is for open requests and for closing files.
 STORE_WITHIN = 1.5  # seconds to store the messages that wait
@@ -86,7 +86,6 @@ def create_app(settings: Settings) -> web.Application:
     app[DOWNLOADS] = set()
     app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)
-    app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR)
     setup_routes(app)
     setup_templates(app)
     app.on_response_prepare.append(add_headers)
@@ -107,14 +106,14 @@ def create_app(settings: Settings) -> web.Application:
 
 
 async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Create the parts that need no closing, connect them, and run their background tasks."""
-    collection = app[DATABASE][MESSAGE_COLLECTION]
-    app[SESSIONS] = Sessions(app[DATABASE], app[SETTINGS].MODERATORS)
-    app[JOURNAL] = Journal(collection, app[METRICS], app.get(RELAY))
-    app[MESSAGES] = Message(collection, app[JOURNAL], app[SETTINGS].MESSAGES_PER_SECOND)
-    app[FINDER] = Finder(collection, app[JOURNAL].recent)
-    app[JOURNAL].listeners.append(app[HUB].deliver)
-    app[SESSIONS].listeners.append(app[HUB].close_session)
+    """Create the parts that hold nothing open, and run their background tasks."""
+    settings, db, relay = app[SETTINGS], app[DATABASE], app[RELAY]
+    messages = db[MESSAGE_COLLECTION]
+    app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR, relay)
+    app[SESSIONS] = Sessions(db, relay, settings.MODERATORS)
+    app[JOURNAL] = Journal(messages, relay, app[METRICS])
+    app[MESSAGES] = Message(messages, app[JOURNAL], relay, settings.MESSAGES_PER_SECOND)
+    app[FINDER] = Finder(messages, app[JOURNAL].recent)
     app[METRICS].sockets.set_function(lambda: len(app[WEBSOCKETS]))
     app[METRICS].people.set_function(lambda: app[HUB].presence.people)
     async with background(
@@ -122,7 +121,6 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
         app[SESSIONS].watch(app[HUB].open_session_ids),
         app[SESSIONS].remove_expired(),
         app[METRICS].measure_lag(),
-        *join_others(app),
     ):
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN):
@@ -130,42 +128,16 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-def join_others(app: web.Application) -> list[Coroutine[Any, Any, None]]:
-    """Connect the parts to the relay, if there is one; return what has to run."""
-    if RELAY not in app:
-        return []
-    relay, journal, hub = app[RELAY], app[JOURNAL], app[HUB]
-    messages, sessions, limits = app[MESSAGES], app[SESSIONS], app[LIMITS]
-    relay.handlers |= {
-        "entries": journal.hear,
-        "drafts": journal.adopt,
-        "people": hub.presence.hear,
-        "gone": lambda process, _: hub.presence.hear(process, {}),
-        "typing": lambda _, login: hub.show_typing("" + login),  # only a text
-        "attempt": lambda _, said: limits.hear(*said),
-        "ended": lambda _, session_ids: sessions.forget(session_ids),
-        "anonymized": lambda _, user_id: messages.forget_name(user_id),
-    }
-    limits.on_change = lambda what, attempt: relay.publish("attempt", [what, attempt])
-    hub.on_typing = lambda login: relay.publish("typing", login)
-    sessions.on_end = lambda session_ids: relay.publish("ended", list(session_ids))
-    messages.on_anonymize = lambda user_id: relay.publish("anonymized", user_id)
-    return [relay.share_people(hub.presence)]
-
-
 async def open_journal(app: web.Application) -> None:
     """Migrate and index the database, retrying until it is available, then run the journal."""
     while True:
         try:
-            await end_killed_import(app[DATABASE], is_alone=not app[SETTINGS].MONGO_HOST)
+            await finish_import(app[DATABASE])
             await migrate(app[DATABASE], app[HASHER])
             await create_indexes(app[DATABASE])
             await app[JOURNAL].open()
-            if RELAY in app:
-                app[RELAY].join(await log_id(app[DATABASE]))
+            app[RELAY].join(await log_id(app[DATABASE]))
             break
-        except ImportUnderWay:
-            log.warning("an import fills the room, waiting for its end")
         except DatabaseUnavailable as error:
             log.warning("the database is away (%s), trying again", error)
         except Exception:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from operator import itemgetter
 
 from auth.sessions import Identity, Sessions
-from storage.database import Document, deadline
+from storage.database import Document
 
 MAX_LISTED = 100  # sessions, those used last, so that the list stays short
 NOTICE_FOR = 30  # seconds during which the page shows a notice
@@ -61,10 +61,8 @@ class SessionList:
     async def read(self) -> tuple[list[ListedSession], str]:
         """Return the sessions, the newest first, and the notice of this one, "" without one."""
         now = datetime.now(UTC)
-        async with deadline():
-            own = self._sessions.collection.find({"user_id": self._identity.user_id})
-            # `seen` is a number: NX-27017 0.8.1 sorts dates wrongly (see migrate.py).
-            documents = await own.sort("seen", -1).limit(MAX_LISTED).to_list(None)
+        own = {"user_id": self._identity.user_id}
+        documents = await self._sessions.collection.find(own, sort=("seen", -1), limit=MAX_LISTED)
         documents.sort(key=itemgetter("created"), reverse=True)
         notice = ""
         for document in documents:
@@ -77,10 +75,8 @@ class SessionList:
     async def set_notice(self, notice: str) -> None:
         """Store a notice for the next page. Not in its address, where any link could fake one."""
         this = {"_id": self._identity.session_id}
-        async with deadline():
-            await self._sessions.collection.update_one(
-                this, {"$set": {"notice": notice, "noticed_at": int(time.time())}}
-            )
+        values = {"notice": notice, "noticed_at": int(time.time())}
+        await self._sessions.collection.update_one(this, {"$set": values})
 
     async def end_others(self) -> None:
         """End all sessions but the one of the request."""

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -13,6 +13,7 @@ from auth.spelling import fold
 from pages.forms import FormError
 from security.address import client_address
 from security.limits import Limit
+from server.relay import Relay
 from storage.database import DB, Document
 
 FIVE_MINUTES = 300
@@ -33,7 +34,7 @@ class AttemptLimits:
     does not count by name: otherwise strangers could lock people out of their accounts.
     """
 
-    def __init__(self, registrations_per_hour: int) -> None:
+    def __init__(self, registrations_per_hour: int, relay: Relay) -> None:
         self._limits = {
             "address": Limit(PER_ADDRESS, FIVE_MINUTES),
             "name": Limit(PER_NAME, FIVE_MINUTES),
@@ -41,8 +42,8 @@ class AttemptLimits:
             "registration": Limit(registrations_per_hour, 3600),
         }
         self._known: dict[bytes, None] = {}  # names with addresses, the latest last
-        # Tells the other processes what happened, and to which attempt.
-        self.on_change: Callable[[str, Attempt], None] = lambda what, attempt: None
+        self._relay = relay
+        relay.listen("attempt", self.hear_attempt)
 
     def log_in(self, name: str, address: str) -> Attempt:
         """Return an attempt to log in with a name from an address."""
@@ -65,22 +66,26 @@ class AttemptLimits:
             if wait := self._limits[name].take(key):
                 self._give_back(attempt[:number])
                 return wait
-        self.on_change("taken", attempt)
+        self._tell("taken", attempt)
         return 0.0
 
     def give_back(self, attempt: Attempt) -> None:
         """Remove an attempt that was right or could not be checked."""
         self._give_back(attempt)
-        self.on_change("given back", attempt)
+        self._tell("given back", attempt)
 
     def remember(self, name: str, address: str) -> None:
         """Remember that somebody has signed in with a name from an address."""
         both = _digest(name, address)
         self._remember(both)
-        self.on_change("remembered", [("name and address", both)])
+        self._tell("remembered", [("name and address", both)])
 
-    def hear(self, what: str, attempt: Attempt) -> None:
-        """Count what happened in another process, too. Raises LookupError, TypeError."""
+    def hear_attempt(self, told: tuple[str, Attempt]) -> None:
+        """Count what happened in another process, too.
+
+        Raises LookupError, TypeError, ValueError for anything else.
+        """
+        what, attempt = told
         if what == "taken":
             for name, key in attempt:
                 self._limits[name].add(key)
@@ -89,6 +94,9 @@ class AttemptLimits:
         elif what == "remembered":
             for _, key in attempt:
                 self._remember(key)
+
+    def _tell(self, what: str, attempt: Attempt) -> None:
+        self._relay.tell_others("attempt", (what, attempt))
 
     def _give_back(self, attempt: Attempt) -> None:
         for name, key in attempt:

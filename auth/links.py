@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from auth.models import DAY, User, is_moderator
 from auth.sessions import Identity
 from settings import LINK_COLLECTION
-from storage.database import Database, Document, deadline
+from storage.database import Database, Document
 
 INVITATION, PASSWORD = "invitation", "password"  # kinds of links
 PATHS = {INVITATION: "/signin?invitation=", PASSWORD: "/password?link="}
@@ -61,8 +61,7 @@ class Links:
             "uses": uses,
             "expires": int(time.time()) + days * DAY,
         }
-        async with deadline():
-            await self._collection.insert_one(document)
+        await self._collection.insert_one(document)
         return PATHS[kind] + token
 
     async def find(self, kind: str, token: str, moderators: Sequence[str]) -> Document | None:
@@ -70,8 +69,7 @@ class Links:
 
         `moderators` are the logins of the setting MODERATORS.
         """
-        async with deadline():
-            link = await self._collection.find_one({"_id": _hash(token)})
+        link = await self._collection.find_one({"_id": _hash(token)})
         if link is None or link["kind"] != kind:
             return None
         if link["uses"] < 1 or link["expires"] <= time.time():
@@ -92,15 +90,12 @@ class Links:
         another. Raises UsedUp if others have used it since it was found, even in the same moment.
         """
         usable = {"_id": link["_id"], "uses": {"$gt": 0}}
-        async with deadline():
-            result = await self._collection.update_one(usable, {"$inc": {"uses": -1}})
-        if not result.matched_count:
+        if not await self._collection.update_one(usable, {"$inc": {"uses": -1}}):
             raise UsedUp
         try:
             yield
         except BaseException:
-            async with deadline():
-                await self._collection.update_one({"_id": link["_id"]}, {"$inc": {"uses": 1}})
+            await self._collection.update_one({"_id": link["_id"]}, {"$inc": {"uses": 1}})
             raise
 
     async def invitations(self) -> list[Document]:
@@ -110,28 +105,22 @@ class Links:
             "kind": INVITATION,
             "uses": {"$gt": 0},
         }
-        async with deadline():
-            found = self._collection.find(usable).sort("expires", 1)
-            return await found.limit(MOST_LISTED).to_list(None)
+        return await self._collection.find(usable, sort=("expires", 1), limit=MOST_LISTED)
 
     async def revoke(self, link_id: str) -> None:
         """Take an invitation back; `link_id` is the hash of its token."""
-        async with deadline():
-            await self._collection.delete_one({"_id": link_id, "kind": INVITATION})
+        await self._collection.delete_one({"_id": link_id, "kind": INVITATION})
 
     async def revoke_made_by(self, user_id: str) -> None:
         """Take back the links that a user made."""
-        async with deadline():
-            await self._collection.delete_many({"maker_id": user_id})
+        await self._collection.delete_many({"maker_id": user_id})
 
     async def revoke_passwords(self, user_id: str) -> None:
         """Take back the links with which a user's password can be set."""
-        async with deadline():
-            await self._collection.delete_many({"user_id": user_id})
+        await self._collection.delete_many({"user_id": user_id})
 
     async def _remove_expired(self) -> None:
-        async with deadline():
-            await self._collection.delete_many({"expires": {"$lt": int(time.time())}})
+        await self._collection.delete_many({"expires": {"$lt": int(time.time())}})
 
 
 def _hash(token: str) -> str:

@@ -13,7 +13,7 @@ from auth.passwords import Hasher, is_outdated
 from auth.spelling import fold
 from security.limits import Busy
 from settings import USER_COLLECTION
-from storage.database import Database, DatabaseUnavailable, Document, deadline
+from storage.database import Database, DatabaseUnavailable, Document
 
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
@@ -56,23 +56,19 @@ class User:
     async def find(self, name: str) -> Document | None:
         """Return the account with this login or e-mail address."""
         field = "email_key" if "@" in name else "login_key"
-        async with deadline():
-            return await self.collection.find_one({field: fold(name)})
+        return await self.collection.find_one({field: fold(name)})
 
     async def find_login(self, login: str) -> Document | None:
         """Return the account with this login."""
-        async with deadline():
-            return await self.collection.find_one({"login_key": fold(login)})
+        return await self.collection.find_one({"login_key": fold(login)})
 
     async def get(self, user_id: str) -> Document | None:
         """Return the account with this id."""
-        async with deadline():
-            return await self.collection.find_one({"_id": ObjectId(user_id)})
+        return await self.collection.find_one({"_id": ObjectId(user_id)})
 
     async def has_login_like(self, login: str) -> bool:
         """Return whether there is an account whose login looks like this one."""
-        async with deadline():
-            return bool(await self.collection.find_one({"look": skeleton(login)}, {"_id": 1}))
+        return bool(await self.collection.find_one({"look": skeleton(login)}, ["_id"]))
 
     async def check_user(self, user: Document | None, password: str, hasher: Hasher) -> bool:
         """Return whether the password is the user's; takes as long without a user. Raises Busy."""
@@ -87,34 +83,23 @@ class User:
         """Set a new password; return False if it was changed since `user` was read. Raises Busy."""
         unchanged = {"_id": user["_id"], "password": user["password"]}
         phc = await hasher.hash(password)
-        async with deadline():
-            result = await self.collection.update_one(unchanged, {"$set": {"password": phc}})
-        if result.matched_count:
+        has_changed = await self.collection.update_one(unchanged, {"$set": {"password": phc}})
+        if has_changed:
             user["password"] = phc
-        return bool(result.matched_count)
+        return has_changed
 
     async def has_password_of(self, user: Document) -> bool:
         """Return whether the account still exists and its password is the one in `user`."""
-        async with deadline():
-            stored = await self.collection.find_one({"_id": user["_id"]}, {"password": 1})
+        stored = await self.collection.find_one({"_id": user["_id"]}, ["password"])
         return stored is not None and stored["password"] == user["password"]
 
-    async def ban(self, user: Document, *, banned: bool = True) -> None:
-        """Ban an account, or let it log in again."""
-        async with deadline():
-            await self.collection.update_one({"_id": user["_id"]}, {"$set": {"banned": banned}})
-
-    async def appoint(self, user: Document, *, moderates: bool) -> None:
-        """Make an account a moderator, or take that back."""
-        async with deadline():
-            await self.collection.update_one(
-                {"_id": user["_id"]}, {"$set": {"moderator": moderates}}
-            )
+    async def mark(self, user: Document, **marks: bool) -> None:
+        """Mark an account: whether it is `banned`, whether it is a `moderator`."""
+        await self.collection.update_one({"_id": user["_id"]}, {"$set": marks})
 
     async def delete(self, user: Document) -> None:
         """Delete an account; anybody may register its login then."""
-        async with deadline():
-            await self.collection.delete_one({"_id": user["_id"]})
+        await self.collection.delete_one({"_id": user["_id"]})
 
     async def create_user(
         self,
@@ -144,8 +129,7 @@ class User:
             **({"moderator": True} if moderates else {}),
         }
         try:
-            async with deadline():
-                await self.collection.insert_one(user)
+            await self.collection.insert_one(user)
         except DuplicateKeyError:
             raise UserExists from None
         return user
@@ -153,9 +137,8 @@ class User:
     async def get_login(self, user_ids: Iterable[str]) -> dict[str, Document]:
         """Return {login, moderator, seen} of those users that exist and are not banned, by id."""
         ids = [ObjectId(user_id) for user_id in set(user_ids) if ObjectId.is_valid(user_id)]
-        fields = {"login": 1, "moderator": 1, "seen": 1, "banned": 1}
-        async with deadline():
-            users = await self.collection.find({"_id": {"$in": ids}}, fields).to_list(None)
+        fields = ["login", "moderator", "seen", "banned"]
+        users = await self.collection.find({"_id": {"$in": ids}}, fields)
         return {str(user["_id"]): user for user in users if not user.get("banned")}
 
     async def saw(self, users: Iterable[Document], time: int) -> None:
@@ -163,11 +146,9 @@ class User:
         midnight = time - time % DAY
         ids = [user["_id"] for user in users if user.get("seen", 0) < midnight]
         if ids:
-            async with deadline():
-                await self.collection.update_many({"_id": {"$in": ids}}, {"$set": {"seen": time}})
+            await self.collection.update_many({"_id": {"$in": ids}}, {"$set": {"seen": time}})
 
     async def page(self, after: str, count: int) -> list[Document]:
         """Return at most `count` accounts whose `login_key` comes after `after`, in that order."""
-        async with deadline():
-            found = self.collection.find({"login_key": {"$gt": after}}).sort("login_key", 1)
-            return await found.limit(count).to_list(None)
+        following = {"login_key": {"$gt": after}}
+        return await self.collection.find(following, sort=("login_key", 1), limit=count)

@@ -19,23 +19,23 @@ class Moderation:
 
     async def ban(self, user: Document) -> None:
         """Ban an account: its sessions and links end, and it can't log in."""
-        await self._users.ban(user)
+        await self._users.mark(user, banned=True)
         await self._links.revoke_passwords(str(user["_id"]))
         await self._end(user)
 
     async def unban(self, user: Document) -> None:
         """Let a banned account log in again."""
-        await self._users.ban(user, banned=False)
+        await self._users.mark(user, banned=False)
 
     async def appoint(self, user: Document) -> None:
         """Make an account a moderator."""
-        await self._users.appoint(user, moderates=True)
+        await self._users.mark(user, moderator=True)
         # Whoever has a link that was made for a member must not get a moderator's rights.
         await self._links.revoke_passwords(str(user["_id"]))
 
     async def dismiss(self, user: Document) -> None:
         """Make a moderator an ordinary member, who has to log in again."""
-        await self._users.appoint(user, moderates=False)
+        await self._users.mark(user, moderator=False)
         await self._end(user)
 
     async def password_link(self, user: Document, maker: Identity | None = None) -> str:

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from auth.models import User, is_moderator
+from server.relay import Relay, check_texts
 from settings import SESSION_COLLECTION
-from storage.database import Database, DatabaseUnavailable, Document, deadline
+from storage.database import Database, DatabaseUnavailable, Document
 from storage.lookup import FRESH_FOR, IDS_PER_QUERY, Lookup
 
 LIFETIME = timedelta(days=14)
@@ -37,14 +38,14 @@ IDENTITY = web.RequestKey("identity", Identity)
 class Sessions:
     """The session documents. A cookie has a session's id and is valid while its document exists."""
 
-    def __init__(self, db: Database, moderators: Sequence[str] = ()) -> None:
+    def __init__(self, db: Database, relay: Relay, moderators: Sequence[str] = ()) -> None:
         """Set up; `moderators` are the logins of the setting MODERATORS."""
         self.collection = db[SESSION_COLLECTION]
-        self.listeners: list[Callable[[str], None]] = []  # called with the id of each that ended
-        self.on_end: Callable[[Sequence[str]], None] = lambda session_ids: None
+        self._relay = relay
         self._users = User(db)
         self._moderators = moderators
         self._identities = Lookup(self._fetch)
+        relay.listen("ended", self._forget)
 
     async def create(self, user_id: str, login: str, agent: str) -> Identity:
         """Store a new session. Raises DatabaseUnavailable."""
@@ -59,8 +60,7 @@ class Sessions:
             "agent": agent[:AGENT_LENGTH],
             "expires": now + LIFETIME,
         }
-        async with deadline():
-            await self.collection.insert_one(document)
+        await self.collection.insert_one(document)
         return identity
 
     async def identify(self, session_id: str) -> Identity | None:
@@ -73,31 +73,22 @@ class Sessions:
 
     async def end(self, *session_ids: str) -> None:
         """Delete sessions, which makes their cookies worthless. Raises DatabaseUnavailable."""
-        async with deadline():
-            await self.collection.delete_many({"_id": {"$in": session_ids}})
-        self.forget(session_ids)
-        self.on_end(session_ids)
-
-    def forget(self, session_ids: Iterable[str]) -> None:
-        """Note that sessions have ended, and tell the listeners."""
-        for session_id in session_ids:
-            self._identities.put(session_id, None)
-            for listener in self.listeners:
-                listener(session_id)
+        await self.collection.delete_many({"_id": {"$in": session_ids}})
+        self._relay.tell_all("ended", session_ids)
 
     async def end_all(self, user_id: str, keep: Sequence[str] = ()) -> None:
         """End every session of a user except those to keep. Raises DatabaseUnavailable."""
         while True:
-            async with deadline():
-                own = self.collection.find({"user_id": user_id}, {"_id": 1})
-                documents = await own.limit(IDS_PER_QUERY).to_list(None)
+            documents = await self.collection.find(
+                {"user_id": user_id}, ["_id"], limit=IDS_PER_QUERY
+            )
             ids = [document["_id"] for document in documents if document["_id"] not in keep]
             if not ids:
                 return
             await self.end(*ids)
 
     async def watch(self, open_sessions: Callable[[], Iterable[str]]) -> None:
-        """Tell the listeners, for ever, which open sessions expired or were ended elsewhere."""
+        """Tell "ended", for ever, of open sessions that expired or were ended elsewhere."""
         while True:
             await asyncio.sleep(WATCH_EVERY)
             ids = list(dict.fromkeys(open_sessions()))
@@ -107,13 +98,10 @@ class Sessions:
                     found = await self._fetch(chunk)
                 except DatabaseUnavailable:
                     break  # nobody is signed out because the database is away
-                self.forget(session_id for session_id in chunk if session_id not in found)
+                self._relay.tell_here("ended", [id_ for id_ in chunk if id_ not in found])
 
     async def remove_expired(self) -> None:
-        """Delete the documents of sessions that have certainly expired, again and again.
-
-        A TTL index would do it, but with one NX-27017 0.8.1 reads all sessions at each look-up.
-        """
+        """Delete the documents of sessions that have certainly expired, again and again."""
         while True:
             await asyncio.sleep(REMOVE_EVERY)
             with suppress(DatabaseUnavailable):
@@ -122,25 +110,21 @@ class Sessions:
     async def _remove_unseen_since(self, time: datetime) -> None:
         unseen = {"seen": {"$lt": int(time.timestamp())}}
         while True:
-            async with deadline():
-                found = self.collection.find(unseen, {"_id": 1}).limit(IDS_PER_QUERY)
-                ids = [document["_id"] for document in await found.to_list(None)]
-            if not ids:
+            documents = await self.collection.find(unseen, ["_id"], limit=IDS_PER_QUERY)
+            if not documents:
                 return
-            async with deadline():
-                await self.collection.delete_many({"_id": {"$in": ids}})
+            ids = [document["_id"] for document in documents]
+            await self.collection.delete_many({"_id": {"$in": ids}})
 
     async def _fetch(self, ids: list[str]) -> dict[str, Identity]:
         """Read the valid sessions of users who may use the chat, and note that they are in use."""
         now = datetime.now(UTC)
-        async with deadline():
-            documents = await self.collection.find({"_id": {"$in": ids}}).to_list(None)
+        documents = await self.collection.find({"_id": {"$in": ids}})
         documents = [d for d in documents if d["expires"] > now]
-        seen = int(now.timestamp())  # NX-27017 0.8.1 stores dates set by an update as text
+        seen = int(now.timestamp())
         stale = [d["_id"] for d in documents if d["seen"] < seen - SEEN_EVERY]
         if stale:
-            async with deadline():
-                await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
+            await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
         users = await self._users.get_login(d["user_id"] for d in documents)
         await self._users.saw(users.values(), seen)
         return {
@@ -148,6 +132,12 @@ class Sessions:
             for d in documents
             if d["user_id"] in users
         }
+
+    def _forget(self, session_ids: Sequence[str]) -> None:
+        """Note that sessions have ended. Raises TypeError."""
+        check_texts(*session_ids)  # they may be of another process
+        for session_id in session_ids:
+            self._identities.put(session_id, None)
 
     def _identity(self, session_id: str, user: Document) -> Identity:
         moderates = is_moderator(user, self._moderators)

@@ -33,12 +33,15 @@ from chat.hub import Hub
 from chat.journal import ENTRIES_PER_INSERT, Journal
 from chat.presence import Presence
 from chat.read_marks import MARKS_PER_CALL
-from chat.relay import Relay
 from server.background import background
 from server.metrics import METRICS, Metrics
+from server.relay import Relay
 from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
-from storage.database import connect, create_indexes
+from storage.database import Database
+from storage.indexes import create_indexes
+from storage.mongodb import connect
 from storage.redis_client import connect_redis
+from storage.redis_relay import RedisRelay
 from tests.support.databases import embedded_server
 from tests.support.kernel import cpu_seconds
 from tests.support.redis_server import redis_server
@@ -108,7 +111,7 @@ async def measure() -> dict[str, float]:
 
 async def of_writes() -> dict[str, float]:
     """Return what it costs to write to a socket, and each further message in the same write."""
-    hub = Hub(set(), Metrics())
+    hub = Hub(set(), Relay(), Metrics())
     frames = wire.message_frames(MessageEntry.from_document(document(1)))
     readers = []
     with create_server(("127.0.0.1", 0), backlog=READERS) as listener:
@@ -166,9 +169,10 @@ async def of_inserts() -> dict[str, float]:
         assert server.process is not None
         pid = server.process.pid
         client = connect(server.address)
-        await create_indexes(client["chat"])
-        journal = Journal(client["chat"][MESSAGE_COLLECTION], Metrics())
-        journal.listeners.append(encode)
+        await create_indexes(Database(client["chat"]))
+        relay = Relay()
+        journal = Journal(Database(client["chat"])[MESSAGE_COLLECTION], relay, Metrics())
+        relay.listen("delivered", encode)
         await journal.open()
         async with background(journal.run()):
 
@@ -203,14 +207,14 @@ async def of_relay() -> dict[str, float]:
     with redis_server() as server:
         redis = connect_redis(Settings(REDIS_URL=server.url))
         settings = Settings(SECRET_KEY=(SECRET_KEY,), REDIS_URL=server.url)
-        relay, other = Relay(redis, settings), Relay(redis, settings)
+        relay, other = RedisRelay(redis, settings), RedisRelay(redis, settings)
         heard: asyncio.Queue[None] = asyncio.Queue()
 
-        def hear(_: str, documents: Sequence[dict[str, Any]]) -> None:
+        def hear(documents: Sequence[dict[str, Any]]) -> None:
             encode([MessageEntry.from_document(document) for document in documents])
             heard.put_nowait(None)
 
-        relay.handlers["entries"] = hear
+        relay.listen("entries", hear)
         for each in (relay, other):
             each.join("log")
         async with background(relay.run()):
@@ -235,7 +239,7 @@ async def of_relay() -> dict[str, float]:
             async with background(other._send()):
                 started = time.thread_time()
                 for number in range(TIMES):
-                    other.publish("entries", [document(number)])
+                    other.tell_others("entries", [document(number)])
                     await heard.get()
                 both = (time.thread_time() - started) / TIMES
         await redis.aclose()
@@ -274,14 +278,14 @@ async def of_lists() -> dict[str, float]:
     """Return what a person costs in a list of who is in a process."""
     fernet = Fernet(Fernet.generate_key())
     people = {str(ObjectId()): f"guest{number}" for number in range(LISTED)}
-    presence = Presence(lambda frames: None)
-    told = fernet.encrypt(bson.encode({"kind": "people", "content": people}))
+    presence = Presence(lambda frames: None, Relay())
+    told = fernet.encrypt(bson.encode({"kind": "presence", "content": ("another", people)}))
 
     def hear() -> None:
-        presence.hear("another", bson.decode(fernet.decrypt(told))["content"])
+        presence.hear_people(bson.decode(fernet.decrypt(told))["content"])
 
     hear()
-    scanned = shortest(lambda: presence.hear("a third", {}))
+    scanned = shortest(lambda: presence.hear_people(("a third", {})))
     costs = {
         "told": shortest(lambda: fernet.encrypt(bson.encode({"content": people}))) / LISTED,
         "listed": (shortest(hear) - scanned) / LISTED,

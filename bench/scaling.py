@@ -14,8 +14,8 @@ from math import exp
 from auth.sessions import WATCH_EVERY
 from chat.hub import FLUSH_PAUSE
 from chat.journal import BATCH_DELAY, ENTRIES_PER_INSERT
-from chat.presence import NOTICES_PER_SECOND
-from chat.relay import BEAT_EVERY, PEOPLE_EVERY, PEOPLE_PAUSE
+from chat.presence import NOTICES_PER_SECOND, SHARE_EVERY, SHARE_PAUSE
+from storage.redis_relay import BEAT_EVERY
 
 SILENCE = 600  # seconds between the messages of a person
 STAY = 1200  # seconds until a person leaves and another comes
@@ -110,8 +110,8 @@ def counts(room: Room, costs: dict[str, float]) -> dict[str, dict[str, float]]:
     flushes = events * max(0, 1 - copying) / (1 + pause * readers * costs["write"] * events)
 
     moved = comes_and_goes / count  # people in one process
-    wait = (1 - exp(-moved * PEOPLE_EVERY)) / moved if moved else PEOPLE_EVERY
-    lists = 1 / (PEOPLE_PAUSE + wait)  # of one process
+    wait = (1 - exp(-moved * SHARE_EVERY)) / moved if moved else SHARE_EVERY
+    lists = 1 / (SHARE_PAUSE + wait)  # of one process
     relayed = lists * room.people * PERSON + rate * RELAYED  # bytes that each process hears
     publications = inserts + drafts + count * (1 / BEAT_EVERY + lists)
 

@@ -58,6 +58,13 @@ class ChangeEntry(NamedTuple):
 Entry = MessageEntry | ChangeEntry
 
 
+def to_entry(document: dict[str, Any], message: dict[str, Any] | None = None) -> Entry:
+    """Return the entry in a document; `message` is the one that a change names."""
+    if is_change(document):
+        return ChangeEntry.from_documents(document, message)
+    return MessageEntry.from_document(document)
+
+
 def is_change(document: dict[str, Any]) -> bool:
     """Return whether a document of the log is a change."""
     return "of" in document

@@ -5,8 +5,9 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from chat.relay import RELAY
-from storage.database import DATABASE, READY, DatabaseUnavailable, deadline
+from server.relay import RELAY
+from storage.database import DATABASE, READY, DatabaseUnavailable
+from storage.redis_client import REDIS
 
 ANSWER_WITHIN = 2  # seconds; load balancers wait no longer
 
@@ -18,7 +19,7 @@ async def healthz(request: web.Request) -> web.Response:
     """
     app = request.app
     state = {"database": await database_state(app)}
-    if RELAY in app:
+    if REDIS in app:
         relay = app[RELAY]
         state["redis"] = "ok" if relay.is_connected else "away"
         state["writer"] = "ok" if relay.is_writer or relay.has_other_writer else "away"
@@ -30,8 +31,8 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def database_state(app: web.Application) -> str:
     """Return "ok" or "away"."""
-    with suppress(DatabaseUnavailable):
-        async with deadline(), asyncio.timeout(ANSWER_WITHIN):
+    with suppress(DatabaseUnavailable, TimeoutError):
+        async with asyncio.timeout(ANSWER_WITHIN):
             await app[DATABASE].command("ping")
         if app[READY].is_set():
             return "ok"

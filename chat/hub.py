@@ -4,7 +4,7 @@ The hub does not use the database: the journal gives it stored entries, in order
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, web
@@ -15,9 +15,10 @@ from chat.client import Client
 from chat.entry import Entry
 from chat.presence import Presence
 from chat.recent import Recent
-from security.limits import Limit, Pace
+from security.limits import Limit
 from server.background import background
 from server.metrics import METRICS, Metrics
+from server.relay import RELAY, Relay, check_texts
 
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
@@ -35,18 +36,21 @@ WEBSOCKETS = web.AppKey("websockets", set[Client])
 class Hub:
     """Sends every event to every socket, in one order, with one write per socket and tick."""
 
-    def __init__(self, websockets: set[Client], metrics: Metrics) -> None:
+    def __init__(self, websockets: set[Client], relay: Relay, metrics: Metrics) -> None:
         """Set up; `websockets` is the set in which the hub keeps the open sockets."""
         self.websockets = websockets
         self._metrics = metrics
-        self.presence = Presence(self.broadcast)
-        self.on_typing: Callable[[str], None] = lambda login: None
+        self.presence = Presence(self.broadcast, relay)
+        self._relay = relay
         self.is_closing = False  # the chat is ending, and whoever joins is sent away
         self._unsent: list[wire.Frames] = []  # broadcast since the last flush
         self._next_flush_at = 0.0  # the loop's time before which no broadcast is flushed
         self._emptied = asyncio.Event()  # the last socket has left after is_closing was set
-        self._typing = Pace(1 / TYPING_EVERY, 1)  # by person
+        self._typing = Limit(1, TYPING_EVERY)  # by person
         self._wasted = Limit(*WASTED_FRAMES)  # by session
+        relay.listen("delivered", self.deliver)
+        relay.listen("typing", self.show_typing)
+        relay.listen("ended", self.close_sessions)
 
     def join(self, client: Client, recent: Recent, since: int | None, returning: bool) -> None:
         """Add a socket: tell the others, greet it, and send it the entries it missed.
@@ -105,12 +109,15 @@ class Hub:
         """
         if self._typing.take(user.user_id):
             return False
-        self.show_typing(user.login)
-        self.on_typing(user.login)
+        self._relay.tell_all("typing", user.login)
         return True
 
     def show_typing(self, login: str) -> None:
-        """Tell everybody in this process that somebody is typing, unless the room is large."""
+        """Tell everybody in this process that somebody is typing, unless the room is large.
+
+        Raises TypeError.
+        """
+        check_texts(login)  # it may be of another process
         if self.presence.people <= TYPING_MAX_PEOPLE:
             self.broadcast(wire.typing(login))
 
@@ -123,10 +130,11 @@ class Hub:
         """Return the session of each open socket."""
         return [client.identity.session_id for client in self.websockets]
 
-    def close_session(self, session_id: str) -> None:
-        """Close the sockets of a session that has ended."""
+    def close_sessions(self, session_ids: Sequence[str]) -> None:
+        """Close the sockets of sessions that have ended."""
+        ended = set(session_ids)
         for client in self.websockets:
-            if client.identity.session_id == session_id:
+            if client.identity.session_id in ended:
                 client.close(SIGNED_OUT, "Signed out")
 
     async def close_all(self, timeout: float) -> None:
@@ -185,6 +193,6 @@ HUB = web.AppKey("hub", Hub)
 
 async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the hub, and ping its sockets, while the application runs."""
-    app[HUB] = hub = Hub(app[WEBSOCKETS], app[METRICS])
-    async with background(hub.watch()):
+    app[HUB] = hub = Hub(app[WEBSOCKETS], app[RELAY], app[METRICS])
+    async with background(hub.watch(), hub.presence.share()):
         yield

@@ -4,14 +4,13 @@ The log is dense: `seq` is 1, 2, 3 … without a hole. The journal numbers entri
 it knows and stores them with an *ordered* insert under a unique index. If another process has taken
 a number, nothing is stored from there on; the journal reads what the other stored and tries again.
 
-Several processes would often lose such races. With a relay (chat/relay.py) one of them is the
-writer: the others hand it their drafts, and deliver what it has stored when they hear of it.
+Several processes would often lose such races. With Redis one of them is the writer: the others hand
+it their drafts, and deliver what it has stored when they hear of it (see server/relay.py).
 """
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,11 +19,12 @@ from functools import partial
 from aiohttp import web
 from bson import ObjectId
 
-from chat.entry import ChangeEntry, Entry, MessageEntry, is_change, now
+from chat.changes import make_changes
+from chat.entry import Entry, is_change, now, to_entry
 from chat.recent import RECENT_LENGTH, Recent
-from chat.relay import Relay
 from server.metrics import Metrics
-from storage.database import ACKNOWLEDGED, Collection, DatabaseUnavailable, Document, deadline
+from server.relay import Relay, check_texts
+from storage.database import Collection, Conflict, DatabaseUnavailable, Document
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,6 @@ POLL_EVERY = 2  # seconds between reads of what other processes stored
 RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
 
 DRAFT_NAMES = ("key", "user", "user_id", "content")  # what another process needs of a draft
-
-
-class Conflict(Exception):
-    """A document was refused because its `seq` or `key` exists; those before it are stored."""
 
 
 @dataclass(eq=False)
@@ -80,30 +76,27 @@ class Draft:
 
 
 class Journal:
-    """Appends to the log and delivers it to listeners: stored entries only, in order, each once."""
+    """Appends to the log, and tells "delivered": stored entries only, in order, each once."""
 
-    def __init__(
-        self, collection: Collection, metrics: Metrics, relay: Relay | None = None
-    ) -> None:
+    def __init__(self, collection: Collection, relay: Relay, metrics: Metrics) -> None:
         self.recent = Recent()  # the entries that are delivered
-        self.listeners: list[Callable[[Sequence[Entry]], None]] = []
+        self.waiting: dict[str, Draft] = {}  # by key, in the order of append()
         self._collection = collection
-        self._metrics = metrics
         self._relay = relay
+        self._metrics = metrics
         self._heard: list[Document] = []  # entries that other processes say they have stored
         self._is_poll_due = False
-        self.waiting: dict[str, Draft] = {}  # by key, in the order of append()
         self._queue = asyncio.Semaphore(QUEUE_LIMIT)
         self._work = asyncio.Event()  # a draft waits, or it is time to poll
         self._closed = False
+        relay.listen("entries", self.hear_entries)
+        relay.listen("drafts", self.hear_drafts)
 
     async def open(self) -> None:
         """Read the end of the log into memory. Raises DatabaseUnavailable."""
-        async with deadline():
-            documents = (
-                await self._collection.find({}).sort("seq", -1).limit(RECENT_LENGTH).to_list(None)
-            )
-        for entry in await self._entries(documents[::-1]):
+        documents = (await self._collection.find({}, sort=("seq", -1), limit=RECENT_LENGTH))[::-1]
+        # A process that was killed may have stored changes that it has not made.
+        for entry in entries_of(documents, await make_changes(self._collection, documents)):
             self.recent.add(entry)
 
     async def append(self, key: str, user: str, user_id: str, content: Document) -> Entry:
@@ -117,10 +110,7 @@ class Journal:
                 return entry
             if self._closed:
                 raise DatabaseUnavailable("the chat is ending")
-            loop = asyncio.get_running_loop()
-            draft = Draft(key, user, user_id, content, loop.create_future(), loop.time())
-            self.waiting[key] = draft
-            self._work.set()
+            draft = self._add_draft(key, user, user_id, content)
             try:
                 return await draft.stored
             finally:
@@ -134,43 +124,32 @@ class Journal:
 
     async def find(self, key: str) -> Entry | None:
         """Return the entry with a key, None without one. Raises DatabaseUnavailable."""
-        if entry := await self._in_memory(key):
-            return entry
-        async with deadline():
-            document = await self._collection.find_one({"key": key})
-        return (await self._entries([document]))[0] if document else None
+        return await self._in_memory(key) or await self._stored(key)
 
-    def adopt(self, process: str, drafts: Sequence[Document]) -> None:
-        """Store the drafts of another process, too; it keeps them until their entries come back.
+    def hear_drafts(self, drafts: Sequence[Document]) -> None:
+        """Store drafts of another process, too; it keeps them until their entries come back.
 
-        Only if this process is the writer. Raises LookupError, TypeError for what is no draft.
+        Only if this process is the writer. Raises LookupError, TypeError for anything else.
         """
-        if not self._relay or not self._relay.is_writer:
+        if not self._relay.is_writer:
             return
-        loop = asyncio.get_running_loop()
         for document in drafts:
             key, user, user_id, content = (document[name] for name in DRAFT_NAMES)
-            check_texts(document, "key", "user", "user_id")
+            check_texts(key, user, user_id)
             if content.keys() not in ({"msg"}, {"of", "text", "state"}):
-                raise TypeError("no draft")
+                raise TypeError("neither a message nor a change")
             is_known = key in self.waiting or self.recent.find(key)
             if not is_known and len(self.waiting) < QUEUE_LIMIT:
-                draft = Draft(key, user, user_id, content, loop.create_future(), loop.time())
+                draft = self._add_draft(key, user, user_id, content)
                 draft.stored.add_done_callback(partial(self._forget, key))
-                self.waiting[key] = draft
-                self._work.set()
 
-    def hear(self, process: str, documents: Sequence[Document]) -> None:
-        """Deliver entries of which another process says that they are stored, when they are next.
+    def hear_entries(self, documents: Sequence[Document]) -> None:
+        """Deliver entries that another process says it has stored, when they are next.
 
-        Raises LookupError, TypeError for what is no entry.
+        Raises LookupError, TypeError for anything else.
         """
         for document in documents:
-            check_texts(document, "key", "user", "user_id")
-            if not is_change(document):
-                check_texts(document, "msg")
-            if any(type(document[name]) is not int for name in {"seq", "of"} & document.keys()):
-                raise TypeError("no entry")
+            check_entry(document)
         self._heard += documents
         del self._heard[:-QUEUE_LIMIT]  # what is missing then is read
         self._work.set()
@@ -189,6 +168,13 @@ class Journal:
                 draft.give_up()
             await asyncio.sleep(0)  # lets the views answer their senders before the sockets close
 
+    def _add_draft(self, key: str, user: str, user_id: str, content: Document) -> Draft:
+        loop = asyncio.get_running_loop()
+        draft = Draft(key, user, user_id, content, loop.create_future(), loop.time())
+        self.waiting[key] = draft
+        self._work.set()
+        return draft
+
     def _forget(self, key: str, _: asyncio.Future[Entry]) -> None:
         self.waiting.pop(key, None)
 
@@ -198,6 +184,12 @@ class Journal:
             return entry
         draft = self.waiting.get(key)
         return await asyncio.shield(draft.stored) if draft else None
+
+    async def _stored(self, key: str) -> Entry | None:
+        document = await self._collection.find_one({"key": key})
+        if document and is_change(document):
+            return to_entry(document, await self._collection.find_one({"seq": document["of"]}))
+        return to_entry(document) if document else None
 
     async def _watch_time(self) -> None:
         # One timer for all drafts: one for each would cost as much as the rest of append().
@@ -241,10 +233,10 @@ class Journal:
     def _drafts_to_store(self) -> list[Draft]:
         """Hand new drafts to the writer, if that is another process; return those to store here."""
         waiting = [draft for draft in self.waiting.values() if not draft.stored.done()]
-        if not self._relay or not self._relay.has_other_writer:
+        if not self._relay.has_other_writer:
             return waiting
         if new := [draft for draft in waiting if not draft.is_handed_over]:
-            self._relay.publish("drafts", [draft.as_document() for draft in new])
+            self._relay.tell_others("drafts", [draft.as_document() for draft in new])
             for draft in new:
                 draft.is_handed_over = True
         handed_over_by = asyncio.get_running_loop().time() - HANDED_OVER_FOR
@@ -269,12 +261,11 @@ class Journal:
             documents = [draft.document(last + n, time) for n, draft in enumerate(drafts, 1)]
             try:
                 with self._metrics.journal_write.time():
-                    async with deadline():
-                        await insert_in_order(self._collection, documents)
+                    await self._collection.insert_in_order(documents)
             except (Conflict, DatabaseUnavailable) as error:
                 if isinstance(error, Conflict):
                     self._metrics.journal_conflicts.inc()
-                elif self._relay:
+                else:
                     self._relay.step_down()
                 # Another process took a number first, a key exists already, or only the reply was
                 # lost: some of the drafts may be stored, even all of them.
@@ -283,8 +274,7 @@ class Journal:
                     await asyncio.sleep(RETRY_PAUSE)
             else:
                 await self._deliver(documents)
-                if self._relay:
-                    self._relay.publish("entries", list(map(without_text, documents)))
+                self._relay.tell_others("entries", list(map(without_text, documents)))
 
     async def _recover(self, first: Draft) -> None:
         """Find out what a failed insert has stored, and deliver it.
@@ -300,20 +290,18 @@ class Journal:
 
     async def _answer_repeat(self, draft: Draft) -> None:
         """Answer a draft with the entry that has its key, if it repeats an entry of long ago."""
-        async with deadline():
-            document = await self._collection.find_one({"key": draft.key})
-        if document and document["seq"] <= self.recent.last:
-            [entry] = await self._entries([document])
-            if not draft.stored.done():  # it may have been given up meanwhile
-                draft.stored.set_result(entry)
+        entry = await self._stored(draft.key)
+        is_given_up = draft.stored.done()
+        if entry and entry.seq <= self.recent.last and not is_given_up:
+            draft.stored.set_result(entry)
 
     async def _catch_up(self) -> None:
         """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""
         self._is_poll_due = False
         while True:
-            async with deadline():
-                following = self._collection.find({"seq": {"$gt": self.recent.last}})
-                documents = await following.sort("seq", 1).limit(ENTRIES_PER_INSERT).to_list(None)
+            documents = await self._collection.find(
+                {"seq": {"$gt": self.recent.last}}, sort=("seq", 1), limit=ENTRIES_PER_INSERT
+            )
             if documents:
                 await self._deliver(documents)
             if len(documents) < ENTRIES_PER_INSERT:
@@ -321,11 +309,10 @@ class Journal:
 
     async def _deliver(self, documents: Sequence[Document]) -> None:
         """Deliver stored entries, all or none of them. Raises DatabaseUnavailable."""
-        entries = await self._entries(documents)
+        entries = entries_of(documents, await make_changes(self._collection, documents))
         for entry in entries:
             self.recent.add(entry)
-        for listener in self.listeners:
-            listener(entries)
+        self._relay.tell_here("delivered", entries)
         queued_at = []
         for entry in entries:
             draft = self.waiting.pop(entry.key, None)
@@ -336,62 +323,20 @@ class Journal:
             waited = asyncio.get_running_loop().time() - min(queued_at)
             self._metrics.journal_wait.observe(waited)
 
-    async def _entries(self, documents: Sequence[Document]) -> list[Entry]:
-        """Return the entries in documents, after changing the messages as new changes say."""
-        entries: dict[int, Entry] = {}  # by number
-        changes: defaultdict[int, list[Document]] = defaultdict(list)  # by their message
-        for document in documents:
-            if is_change(document):
-                changes[document["of"]].append(document)
-            else:
-                entries[document["seq"]] = MessageEntry.from_document(document)
 
-        async def change_one(changes: list[Document]) -> None:
-            for change in changes:
-                entries[change["seq"]] = await self._change(change)
-
-        # Different messages at once: one after the other they would hold up everybody.
-        done = await asyncio.gather(*map(change_one, changes.values()), return_exceptions=True)
-        for error in filter(None, done):
-            raise error
-        if new := [document["_id"] for document in documents if "text" in document]:
-            async with deadline():
-                await self._collection.update_many(
-                    {"_id": {"$in": new}}, {"$unset": {"text": "", "state": ""}}
-                )
-        return [entries[document["seq"]] for document in documents]
-
-    async def _change(self, document: Document) -> ChangeEntry:
-        async with deadline():
-            message = await self._collection.find_one({"seq": document["of"]})
-        if message and "text" in document:
-            message = await self._apply(document, message)
-        return ChangeEntry.from_documents(document, message)
-
-    async def _apply(self, change: Document, message: Document) -> Document | None:
-        """Change a message as a stored change says; return the message as it is then.
-
-        Only now, when the log has the change: so whatever is killed in between, everybody who reads
-        the log gets the change, and the next process that delivers it changes the message, too.
-        """
-        values = {"msg": change["text"], "state": change["state"], "changed": change["seq"]}
-        for earlier in ({"$exists": False}, {"$lt": change["seq"]}):
-            # Each message knows its last change, because another process may be ahead. A deleted
-            # message has no text, and a late edit must not bring it back. (Not by its state: in
-            # NX-27017 0.8.1 `$ne` does not match documents without the field.)
-            unchanged = {"_id": message["_id"], "msg": {"$ne": ""}, "changed": earlier}
-            async with deadline():
-                result = await self._collection.update_one(unchanged, {"$set": values})
-            if result.matched_count:
-                return {**message, **values}
-        async with deadline():
-            return await self._collection.find_one({"_id": message["_id"]})
+def entries_of(documents: Sequence[Document], messages: dict[int, Document]) -> list[Entry]:
+    """Return the entries in documents; `messages` has those of changes, by the change's number."""
+    return [to_entry(document, messages.get(document["seq"])) for document in documents]
 
 
-def check_texts(document: Document, *names: str) -> None:
-    """Check that fields are texts. Raises LookupError, TypeError."""
-    if not all(isinstance(document[name], str) for name in names):
-        raise TypeError("no text")
+def check_entry(document: Document) -> None:
+    """Check an entry from another process. Raises LookupError, TypeError."""
+    check_texts(document["key"], document["user"], document["user_id"])
+    if not is_change(document):
+        check_texts(document["msg"])
+    numbers = [document[name] for name in ("seq", "of") if name in document]
+    if any(type(number) is not int for number in numbers):  # True is an int, too
+        raise TypeError("not a number")
 
 
 def without_text(document: Document) -> Document:
@@ -399,21 +344,6 @@ def without_text(document: Document) -> Document:
     if not is_change(document):
         return document
     return {name: value for name, value in document.items() if name not in ("text", "state")}
-
-
-async def insert_in_order(collection: Collection, documents: list[Document]) -> None:
-    """Insert documents in order, up to the first that is refused. Raises Conflict.
-
-    Sends the same command as insert_many(ordered=True) at half its cost, which comes from splitting
-    batches that are too large for one command. Ours are not.
-    """
-    reply = await collection.database.command(
-        "insert", collection.name, documents=documents, ordered=True, writeConcern=ACKNOWLEDGED
-    )
-    if reply.get("writeErrors"):
-        raise Conflict
-    if reply.get("writeConcernError"):
-        raise DatabaseUnavailable("not acknowledged")
 
 
 JOURNAL = web.AppKey("journal", Journal)

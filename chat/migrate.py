@@ -11,7 +11,7 @@ from auth.logins import skeleton
 from auth.passwords import Hasher
 from auth.spelling import fold
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
-from storage.database import Collection, Database, Document, deadline, upkeep
+from storage.database import Collection, Database, Document
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,12 @@ async def migrate(db: Database, hasher: Hasher) -> None:
     May be interrupted and started again. Raises DatabaseUnavailable.
     """
     if await _any_without(db[MESSAGE_COLLECTION], "seq"):
-        await _number_messages(db[MESSAGE_COLLECTION])
+        await _number_messages(db.unhurried(MESSAGE_COLLECTION))
     while users := await _some_without(db[USER_COLLECTION], "login_key"):
         for user in users:
             await _secure_user(db[USER_COLLECTION], user, hasher)
     if await _any_without(db[USER_COLLECTION], "look"):
-        await _note_looks(db[USER_COLLECTION])
+        await _note_looks(db.unhurried(USER_COLLECTION))
 
 
 async def is_migrated(db: Database) -> bool:
@@ -48,8 +48,7 @@ async def _number_messages(messages: Collection) -> None:
     The numbers depend only on the messages: another process, or a second attempt, gives the same.
     """
     updates: list[UpdateOne] = []
-    async with upkeep():
-        documents = await messages.find({}, {"time": 1, "seq": 1}).to_list(None)
+    documents = await messages.find({}, ["time", "seq"])
     for seq, document in enumerate(sorted(documents, key=_when), 1):
         if "seq" not in document:
             id_ = document["_id"]
@@ -62,8 +61,7 @@ async def _number_messages(messages: Collection) -> None:
 def _when(document: Document) -> tuple[datetime, Any]:
     """Return the key to sort a message by: its time, if it has one, then its id.
 
-    The database can't sort them: NX-27017 0.8.1 sorts dates by length when SQLite (from 3.45 on)
-    stores JSON in binary, and a whole second is shorter than others.
+    The database does not sort them: see storage/database.py.
     """
     time = document.get("time")
     return time if isinstance(time, datetime) else NEVER, document["_id"]
@@ -82,8 +80,7 @@ async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> Non
         "created": user.get("created") or id_.generation_time,
         "password": await hasher.hash(password) if isinstance(password, str) else None,
     }
-    async with deadline():
-        await users.replace_one({"_id": id_, "login_key": {"$exists": False}}, secured)
+    await users.replace_one({"_id": id_, "login_key": {"$exists": False}}, secured)
 
 
 async def _free_login(users: Collection, login: str, id_: Any) -> str:
@@ -95,11 +92,10 @@ async def _free_login(users: Collection, login: str, id_: Any) -> str:
     others = {"_id": {"$ne": id_}}
     for number in count(1):
         free = login if number == 1 else f"{login}-{number}"
-        async with deadline():
-            taken = await users.find_one({"login_key": fold(free), **others}, {"_id": 1})
-            if not taken and number > 1:  # by somebody who is still to be migrated
-                spellings = {"$in": [free, fold(free)]}
-                taken = await users.find_one({"login": spellings, **others}, {"_id": 1})
+        taken = await users.find_one({"login_key": fold(free), **others}, ["_id"])
+        if not taken and number > 1:  # by somebody who is still to be migrated
+            spellings = {"$in": [free, fold(free)]}
+            taken = await users.find_one({"login": spellings, **others}, ["_id"])
         if not taken:
             break
     if free != login:
@@ -110,8 +106,7 @@ async def _free_login(users: Collection, login: str, id_: Any) -> str:
 async def _free_email_key(users: Collection, email: str, id_: Any) -> str:
     """Return the key of an address; if another account has it, with the id, so nobody types it."""
     key = fold(email)
-    async with deadline():
-        taken = await users.find_one({"email_key": key, "_id": {"$ne": id_}}, {"_id": 1})
+    taken = await users.find_one({"email_key": key, "_id": {"$ne": id_}}, ["_id"])
     if taken:
         log.warning("user %s: another user has the address, so only the login logs in", id_)
     return f"{key} #{id_}" if taken else key
@@ -120,8 +115,7 @@ async def _free_email_key(users: Collection, email: str, id_: Any) -> str:
 async def _note_looks(users: Collection) -> None:
     """Store what each login looks like; those that look alike already stay as they are."""
     updates: list[UpdateOne] = []
-    async with upkeep():
-        documents = await users.find({}, {"login": 1, "look": 1}).to_list(None)
+    documents = await users.find({}, ["login", "look"])
     taken = {document.get("look") for document in documents}
     for document in documents:
         if "look" not in document:
@@ -136,8 +130,7 @@ async def _note_looks(users: Collection) -> None:
 
 async def _update(collection: Collection, updates: list[UpdateOne]) -> None:
     for start in range(0, len(updates), CHUNK):
-        async with deadline():
-            await collection.bulk_write(updates[start : start + CHUNK], ordered=False)
+        await collection.update_each(updates[start : start + CHUNK])
 
 
 async def _any_without(collection: Collection, field: str) -> bool:
@@ -146,6 +139,5 @@ async def _any_without(collection: Collection, field: str) -> bool:
 
 async def _some_without(collection: Collection, field: str, limit: int = 100) -> list[Document]:
     # A missing field sorts before every value, so an index on the field finds it at once.
-    async with deadline():
-        first = await collection.find({}).sort(field, 1).limit(limit).to_list(None)
+    first = await collection.find({}, sort=(field, 1), limit=limit)
     return [document for document in first if field not in document]

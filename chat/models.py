@@ -4,26 +4,27 @@ The life of a message, from the key press to every other screen:
 
 1. The page sends a frame, which the WebSocket view reads (chat/views.py). A browser without scripts
    posts a form instead. Both call Message.save().
-2. save() cleans the text, checks its author's rate limit, and passes it to the journal.
+2. save() cleans the text, checks how much its author has just sent, and passes it to the journal.
 3. The journal (chat/journal.py) numbers it and stores it with others that wait, in one ordered
-   insert. Once the database has confirmed that, the journal delivers the entry (chat/entry.py).
-4. The hub (chat/hub.py) encodes it as a frame (chat/wire.py) and writes that to every open socket
-   (chat/client.py). Its author gets it too, and so learns that it is stored.
+   insert. Once the database has confirmed that, it tells "delivered" (server/relay.py).
+4. The hub (chat/hub.py) hears that, encodes the entry as a frame (chat/wire.py), and writes that to
+   every open socket (chat/client.py). Its author gets it too, and so learns that it is stored.
 
 If a message is sent twice, only its sender gets an answer; nobody sees it again.
 
 With several processes and Redis, one of them writes: in step 3 the journals of the others hand it
-the message, and deliver it when they hear that it is stored (chat/relay.py).
+the message, and deliver it when they hear that it is stored.
 
 An edit or a deletion is an entry of the log, too: a change, which names its message. Before the
-journal delivers it in step 3, it changes the message as the change says.
+journal delivers it in step 3, it changes the message as the change says (chat/changes.py).
 """
 
 import asyncio
 import re
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from aiohttp import web
@@ -44,8 +45,9 @@ from chat.entry import (
 )
 from chat.journal import Journal
 from chat.refused import Refused
-from security.limits import Pace
-from storage.database import Collection, DatabaseUnavailable, Document, deadline
+from security.limits import Limit
+from server.relay import Relay
+from storage.database import Collection, DatabaseUnavailable, Document
 
 PAGE_LENGTH = 50  # messages
 ENTRIES_PER_QUERY = 200
@@ -70,11 +72,15 @@ NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
 class Message:
     """Saves, edits, deletes and reads messages."""
 
-    def __init__(self, collection: Collection, journal: Journal, per_second: int) -> None:
+    def __init__(
+        self, collection: Collection, journal: Journal, relay: Relay, per_second: int
+    ) -> None:
+        """Set up; `per_second` is how many messages one person may send on average."""
         self._collection = collection
         self._journal = journal
-        self._pace = Pace(per_second, BURST_SECONDS * per_second)  # by person
-        self.on_anonymize: Callable[[str], None] = lambda user_id: None
+        self._relay = relay
+        self._limit = Limit(BURST_SECONDS * per_second, BURST_SECONDS)  # by person
+        relay.listen("anonymized", self._forget_name)
 
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
@@ -84,7 +90,8 @@ class Message:
         msg = clean(msg)
         self._check_pace(user)
         key = message_key(user.user_id, nonce or new_nonce())
-        return await self._append(user, key, {"msg": msg})
+        with refused_if_away():
+            return await self._journal.append(key, user.login, user.user_id, {"msg": msg})
 
     async def edit(self, user: Identity, of: int, msg: str, nonce: str | None = None) -> Entry:
         """Change the text of the user's own message; return the change. Raises Refused."""
@@ -99,8 +106,7 @@ class Message:
 
     async def get(self, seq: int) -> MessageEntry | None:
         """Return a message by its number, None without one. Raises DatabaseUnavailable."""
-        async with deadline():
-            document = await self._collection.find_one({"seq": seq})
+        document = await self._collection.find_one({"seq": seq})
         if document is None or is_change(document):
             return None
         return MessageEntry.from_document(document)
@@ -129,17 +135,11 @@ class Message:
         Goes through the whole log in short queries, each of which takes the embedded database less
         than 10 ms. Raises DatabaseUnavailable.
         """
-        async with deadline():
-            newest = (
-                await self._collection.find({}, {"seq": 1}).sort("seq", -1).limit(1).to_list(None)
-            )
+        newest = await self._collection.find({}, ["seq"], sort=("seq", -1), limit=1)
         last = newest[0]["seq"] if newest else 1
         for start in range(0, last, ENTRIES_PER_QUERY):
             seqs = {"$gt": start, "$lte": start + ENTRIES_PER_QUERY}
-            own = self._collection.find({"user_id": user_id, "seq": seqs})
-            async with deadline():
-                documents = await own.sort("seq", 1).to_list(None)
-            yield documents
+            yield await self._collection.find({"user_id": user_id, "seq": seqs}, sort=("seq", 1))
 
     async def remove_all(self, moderator: Identity, user_id: str) -> None:
         """Delete everything a user has said. Raises DatabaseUnavailable; then some of it is left.
@@ -148,10 +148,14 @@ class Message:
         """
         await self._journal.settle(user_id)
         async for documents in self.own_entries(user_id):
-            messages = [it for it in documents if not is_change(it) and it.get("state") != DELETED]
-            for start in range(0, len(messages), REMOVED_AT_ONCE):
-                some = messages[start : start + REMOVED_AT_ONCE]
-                await asyncio.gather(*(self._remove(moderator, it["seq"]) for it in some))
+            seqs = [
+                document["seq"]
+                for document in documents
+                if not is_change(document) and document.get("state") != DELETED
+            ]
+            for start in range(0, len(seqs), REMOVED_AT_ONCE):
+                some = seqs[start : start + REMOVED_AT_ONCE]
+                await asyncio.gather(*(self._remove(moderator, seq) for seq in some))
 
     async def anonymize(self, user_id: str) -> None:
         """Replace a user's name in everything they wrote or changed. Raises DatabaseUnavailable."""
@@ -159,25 +163,21 @@ class Message:
         async for documents in self.own_entries(user_id):
             ids = {"_id": {"$in": [document["_id"] for document in documents]}}
             if documents:
-                async with deadline():
-                    await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
-        self.forget_name(user_id)
-        self.on_anonymize(user_id)
+                await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
+        self._relay.tell_all("anonymized", user_id)
 
-    def forget_name(self, user_id: str) -> None:
+    def _forget_name(self, user_id: str) -> None:
         """Replace a user's name in memory."""
         self._journal.recent.rename(user_id, DELETED_USER)
 
     async def _read(self, where: dict[str, int], direction: int, count: int) -> list[MessageEntry]:
         # Without the changes, because there may be thousands of them between two messages.
         messages = {"seq": where, **ONLY_MESSAGES}
-        async with deadline():
-            found = self._collection.find(messages).sort("seq", direction)
-            documents = await found.limit(count).to_list(None)
+        documents = await self._collection.find(messages, sort=("seq", direction), limit=count)
         return [MessageEntry.from_document(document) for document in documents]
 
     def _check_pace(self, user: Identity) -> None:
-        if wait := self._pace.take(user.user_id):
+        if wait := self._limit.take(user.user_id):
             raise Refused("too_fast", TOO_FAST, wait)
 
     async def _change(
@@ -190,36 +190,42 @@ class Message:
     ) -> Entry:
         self._check_pace(user)
         key = change_key(user.user_id, nonce or new_nonce())
-        entry = self._journal.recent.find(key)
+        content = {"of": of, "text": msg, "state": state}
+        entry: Entry | None
+        with refused_if_away():
+            if await self._may_change(user, of, state):
+                entry = await self._journal.append(key, user.login, user.user_id, content)
+            else:
+                # A change that comes again is answered, even if it can't be made any more: it may
+                # have deleted the message itself.
+                entry = await self._journal.find(key)
         if entry is None:
-            try:
-                message = await self.get(of)
-                moderates = user.is_moderator and state == DELETED
-                if not message or not (moderates or is_changeable(message, user)):
-                    entry = await self._journal.find(key)  # perhaps because of this very change
-                    if entry is None:
-                        raise Refused("forbidden", UNCHANGEABLE)
-            except DatabaseUnavailable:
-                raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
-        if entry is None:
-            entry = await self._append(user, key, {"of": of, "text": msg, "state": state})
+            raise Refused("forbidden", UNCHANGEABLE)
         if not isinstance(entry, ChangeEntry) or entry.message.seq != of:
             raise Refused("invalid", NONCE_USED)
         return entry
+
+    async def _may_change(self, user: Identity, of: int, state: str) -> bool:
+        message = await self.get(of)
+        may_delete = message is not None and user.is_moderator and state == DELETED
+        return may_delete or is_changeable(message, user)
 
     async def _remove(self, moderator: Identity, seq: int) -> None:
         key = change_key(moderator.user_id, new_nonce())
         content = {"of": seq, "text": "", "state": DELETED}
         await self._journal.append(key, moderator.login, moderator.user_id, content)
 
-    async def _append(self, user: Identity, key: str, content: Document) -> Entry:
-        try:
-            return await self._journal.append(key, user.login, user.user_id, content)
-        except DatabaseUnavailable:
-            raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
-
 
 MESSAGES = web.AppKey("messages", Message)
+
+
+@contextmanager
+def refused_if_away() -> Iterator[None]:
+    """Raise Refused where the database can't confirm that something is stored."""
+    try:
+        yield
+    except DatabaseUnavailable:
+        raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
 
 
 def is_changeable(message: MessageEntry | None, user: Identity) -> bool:

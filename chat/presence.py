@@ -3,23 +3,27 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 from chat import wire
+from server.relay import Relay, check_texts
 
 GRACE = 5  # seconds from the last socket until the person has left; a reload takes less
 RETURN_WINDOW = 60  # seconds after the start in which reconnecting clients are not announced
 ONLINE_LENGTH = 100  # names in one frame; a thousand people may come back at once
 NOTICES_PER_SECOND = 20  # beyond that, one list of people is sent instead
+SHARE_EVERY = 2  # seconds between lists of who is in this process, for those who missed one
+SHARE_PAUSE = 0.2  # seconds between lists when people come and go
 PEOPLE_DELAY = 1  # seconds that the list of people waits; NOTICES_PER_SECOND counts over it
 
 Broadcast = Callable[[wire.Frames], None]
 
 
 @dataclass(slots=True)
-class Person:
-    """Somebody who is here, or was here less than GRACE ago."""
+class Whereabouts:
+    """Where somebody is who is here, or was here less than GRACE ago."""
 
     login: str
     sockets: int = 0  # in this process
@@ -30,15 +34,18 @@ class Person:
 class Presence:
     """Counts each person's sockets, and tells the room when the first opens or the last closes."""
 
-    def __init__(self, broadcast: Broadcast) -> None:
+    def __init__(self, broadcast: Broadcast, relay: Relay) -> None:
         self._broadcast = broadcast
-        self.on_change: Callable[[], None] = lambda: None  # somebody came to this process, or left
-        self._people: dict[str, Person] = {}
+        self._relay = relay
+        self._changed = asyncio.Event()  # somebody came to this process, or left
+        self._people: dict[str, Whereabouts] = {}
         self._started = time.monotonic()
         self._is_closed = False
         self._notices = 0  # sent since the last list
         self._list_timer: asyncio.TimerHandle | None = None
         self._list_is_due = False
+        relay.listen("presence", self.hear_people)
+        relay.listen("gone", lambda process: self.hear_people((process, {})))
 
     @property
     def people(self) -> int:
@@ -58,33 +65,46 @@ class Presence:
         person = self._people.get(user_id)
         return person.sockets if person else 0
 
-    def here(self) -> dict[str, str]:
-        """Return who has sockets in this process: logins by user id."""
-        return {user_id: each.login for user_id, each in self._people.items() if each.sockets}
-
     def arrive(self, user_id: str, login: str, returning: bool) -> None:
         """Count one more socket; `returning` means that the page was connected before."""
         person = self._meet(user_id, login, quietly=returning and self._is_new())
         person.sockets += 1
         if person.sockets == 1:
-            self.on_change()
+            self._changed.set()
 
     def depart(self, user_id: str) -> None:
         """Count one socket less; the person has left if no other one opens within GRACE."""
         person = self._people[user_id]
         person.sockets -= 1
         if not person.sockets and not self._is_closed:  # people whose process ends come back
-            self.on_change()
+            self._changed.set()
             self._miss(user_id, person)
 
-    def hear(self, process: str, people: dict[str, str]) -> None:
-        """Note who has sockets in another process: logins by user id; {} if it is gone.
+    async def share(self) -> None:
+        """Tell the other processes who is in this one, for ever: at each change, and now and then.
 
-        Raises AttributeError, TypeError for what is something else.
+        Now and then, because they may have missed a change.
+        """
+        while True:
+            here = {user_id: each.login for user_id, each in self._people.items() if each.sockets}
+            self._relay.tell_others("presence", (self._relay.id, here))
+            await asyncio.sleep(SHARE_PAUSE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SHARE_EVERY):
+                    await self._changed.wait()
+            self._changed.clear()
+
+    def hear_people(self, told: tuple[str, dict[str, str]]) -> None:
+        """Note who has sockets in another process: its id, and logins by user id.
+
+        Raises TypeError, ValueError for anything else.
         """
         if self._is_closed:
             return
-        "".join(people.values())  # only texts
+        process, people = told
+        if not isinstance(people, dict):
+            raise TypeError("not a list of people")
+        check_texts(process, *people, *people.values())
         for user_id, login in people.items():
             self._meet(user_id, login, quietly=self._is_new()).elsewhere.add(process)
         for user_id, person in self._people.items():
@@ -104,17 +124,17 @@ class Presence:
         """Return whether the chat has just started, so that people return rather than come."""
         return time.monotonic() < self._started + RETURN_WINDOW
 
-    def _meet(self, user_id: str, login: str, quietly: bool) -> Person:
+    def _meet(self, user_id: str, login: str, quietly: bool) -> Whereabouts:
         person = self._people.get(user_id)
         if person is None:
-            person = self._people[user_id] = Person(login)
+            person = self._people[user_id] = Whereabouts(login)
             self._announce(wire.joined(login), quietly)
         if person.leaving:
             person.leaving.cancel()
             person.leaving = None
         return person
 
-    def _miss(self, user_id: str, person: Person) -> None:
+    def _miss(self, user_id: str, person: Whereabouts) -> None:
         """Let somebody leave who has no sockets any more, if none opens within GRACE."""
         if not person.sockets and not person.elsewhere:
             loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from pymongo import UpdateOne
 
 from server.background import background
 from settings import USER_COLLECTION
-from storage.database import DATABASE, Collection, DatabaseUnavailable, deadline
+from storage.database import DATABASE, Collection, DatabaseUnavailable
 from storage.lookup import Lookup
 
 STORE_EVERY = 6  # seconds
@@ -55,8 +55,7 @@ class ReadMarks:
                 UpdateOne({"_id": ObjectId(user_id)}, {"$max": {"read": seq}})
                 for user_id, seq in some.items()
             ]
-            async with deadline():
-                await self._users.bulk_write(updates, ordered=False)
+            await self._users.update_each(updates)
             for user_id, seq in some.items():
                 if (stored := self._stored.cached(user_id)) is not None:
                     self._stored.put(user_id, max(seq, stored))
@@ -65,8 +64,7 @@ class ReadMarks:
 
     async def _fetch(self, user_ids: list[str]) -> dict[str, int]:
         ids = [ObjectId(user_id) for user_id in user_ids]
-        async with deadline():
-            users = await self._users.find({"_id": {"$in": ids}}, {"read": 1}).to_list(None)
+        users = await self._users.find({"_id": {"$in": ids}}, ["read"])
         return {str(user["_id"]): user.get("read", 0) for user in users}
 
 

@@ -160,54 +160,62 @@ class WebSocket(web.View):
     async def read(self, client: Client) -> None:
         """Handle the client's frames until the socket closes."""
         async for frame in client.ws:
-            if not client.is_closed and not await self.handle(client, frame):
-                self.request.app[HUB].count_wasted_frame(client)
+            if not client.is_closed:
+                await self.handle(client, frame)
 
-    async def handle(self, client: Client, frame: WSMessage) -> bool:
-        """Handle a frame; return False if it counts as wasted (see hub.py)."""
+    async def handle(self, client: Client, frame: WSMessage) -> None:
+        """Handle a frame; count those that are a waste (see hub.py)."""
         if frame.type is WSMsgType.TEXT:
-            if frame.data == "close" and client.is_classic:
-                client.close(WSCloseCode.OK)
-                return True
-            return await self.handle_text(client, frame.data)
-        if frame.type is WSMsgType.PONG:
-            was_silent, client.is_silent = client.is_silent, False
-            return was_silent  # more than one pong for a ping is a waste
-        if frame.type is WSMsgType.PING:
-            client.pong(frame.data)
-        elif frame.type is WSMsgType.BINARY:
-            client.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
-        return False
+            await self.handle_text(client, frame.data)
+        elif frame.type is WSMsgType.PONG and client.is_silent:
+            client.is_silent = False
+        else:
+            if frame.type is WSMsgType.PING:
+                client.pong(frame.data)
+            elif frame.type is WSMsgType.BINARY:
+                client.close(WSCloseCode.UNSUPPORTED_DATA, "Text frames only")
+            self.request.app[HUB].count_wasted_frame(client)
 
-    async def handle_text(self, client: Client, data: str) -> bool:
-        """Do what a text frame asks for, or answer why not; return False for a waste."""
-        app, user = self.request.app, client.identity
+    async def handle_text(self, client: Client, data: str) -> None:
+        """Do what a text frame asks for, or answer why not."""
+        if client.is_classic and data == "close":
+            client.close(WSCloseCode.OK)
+            return
         nonce = None
         try:
             frame = wire.read_classic(data) if client.is_classic else wire.read_chat_v1(data)
             nonce = frame.nonce
-            if frame.type == "typing":
-                return app[HUB].announce_typing(user)
-            if frame.type == "read":
-                return app[READ_MARKS].move(user.user_id, min(frame.seq, app[JOURNAL].recent.last))
-            await self.store(client, frame)
+            await self.carry_out(client, frame)
         except wire.BadFrame as bad:
             self.refuse(client, bad, bad.nonce)
-            return False
         except Refused as refused:
             self.refuse(client, refused, nonce)
-            return False
-        return True
+
+    async def carry_out(self, client: Client, frame: wire.Incoming) -> None:
+        """Do what a frame asks for. Raises Refused."""
+        app, user = self.request.app, client.identity
+        match frame.type:
+            case "typing":
+                is_news = app[HUB].announce_typing(user)
+            case "read":
+                seq = min(frame.seq, app[JOURNAL].recent.last)
+                is_news = app[READ_MARKS].move(user.user_id, seq)
+            case _:
+                await self.store(client, frame)
+                is_news = True
+        if not is_news:
+            app[HUB].count_wasted_frame(client)
 
     def refuse(self, client: Client, refused: Refused, nonce: str | None) -> None:
         """Answer a frame with why it is refused."""
         self.request.app[METRICS].messages_refused.labels(refused.code).inc()
         self.request.app[HUB].send(client, wire.error(refused, nonce))
+        self.request.app[HUB].count_wasted_frame(client)
 
     async def store(self, client: Client, frame: wire.Incoming) -> None:
         """Save, edit or delete a message, as the frame asks. Raises Refused."""
         app, user = self.request.app, client.identity
-        messages, last = app[MESSAGES], app[JOURNAL].recent.last
+        messages, last_before = app[MESSAGES], app[JOURNAL].recent.last
         entry: Entry
         client.is_busy = True
         try:
@@ -219,8 +227,10 @@ class WebSocket(web.View):
                 entry = await messages.save(user, frame.msg, frame.nonce)
         finally:
             client.is_busy = False
-        if entry.seq <= last:
-            # The frame repeats an earlier one, whose entry everybody has: only answer the sender.
+        is_repeat = (
+            entry.seq <= last_before
+        )  # the frame was sent before, and everybody has its entry
+        if is_repeat:
             app[HUB].send(client, wire.entry_frames(entry))
 
 

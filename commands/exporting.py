@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from chat.journal import Journal
+from chat.changes import make_changes
+from chat.recent import RECENT_LENGTH
 from commands.archive import HEADER, account_fields, end_fields, entry_fields, to_line
 from commands.progress import Progress
 from commands.room import CommandError, Room, open_room
-from server.metrics import Metrics
 from settings import MESSAGE_COLLECTION, load_settings
-from storage.database import deadline
 
 PER_QUERY = 200  # documents; the embedded database answers nobody else meanwhile, for 10 ms
 
@@ -31,11 +30,11 @@ async def export(arguments: Namespace) -> None:
 async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     """Write the room; return how many accounts and entries it has. Raises DatabaseUnavailable."""
     collection = room.db[MESSAGE_COLLECTION]
-    # Makes the last changes if a chat was killed before it had made them, as its start would.
-    journal = Journal(collection, Metrics())
-    await journal.open()
+    newest = await collection.find({}, sort=("seq", -1), limit=RECENT_LENGTH)
+    # A chat that was killed may have stored changes that it has not made.
+    await make_changes(collection, newest[::-1])
     # What is said from now on is not exported, so whatever is has its author among the accounts.
-    last = journal.recent.last
+    last = newest[0]["seq"] if newest else 0
     accounts, entries, progress = 0, 0, Progress("Exported")
     file.write(to_line(HEADER))
     async for users in room.accounts():
@@ -44,9 +43,8 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     exported = 0
     try:
         while exported < last:  # or until nothing is left, if somebody removes entries meanwhile
-            async with deadline():
-                found = collection.find({"seq": {"$gt": exported, "$lte": last}}).sort("seq", 1)
-                documents = await found.limit(PER_QUERY).to_list(None)
+            following = {"seq": {"$gt": exported, "$lte": last}}
+            documents = await collection.find(following, sort=("seq", 1), limit=PER_QUERY)
             if not documents:
                 break
             file.writelines(to_line(entry_fields(document)) for document in documents)

@@ -4,11 +4,11 @@ import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from pymongo.errors import DuplicateKeyError
+from bson import ObjectId
 
-from chat.journal import Conflict, insert_in_order
 from commands.archive import (
     VERSION,
     BadLine,
@@ -18,26 +18,24 @@ from commands.archive import (
     from_line,
 )
 from commands.progress import Progress
-from commands.room import CommandError, Room, open_room
-from settings import MESSAGE_COLLECTION, USER_COLLECTION, load_settings
+from commands.room import CommandError, open_room
+from settings import (
+    LINK_COLLECTION,
+    MESSAGE_COLLECTION,
+    SESSION_COLLECTION,
+    USER_COLLECTION,
+    load_settings,
+)
 from storage.database import (
+    Database,
     DatabaseUnavailable,
     Document,
-    create_indexes,
-    deadline,
     is_empty,
-    remove_all,
-    upkeep,
 )
-from storage.import_mark import (
-    ImportUnderWay,
-    MarkLost,
-    end_killed_import,
-    remove_mark,
-    renew_mark,
-    set_mark,
-    undo_import,
-)
+from storage.indexes import create_indexes
+from storage.staging import Staging, StagingDropped, drop_staged
+
+OTHER_IMPORT = "Another import was started meanwhile: nothing of this one is imported."
 
 PER_INSERT = 1000  # documents, which take much less than CALL_TIMEOUT
 BYTES_PER_INSERT = LINE_LENGTH = 8 * 1024 * 1024  # MongoDB's limit for a document is 16 MiB
@@ -54,63 +52,73 @@ async def import_room(arguments: Namespace) -> None:
     async with open_room(settings, is_new=True) as room:
         if not settings.MONGO_HOST and not room.is_alone:
             raise CommandError(f"A chat is running on {settings.DATA_DIR}: stop it first.")
+        await make_way(room.db)
         try:
-            await end_killed_import(room.db, is_alone=room.is_alone)
-            await set_mark(room.db)
-        except ImportUnderWay:
+            staging = await fill(room.db, path, end)
+        except DatabaseUnavailable as error:
+            raise CommandError(f"{failure(error)} Nothing is imported.") from None
+        try:
+            await staging.publish()
+            await create_indexes(room.db)
+        except DatabaseUnavailable as error:
             raise CommandError(
-                "Another import is under way, or was killed within the last half minute."
+                f"{failure(error)} All is imported, or nothing: start the chat to see."
             ) from None
-        if not await is_empty(room.db):
-            await remove_mark(room.db)
-            raise CommandError("The room is not empty: import into a new one.")
-        try:
-            await remove_all(room.db)  # sessions and links of accounts that are gone
-            await renew_mark(room.db)
-            await fill(room, path, end)
-        except BaseException as error:  # Ctrl-C, too
-            note = await undo(room)
-            if why := reason(path, error):
-                raise CommandError(f"{why}. {note}") from None
-            raise
-        await remove_mark(room.db)
+        except StagingDropped:
+            raise CommandError(OTHER_IMPORT) from None
     print(f"Imported: accounts {end['accounts']:,}, entries {end['entries']:,}.", file=sys.stderr)
 
 
-async def undo(room: Room) -> str:
-    """Make the room empty again; return a sentence about that."""
-    try:
-        await undo_import(room.db)
-    except DatabaseUnavailable:  # the mark is still there
-        return "The next import, or start of the chat, makes the room empty again."
-    except MarkLost:
-        return "What is there now stays, because it is not the import's."
-    return "The room is empty again."
+def failure(error: DatabaseUnavailable) -> str:
+    """Return a sentence about what the database did not store."""
+    return f"The database took no more ({error}): it is away, or its disk is full."
 
 
-def reason(path: Path, error: BaseException) -> str:
-    """Return why an import failed, "" if that is to be told in another way."""
-    if isinstance(error, Conflict | DuplicateKeyError):
-        return f"{path} names something twice, or a chat is running on the room"
-    if isinstance(error, MarkLost):
-        return "A chat, or another import, has taken this one for killed: stop it and try again"
-    if isinstance(error, DatabaseUnavailable):
-        return f"The database took no more ({error}): it is away, or its disk is full"
-    return ""
+async def make_way(db: Database) -> None:
+    """Check that the room is empty, and remove what killed imports and former people have left.
 
-
-async def fill(room: Room, path: Path, end: Fields) -> None:
-    """Store what the file has; `end` is its last line.
-
-    Raises Conflict, DuplicateKeyError, MarkLost, DatabaseUnavailable.
+    Raises CommandError, DatabaseUnavailable.
     """
-    if room.is_alone:
-        # Without their indexes, which are faster to make at the end.
-        for name in (USER_COLLECTION, MESSAGE_COLLECTION):
-            async with upkeep():
-                await room.db.drop_collection(name)
-    else:
-        await create_indexes(room.db)
+    # The messages first: another import that is under way can't end without them. If it has renamed
+    # them before, the room is not empty any more, and it still needs its accounts.
+    await drop_staged(db, MESSAGE_COLLECTION)
+    if not await is_empty(db):
+        raise CommandError("The room is not empty: import into a new one.")
+    await drop_staged(db, USER_COLLECTION)
+    for name in (SESSION_COLLECTION, LINK_COLLECTION):
+        await db.unhurried(name).delete_many({})
+
+
+async def fill(db: Database, path: Path, end: Fields) -> Staging:
+    """Store what the file has, where it does not count yet; `end` is the file's last line.
+
+    Raises CommandError, DatabaseUnavailable.
+    """
+    staging = Staging(db)
+    try:
+        await staging.create()
+        first_ids = await store(staging, path, end["entries"])
+        await staging.index()
+        await staging.check(first_ids)
+        if not await is_empty(db):
+            raise CommandError(
+                "Somebody has registered meanwhile, so nothing is imported: stop the chat first."
+            )
+    except BaseException as error:  # Ctrl-C, too
+        with suppress(DatabaseUnavailable):  # else the next import does it
+            await staging.drop()
+        if isinstance(error, StagingDropped):
+            raise CommandError(OTHER_IMPORT) from None
+        raise
+    return staging
+
+
+async def store(staging: Staging, path: Path, entries: int) -> dict[str, ObjectId]:
+    """Store the documents of the file, which has so many entries.
+
+    Returns the first `_id` in each collection. Raises DatabaseUnavailable.
+    """
+    first_ids: dict[str, ObjectId] = {}
     progress, done = Progress("Imported"), 0
     reader = batches(path)
     try:
@@ -119,20 +127,15 @@ async def fill(room: Room, path: Path, end: Fields) -> None:
             name, documents = batch
             # The next batch is read while this one is stored.
             reading = asyncio.create_task(asyncio.to_thread(next, reader, None))
-            async with deadline():
-                await insert_in_order(room.db[name], documents)
-            await renew_mark(room.db)
+            await staging.collection(name).insert_in_order(documents)
+            first_ids.setdefault(name, documents[0]["_id"])
             if name == MESSAGE_COLLECTION:
                 done += len(documents)
-                progress.show(done, end["entries"])
+                progress.show(done, entries)
             batch = await reading
     finally:
         progress.clear()
-    await create_indexes(room.db)
-    async with upkeep():
-        stored = await room.db[USER_COLLECTION].count_documents({})
-    if stored != end["accounts"]:  # somebody has registered meanwhile
-        raise Conflict
+    return first_ids
 
 
 def batches(path: Path) -> Iterator[tuple[str, list[Document]]]:

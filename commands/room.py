@@ -9,20 +9,19 @@ from auth.moderation import Moderation
 from auth.sessions import Sessions
 from chat.migrate import is_migrated
 from chat.models import SURROGATES
-from chat.relay import Relay
+from server.relay import Relay
 from settings import Settings, StartError
 from storage.database import (
     Database,
     DatabaseUnavailable,
     Document,
-    connect,
-    database_of,
-    deadline,
     log_id,
 )
 from storage.embedded import embedded_beside, embedded_uri
-from storage.import_mark import is_being_imported
+from storage.mongodb import connect, database_of
 from storage.redis_client import FAILURES, connect_redis
+from storage.redis_relay import RedisRelay
+from storage.staging import finish_import
 
 ACCOUNTS_PER_QUERY = 200
 
@@ -75,25 +74,19 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
         client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
         stack.callback(client.close)
         db = database_of(client, settings)
-        async with deadline():
-            is_there = bool(await db.list_collection_names())
-        if not is_there and not is_new:
+        if not is_new and not await db.collection_names():
             raise CommandError(
                 f"There is no chat's data in the database {db.name}: start the chat once, "
                 "or set MONGO_HOST and MONGO_DB_NAME as for the chat."
             )
-        if not is_new and await is_being_imported(db):
-            raise CommandError(
-                "An import fills the room, or was killed: wait for its end, or start the chat."
-            )
+        await finish_import(db)
         if not is_new and not await is_migrated(db):
             raise CommandError(
                 "The data is of an older version of the chat: start the chat once, it updates them."
             )
-        sessions = Sessions(db)
-        ended: list[str] = []
-        sessions.on_end = ended.extend
-        yield Room(settings, db, sessions, is_alone)
+        relay, ended = Relay(), list[str]()
+        relay.listen("ended", ended.extend)
+        yield Room(settings, db, Sessions(db, relay), is_alone)
         if ended and settings.REDIS_URL:
             await tell_others(settings, db, ended)
 
@@ -103,6 +96,6 @@ async def tell_others(settings: Settings, db: Database, session_ids: list[str]) 
     redis = connect_redis(settings)
     with suppress(*FAILURES, DatabaseUnavailable, StartError):
         try:
-            await Relay(redis, settings).tell(await log_id(db), "ended", session_ids)
+            await RedisRelay(redis, settings).tell(await log_id(db), "ended", session_ids)
         finally:
             await redis.aclose()

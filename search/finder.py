@@ -16,8 +16,8 @@ from aiohttp import web
 from chat.entry import MessageEntry, is_change
 from chat.recent import Recent
 from search.words import bare, has_spaces, indexed_parts, pattern, whole
-from security.limits import Busy, Pace
-from storage.database import CALL_TIMEOUT, Collection, Document, deadline
+from security.limits import Busy, Limit
+from storage.database import Collection, Document, deadline
 
 PAGE_LENGTH = 20  # messages
 ENTRIES_PER_QUERY = 50  # the embedded database takes 3 ms for these
@@ -27,7 +27,7 @@ SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # messages in which a rare word is, at most; the text index takes 30 ms for these
 SEARCH_FOR = 0.4  # seconds; then the page shows what was found, and offers to go on
 QUEUE = 8  # searches that may wait; all of them together take less than CALL_TIMEOUT
-PER_SECOND, AT_ONCE = 1, 10  # searches of one person
+SEARCHES = 10, 10  # of one person, in so many seconds
 
 
 class Found(NamedTuple):
@@ -41,7 +41,7 @@ class Finder:
     """Searches messages, one search at a time."""
 
     def __init__(self, messages: Collection, recent: Recent) -> None:
-        self.pace = Pace(PER_SECOND, AT_ONCE)  # by person
+        self.limit = Limit(*SEARCHES)  # by person
         self._messages = messages
         self._recent = recent
         self._turn = asyncio.Lock()
@@ -88,8 +88,8 @@ class Finder:
 
     async def _read(self, before: int, text_search: Document) -> list[Document]:
         """Return the last entries before a number, newest first."""
-        found = self._messages.find({"seq": {"$lt": before}, **text_search}).sort("seq", -1)
-        return await found.limit(ENTRIES_PER_QUERY).max_time_ms(CALL_TIMEOUT * 1000).to_list(None)
+        where = {"seq": {"$lt": before}, **text_search}
+        return await self._messages.find(where, sort=("seq", -1), limit=ENTRIES_PER_QUERY)
 
     async def _search_for_rare(self, words: list[str]) -> Document:
         """Return the part of a query that asks the text index for those words that are rare."""

@@ -1,74 +1,55 @@
-"""MongoDB through Motor: the client, the deadlines, the indexes, and the health check.
+"""The database as the chat uses it: collections whose every call has a deadline.
 
-This is the only file that imports Motor, because Motor has reached its end of life: PyMongo's
-asynchronous client can replace it here.
+MongoDB, Atlas and the embedded NX-27017 0.8.1 have to understand the same statements. So:
+
+- Each index has one field. `$in` is used on `_id` only, and `$or` not at all: NX-27017 reads the
+  whole collection for it.
+- No update sets a date: NX-27017 stores it as text. What is updated is a number, in seconds.
+- Dates are not sorted by the database: in NX-27017 a whole second is shorter than others.
+- `$ne` misses documents without the field. "Without the field" is asked as `None`.
+- No TTL index: with one, NX-27017 reads all of a collection at each look-up.
+- A call takes a few milliseconds, however many documents there are: others wait meanwhile.
+
+Only storage/ imports Motor, because it has reached its end of life: PyMongo's asynchronous client
+can replace it here.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import pymongo
 from aiohttp import web
-from motor.motor_asyncio import (
-    AsyncIOMotorClient,
-    AsyncIOMotorCollection,
-    AsyncIOMotorDatabase,
-)
-from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
+from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from settings import (
-    LINK_COLLECTION,
-    MESSAGE_COLLECTION,
-    SESSION_COLLECTION,
-    SETTINGS,
-    USER_COLLECTION,
-    Settings,
-    StartError,
-)
-from storage.embedded import embedded_uri
+from settings import MESSAGE_COLLECTION, USER_COLLECTION
 
 Document = dict[str, Any]
-MotorClient = AsyncIOMotorClient[Document]
-Database = AsyncIOMotorDatabase[Document]
-Collection = AsyncIOMotorCollection[Document]
+MotorDatabase = AsyncIOMotorDatabase[Document]
+MotorCollection = AsyncIOMotorCollection[Document]
 
-CLIENT: web.AppKey[MotorClient] = web.AppKey("client", AsyncIOMotorClient)
-DATABASE: web.AppKey[Database] = web.AppKey("database", AsyncIOMotorDatabase)
-DB: web.RequestKey[Database] = web.RequestKey("db", AsyncIOMotorDatabase)  # for views: db_handler
-READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
-
-INDEXES = (  # collection, field, and whether it is unique
-    (MESSAGE_COLLECTION, "seq", True),
-    (MESSAGE_COLLECTION, "key", True),
-    (USER_COLLECTION, "login_key", True),
-    (USER_COLLECTION, "look", True),
-    (USER_COLLECTION, "email_key", True),
-    (SESSION_COLLECTION, "user_id", False),
-    (SESSION_COLLECTION, "seen", False),
-    (LINK_COLLECTION, "user_id", False),
-    (LINK_COLLECTION, "maker_id", False),
-    (LINK_COLLECTION, "expires", False),
-)
-LOG_COLLECTION = "log"  # the log's id, and the mark of an import (import_mark.py)
+LOG_ID_COLLECTION = "log"  # has one document, the log's id
 
 ACKNOWLEDGED = {"w": "majority"}  # so that a failover can't undo what people have seen
 CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
-SELECT_TIMEOUT = 2  # seconds to connect, or to find a server
-UPKEEP_TIMEOUT = 60  # seconds for a call at the start that scans a whole collection
-CLOSE_TIMEOUT = 0.5  # seconds
-RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
+UPKEEP_TIMEOUT = 60  # seconds for a call at the start that reads a whole collection
 
 
 class DatabaseUnavailable(Exception):
     """The database is away, too slow or not ready. What was asked may or may not be done."""
 
 
+class Conflict(Exception):
+    """A document was refused because a unique value exists; those before it are stored."""
+
+
 @asynccontextmanager
 async def deadline() -> AsyncIterator[None]:
-    """Limit a database call to CALL_TIMEOUT. Raises DatabaseUnavailable for any of its errors.
+    """Limit a call to CALL_TIMEOUT. Raises DatabaseUnavailable for any of its errors.
 
     Only DuplicateKeyError passes: it is an answer, not an outage.
     """
@@ -84,7 +65,7 @@ async def deadline() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def upkeep() -> AsyncIterator[None]:
-    """Like deadline(), but with a minute, for calls that scan a collection."""
+    """Like deadline(), but with a minute, for calls that read a whole collection."""
     try:
         with pymongo.timeout(UPKEEP_TIMEOUT):
             yield
@@ -92,100 +73,150 @@ async def upkeep() -> AsyncIterator[None]:
         raise DatabaseUnavailable(type(error).__name__) from error
 
 
-def connect(uri: str) -> MotorClient:
-    """Return a client; it connects when it is first used. Raises StartError."""
-    try:
-        return AsyncIOMotorClient(
-            uri,
-            appname="chat",
-            tz_aware=True,
-            connectTimeoutMS=SELECT_TIMEOUT * 1000,
-            serverSelectionTimeoutMS=SELECT_TIMEOUT * 1000,
-            # Also ends the call in Motor's thread. timeoutMS would, but makes calls a third slower.
-            socketTimeoutMS=CALL_TIMEOUT * 1000,
-            w=ACKNOWLEDGED["w"],
-            readConcernLevel="majority",
-        )
-    except (PyMongoError, ValueError) as error:
-        # Without the error's own text, which may quote the password in the address.
-        raise StartError(
-            f"MONGO_HOST is not a MongoDB address ({type(error).__name__}): check it against "
-            "https://www.mongodb.com/docs/manual/reference/connection-string/."
-        ) from None
+class Collection:
+    """A collection. Every call ends in time, and may raise DatabaseUnavailable."""
+
+    def __init__(
+        self,
+        motor: MotorCollection,
+        limited: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+    ) -> None:
+        """Set up; `limited` is what limits each call, deadline() if it is missing."""
+        self.motor = motor
+        self._limited = limited or deadline
+
+    async def find_one(
+        self, where: Document, fields: Sequence[str] | None = None
+    ) -> Document | None:
+        """Return a document that a filter matches, perhaps only some of its fields."""
+        async with self._limited():
+            return await self.motor.find_one(where, fields)
+
+    async def find(
+        self,
+        where: Document,
+        fields: Sequence[str] | None = None,
+        *,
+        sort: tuple[str, int] | None = None,
+        limit: int = 0,
+    ) -> list[Document]:
+        """Return the documents that a filter matches, at most `limit`, 0 for all of them.
+
+        `sort` is a field and 1, or -1 for the highest first.
+        """
+        async with self._limited():
+            found = self.motor.find(where, fields, sort=[sort] if sort else None, limit=limit)
+            return await found.to_list(None)
+
+    async def insert_one(self, document: Document) -> None:
+        """Store a document. Raises DuplicateKeyError."""
+        async with self._limited():
+            await self.motor.insert_one(document)
+
+    async def insert_in_order(self, documents: list[Document]) -> None:
+        """Store documents in order, up to the first that is refused. Raises Conflict.
+
+        Sends the command of insert_many(ordered=True) at half its cost, which comes from splitting
+        batches that are too large for one command. Ours are not.
+        """
+        async with self._limited():
+            reply = await self.motor.database.command(
+                "insert",
+                self.motor.name,
+                documents=documents,
+                ordered=True,
+                writeConcern=ACKNOWLEDGED,
+            )
+        if reply.get("writeErrors"):
+            raise Conflict
+        if reply.get("writeConcernError"):
+            raise DatabaseUnavailable("not acknowledged")
+
+    async def update_one(self, where: Document, change: Document) -> bool:
+        """Change a document; return whether the filter matched one."""
+        async with self._limited():
+            result = await self.motor.update_one(where, change)
+        return bool(result.matched_count)
+
+    async def update_many(self, where: Document, change: Document) -> None:
+        """Change all documents that a filter matches."""
+        async with self._limited():
+            await self.motor.update_many(where, change)
+
+    async def update_each(self, updates: Sequence[UpdateOne]) -> None:
+        """Carry out several updates, in any order."""
+        async with self._limited():
+            await self.motor.bulk_write(updates, ordered=False)
+
+    async def replace_one(self, where: Document, document: Document) -> None:
+        """Replace a document."""
+        async with self._limited():
+            await self.motor.replace_one(where, document)
+
+    async def delete_one(self, where: Document) -> None:
+        """Delete a document."""
+        async with self._limited():
+            await self.motor.delete_one(where)
+
+    async def delete_many(self, where: Document) -> None:
+        """Delete all documents that a filter matches."""
+        async with self._limited():
+            await self.motor.delete_many(where)
+
+    async def count(self) -> int:
+        """Return how many documents there are."""
+        async with self._limited():
+            return await self.motor.count_documents({})
 
 
-async def database_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Open the client, and close it when the application ends."""
-    settings = app[SETTINGS]
-    app[CLIENT] = client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
-    app[DATABASE] = database_of(client, settings)
-    app[READY] = asyncio.Event()
-    yield
-    with suppress(TimeoutError):
-        # In a thread, because it waits until the server has answered.
-        async with asyncio.timeout(CLOSE_TIMEOUT):
-            await asyncio.to_thread(client.close)
+class Database:
+    """The chat's database: `db["messages"]` is a collection. Every call has a deadline."""
+
+    def __init__(self, motor: MotorDatabase) -> None:
+        self.motor = motor
+
+    def __getitem__(self, name: str) -> Collection:
+        return Collection(self.motor[name])
+
+    def unhurried(self, name: str) -> Collection:
+        """Return a collection whose calls have a minute, because they read all of it."""
+        return Collection(self.motor[name], upkeep)
+
+    @property
+    def name(self) -> str:
+        """The name of the database on its server."""
+        return self.motor.name
+
+    async def collection_names(self) -> list[str]:
+        """Return the names of the collections. Raises DatabaseUnavailable."""
+        async with deadline():
+            return await self.motor.list_collection_names()
+
+    async def command(self, name: str) -> Document:
+        """Return the server's answer to a command. Raises DatabaseUnavailable."""
+        async with deadline():
+            return await self.motor.command(name, codec_options=self.motor.codec_options)
 
 
-def database_of(client: MotorClient, settings: Settings) -> Database:
-    """Return the chat's database."""
-    if settings.MONGO_DB_NAME:
-        return client[settings.MONGO_DB_NAME]
-    return client.get_default_database("chat")
-
-
-async def create_indexes(db: Database) -> None:
-    """Create the indexes that the queries rely on. Raises DatabaseUnavailable."""
-    for collection, field, is_unique in INDEXES:
-        async with upkeep():
-            await db[collection].create_index(field, unique=is_unique)
-    async with upkeep():
-        await _create_text_index(db[MESSAGE_COLLECTION], "msg")
-    # Indexes that earlier versions made. With the first, NX-27017 0.8.1 reads all sessions at each
-    # look-up; with the second, a download would sort all that its author has written.
-    for collection, field in (SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"):
-        async with upkeep():
-            await _drop_index(db[collection], field)
+DATABASE = web.AppKey("database", Database)
+DB = web.RequestKey("db", Database)  # for views: db_handler
+READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
 
 
 async def is_empty(db: Database) -> bool:
     """Return whether there are neither accounts nor messages. Raises DatabaseUnavailable."""
     # A room that everybody has left still has its messages, which are not for a stranger.
     for collection in (USER_COLLECTION, MESSAGE_COLLECTION):
-        async with deadline():
-            if await db[collection].find_one({}, {"_id": 1}):
-                return False
+        if await db[collection].find_one({}, ["_id"]):
+            return False
     return True
-
-
-async def remove_all(db: Database) -> None:
-    """Remove all accounts, messages, sessions and links. Raises DatabaseUnavailable."""
-    for name in (MESSAGE_COLLECTION, USER_COLLECTION, SESSION_COLLECTION, LINK_COLLECTION):
-        async with upkeep():
-            await db[name].delete_many({})
 
 
 async def log_id(db: Database) -> str:
     """Return the id of this database's log, made once. Raises DatabaseUnavailable."""
-    async with deadline():
-        with suppress(DuplicateKeyError):  # it has one
-            await db[LOG_COLLECTION].insert_one({"_id": "log", "id": secrets.token_hex(16)})
-        document = await db[LOG_COLLECTION].find_one({"_id": "log"})
+    ids = db[LOG_ID_COLLECTION]
+    with suppress(DuplicateKeyError):  # it has one
+        await ids.insert_one({"_id": "log", "id": secrets.token_hex(16)})
+    document = await ids.find_one({"_id": "log"})
     assert document is not None
     return str(document["id"])
-
-
-async def _drop_index(collection: Collection, field: str) -> None:
-    for name, index in (await collection.index_information()).items():
-        if index["key"] == [(field, 1)]:
-            await collection.drop_index(name)
-
-
-async def _create_text_index(collection: Collection, field: str) -> None:
-    try:
-        # Without a language: no stop words such as "the", and no stemming.
-        await collection.create_index([(field, pymongo.TEXT)], default_language="none")
-    except OperationFailure as error:
-        # NX-27017 0.8.1 does not notice that it has the index, and tries to fill it again.
-        if "constraint failed" not in str(error):
-            raise

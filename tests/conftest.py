@@ -12,7 +12,8 @@ import pytest_asyncio
 from app import create_app
 from settings import MESSAGE_COLLECTION, Settings
 from storage import lookup
-from storage.database import READY, Collection, Database, create_indexes
+from storage.database import READY, Database, MotorCollection, MotorDatabase
+from storage.indexes import create_indexes
 from tests.support.clocks import Clock, LateClock, stopped_clock
 from tests.support.databases import (
     TEST_MONGO_HOST,
@@ -58,16 +59,16 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
+async def db(settings: Settings) -> AsyncIterator[MotorDatabase]:
     """An empty database, without indexes."""
     async with another_client(settings) as database:
         yield database
 
 
 @pytest.fixture
-async def messages(db: Database) -> Collection:
+async def messages(db: MotorDatabase) -> MotorCollection:
     """The log, empty, with its indexes."""
-    await create_indexes(db)
+    await create_indexes(Database(db))
     return db[MESSAGE_COLLECTION]
 
 

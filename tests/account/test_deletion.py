@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from auth.sessions import SESSIONS
 from chat.entry import DELETED_USER
-from chat.journal import insert_in_order
 from chat.models import MESSAGES
+from server.relay import RELAY
 from settings import MESSAGE_COLLECTION
-from storage.database import DATABASE, DatabaseUnavailable
+from storage.database import Collection, DatabaseUnavailable
 from tests.support.accounts import accounts, delete_account, downloaded, log_in, signed_in_as
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage, HistoryPage
@@ -86,19 +85,21 @@ async def test_a_message_saved_during_account_deletion_is_anonymized(
 ) -> None:
     inserting, has_ended = asyncio.Event(), asyncio.Event()
 
+    insert_in_order = Collection.insert_in_order
+
     async def slowly(*what: Any) -> None:
         inserting.set()
         await has_ended.wait()
         await insert_in_order(*what)
 
-    monkeypatch.setattr("chat.journal.insert_in_order", slowly)
-    house.app[SESSIONS].listeners.append(lambda _: has_ended.set())
+    monkeypatch.setattr(Collection, "insert_in_order", slowly)
+    house.app[RELAY].listen("ended", lambda _: has_ended.set())
     socket = await alice.connect()
     await socket.say("the last word")
     async with asyncio.timeout(PATIENCE):
         await inserting.wait()
         assert (await delete_account(alice)).status == 303
-    [document] = await house.app[DATABASE][MESSAGE_COLLECTION].find({}).to_list(None)
+    [document] = await house.database[MESSAGE_COLLECTION].find({}).to_list(None)
     assert document["user"] == DELETED_USER
     assert await authors_of(bob) == [DELETED_USER]
 

@@ -11,7 +11,7 @@ import pytest
 from account.own_messages import DOWNLOADS
 from chat.models import MESSAGES
 from settings import MESSAGE_COLLECTION
-from storage.database import DATABASE, DatabaseUnavailable, Document
+from storage.database import DatabaseUnavailable, Document
 from tests.support.accounts import downloaded, user_id_of
 from tests.support.hostile import HOSTILE
 from tests.support.house import House
@@ -24,7 +24,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 async def store(house: House, *documents: Document) -> None:
     """Put entries at the end of the log, as another process would."""
-    log = house.app[DATABASE][MESSAGE_COLLECTION]
+    log = house.database[MESSAGE_COLLECTION]
     time = datetime(2026, 11, 21, 10, tzinfo=UTC)
     seq = await log.count_documents({})
     for start in range(0, len(documents), 500):

@@ -196,7 +196,7 @@ async def test_a_registration_that_fails_does_not_use_the_invitation_up(
 
 async def test_the_database_has_no_token(house: House, alice: Person) -> None:
     token = await invite(alice)
-    stored = await house.app[DATABASE][LINK_COLLECTION].find({}).to_list(None)
+    stored = await house.database[LINK_COLLECTION].find({}).to_list(None)
     assert token not in str(stored)
     assert (stored[0]["by"], stored[0]["uses"]) == ("alice", 1)
 
@@ -240,7 +240,7 @@ async def test_a_moderator_who_was_just_banned_by_command_can_do_nothing_that_la
 ) -> None:
     bob = await house.visitor()
     await bob.register("bob", invitation=await invite(alice))
-    users = house.app[DATABASE][USER_COLLECTION]
+    users = house.database[USER_COLLECTION]
     await users.update_one({"login": "bob"}, {"$set": {"moderator": True}})
     moderator = await log_in(house, "bob")
     assert "data-moderator" in await moderator.page()
@@ -275,4 +275,4 @@ async def test_expired_links_are_removed(
     links = Links(house.app[DATABASE])
     assert await links.invitations() == []
     await Moderation(house.app[DATABASE], house.app[SESSIONS]).invite(days=1, uses=1)
-    assert len(await house.app[DATABASE][LINK_COLLECTION].find({}).to_list(None)) == 1
+    assert len(await house.database[LINK_COLLECTION].find({}).to_list(None)) == 1

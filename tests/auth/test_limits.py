@@ -8,6 +8,7 @@ import pytest
 
 from auth import passwords
 from auth.attempts import LIMITS, AttemptLimits
+from server.relay import Relay
 from tests.support.accounts import REGISTRATION, from_address, refused, user_id_of
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
@@ -252,9 +253,9 @@ async def test_a_forged_x_forwarded_for_does_not_bypass_limits(
 
 
 def test_what_another_process_allowed_counts_even_if_it_is_one_too_many(clock: Clock) -> None:
-    limits = AttemptLimits(registrations_per_hour=1)
+    limits = AttemptLimits(1, Relay())
     attempt = limits.registration("203.0.113.1")
     for _ in range(2):
-        limits.hear("taken", attempt)
+        limits.hear_attempt(("taken", attempt))
         clock.now += 1800
     assert limits.take(attempt) == pytest.approx(1800)

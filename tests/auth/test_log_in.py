@@ -9,7 +9,6 @@ from yarl import URL
 
 from auth import passwords
 from settings import USER_COLLECTION
-from storage.database import DATABASE
 from tests.support.accounts import (
     FILL,
     JSON,
@@ -139,7 +138,7 @@ async def test_a_password_never_comes_back_in_a_page(visitor: Person) -> None:
     ("constant", "error"),
     [
         ("auth.passwords.MAX_WAITING", "Too busy, please try again"),
-        ("database.CALL_TIMEOUT", "The database is away, please try again"),
+        ("storage.database.CALL_TIMEOUT", "The database is away, please try again"),
     ],
 )
 async def test_what_cannot_be_checked_now_is_put_off(
@@ -155,7 +154,7 @@ async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> N
     await house.sign_in("alice")
     weak = Argon2id(salt=os.urandom(16), length=32, iterations=1, lanes=1, memory_cost=64)
     outdated = weak.derive_phc_encoded(PASSWORD.encode())
-    await house.app[DATABASE][USER_COLLECTION].update_one({}, {"$set": {"password": outdated}})
+    await house.database[USER_COLLECTION].update_one({}, {"$set": {"password": outdated}})
 
     alice = await house.visitor()
     assert (await alice.log_in("alice", WRONG)).status == 401
@@ -176,7 +175,7 @@ async def test_a_current_hash_is_not_replaced(house: House, alice: Person) -> No
 
 async def test_an_account_without_a_password_lets_nobody_in(house: House) -> None:
     await house.sign_in("alice")
-    await house.app[DATABASE][USER_COLLECTION].update_one({}, {"$set": {"password": None}})
+    await house.database[USER_COLLECTION].update_one({}, {"$set": {"password": None}})
     for password in (PASSWORD, "None", "null"):
         assert (await (await house.visitor()).log_in("alice", password)).status == 401
 

@@ -8,8 +8,9 @@ import pytest
 from auth import sessions
 from auth.sessions import Identity, Sessions
 from server.background import background
+from server.relay import Relay
 from settings import SESSION_COLLECTION, USER_COLLECTION
-from storage.database import Database, DatabaseUnavailable
+from storage.database import Database, DatabaseUnavailable, MotorDatabase
 from tests.support.clocks import Clock
 from tests.support.waiting import until
 
@@ -37,26 +38,26 @@ def calendar(monkeypatch: pytest.MonkeyPatch) -> type[Calendar]:
 
 
 @pytest.fixture
-def known(db: Database) -> Sessions:
+def known(db: MotorDatabase) -> Sessions:
     """The sessions of that database."""
-    return Sessions(db)
+    return Sessions(Database(db), Relay())
 
 
 @pytest.fixture
 def ended(known: Sessions) -> list[str]:
-    """What the listeners have heard of."""
+    """What those who listen have heard of."""
     ended: list[str] = []
-    known.listeners.append(ended.append)
+    known._relay.listen("ended", ended.extend)
     return ended
 
 
-async def new_user(db: Database, login: str) -> str:
+async def new_user(db: MotorDatabase, login: str) -> str:
     """Store an account with nothing but a login; return its id."""
     return str((await db[USER_COLLECTION].insert_one({"login": login})).inserted_id)
 
 
 async def test_a_new_session_is_stored_with_all_that_is_known_of_it(
-    db: Database, known: Sessions
+    db: MotorDatabase, known: Sessions
 ) -> None:
     identity = await known.create("u1", "alice", "Lynx " * 100)
     assert (identity.user_id, identity.login) == ("u1", "alice")
@@ -75,7 +76,7 @@ async def test_a_new_session_is_stored_with_all_that_is_known_of_it(
 
 
 async def test_a_session_is_its_users_by_the_login_they_have_now(
-    db: Database, known: Sessions
+    db: MotorDatabase, known: Sessions
 ) -> None:
     users = [await new_user(db, login) for login in ("alice", "bob", "carol")]
     made = [await known.create(user_id, "before", "") for user_id in (*users, users[0], "nobody")]
@@ -94,7 +95,7 @@ async def test_a_session_is_its_users_by_the_login_they_have_now(
 
 @pytest.mark.parametrize(("seconds", "is_valid"), [(-1, True), (0, False)])
 async def test_a_session_is_valid_for_two_weeks_to_the_second(
-    db: Database, known: Sessions, calendar: type[Calendar], seconds: int, is_valid: bool
+    db: MotorDatabase, known: Sessions, calendar: type[Calendar], seconds: int, is_valid: bool
 ) -> None:
     identity = await known.create(await new_user(db, "alice"), "alice", "")
     calendar.passed = timedelta(days=14, seconds=seconds)
@@ -102,7 +103,7 @@ async def test_a_session_is_valid_for_two_weeks_to_the_second(
 
 
 async def test_seen_is_written_when_it_is_more_than_ten_minutes_old(
-    db: Database, known: Sessions, calendar: type[Calendar], clock: Clock
+    db: MotorDatabase, known: Sessions, calendar: type[Calendar], clock: Clock
 ) -> None:
     user_id = await new_user(db, "alice")
     early, late, unused = [await known.create(user_id, "alice", "") for _ in range(3)]
@@ -121,7 +122,7 @@ async def test_seen_is_written_when_it_is_more_than_ten_minutes_old(
 
 
 async def test_what_ends_is_deleted_and_heard_of(
-    db: Database, known: Sessions, ended: list[str]
+    db: MotorDatabase, known: Sessions, ended: list[str]
 ) -> None:
     user_id = await new_user(db, "alice")
     made = [(await known.create(user_id, "alice", "")).session_id for _ in range(3)]
@@ -134,7 +135,7 @@ async def test_what_ends_is_deleted_and_heard_of(
 
 
 async def test_very_many_sessions_of_a_user_end_but_for_those_to_keep(
-    db: Database, known: Sessions, ended: list[str], monkeypatch: pytest.MonkeyPatch
+    db: MotorDatabase, known: Sessions, ended: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
     made = [(await known.create("u1", "alice", "")).session_id for _ in range(6)]
@@ -175,7 +176,7 @@ async def test_the_watch_asks_for_every_open_session_and_begins_anew_after_an_ou
 
 
 async def test_sessions_unseen_for_more_than_two_weeks_are_removed_however_many_there_are(
-    db: Database, known: Sessions, calendar: type[Calendar], monkeypatch: pytest.MonkeyPatch
+    db: MotorDatabase, known: Sessions, calendar: type[Calendar], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "REMOVE_EVERY", 0)
     monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)

@@ -14,14 +14,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 from cryptography.fernet import Fernet
-from pymongo.errors import PyMongoError
 
 from auth import session_cookie, sessions
 from auth.sessions import LIFETIME, SESSIONS, Identity
 from security.keys import fernet_key, secret_keys
+from server.relay import RELAY
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
 from storage import database
-from storage.database import DATABASE, DatabaseUnavailable
+from storage.database import DatabaseUnavailable
 from tests.support.accounts import log_in, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
@@ -44,7 +44,7 @@ async def change_session(house: House, **fields: Any) -> None:
     """Change the document of the one session."""
     [document] = await stored_sessions(house)
     # Not $set: of a date that is updated, nx-27017 0.8.1 makes text.
-    collection = house.app[DATABASE][SESSION_COLLECTION]
+    collection = house.database[SESSION_COLLECTION]
     await collection.replace_one({"_id": document["_id"]}, document | fields)
 
 
@@ -99,7 +99,7 @@ async def test_session_is_stored_with_what_its_owner_may_want_to_know(house: Hou
     alice = await house.visitor(headers={"User-Agent": "Lynx " * 100})
     await alice.register("alice")
     [document] = await stored_sessions(house)
-    [user] = await house.app[DATABASE][USER_COLLECTION].find({}).to_list(None)
+    [user] = await house.database[USER_COLLECTION].find({}).to_list(None)
     assert document["user_id"] == str(user["_id"])
     assert document["login"] == "alice"
     assert len(document["_id"]) == 32  # 24 random bytes
@@ -262,7 +262,7 @@ async def test_sessions_that_have_expired_are_removed_and_no_others(
     monkeypatch.setattr(sessions, "REMOVE_EVERY", 0.05)
     monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
     house = await open_house()
-    collection = house.app[DATABASE][SESSION_COLLECTION]
+    collection = house.database[SESSION_COLLECTION]
     await house.sign_in("alice")
     lifetime, now = LIFETIME.total_seconds(), datetime.now(UTC).timestamp()
     unseen_for = {f"expired {number}": lifetime + 1 for number in range(5)}
@@ -284,7 +284,7 @@ async def test_sessions_that_have_expired_are_removed_and_no_others(
 async def test_the_session_of_a_deleted_user_is_worth_nothing(
     house: House, alice: Person, later: LateClock
 ) -> None:
-    await house.app[DATABASE][USER_COLLECTION].delete_one({"login": "alice"})
+    await house.database[USER_COLLECTION].delete_one({"login": "alice"})
     later.ahead = 6
     assert await signed_in_as(alice) is None
     assert (await alice.get("/ws")).status == 401
@@ -328,7 +328,7 @@ async def test_has_ended_is_true_only_of_what_is_known_to_have_ended(house: Hous
 async def test_listeners_hear_of_the_end_at_once(house: House, alice: Person) -> None:
     identity = await identity_of(house)
     ended: list[str] = []
-    house.app[SESSIONS].listeners.append(ended.append)
+    house.app[RELAY].listen("ended", ended.extend)
     await alice.post("/signout")
     assert ended == [identity.session_id]
 
@@ -381,7 +381,7 @@ async def test_a_sign_out_that_cannot_be_stored_leaves_the_cookie(
     assert await signed_in_as(alice) == "alice"
 
     async def fail(*_: object) -> None:
-        raise PyMongoError
+        raise DatabaseUnavailable
 
     with monkeypatch.context() as away:
         away.setattr(house.app[SESSIONS], "collection", SimpleNamespace(delete_many=fail))

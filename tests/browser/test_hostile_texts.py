@@ -8,7 +8,6 @@ from chat import wire
 from chat.hub import HUB
 from chat.refused import Refused
 from settings import MESSAGE_COLLECTION
-from storage.database import DATABASE
 from tests.support.browser import REFUSED, Visit, Visitor
 from tests.support.hostile import HOSTILE
 from tests.support.site import ChatSite
@@ -59,7 +58,7 @@ async def test_hostile_names_are_shown_as_they_were_written(chat: ChatSite, alic
         {"seq": seq, "key": f":{seq}", "user": name, "user_id": "", "msg": "x", "time": TIME}
         for seq, name in enumerate(names, 1)
     ]
-    await chat.app[DATABASE][MESSAGE_COLLECTION].insert_many(entries, ordered=True)
+    await chat.database[MESSAGE_COLLECTION].insert_many(entries, ordered=True)
     authors = alice.log.locator(".message__author")
     await expect(authors).to_have_count(len(names))
     expected = [f"({name})" for name in names]

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from playwright.async_api import Browser, expect
 
 from settings import MESSAGE_COLLECTION, Settings
-from storage.database import DATABASE
 from tests.support.browser import A_WHILE, Visit, Visitor, all_show, visiting
 from tests.support.site import ChatSite, serving
 
@@ -57,7 +56,7 @@ async def test_times_are_those_of_the_readers_zone(chat: ChatSite, visit: Visit)
     alice = await visit(chat.url, "alice", timezone_id="Asia/Tokyo")
     for seq, time in enumerate(times, 1):
         entry = {"seq": seq, "key": f":{seq}", "user": "ghost", "user_id": "", "msg": str(seq)}
-        await chat.app[DATABASE][MESSAGE_COLLECTION].insert_one({**entry, "time": time})
+        await chat.database[MESSAGE_COLLECTION].insert_one({**entry, "time": time})
     await expect(alice.messages).to_have_text(in_tokyo)  # from the socket
     await alice.page.reload()
     await expect(alice.messages).to_have_text(in_tokyo)  # from the page

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from chat.journal import Journal
 from search.finder import FINDER
 from settings import MESSAGE_COLLECTION
-from storage.database import DATABASE, DatabaseUnavailable
+from storage.database import Collection, DatabaseUnavailable
 from tests.support.house import House, OpenHouse
 from tests.support.pages import HistoryPage
 from tests.support.people import Person
@@ -45,7 +44,7 @@ async def read_until_last(socket: Socket, count: int = 1) -> Texts:
 
 async def agreed(house: House, person: Person, rooms: list[Texts], lasts: int = 1) -> Texts:
     """Return the messages, which have to be the same everywhere."""
-    messages = house.app[DATABASE][MESSAGE_COLLECTION]
+    messages = house.database[MESSAGE_COLLECTION]
     documents = await messages.find({}).sort("seq", 1).to_list(None)
     assert [document["seq"] for document in documents] == list(range(1, len(documents) + 1))
     assert not [document for document in documents if "text" in document]  # of changes
@@ -168,7 +167,7 @@ async def test_a_change_that_was_stored_is_made_up_for_by_the_next_process(
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "_apply", die)
+        patch.setattr(Collection, "update_one", die)
         if is_deletion:
             await socket.send(type="delete", of=seq)
         else:
@@ -190,16 +189,16 @@ async def test_a_change_whose_message_cannot_be_changed_yet_is_told_when_it_can(
 ) -> None:
     socket = await alice.connect()
     seq = await socket.said("before")
-    apply, failures = Journal._apply, 3
+    update, failures = Collection.update_one, 3
 
-    async def fail(journal: Journal, *what: Any) -> Any:
+    async def fail(collection: Collection, *what: Any) -> Any:
         nonlocal failures
         failures -= 1
         if failures > 0:
             raise DatabaseUnavailable
-        return await apply(journal, *what)
+        return await update(collection, *what)
 
-    monkeypatch.setattr(Journal, "_apply", fail)
+    monkeypatch.setattr(Collection, "update_one", fail)
     await socket.send(type="edit", of=seq, msg="after", nonce="n1")
     assert (await socket.next("change", "error"))["type"] == "change"
     await socket.said(LAST)
@@ -220,6 +219,6 @@ async def test_changes_are_applied_in_the_order_of_the_log(houses: list[House]) 
     await other.say(LAST)
     async with asyncio.timeout(PATIENCE):
         shown = [(await room)[seq] for room in rooms]
-    document = await here.app[DATABASE][MESSAGE_COLLECTION].find_one({"seq": seq})
+    document = await here.database[MESSAGE_COLLECTION].find_one({"seq": seq})
     assert document is not None
     assert shown == [document["msg"]] * 2

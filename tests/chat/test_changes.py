@@ -1,6 +1,5 @@
 """Editing, deleting and typing notices, as sockets see them."""
 
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from chat.entry import now
 from chat.journal import JOURNAL
 from settings import MESSAGE_COLLECTION
-from storage.database import DATABASE, deadline
+from storage.database import Collection, Document
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.log import change
@@ -21,7 +20,7 @@ Frame = dict[str, Any]
 
 async def stored(house: House, seq: int) -> dict[str, Any] | None:
     """Return what the database holds."""
-    return await house.app[DATABASE][MESSAGE_COLLECTION].find_one({"seq": seq})
+    return await house.database[MESSAGE_COLLECTION].find_one({"seq": seq})
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
     message = await late.next("message")
     assert (message["msg"], message["state"]) == (msg, state)
     assert (await late.next("change")) == change
-    documents = await house.app[DATABASE][MESSAGE_COLLECTION].find({}).to_list(None)
+    documents = await house.database[MESSAGE_COLLECTION].find({}).to_list(None)
     assert "secret" not in str(documents)
     assert documents[0]["time"].tzinfo  # which an update must not spoil
     page = await bob.page()
@@ -229,12 +228,14 @@ async def test_a_history_page_takes_one_query(
     for _ in range(300):
         await change(journal, "alice", seq, "changed all the time")
     asked: list[str] = []
+    find = Collection.find
 
-    def ask() -> AbstractAsyncContextManager[None]:
-        asked.append(path)
-        return deadline()
+    async def ask(collection: Collection, *what: Any, **options: Any) -> list[Document]:
+        if "of" in what[0]:
+            asked.append(path)
+        return await find(collection, *what, **options)
 
-    monkeypatch.setattr("chat.models.deadline", ask)
+    monkeypatch.setattr(Collection, "find", ask)
     for path in ("/", "/?before=200", "/?after=0"):
         assert "changed all the time" in await alice.page(path)
     assert asked == ["/", "/?before=200", "/?after=0"]

@@ -16,6 +16,7 @@ from chat.entry import MessageEntry, now
 from chat.hub import HUB, WEBSOCKETS, Hub, hub_ctx
 from chat.recent import Recent
 from server.metrics import METRICS, Metrics
+from server.relay import RELAY, Relay
 from tests.support.clocks import Clock
 
 ONE, TWO = wire.Frames(b"one ", b"classic one "), wire.Frames(b"two ", b"classic two ")
@@ -50,7 +51,7 @@ class Room(Hub):
     """A hub whose readers are not sockets."""
 
     def __init__(self) -> None:
-        super().__init__(set(), Metrics())
+        super().__init__(set(), Relay(), Metrics())
         self.recent = Recent()
 
     def enter(self, reader: Reader, since: int | None = None, returning: bool = False) -> Reader:
@@ -204,7 +205,7 @@ async def test_a_session_that_has_ended_loses_all_its_sockets_and_no_others(room
     here = [room.enter(Reader("alice", "s1")) for _ in range(2)]
     elsewhere = room.enter(Reader("alice", "s2"))
     assert sorted(room.open_session_ids()) == ["s1", "s1", "s2"]
-    room.close_session("s1")
+    room._relay.tell_here("ended", ["s1"])
     assert [reader.done[-1] for reader in here] == [(4401, "Signed out", CLOSE_WAIT)] * 2
     assert (4401, "Signed out", CLOSE_WAIT) not in elsewhere.done
 
@@ -312,7 +313,7 @@ async def test_the_room_of_an_application_is_watched_while_it_runs(
 
     monkeypatch.setattr(Hub, "watch", watch)
     app = web.Application()
-    app[WEBSOCKETS], app[METRICS] = set(), Metrics()
+    app[WEBSOCKETS], app[RELAY], app[METRICS] = set(), Relay(), Metrics()
     async with asynccontextmanager(hub_ctx)(app), asyncio.timeout(1):
         await begun.wait()
         assert app[HUB].websockets is app[WEBSOCKETS]

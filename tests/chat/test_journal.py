@@ -12,9 +12,17 @@ from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
 from chat.entry import Entry, MessageEntry, nonce_of, now
-from chat.journal import Conflict, Journal, insert_in_order
+from chat.journal import Journal
 from server.metrics import Metrics
-from storage.database import ACKNOWLEDGED, Collection, DatabaseUnavailable, deadline
+from server.relay import Relay
+from storage.database import (
+    ACKNOWLEDGED,
+    Collection,
+    Conflict,
+    DatabaseUnavailable,
+    MotorCollection,
+    deadline,
+)
 from tests.support.log import say
 from tests.support.waiting import PATIENCE, until
 
@@ -22,7 +30,7 @@ from tests.support.waiting import PATIENCE, until
 class Faulty:
     """A collection whose inserts go wrong as a test wants; everything else is the real one."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: MotorCollection) -> None:
         self._collection = collection
         self.database = self
         self.before: Callable[[], Any] = lambda: None
@@ -43,9 +51,11 @@ class Process:
 
     def __init__(self, collection: Any) -> None:
         self.collection = Faulty(collection)
-        self.journal = Journal(self.collection, Metrics())  # type: ignore[arg-type]
+        relay = Relay()
+        collection = Collection(self.collection)  # type: ignore[arg-type]
+        self.journal = Journal(collection, relay, Metrics())
         self.delivered: list[Entry] = []
-        self.journal.listeners.append(self.deliver)
+        relay.listen("delivered", self.deliver)
 
     def deliver(self, entries: Sequence[Entry]) -> None:
         self.delivered.extend(entries)
@@ -174,15 +184,15 @@ async def test_a_repeat_of_long_ago_that_is_given_up_while_it_is_read_is_no_erro
     async with running(messages) as process:
         await process.say("once", "n1")
         await process.say("and another")
-        read = process.journal._entries
+        read = process.journal._stored
 
-        async def read_too_late(documents: Any) -> Any:
+        async def read_too_late(key: str) -> Any:
             for draft in process.journal.waiting.values():
                 draft.give_up()
-            return await read(documents)
+            return await read(key)
 
         with monkeypatch.context() as patch:
-            patch.setattr(process.journal, "_entries", read_too_late)
+            patch.setattr(process.journal, "_stored", read_too_late)
             with pytest.raises(DatabaseUnavailable):
                 await process.say("again", "n1")
         assert isinstance(await process.say("again", "n1"), MessageEntry)
@@ -281,7 +291,7 @@ async def test_an_insert_is_ordered_and_has_to_be_acknowledged(
 
     collection: Any = SimpleNamespace(name="log", database=SimpleNamespace(command=command))
     with pytest.raises(error) if error else nullcontext():
-        await insert_in_order(collection, [{"seq": 1}])
+        await Collection(collection).insert_in_order([{"seq": 1}])
     concern = {"documents": [{"seq": 1}], "ordered": True, "writeConcern": ACKNOWLEDGED}
     assert asked == [(("insert", "log"), concern)]
 

@@ -8,11 +8,13 @@ import pytest
 from bson import ObjectId
 
 from chat import journal as journal_module
+from chat.changes import make_changes
 from chat.entry import ChangeEntry, Entry, MessageEntry, now
-from chat.journal import BATCH_DELAY, RETRY_PAUSE, Draft, Journal, insert_in_order
+from chat.journal import BATCH_DELAY, RETRY_PAUSE, Draft, Journal
 from server.background import background
 from server.metrics import Metrics
-from storage.database import Collection, DatabaseUnavailable, Document
+from server.relay import Relay
+from storage.database import Collection, DatabaseUnavailable, Document, MotorCollection
 
 pytestmark = pytest.mark.timeout(5)  # seconds; with a fault most of these wait for ever
 
@@ -24,16 +26,16 @@ class Enough(Exception):
 
 
 @pytest.fixture
-async def journal(messages: Collection) -> Journal:
+async def journal(messages: MotorCollection) -> Journal:
     """A journal that has not read anything."""
-    return Journal(messages, Metrics())
+    return Journal(Collection(messages), Relay(), Metrics())
 
 
 @pytest.fixture
 def delivered(journal: Journal) -> list[Entry]:
     """What the journal has delivered."""
     delivered: list[Entry] = []
-    journal.listeners.append(delivered.extend)
+    journal._relay.listen("delivered", delivered.extend)
     return delivered
 
 
@@ -77,14 +79,14 @@ def wait(journal: Journal, key: str) -> Draft:
     return draft
 
 
-async def stored(messages: Collection) -> list[tuple[int, str]]:
+async def stored(messages: MotorCollection) -> list[tuple[int, str]]:
     """Return the numbers and the keys that are in the log."""
     documents = await messages.find({}).sort("seq", 1).to_list(None)
     return [(document["seq"], document["key"]) for document in documents]
 
 
 async def test_a_message_is_stored_with_all_that_is_known_of_it(
-    messages: Collection, journal: Journal, delivered: list[Entry]
+    messages: MotorCollection, journal: Journal, delivered: list[Entry]
 ) -> None:
     async with background(journal.run()):
         entry = await journal.append("u1:n1", "alice", "u1", {"msg": "hi"})
@@ -101,7 +103,7 @@ async def test_a_message_is_stored_with_all_that_is_known_of_it(
 
 
 async def test_only_the_end_of_the_log_is_read_at_the_start(
-    messages: Collection, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    messages: MotorCollection, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "RECENT_LENGTH", 3)
     await messages.insert_many([message(seq) for seq in (2, 5, 1, 4, 3)])
@@ -110,7 +112,7 @@ async def test_only_the_end_of_the_log_is_read_at_the_start(
 
 
 async def test_a_key_that_comes_again_is_stored_once(
-    messages: Collection, journal: Journal
+    messages: MotorCollection, journal: Journal
 ) -> None:
     async def append(key: str) -> Entry:
         return await journal.append(key, "alice", "u1", {"msg": "hi"})
@@ -193,11 +195,13 @@ async def test_drafts_are_stored_some_at_a_time(
     monkeypatch.setattr(journal_module, "ENTRIES_PER_INSERT", 2)
     sizes: list[int] = []
 
+    insert_in_order = Collection.insert_in_order
+
     async def insert(collection: Collection, documents: list[Document]) -> None:
         sizes.append(len(documents))
         await insert_in_order(collection, documents)
 
-    monkeypatch.setattr(journal_module, "insert_in_order", insert)
+    monkeypatch.setattr(Collection, "insert_in_order", insert)
     drafts = [wait(journal, f"u3:n{number}") for number in range(6)]
     drafts[1].give_up()
     journal._work.set()
@@ -253,7 +257,7 @@ async def test_drafts_that_the_journal_fails_with_are_given_up_and_the_next_are_
 
 
 async def test_after_another_process_took_the_numbers_the_next_are_tried_at_once(
-    messages: Collection, journal: Journal, delivered: list[Entry], pauses: list[float]
+    messages: MotorCollection, journal: Journal, delivered: list[Entry], pauses: list[float]
 ) -> None:
     await messages.insert_many([message(1), message(2)])
     drafts = [wait(journal, key) for key in ("u3:n1", "u3:n2")]
@@ -266,10 +270,12 @@ async def test_after_another_process_took_the_numbers_the_next_are_tried_at_once
 
 @pytest.mark.parametrize(("is_stored", "number_of_pauses"), [(False, 2), (True, 0)])
 async def test_after_an_error_there_is_a_pause_unless_all_is_stored(
-    messages: Collection, journal: Journal, delivered: list[Entry], pauses: list[float],
+    messages: MotorCollection, journal: Journal, delivered: list[Entry], pauses: list[float],
     monkeypatch: pytest.MonkeyPatch, is_stored: bool, number_of_pauses: int,
 ) -> None:  # fmt: skip
     errors = iter([DatabaseUnavailable(), DatabaseUnavailable()])
+
+    insert_in_order = Collection.insert_in_order
 
     async def insert(collection: Collection, documents: list[Document]) -> None:
         error = next(errors, None)
@@ -278,7 +284,7 @@ async def test_after_an_error_there_is_a_pause_unless_all_is_stored(
         if error:
             raise error
 
-    monkeypatch.setattr(journal_module, "insert_in_order", insert)
+    monkeypatch.setattr(Collection, "insert_in_order", insert)
     drafts = [wait(journal, key) for key in ("u3:n1", "u3:n2")]
     await journal._store(drafts)
     assert [await draft.stored for draft in drafts] == delivered
@@ -287,7 +293,10 @@ async def test_after_an_error_there_is_a_pause_unless_all_is_stored(
 
 
 async def test_a_repeat_of_long_ago_is_answered_and_the_next_are_stored_at_once(
-    messages: Collection, journal: Journal, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    messages: MotorCollection,
+    journal: Journal,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(journal_module, "RECENT_LENGTH", 1)
     await messages.insert_many([message(1), message(2)])
@@ -301,7 +310,7 @@ async def test_a_repeat_of_long_ago_is_answered_and_the_next_are_stored_at_once(
 
 @pytest.mark.parametrize(("seq", "is_answered"), [(1, True), (2, True), (3, False)])
 async def test_a_repeat_is_answered_only_with_what_is_delivered(
-    messages: Collection, journal: Journal, seq: int, is_answered: bool
+    messages: MotorCollection, journal: Journal, seq: int, is_answered: bool
 ) -> None:
     await messages.insert_many([message(1), message(2)])
     await journal.open()
@@ -312,11 +321,13 @@ async def test_a_repeat_is_answered_only_with_what_is_delivered(
 
 
 async def test_what_others_stored_is_read_in_order_however_much_it_is(
-    messages: Collection, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    messages: MotorCollection, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "ENTRIES_PER_INSERT", 2)
     batches: list[list[int]] = []
-    journal.listeners.append(lambda entries: batches.append([entry.seq for entry in entries]))
+    journal._relay.listen(
+        "delivered", lambda entries: batches.append([entry.seq for entry in entries])
+    )
     await messages.drop_indexes()  # which would bring them in order without being asked
     await messages.insert_many([message(seq) for seq in (4, 2, 5, 1, 3)])
     await journal._catch_up()
@@ -326,7 +337,7 @@ async def test_what_others_stored_is_read_in_order_however_much_it_is(
 
 
 async def test_changes_are_delivered_with_the_text_of_their_message_which_is_changed(
-    messages: Collection, journal: Journal, delivered: list[Entry]
+    messages: MotorCollection, journal: Journal, delivered: list[Entry]
 ) -> None:
     documents = [
         message(1), edit(2, 1, "second"), message(3), edit(4, 1, "fourth"), edit(5, 3, "fifth"),
@@ -360,25 +371,25 @@ async def test_changes_are_delivered_with_the_text_of_their_message_which_is_cha
 
 
 async def test_different_messages_are_changed_at_once_and_no_failure_leaves_one_half_changed(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
+    messages: MotorCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await messages.insert_many([message(1), message(2)])
     both = asyncio.Event()
-    done: list[int] = []
+    find_one = Collection.find_one
 
-    async def change_one(document: Document) -> ChangeEntry:
-        if document["of"] == 1:
+    async def find(collection: Collection, where: Document) -> Document | None:
+        if where == {"seq": 1}:
             await both.wait()
             raise DatabaseUnavailable
         both.set()
         for _ in range(10):
             await asyncio.sleep(0)
-        done.append(document["seq"])
-        return ChangeEntry.from_documents(document, None)
+        return await find_one(collection, where)
 
-    monkeypatch.setattr(journal, "_change", change_one)
+    monkeypatch.setattr(Collection, "find_one", find)
     with pytest.raises(DatabaseUnavailable):
-        await journal._entries([edit(3, 1, "after"), edit(4, 2, "after")])
-    assert done == [4]
+        await make_changes(Collection(messages), [edit(3, 1, "after"), edit(4, 2, "after")])
+    assert [document["msg"] async for document in messages.find({})] == ["before", "after"]
 
 
 @pytest.mark.parametrize(
@@ -393,16 +404,24 @@ async def test_different_messages_are_changed_at_once_and_no_failure_leaves_one_
     ],
 )
 async def test_a_message_is_changed_unless_it_is_ahead_or_deleted(
-    messages: Collection, journal: Journal, before: Document, is_changed: bool
+    messages: MotorCollection, before: Document, is_changed: bool
 ) -> None:
     document = message(1, **before)
     await messages.insert_many([document, message(2)])
     after = {**document, "msg": "after", "state": "edited", "changed": 5}
-    found = await journal._apply(edit(5, 1, "after"), document)
-    assert found == (after if is_changed else document)
-    assert await messages.find_one({"seq": 1}) == found
+    found = await make_changes(Collection(messages), [edit(5, 1, "after")])
+    assert found == {5: after if is_changed else document}
+    assert await messages.find_one({"seq": 1}) == found[5]
     assert (await messages.find_one({"seq": 2}) or {})["msg"] == "before"
 
 
-async def test_a_message_that_somebody_removes_meanwhile_is_not_changed(journal: Journal) -> None:
-    assert await journal._apply(edit(5, 1, "after"), message(1)) is None
+async def test_a_message_that_somebody_removes_meanwhile_is_not_changed(
+    messages: MotorCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_one, gone = Collection.find_one, iter([message(1)])
+
+    async def find(collection: Collection, where: Document) -> Document | None:
+        return next(gone, None) or await find_one(collection, where)
+
+    monkeypatch.setattr(Collection, "find_one", find)
+    assert await make_changes(Collection(messages), [edit(5, 1, "after")]) == {}

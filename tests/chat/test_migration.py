@@ -6,7 +6,7 @@ import pytest
 
 from auth.passwords import PARAMETERS
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
-from storage.database import Database
+from storage.database import MotorDatabase
 from tests.support.house import OpenHouse
 from tests.support.people import PASSWORD, Person
 
@@ -15,13 +15,13 @@ HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
 
 
 @pytest.fixture
-async def db(db: Database) -> Database:
+async def db(db: MotorDatabase) -> MotorDatabase:
     """A database that was filled as the tutorial did it, its races and all."""
     await fill(db)
     return db
 
 
-async def fill(db: Database) -> None:
+async def fill(db: MotorDatabase) -> None:
     """Store what the tutorial stored."""
     await db[MESSAGE_COLLECTION].insert_many(
         [
@@ -41,7 +41,9 @@ async def fill(db: Database) -> None:
     )
 
 
-async def test_what_the_tutorial_wrote_is_migrated(db: Database, open_house: OpenHouse) -> None:
+async def test_what_the_tutorial_wrote_is_migrated(
+    db: MotorDatabase, open_house: OpenHouse
+) -> None:
     house = await open_house()
     messages = await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
     assert [(m["seq"], m["msg"]) for m in messages] == [
@@ -71,7 +73,7 @@ async def test_what_the_tutorial_wrote_is_migrated(db: Database, open_house: Ope
 
 
 async def test_to_migrate_twice_or_after_an_interruption_changes_nothing(
-    db: Database, open_house: OpenHouse
+    db: MotorDatabase, open_house: OpenHouse
 ) -> None:
     messages = db[MESSAGE_COLLECTION]
     # As if a first attempt had been killed after one update.
@@ -88,7 +90,7 @@ async def may_moderate(person: Person) -> bool:
 
 
 async def test_two_accounts_of_the_tutorial_with_one_login_become_two_logins(
-    db: Database, open_house: OpenHouse, caplog: pytest.LogCaptureFixture
+    db: MotorDatabase, open_house: OpenHouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     users = db[USER_COLLECTION]
     await users.delete_many({})
@@ -116,7 +118,7 @@ async def test_two_accounts_of_the_tutorial_with_one_login_become_two_logins(
 
 
 async def test_accounts_that_look_alike_already_keep_their_logins(
-    db: Database, open_house: OpenHouse
+    db: MotorDatabase, open_house: OpenHouse
 ) -> None:
     users = db[USER_COLLECTION]
     await users.delete_many({})

@@ -4,7 +4,7 @@ import pytest
 
 from chat.read_marks import READ_MARKS
 from settings import USER_COLLECTION
-from storage.database import DATABASE, DatabaseUnavailable
+from storage.database import DatabaseUnavailable
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
@@ -52,7 +52,7 @@ async def test_read_marks_outlive_the_process(open_house: OpenHouse) -> None:
     later = await open_house()
     again = await log_in(later, "bob")
     assert await read_mark(again) == 1
-    user = await house.app[DATABASE][USER_COLLECTION].find_one({"login": "bob"})
+    user = await house.database[USER_COLLECTION].find_one({"login": "bob"})
     assert user is not None
     assert user["created"].tzinfo  # which an update must not spoil
 
@@ -68,6 +68,6 @@ async def test_marks_wait_while_the_database_is_away(
         await marks.store()
     monkeypatch.undo()
     await marks.store()
-    user = await house.app[DATABASE][USER_COLLECTION].find_one({"login": "bob"})
+    user = await house.database[USER_COLLECTION].find_one({"login": "bob"})
     assert user is not None
     assert user["read"] == 1

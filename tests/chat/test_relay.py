@@ -14,10 +14,10 @@ from redis.asyncio import lock as lock_module
 from auth.attempts import LIMITS, PER_NAME_AND_ADDRESS
 from chat.entry import DELETED_USER, now
 from chat.journal import JOURNAL
-from chat.relay import LEASE, RELAY, Relay
 from security.keys import fernet_key
+from server.relay import RELAY
 from settings import MESSAGE_COLLECTION
-from storage.database import DATABASE
+from storage.redis_relay import LEASE, RedisRelay
 from tests.support.accounts import delete_account, log_in
 from tests.support.house import House, OpenHouse
 from tests.support.pages import HistoryPage
@@ -43,8 +43,10 @@ async def houses(
     return houses
 
 
-def relay_of(house: House) -> Relay:
-    return house.app[RELAY]
+def relay_of(house: House) -> RedisRelay:
+    relay = house.app[RELAY]
+    assert isinstance(relay, RedisRelay)
+    return relay
 
 
 async def joined(houses: list[House], within: float = PATIENCE) -> None:
@@ -117,7 +119,7 @@ async def test_a_draft_that_the_writer_does_not_get_is_written_after_a_second(
     houses: list[House], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer, [other, _] = by_role(houses)
-    monkeypatch.setitem(relay_of(writer).handlers, "drafts", lambda *_: None)
+    monkeypatch.setitem(relay_of(writer)._listeners, "drafts", [])
     alice = await other.sign_in("alice")
     started = asyncio.get_running_loop().time()
     assert await (await alice.connect()).said("hi") == 1
@@ -306,8 +308,8 @@ async def test_two_deployments_on_one_redis_do_not_hear_each_other(
     ]
     await until(lambda: all(relay_of(house).is_writer for house in houses))
     heard: list[Any] = []
-    relay_of(houses[1]).handlers["typing"] = lambda *said: heard.append(said)
-    relay_of(houses[0]).publish("typing", "alice")
+    relay_of(houses[1]).listen("typing", heard.append)
+    relay_of(houses[0]).tell_others("typing", "alice")
     for house in houses:  # what was published is back
         since = relay_of(house)._heard_at
         await until(lambda: relay_of(house)._heard_at > since)  # noqa: B023
@@ -339,8 +341,8 @@ def told(kind: str, content: Any) -> bytes:
             told("entries", [{"seq": "1", "key": "k", "user": "u", "user_id": "u", "msg": ""}]),
             "TypeError",
         ),
-        (KEY, told("people", ["eve"]), "AttributeError"),
-        (KEY, told("people", {"u": 7}), "TypeError"),
+        (KEY, told("presence", ["elsewhere", ["eve"]]), "TypeError"),
+        (KEY, told("presence", ["elsewhere", {"u": 7}]), "TypeError"),
         (KEY, told("ended", 7), "TypeError"),
         (KEY, told("typing", 7), "TypeError"),
         (KEY, told("attempt", ["taken", [["no limit", b""]]]), "KeyError"),
@@ -374,7 +376,7 @@ async def test_a_number_beyond_the_log_is_looked_up(
     socket, *_ = await sockets_in(houses)
     said = {"user": "eve", "user_id": "u", "time": now()}
     stored = {"seq": 1, "key": "k1", "msg": "stored", **said}
-    await houses[0].app[DATABASE][MESSAGE_COLLECTION].insert_one(stored)
+    await houses[0].database[MESSAGE_COLLECTION].insert_one(stored)
     untrue = {"seq": 2, "key": "k2", "msg": "not stored", **said}
     with redis.client() as client:
         data = Fernet(fernet_key(KEY)).encrypt(told("entries", [untrue]))
@@ -388,7 +390,7 @@ async def test_people_of_a_process_that_is_silent_are_gone_and_of_one_that_resta
 ) -> None:
     monkeypatch.setattr("chat.presence.GRACE", 0.3)
     monkeypatch.setattr("chat.presence.RETURN_WINDOW", 0)
-    monkeypatch.setattr("chat.relay.GONE_AFTER", 2)
+    monkeypatch.setattr("storage.redis_relay.GONE_AFTER", 2)
     alice = await (await houses[0].sign_in("alice")).connect()
     bob = await houses[1].sign_in("bob")
     carol = await houses[2].sign_in("carol")

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from chat.relay import RELAY
+from server.relay import RELAY
 from settings import ROOT, Settings, StartError
 from storage.embedded import embedded_beside
 from tests.support.accounts import signed_in

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, VARIABLES, Settings
-from storage.database import Database
+from storage.database import MotorDatabase
 from tests.support.commands import database_of, done, run
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer
@@ -50,7 +50,7 @@ async def test_every_bad_setting_has_its_line(folder: Path) -> None:
     assert registration.startswith("REGISTRATION='no'")
 
 
-async def test_a_missing_index_is_named(chat: Chat, db: Database) -> None:
+async def test_a_missing_index_is_named(chat: Chat, db: MotorDatabase) -> None:
     await db[LINK_COLLECTION].drop_index("expires_1")
     assert await wrong(chat) == ["indexes: links.expires missing: start the chat, it makes them"]
 
@@ -84,7 +84,7 @@ async def test_a_key_that_is_of_no_use_is_named(chat: Chat) -> None:
     assert await wrong(chat) == []
 
 
-async def test_a_clock_that_is_behind_is_noticed(chat: Chat, db: Database) -> None:
+async def test_a_clock_that_is_behind_is_noticed(chat: Chat, db: MotorDatabase) -> None:
     time = datetime.now(UTC) + timedelta(minutes=5)
     await db[MESSAGE_COLLECTION].insert_one({"seq": 1, "key": "a", "time": time})
     [clock] = await wrong(chat)

@@ -17,7 +17,7 @@ import pytest
 from commands.importing import batches, checked
 from commands.room import CommandError
 from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
-from storage.database import LOG_COLLECTION, Database
+from storage.database import LOG_COLLECTION, MotorDatabase
 from storage.embedded import embedded_uri
 from storage.import_mark import (
     CUT_OFF_AFTER,
@@ -349,13 +349,13 @@ def test_long_messages_are_stored_a_few_at_a_time(
     assert [len(documents) for _, documents in batches(file)] == [1, 2, 2, 2, 2, 2]
 
 
-async def has_messages(db: Database) -> bool:
+async def has_messages(db: MotorDatabase) -> bool:
     """Return whether something has been imported."""
     return await db[MESSAGE_COLLECTION].find_one({}) is not None
 
 
 async def test_no_chat_serves_while_an_import_is_under_way(
-    db: Database, settings: Settings, folder: Path, file: Path
+    db: MotorDatabase, settings: Settings, folder: Path, file: Path
 ) -> None:
     await set_mark(db)
     write(file, *GOOD, END)
@@ -374,7 +374,7 @@ async def test_no_chat_serves_while_an_import_is_under_way(
 
 
 async def test_an_import_that_is_killed_before_it_has_looked_removes_nothing(
-    db: Database,
+    db: MotorDatabase,
 ) -> None:
     await db[USER_COLLECTION].insert_one({"login_key": "there before"})
     await set_mark(db)
@@ -382,7 +382,9 @@ async def test_an_import_that_is_killed_before_it_has_looked_removes_nothing(
     assert await db[USER_COLLECTION].find_one({}) is not None
 
 
-async def test_a_killed_import_removes_nothing_once_somebody_has_signed_in(db: Database) -> None:
+async def test_a_killed_import_removes_nothing_once_somebody_has_signed_in(
+    db: MotorDatabase,
+) -> None:
     await set_mark(db)
     await renew_mark(db)
     await db[USER_COLLECTION].insert_one({"login_key": "registered meanwhile"})
@@ -392,7 +394,7 @@ async def test_a_killed_import_removes_nothing_once_somebody_has_signed_in(db: D
         assert await db[USER_COLLECTION].find_one({}) is not None
 
 
-async def test_an_import_that_was_taken_for_killed_removes_nothing(db: Database) -> None:
+async def test_an_import_that_was_taken_for_killed_removes_nothing(db: MotorDatabase) -> None:
     await set_mark(db)
     await end_killed_import(db, is_alone=True)
     await db[USER_COLLECTION].insert_one({"login_key": "registered meanwhile"})
@@ -403,7 +405,7 @@ async def test_an_import_that_was_taken_for_killed_removes_nothing(db: Database)
     assert await db[USER_COLLECTION].find_one({}) is not None
 
 
-async def test_one_of_several_processes_ends_a_killed_import(db: Database) -> None:
+async def test_one_of_several_processes_ends_a_killed_import(db: MotorDatabase) -> None:
     await set_mark(db)
     await renew_mark(db)
     long_ago = int(time.time()) - CUT_OFF_AFTER - 1
@@ -417,7 +419,7 @@ async def test_one_of_several_processes_ends_a_killed_import(db: Database) -> No
 
 
 async def test_a_mark_that_nobody_renews_is_of_a_killed_import(
-    db: Database, settings: Settings, folder: Path, file: Path
+    db: MotorDatabase, settings: Settings, folder: Path, file: Path
 ) -> None:
     await set_mark(db)
     with pytest.raises(ImportUnderWay):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from storage.database import Database
+from storage.database import MotorDatabase
 from tests.support.soak import Measure, Usage, table, usage
 
 HEAD = ["", "memory", "files", "tasks", "log lines", "database"]
@@ -21,7 +21,7 @@ def measure(
     """Measure what the process takes now, and put it into the table."""
     caplog.set_level(logging.INFO)  # as the chat itself logs
 
-    async def measure(moment: str, database: Database) -> Usage:
+    async def measure(moment: str, database: MotorDatabase) -> Usage:
         now = await usage(database, caplog)
         record_property(ROW, [moment, *now.cells])
         return now

@@ -16,7 +16,6 @@ import pytest
 
 from chat.hub import HUB, SIGNED_OUT
 from chat.presence import GRACE, PEOPLE_DELAY
-from storage.database import DATABASE
 from tests.support.house import OpenHouse
 from tests.support.kernel import open_files, send_queues
 from tests.support.processes import NO_LIMITS, running_chat
@@ -142,7 +141,7 @@ async def test_ten_thousand_who_connect_and_vanish_leave_nothing_behind(
 ) -> None:
     monkeypatch.setattr("chat.presence.GRACE", 0.5)
     house = await open_house(**NO_LIMITS)
-    hub, database = house.app[HUB], house.app[DATABASE]
+    hub, database = house.app[HUB], house.database
     async with crowd_at(house.url, 60) as crowd:
         tasks = len(asyncio.all_tasks())
 
@@ -218,7 +217,7 @@ async def test_after_an_hour_of_joins_and_leaves_everybody_sees_who_is_here(
     monkeypatch.setattr("chat.presence.GRACE", GRACE / SPEED)
     monkeypatch.setattr("chat.presence.PEOPLE_DELAY", PEOPLE_DELAY / SPEED)
     house, dice = await open_house(**NO_LIMITS), random.Random(seed)
-    presence, database = house.app[HUB].presence, house.app[DATABASE]
+    presence, database = house.app[HUB].presence, house.database
     async with crowd_at(house.url, 20 * PER_SESSION) as crowd:
         last = dict.fromkeys(crowd.browsers, 0)  # the number that each browser has seen
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from settings import Settings
-from storage.database import Database
+from storage.database import MotorDatabase
 from tests.support.databases import another_client, database_at
 from tests.support.history import Client, check, come_to_rest, talking, visited
 from tests.support.kernel import children
@@ -37,7 +37,7 @@ class Room:
     chat: Chat
     clients: list[Client]
     dice: random.Random
-    database: Database
+    database: MotorDatabase
     scissors: Scissors
 
     @asynccontextmanager

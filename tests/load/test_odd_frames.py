@@ -18,7 +18,7 @@ from chat.entry import MessageEntry, is_change
 from chat.hub import WEBSOCKETS
 from chat.refused import Code
 from settings import MESSAGE_COLLECTION, Settings
-from storage.database import DATABASE, Database
+from storage.database import MotorDatabase
 from tests.support.accounts import signed_in
 from tests.support.odd_frames import Burst, OddClient
 from tests.support.raw_sockets import CLOSE, PING, PONG, TEXT, RawSocket, upgrade
@@ -172,7 +172,7 @@ class Witness(Ear):
             self.own.remove(event["nonce"])
             self.is_served.set()
 
-    async def check(self, database: Database) -> None:
+    async def check(self, database: MotorDatabase) -> None:
         """Assert that the witness saw what is stored, that it is dense, and each key there once."""
         seen, keys = 0, set[int]()
         while documents := (
@@ -304,7 +304,7 @@ async def test_odd_frames_are_answered_as_the_wire_says_and_leave_nothing_behind
     monkeypatch.setattr("chat.hub.WASTED_FRAMES", (0, 10))  # no limit
     unlimited = replace(settings, SOCKETS_PER_USER=0, MODERATORS=MODERATORS)
     async with serving(unlimited) as chat, room_in(chat, seed) as room:
-        database, sockets = chat.app[DATABASE], chat.app[WEBSOCKETS]
+        database, sockets = chat.database, chat.app[WEBSOCKETS]
         await room.live(WARM_UP)
         before = await measure("frames: before", database)
         await room.live(frames)
@@ -326,5 +326,5 @@ async def test_too_many_odd_frames_end_the_sockets_of_who_sent_them_and_no_other
         await room.live(LIMITED_FRAMES, pause=1 / limited.MESSAGES_PER_SECOND)
         assert all(other.times_closed for other in room.others)
         await room.witness.answered()
-        await room.witness.check(chat.app[DATABASE])
+        await room.witness.check(chat.database)
     assert not [record for record in caplog.records if record.levelname != "INFO"]

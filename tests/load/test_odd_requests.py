@@ -13,7 +13,6 @@ from pages import forms
 from server import connections
 from server import process as server
 from settings import MESSAGE_COLLECTION, Settings
-from storage.database import DATABASE
 from tests.support.accounts import signed_in
 from tests.support.odd_requests import OddRequest, OddRequests
 from tests.support.raw_requests import Answer
@@ -109,7 +108,7 @@ async def test_odd_requests_are_answered_as_http_has_it_and_leave_nothing_behind
     monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 1)
     monkeypatch.setattr(server, "LINGER", 0.2)
     async with serving(settings) as chat:
-        database = chat.app[DATABASE]
+        database = chat.database
         await fuzz(chat, f"{seed} warm", WARM_UP)
         # Argon2 takes 19 MiB in each of its threads, which the allocator keeps.
         await asyncio.gather(*(chat.app[HASHER].hash("a password") for _ in range(8)))

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from chat.journal import APPEND_TIMEOUT, HANDED_OVER_FOR
-from chat.relay import LEASE
 from settings import MESSAGE_COLLECTION
-from storage.database import CALL_TIMEOUT, Database
+from storage.database import CALL_TIMEOUT, MotorDatabase
+from storage.redis_relay import LEASE
 from tests.support.accounts import signed_in
 from tests.support.clocks import clock_ahead
 from tests.support.databases import EmbeddedServer, database_at, embedded_server
@@ -57,7 +57,7 @@ class Processes:
     server: EmbeddedServer
     way: LongWay  # to the server
     clients: list[Client]
-    database: Database
+    database: MotorDatabase
     dice: random.Random
 
     @asynccontextmanager

@@ -7,7 +7,6 @@ import pytest
 
 from auth.models import DAY
 from settings import USER_COLLECTION
-from storage.database import DATABASE
 from tests.support.accounts import delete_account
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
@@ -38,7 +37,7 @@ async def test_everybody_sees_who_belongs_here_and_who_is_here(
 async def test_when_somebody_was_seen_is_told_by_the_day(
     house: House, alice: Person, bob: Person, later: LateClock
 ) -> None:
-    users = house.app[DATABASE][USER_COLLECTION]
+    users = house.database[USER_COLLECTION]
     await users.update_one({"login": "bob"}, {"$set": {"seen": 1_700_000_000}})
     await users.update_one({"login": "alice"}, {"$unset": {"seen": ""}})
     assert (await shown(alice))["bob"] == "last seen 14 Nov 2023"

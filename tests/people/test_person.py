@@ -10,7 +10,6 @@ import pytest
 
 from chat.journal import JOURNAL
 from settings import USER_COLLECTION
-from storage.database import DATABASE
 from tests.support.accounts import JSON, delete_account, log_in, refused, signed_in_as
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
@@ -168,7 +167,7 @@ async def test_what_somebody_said_stays_if_a_ban_does_not_say_otherwise(
 async def test_whoever_has_an_address_for_a_login_can_be_banned(
     alice: Person, house: House
 ) -> None:
-    users = house.app[DATABASE][USER_COLLECTION]  # the tutorial took any login, and no address
+    users = house.database[USER_COLLECTION]  # the tutorial took any login, and no address
     await users.insert_one(
         {
             "login": "eve@home",
@@ -186,9 +185,7 @@ async def test_a_moderator_whom_the_operator_has_banned_can_be_let_in_again(
     alice: Person, house: House
 ) -> None:
     carol = await house.sign_in("carol")
-    await house.app[DATABASE][USER_COLLECTION].update_one(
-        {"login": "carol"}, {"$set": {"banned": True}}
-    )
+    await house.database[USER_COLLECTION].update_one({"login": "carol"}, {"$set": {"banned": True}})
     page = await alice.page("/person?login=carol")
     assert "Undo the ban" in page
     assert "Remove all messages" not in page

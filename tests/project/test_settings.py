@@ -11,7 +11,7 @@ import pytest
 
 import settings
 from settings import ROOT, VARIABLES, StartError, load_settings
-from storage.database import connect
+from storage.mongodb import connect
 
 ATLAS = "mongodb+srv://chat:s3cret-w0rd@cluster.example.net/talk"
 DYNO = {"DYNO": "web.1", "MONGO_HOST": ATLAS, "SECRET_KEY": "a key of heroku"}

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from chat.journal import JOURNAL
-from search.finder import AT_ONCE, ENTRIES_PER_QUERY, FINDER, PAGE_LENGTH, QUEUE
+from search.finder import ENTRIES_PER_QUERY, FINDER, PAGE_LENGTH, QUEUE, SEARCHES
 from search.views import QUERY_LENGTH, QUERY_WORDS
 from settings import MESSAGE_COLLECTION, Settings
 from storage.database import CALL_TIMEOUT
@@ -28,7 +28,7 @@ async def search(person: Person, query: str) -> Finds:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let people search as fast as a test can."""
-    monkeypatch.setattr("search.finder.PER_SECOND", 0)
+    monkeypatch.setattr("search.finder.SEARCHES", (0, 10))
 
 
 @pytest.fixture(params=["the newest messages", "the text index"])
@@ -230,7 +230,7 @@ async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, search_for: int
 ) -> None:
     for name, value in {"NEWEST": ENTRIES_PER_QUERY, "RARE": 50, "SEARCH_FOR": search_for}.items():
-        monkeypatch.setattr(f"chat.finder.{name}", value)
+        monkeypatch.setattr(f"search.finder.{name}", value)
     for seq in range(1, LONG + 1):
         await say(house.app[JOURNAL], "alice", text_of(seq))
     for query in (
@@ -251,7 +251,7 @@ async def test_a_search_without_an_end_offers_to_go_on(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"NEWEST": 0, "RARE": 1, "SEARCH_FOR": 0}.items():
-        monkeypatch.setattr(f"chat.finder.{name}", value)
+        monkeypatch.setattr(f"search.finder.{name}", value)
     for seq in range(ENTRIES_PER_QUERY + 1):
         await say(house.app[JOURNAL], "alice", ("one", "two")[seq % 2])
     page = await alice.page("/search?q=one+two")
@@ -265,11 +265,11 @@ async def test_a_search_without_an_end_offers_to_go_on(
 async def test_who_searches_too_fast_has_to_wait(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.finder.PER_SECOND", 1)
+    monkeypatch.setattr("search.finder.SEARCHES", SEARCHES)
     house = await open_house()
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    responses = [await alice.get("/search?q=word") for _ in range(AT_ONCE + 1)]
-    assert [response.status for response in responses] == [200] * AT_ONCE + [429]
+    responses = [await alice.get("/search?q=word") for _ in range(SEARCHES[0] + 1)]
+    assert [response.status for response in responses] == [200] * SEARCHES[0] + [429]
     assert "Retry-After" in responses[-1].headers
     assert (await FormPage.read(responses[-1])).error_field == "q"
     assert (await bob.get("/search?q=word")).status == 200

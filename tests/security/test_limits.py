@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from security import limits
 from security.address import client_address
-from security.limits import Limit, Pace
+from security.limits import Limit
 from settings import SETTINGS, Settings
 from tests.support.clocks import Clock, stopped_clock
 
@@ -19,7 +19,7 @@ PERIODS = st.sampled_from([1, 10, 300, 3600])
 UPTIMES = st.floats(0, 1e8)  # seconds; three years
 
 
-def uses(limit: Limit | Pace, key: str, attempts: int) -> int:
+def uses(limit: Limit, key: str, attempts: int) -> int:
     """Return how many of so many attempts are allowed."""
     return sum(limit.take(key) == 0 for _ in range(attempts))
 
@@ -31,18 +31,14 @@ def uses(limit: Limit | Pace, key: str, attempts: int) -> int:
         (lambda: Limit(5, 300), [(0, "alice", 1000, 5), (300, "alice", 1000, 5)]),
         (lambda: Limit(2, 60), [(0, "alice", 3, 2), (0, "bob", 3, 2)]),
         (lambda: Limit(0, 3600), [(0, "alice", 1000, 1000)]),
-        (lambda: Pace(0, burst=0), [(0, "alice", 1000, 1000)]),
-        (lambda: Pace(0, burst=3), [(0, "alice", 1000, 1000)]),
-        (lambda: Pace(5, burst=20), [(0, "alice", 100, 20), (1, "alice", 100, 5)]),
     ],
     ids=[
         "its count and no more", "what is refused does not count", "each key by itself",
-        "a limit of nothing is off", "a pace of nothing is off",
-        "a pace of nothing is off, whatever its burst", "a burst, and then the rate",
+        "a limit of nothing is off",
     ],
 )  # fmt: skip
-def test_a_limit_allows_its_count_at_once_and_a_pace_its_burst(
-    clock: Clock, new: Callable[[], Limit | Pace], steps: list[tuple[float, str, int, int]]
+def test_a_limit_allows_its_count(
+    clock: Clock, new: Callable[[], Limit], steps: list[tuple[float, str, int, int]]
 ) -> None:
     limit = new()
     for seconds, key, attempts, allowed in steps:
@@ -98,17 +94,16 @@ def test_limit_removes_only_expired_keys(clock: Clock, monkeypatch: pytest.Monke
     assert limit.take("late") > 0
 
 
-@pytest.mark.parametrize("new", [lambda: Limit(1, 60), lambda: Pace(1 / 60, burst=1)])
 def test_expired_keys_are_removed_each_time_the_number_of_keys_has_doubled(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch, new: Callable[[], Limit | Pace]
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SWEEP_AT", 100)
-    limit = new()
+    limit = Limit(1, 60)
     for seconds, newcomers, kept in [(0, 101, 101), (60, 101, 202), (0, 1, 102)]:
         clock.now += seconds
         for _ in range(newcomers):
             limit.take(object())
-        assert len(limit._uses if isinstance(limit, Limit) else limit._empty_at) == kept
+        assert len(limit._uses) == kept
 
 
 @given(count=COUNTS, seconds=PERIODS, start=UPTIMES)
@@ -131,25 +126,6 @@ def test_limit_never_allows_more_than_its_count_in_any_period(
             if limit.take("alice") == 0:
                 allowed.append(clock.now)
             assert sum(at + seconds > clock.now for at in allowed) <= count
-
-
-@given(
-    rate=st.integers(1, 50),
-    burst=st.integers(1, 100),
-    pauses=st.lists(st.floats(0, 2), max_size=60),
-    start=UPTIMES,
-)
-def test_pace_never_allows_more_than_its_burst_and_its_rate(
-    rate: int, burst: int, pauses: list[float], start: float
-) -> None:
-    allowed = 0
-    with stopped_clock(start) as clock:
-        limit = Pace(rate, burst)
-        assert uses(limit, "bob", 2 * burst) == burst
-        for pause in pauses:
-            clock.now += pause
-            allowed += limit.take("alice") == 0
-            assert allowed <= burst + (clock.now - start) * rate + 1e-3
 
 
 @given(count=COUNTS, seconds=PERIODS, start=st.floats(0, 1e6))

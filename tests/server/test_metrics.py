@@ -13,7 +13,7 @@ from chat.journal import JOURNAL
 from chat.refused import Code
 from server import metrics
 from settings import MESSAGE_COLLECTION
-from storage.database import DATABASE, READY, DatabaseUnavailable
+from storage.database import READY, Collection, DatabaseUnavailable
 from tests.support.accounts import JSON, log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import WRONG, Person
@@ -109,7 +109,7 @@ async def test_every_code_of_a_refusal_is_there_from_the_start(house: House) -> 
 async def test_a_lost_race_is_counted(house: House, alice: Person) -> None:
     before = await scraped(house)
     other = {"seq": 1, "key": "u2:n1", "user": "bob", "user_id": "u2", "msg": "first"}
-    await house.app[DATABASE][MESSAGE_COLLECTION].insert_one(other)
+    await house.database[MESSAGE_COLLECTION].insert_one(other)
     await alice.write("second")
     by = await moved(house, before)
     assert by["chat_journal_conflicts_total",] == 1
@@ -260,7 +260,7 @@ async def test_they_are_there_while_the_database_is_away(
 
     socket = await alice.connect()
     before = await scraped(house)
-    monkeypatch.setattr("chat.journal.insert_in_order", fail)
+    monkeypatch.setattr(Collection, "insert_in_order", fail)
     monkeypatch.setattr("chat.journal.APPEND_TIMEOUT", 0.1)
     house.app[READY].clear()
     await socket.say("hi")

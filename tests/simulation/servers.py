@@ -108,11 +108,15 @@ class Log(Server):
         self.documents: dict[int, Document] = {}  # by number
         self._keys: set[str] = set()
 
-    def find(self, query: Document) -> "Query":
-        """Return a query, to be sorted and limited."""
-        return Query(self, query)
+    def find(
+        self, query: Document, fields: None, *, sort: list[tuple[str, int]], limit: int
+    ) -> "Query":
+        """Return a query for some documents, sorted by number."""
+        [(name, direction)] = sort
+        assert name == "seq"
+        return Query(self, query, direction, limit)
 
-    async def find_one(self, query: Document) -> Document | None:
+    async def find_one(self, query: Document, fields: None) -> Document | None:
         """Return the document that a query matches."""
         return next(iter(await self._ask(lambda: self.matching(query))), None)
 
@@ -167,20 +171,9 @@ class Log(Server):
 class Query:
     """A query that has not been sent."""
 
-    def __init__(self, log: Log, query: Document) -> None:
+    def __init__(self, log: Log, query: Document, direction: int, limit: int) -> None:
         self._log, self._query = log, query
-        self._direction, self._limit = 1, 0
-
-    def sort(self, name: str, direction: int) -> "Query":
-        """Sort by number."""
-        assert name == "seq"
-        self._direction = direction
-        return self
-
-    def limit(self, limit: int) -> "Query":
-        """Take so many documents."""
-        self._limit = limit
-        return self
+        self._direction, self._limit = direction, limit
 
     async def to_list(self, length: None) -> list[Document]:
         """Return the documents."""
@@ -205,12 +198,8 @@ def _fits(value: Any, wanted: Any) -> bool:
             return value is not None and bool(value > operand)
         case "$lt":
             return value is not None and bool(value < operand)
-        case "$ne":
-            return bool(value != operand)
         case "$in":
             return value in operand
-        case "$exists":
-            return (value is not None) is operand
     raise ValueError(f"the simulated database has no {operator}")
 
 

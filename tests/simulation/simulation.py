@@ -1,7 +1,7 @@
 """Deterministic simulation: three processes in virtual time, where a seed decides what goes wrong.
 
 The journals and the relays are the real ones. The database and Redis are made for this (see
-simulated_servers), and so is the loop (see virtual_time).
+servers.py), and so is the loop (see virtual_time.py).
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from chat.entry import (
     nonce_of,
 )
 from chat.journal import Journal
-from chat.relay import LEASE, Relay
 from server.metrics import Metrics
 from settings import Settings
-from storage.database import DatabaseUnavailable, Document
+from storage.database import Collection, DatabaseUnavailable, Document
+from storage.redis_relay import LEASE, RedisRelay
 from tests.simulation.servers import LATEST, Client, Log, Network, RedisServer, Server, now
 from tests.simulation.virtual_time import Program, run
 from tests.support.history import History, judge
@@ -69,15 +69,11 @@ class Process(Program):
     def __init__(self, simulation: "Simulation", name: str) -> None:
         super().__init__()
         self.name = name
-        self.relay = Relay(simulation.redis.connect(), SETTINGS)  # type: ignore[arg-type]
+        self.relay = RedisRelay(simulation.redis.connect(), SETTINGS)  # type: ignore[arg-type]
         self.relay.join("the log")
-        self.journal = Journal(simulation.log, Metrics(), self.relay)  # type: ignore[arg-type]
-        self.journal.listeners.append(self._deliver)
-        self.relay.handlers |= {
-            "entries": self.journal.hear,
-            "drafts": self.journal.adopt,
-            "gone": lambda process, _: None,
-        }
+        log = Collection(simulation.log)  # type: ignore[arg-type]
+        self.journal = Journal(log, self.relay, Metrics())
+        self.relay.listen("delivered", self._deliver)
         self.shown: list[Entry] = []
         self.is_open = self.is_ending = False
         self.undisturbed_since = 0.0

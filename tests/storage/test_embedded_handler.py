@@ -52,7 +52,7 @@ def test_an_insert_for_which_the_disk_is_full_is_undone_and_says_so(
     connection = handler.get_database("chat").db
     [pages] = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages + 20}")
-    with pytest.raises(sqlite3.OperationalError, match="rolled the insert back"):
+    with pytest.raises(sqlite3.OperationalError, match="rolled the transaction back"):
         insert(handler, *({"_id": number, "text": "x" * 9000} for number in range(1, 50)))
     assert stored(tmp_path) == [0]
     connection.execute(f"PRAGMA max_page_count = {pages + 2000}")

@@ -16,7 +16,6 @@ import pytest
 from nx_27017.server import handle_client
 
 from settings import MESSAGE_COLLECTION
-from storage.database import DATABASE
 from storage.embedded import embedded_uri
 from storage.embedded_handler import Handler
 from tests.support.house import House, OpenHouse
@@ -153,7 +152,7 @@ async def most_steps(open_house: OpenHouse, count: int) -> Steps:
         alice = await house.visitor()
         await alice.log_in("alice")
         await use_everything(house, alice)
-        assert await house.app[DATABASE][MESSAGE_COLLECTION].find_one(SCAN) is None
+        assert await house.database[MESSAGE_COLLECTION].find_one(SCAN) is None
         await house.close()
         await house.server.close()
         return handler.steps
@@ -163,7 +162,7 @@ async def test_no_statement_takes_longer_in_a_long_log(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("auth.sessions.REMOVE_EVERY", 0.1)
-    monkeypatch.setattr("search.finder.PER_SECOND", 0)
+    monkeypatch.setattr("search.finder.SEARCHES", (0, 10))
     monkeypatch.setattr("search.finder.NEWEST", FEW // 2)
     monkeypatch.setattr("search.finder.RARE", FEW // 4)
     monkeypatch.setattr("search.finder.SEARCH_FOR", 0)

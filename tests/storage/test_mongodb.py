@@ -23,7 +23,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from chat.entry import now
-from chat.journal import ENTRIES_PER_INSERT, Conflict, insert_in_order
+from chat.journal import ENTRIES_PER_INSERT
 from chat.migrate import CHUNK
 from chat.models import ENTRIES_PER_QUERY, MESSAGE_LENGTH
 from chat.wire import SEQ_LIMIT
@@ -33,30 +33,33 @@ from storage.database import (
     ACKNOWLEDGED,
     CALL_TIMEOUT,
     Collection,
+    Conflict,
     Database,
     DatabaseUnavailable,
     Document,
-    connect,
-    create_indexes,
+    MotorCollection,
+    MotorDatabase,
     deadline,
 )
+from storage.indexes import create_indexes
 from storage.lookup import IDS_PER_QUERY
+from storage.mongodb import connect
 from tests.support.databases import another_client
 from tests.support.hostile import HOSTILE
 from tests.support.proxies import Relay
 
 
 @pytest.fixture
-async def other(settings: Settings) -> AsyncIterator[Database]:
+async def other(settings: Settings) -> AsyncIterator[MotorDatabase]:
     """The same database, as another process sees it."""
     async with another_client(settings) as database:
         yield database
 
 
 @pytest.fixture
-async def users(db: Database) -> Collection:
+async def users(db: MotorDatabase) -> MotorCollection:
     """The accounts: none, with their indexes."""
-    await create_indexes(db)
+    await create_indexes(Database(db))
     return db[USER_COLLECTION]
 
 
@@ -72,7 +75,7 @@ def account(login: str, **fields: Any) -> Document:
     return {**names, "email_key": f"{login}@example.com", **fields}
 
 
-async def seqs(messages: Collection, **query: Any) -> list[int]:
+async def seqs(messages: MotorCollection, **query: Any) -> list[int]:
     """Return the numbers of those messages that match, in order."""
     return await all_of(messages.find(query).sort("seq", 1), "seq")
 
@@ -82,7 +85,7 @@ async def all_of(cursor: Any, field: str) -> list[Any]:
     return [document.get(field) for document in await cursor.to_list(None)]
 
 
-async def one(collection: Collection, **query: Any) -> Document:
+async def one(collection: MotorCollection, **query: Any) -> Document:
     """Return the document that matches."""
     document = await collection.find_one(query)
     assert document is not None
@@ -92,7 +95,7 @@ async def one(collection: Collection, **query: Any) -> Document:
 # The client
 
 
-async def test_a_server_that_is_there_answers_a_ping(db: Database) -> None:
+async def test_a_server_that_is_there_answers_a_ping(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/ping/"""
     assert (await db.command("ping"))["ok"] == 1
 
@@ -125,7 +128,7 @@ async def test_a_server_that_is_not_there_is_an_error_of_the_driver_in_time(
     """https://www.mongodb.com/docs/manual/reference/connection-string-options/
     (serverSelectionTimeoutMS)
     """
-    monkeypatch.setattr("storage.database.SELECT_TIMEOUT", 0.05)
+    monkeypatch.setattr("storage.mongodb.SELECT_TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = connect(f"mongodb://127.0.0.1:{port}")
@@ -136,7 +139,7 @@ async def test_a_server_that_is_not_there_is_an_error_of_the_driver_in_time(
 
 
 async def test_upkeep_is_given_up_when_its_time_is_over(
-    db: Database, monkeypatch: pytest.MonkeyPatch
+    db: MotorDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """https://pymongo.readthedocs.io/en/stable/api/pymongo/index.html (pymongo.timeout)
 
@@ -144,13 +147,15 @@ async def test_upkeep_is_given_up_when_its_time_is_over(
     """
     monkeypatch.setattr("storage.database.UPKEEP_TIMEOUT", 1e-6)
     with pytest.raises(DatabaseUnavailable):
-        await create_indexes(db)
+        await create_indexes(Database(db))
 
 
 # Indexes
 
 
-async def test_making_the_indexes_again_changes_nothing(db: Database, messages: Collection) -> None:
+async def test_making_the_indexes_again_changes_nothing(
+    db: MotorDatabase, messages: MotorCollection
+) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.createIndex/: "If you
     call createIndex() for an index that already exists, MongoDB does not recreate the index"
 
@@ -158,14 +163,16 @@ async def test_making_the_indexes_again_changes_nothing(db: Database, messages: 
     """
     await messages.insert_one(message(1, msg="tea"))
     before = await messages.index_information()
-    await create_indexes(db)
+    await create_indexes(Database(db))
     assert await messages.index_information() == before
     assert await found(messages, "tea") == [1]
 
 
-async def test_two_processes_may_make_the_indexes_at_once(db: Database, other: Database) -> None:
+async def test_two_processes_may_make_the_indexes_at_once(
+    db: MotorDatabase, other: MotorDatabase
+) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/createIndexes/"""
-    await asyncio.gather(create_indexes(db), create_indexes(other))
+    await asyncio.gather(create_indexes(Database(db)), create_indexes(Database(other)))
     await db[MESSAGE_COLLECTION].insert_one(message(1))
     with pytest.raises(DuplicateKeyError):
         await db[MESSAGE_COLLECTION].insert_one(message(1))
@@ -177,7 +184,7 @@ async def test_two_processes_may_make_the_indexes_at_once(db: Database, other: D
      (USER_COLLECTION, "login_key"), (USER_COLLECTION, "look"), (USER_COLLECTION, "email_key")],
 )  # fmt: skip
 async def test_a_unique_index_is_not_made_over_duplicates(
-    db: Database, collection: str, field: str
+    db: MotorDatabase, collection: str, field: str
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/index-unique/: "MongoDB cannot directly create a
     unique index if the collection already contains data that would violate the unique constraint"
@@ -188,16 +195,16 @@ async def test_a_unique_index_is_not_made_over_duplicates(
         document = message(number) | account(str(number)) | {field: "the same"}
         await db[collection].insert_one(document)
     with pytest.raises(DatabaseUnavailable):
-        await create_indexes(db)
+        await create_indexes(Database(db))
 
 
-async def test_the_indexes_of_earlier_versions_are_dropped(db: Database) -> None:
+async def test_the_indexes_of_earlier_versions_are_dropped(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.dropIndex/"""
     sessions, messages = db[SESSION_COLLECTION], db[MESSAGE_COLLECTION]
     await sessions.create_index("expires", expireAfterSeconds=0)
     await messages.create_index("user_id")
     for _ in range(2):  # the second time there is nothing to drop
-        await create_indexes(db)
+        await create_indexes(Database(db))
         keys = [index["key"] for index in (await sessions.index_information()).values()]
         assert [("seen", 1)] in keys
         assert [("expires", 1)] not in keys
@@ -205,9 +212,9 @@ async def test_the_indexes_of_earlier_versions_are_dropped(db: Database) -> None
         assert [("user_id", 1)] not in keys
 
 
-async def test_an_index_that_is_not_unique_refuses_nothing(db: Database) -> None:
+async def test_an_index_that_is_not_unique_refuses_nothing(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-single/"""
-    await create_indexes(db)
+    await create_indexes(Database(db))
     sessions = db[SESSION_COLLECTION]
     for id_ in ("a", "b"):
         await sessions.insert_one({"_id": id_, "user_id": "u1", "seen": 1})
@@ -218,7 +225,7 @@ async def test_an_index_that_is_not_unique_refuses_nothing(db: Database) -> None
 
 
 async def test_an_ordered_insert_is_acknowledged_and_stores_a_whole_batch(
-    messages: Collection,
+    messages: MotorCollection,
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/insert/#output"""
     documents = [
@@ -235,18 +242,20 @@ async def test_an_ordered_insert_is_acknowledged_and_stores_a_whole_batch(
 
 @pytest.mark.parametrize("taken", [{"seq": 3}, {"key": "u1:3"}])
 async def test_an_ordered_insert_stops_at_the_first_duplicate_and_keeps_what_came_before(
-    messages: Collection, taken: Document
+    messages: MotorCollection, taken: Document
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/insert/#command-fields: "when an
     insert of a document fails, return without inserting any remaining documents"
     """
     await messages.insert_one({**message(9, key="other"), **taken})
     with pytest.raises(Conflict):
-        await insert_in_order(messages, [message(seq) for seq in range(1, 6)])
+        await Collection(messages).insert_in_order([message(seq) for seq in range(1, 6)])
     assert await seqs(messages, msg={"$ne": "message 9"}) == [1, 2]
 
 
-async def test_a_duplicate_in_an_ordered_insert_is_told_in_the_reply(messages: Collection) -> None:
+async def test_a_duplicate_in_an_ordered_insert_is_told_in_the_reply(
+    messages: MotorCollection,
+) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/insert/#output: an example with
     code 11000, and `ok` 1, so that the driver raises nothing
     """
@@ -262,30 +271,30 @@ async def test_a_duplicate_in_an_ordered_insert_is_told_in_the_reply(messages: C
     assert (error["index"], error["code"]) == (2, 11000)
 
 
-async def test_the_server_gives_ids_to_what_comes_without(messages: Collection) -> None:
+async def test_the_server_gives_ids_to_what_comes_without(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/#_id-field: it
     "will create and populate the _id if the driver or application does not"
 
     The driver does not for a command that is sent as it is.
     """
-    await insert_in_order(messages, [message(1), message(2)])
+    await Collection(messages).insert_in_order([message(1), message(2)])
     first, second = await all_of(messages.find({}), "_id")
     assert [type(first), type(second)] == [ObjectId, ObjectId]
     assert first != second
 
 
 async def test_one_of_many_concurrent_inserts_of_a_seq_wins(
-    messages: Collection, other: Database
+    messages: MotorCollection, other: MotorDatabase
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/index-unique/
 
     The others store nothing at all, so the batches of two processes never mix.
     """
 
-    async def append(collection: Collection, name: str) -> str:
+    async def append(collection: MotorCollection, name: str) -> str:
         batch = [message(seq, key=f"{name}:{seq}", msg=name) for seq in range(1, 21)]
         try:
-            await insert_in_order(collection, batch)
+            await Collection(collection).insert_in_order(batch)
         except Conflict:
             return ""
         return name
@@ -299,7 +308,7 @@ async def test_one_of_many_concurrent_inserts_of_a_seq_wins(
 
 
 async def test_a_reader_during_an_ordered_insert_sees_no_holes(
-    messages: Collection, other: Database
+    messages: MotorCollection, other: MotorDatabase
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/read-isolation-consistency-recency/
 
@@ -308,7 +317,7 @@ async def test_a_reader_during_an_ordered_insert_sees_no_holes(
     but is not spelled out.
     """
     batch = [message(seq) for seq in range(1, ENTRIES_PER_INSERT + 1)]
-    writing = asyncio.create_task(insert_in_order(messages, batch))
+    writing = asyncio.create_task(Collection(messages).insert_in_order(batch))
     read: list[int] = []
     while len(read) < ENTRIES_PER_INSERT:
         read = await seqs(other[MESSAGE_COLLECTION], seq={"$gt": 0})
@@ -317,7 +326,7 @@ async def test_a_reader_during_an_ordered_insert_sees_no_holes(
 
 
 @pytest.mark.parametrize("field", ["login_key", "look", "email_key"])
-async def test_a_taken_name_is_refused_as_a_duplicate(users: Collection, field: str) -> None:
+async def test_a_taken_name_is_refused_as_a_duplicate(users: MotorCollection, field: str) -> None:
     """https://www.mongodb.com/docs/manual/core/index-unique/ and
     https://pymongo.readthedocs.io/en/stable/api/pymongo/errors.html (DuplicateKeyError)
     """
@@ -327,7 +336,7 @@ async def test_a_taken_name_is_refused_as_a_duplicate(users: Collection, field: 
     assert await all_of(users.find({}), "login") == ["alice"]
 
 
-async def test_names_are_the_same_only_if_they_are_written_the_same(users: Collection) -> None:
+async def test_names_are_the_same_only_if_they_are_written_the_same(users: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#strings: "simple
     binary comparison"
     """
@@ -338,7 +347,7 @@ async def test_names_are_the_same_only_if_they_are_written_the_same(users: Colle
         assert (await one(users, login_key=other))["login"] == other
 
 
-async def test_a_name_is_free_again_when_its_account_is_deleted(users: Collection) -> None:
+async def test_a_name_is_free_again_when_its_account_is_deleted(users: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.deleteOne/"""
     first = await users.insert_one(account("alice"))
     await users.delete_one({"_id": first.inserted_id})
@@ -346,7 +355,7 @@ async def test_a_name_is_free_again_when_its_account_is_deleted(users: Collectio
     await users.insert_one(account("alice"))
 
 
-async def test_an_inserted_document_is_given_its_id_in_place(users: Collection) -> None:
+async def test_an_inserted_document_is_given_its_id_in_place(users: MotorCollection) -> None:
     """https://pymongo.readthedocs.io/en/stable/api/pymongo/collection.html (insert_one): "If the
     document does not have an _id field one will be added automatically"
     """
@@ -356,7 +365,7 @@ async def test_an_inserted_document_is_given_its_id_in_place(users: Collection) 
     assert await users.find_one({"_id": user["_id"]}) == user
 
 
-async def test_an_id_of_ones_own_is_kept(db: Database) -> None:
+async def test_an_id_of_ones_own_is_kept(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/core/document/#the-_id-field"""
     sessions = db[SESSION_COLLECTION]
     await sessions.insert_one({"_id": "a-token_", "user_id": "u1"})
@@ -364,14 +373,14 @@ async def test_an_id_of_ones_own_is_kept(db: Database) -> None:
 
 
 @pytest.fixture
-async def relay(settings: Settings, db: Database) -> Relay:
+async def relay(settings: Settings, db: MotorDatabase) -> Relay:
     """A relay to the server."""
     address: Any = db.client.address  # a property, which Motor's types take for a method
     return Relay(settings.MONGO_HOST, *address)
 
 
 @pytest.fixture
-async def lossy(relay: Relay, settings: Settings) -> AsyncIterator[Database]:
+async def lossy(relay: Relay, settings: Settings) -> AsyncIterator[MotorDatabase]:
     """The test's database by way of the relay."""
     async with relay.listening() as uri:
         client = connect(uri)
@@ -381,7 +390,7 @@ async def lossy(relay: Relay, settings: Settings) -> AsyncIterator[Database]:
 
 
 async def test_an_ordered_insert_whose_answer_is_lost_is_done_and_not_repeated_by_the_driver(
-    messages: Collection, relay: Relay, lossy: Database
+    messages: MotorCollection, relay: Relay, lossy: MotorDatabase
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/retryable-writes/#retryable-write-operations: the
     methods are, a command that is sent as it is is none of them
@@ -391,16 +400,16 @@ async def test_an_ordered_insert_whose_answer_is_lost_is_done_and_not_repeated_b
     """
     with pytest.raises(DatabaseUnavailable):
         async with deadline():
-            await insert_in_order(lossy[MESSAGE_COLLECTION], [message(1), message(2)])
+            await Collection(lossy[MESSAGE_COLLECTION]).insert_in_order([message(1), message(2)])
     assert relay.lost == 1
     assert (await one(messages, key="u1:1"))["seq"] == 1
     with pytest.raises(Conflict):
-        await insert_in_order(messages, [message(3, key="u1:1"), message(4, key="u1:2")])
+        await Collection(messages).insert_in_order([message(3, key="u1:1"), message(4, key="u1:2")])
     assert await seqs(messages) == [1, 2]
 
 
 async def test_an_account_whose_answer_is_lost_is_stored_once(
-    users: Collection, relay: Relay, lossy: Database
+    users: MotorCollection, relay: Relay, lossy: MotorDatabase
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/retryable-writes/
 
@@ -419,14 +428,14 @@ async def test_an_account_whose_answer_is_lost_is_stored_once(
 
 
 async def test_what_is_acknowledged_is_what_every_process_reads_next(
-    messages: Collection, other: Database
+    messages: MotorCollection, other: MotorDatabase
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/read-concern-majority/#read-your-own-writes
 
     Written with "majority" and read from the primary with "majority", in no session.
     """
     for seq in range(1, 21):
-        await insert_in_order(messages, [message(seq)])
+        await Collection(messages).insert_in_order([message(seq)])
         assert await seqs(other[MESSAGE_COLLECTION], seq={"$gt": seq - 1}) == [seq]
         await other[MESSAGE_COLLECTION].update_one({"seq": seq}, {"$set": {"msg": "edited"}})
         document = await one(messages, seq=seq)
@@ -436,7 +445,9 @@ async def test_what_is_acknowledged_is_what_every_process_reads_next(
 
 
 @pytest.mark.parametrize("query", [{"seq": 2}, {"key": "none"}, {"_id": ObjectId()}])
-async def test_find_one_returns_none_without_a_match(messages: Collection, query: Document) -> None:
+async def test_find_one_returns_none_without_a_match(
+    messages: MotorCollection, query: Document
+) -> None:
     """https://pymongo.readthedocs.io/en/stable/api/pymongo/collection.html (find_one): "Returns a
     single document, or None if no matching document is found"
     """
@@ -444,7 +455,7 @@ async def test_find_one_returns_none_without_a_match(messages: Collection, query
     assert await messages.find_one(query) is None
 
 
-async def test_a_collection_that_is_not_there_is_empty(db: Database) -> None:
+async def test_a_collection_that_is_not_there_is_empty(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/core/databases-and-collections/: "If a collection does
     not exist, MongoDB creates the collection when you first store data"
 
@@ -469,7 +480,7 @@ async def test_a_collection_that_is_not_there_is_empty(db: Database) -> None:
     ],
 )
 async def test_messages_are_found_in_order_and_cut(
-    messages: Collection, query: Document, direction: int, limit: int, numbers: list[int]
+    messages: MotorCollection, query: Document, direction: int, limit: int, numbers: list[int]
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/cursor.sort/#limit-results,
     https://www.mongodb.com/docs/manual/reference/operator/query/gt/,
@@ -483,19 +494,19 @@ async def test_messages_are_found_in_order_and_cut(
     assert await all_of(messages.find(query).sort("seq", direction).limit(limit), "seq") == numbers
 
 
-async def test_a_cursor_brings_everything_each_document_once(messages: Collection) -> None:
+async def test_a_cursor_brings_everything_each_document_once(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/getMore/
 
     The first answer has 101 documents, and the driver asks for the others.
     """
     for start in range(1, ENTRIES_PER_QUERY + 1, ENTRIES_PER_INSERT):
-        await insert_in_order(
-            messages, [message(seq) for seq in range(start, start + ENTRIES_PER_INSERT)]
+        await Collection(messages).insert_in_order(
+            [message(seq) for seq in range(start, start + ENTRIES_PER_INSERT)]
         )
     assert await seqs(messages) == list(range(1, ENTRIES_PER_QUERY + 1))
 
 
-async def test_a_limit_brings_as_many_as_that_in_any_order(db: Database) -> None:
+async def test_a_limit_brings_as_many_as_that_in_any_order(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/cursor.limit/"""
     sessions, ids = db[SESSION_COLLECTION], ["a", "b", "c"]
     for id_ in ids:
@@ -506,7 +517,7 @@ async def test_a_limit_brings_as_many_as_that_in_any_order(db: Database) -> None
 
 
 @pytest.mark.parametrize("has_index", [False, True])
-async def test_a_missing_field_sorts_before_every_value(db: Database, has_index: bool) -> None:
+async def test_a_missing_field_sorts_before_every_value(db: MotorDatabase, has_index: bool) -> None:
     """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#non-existent-fields
 
     So one look at the first document tells whether the tutorial left any.
@@ -520,7 +531,7 @@ async def test_a_missing_field_sorts_before_every_value(db: Database, has_index:
     assert [user["login"] for user in first] == ["of the tutorial"]
 
 
-async def test_many_missing_fields_all_sort_before_every_value(db: Database) -> None:
+async def test_many_missing_fields_all_sort_before_every_value(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#non-existent-fields"""
     messages = db[MESSAGE_COLLECTION]
     for seq in random.sample(range(-5, 6), 11):
@@ -529,7 +540,7 @@ async def test_many_missing_fields_all_sort_before_every_value(db: Database) -> 
     assert [document.get("seq") for document in documents] == [None] * 6 + [1, 2]
 
 
-async def test_the_sessions_used_last_come_first(db: Database) -> None:
+async def test_the_sessions_used_last_come_first(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/cursor.sort/#limit-results"""
     sessions = db[SESSION_COLLECTION]
     for seen in random.sample(range(10), 10):
@@ -548,7 +559,7 @@ async def test_the_sessions_used_last_come_first(db: Database) -> None:
     ],
 )
 async def test_a_projection_brings_the_id_and_those_fields_that_are_there(
-    users: Collection, projection: Document, fields: set[str]
+    users: MotorCollection, projection: Document, fields: set[str]
 ) -> None:
     """https://www.mongodb.com/docs/manual/tutorial/project-fields-from-query-results/"""
     await users.insert_one(account("alice", password="secret"))
@@ -559,19 +570,19 @@ async def test_a_projection_brings_the_id_and_those_fields_that_are_there(
 
 @pytest.mark.parametrize("as_text", [False, True])
 async def test_a_thousand_ids_are_looked_up_at_once_and_the_unknown_are_missing(
-    db: Database, as_text: bool
+    db: MotorDatabase, as_text: bool
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/query/in/"""
     collection = db[SESSION_COLLECTION]
     ids = [str(ObjectId()) if as_text else ObjectId() for _ in range(IDS_PER_QUERY)]
     for start in range(0, len(ids) - 1, ENTRIES_PER_INSERT):
         batch = [{"_id": id_} for id_ in ids[start : start + ENTRIES_PER_INSERT] if id_ != ids[-1]]
-        await insert_in_order(collection, batch)
+        await Collection(collection).insert_in_order(batch)
     documents = await collection.find({"_id": {"$in": ids}}).to_list(None)
     assert sorted(document["_id"] for document in documents) == sorted(ids[:-1])
 
 
-async def test_no_ids_are_found_as_nothing(users: Collection) -> None:
+async def test_no_ids_are_found_as_nothing(users: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/query/in/: it "selects the documents
     where the value of a field equals any value in the specified array", so none with none
     """
@@ -579,7 +590,7 @@ async def test_no_ids_are_found_as_nothing(users: Collection) -> None:
     assert await users.find({"_id": {"$in": []}}, {"login": 1}).to_list(None) == []
 
 
-async def test_an_account_is_told_from_the_one_that_asks_by_its_id(users: Collection) -> None:
+async def test_an_account_is_told_from_the_one_that_asks_by_its_id(users: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/query/ne/"""
     alice = (await users.insert_one(account("alice"))).inserted_id
     query: Document = {"login_key": "alice", "_id": {"$ne": alice}}
@@ -592,7 +603,7 @@ async def test_an_account_is_told_from_the_one_that_asks_by_its_id(users: Collec
 
 
 async def test_an_update_sets_fields_and_leaves_the_others_as_they_are(
-    messages: Collection,
+    messages: MotorCollection,
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/update/set/: "If the field does not
     exist, $set will add a new field with the specified value"
@@ -605,7 +616,7 @@ async def test_an_update_sets_fields_and_leaves_the_others_as_they_are(
     assert await messages.find_one({"seq": 1}) == document | {"msg": "edited", "state": "edited"}
 
 
-async def test_an_update_tells_how_many_documents_it_matched(users: Collection) -> None:
+async def test_an_update_tells_how_many_documents_it_matched(users: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.updateOne/
     (matchedCount)
     """
@@ -619,7 +630,7 @@ async def test_an_update_tells_how_many_documents_it_matched(users: Collection) 
 
 
 async def test_of_two_updates_with_one_condition_one_matches(
-    users: Collection, other: Database
+    users: MotorCollection, other: MotorDatabase
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/write-operations-atomicity/: "The second update
     then fails to match"
@@ -649,7 +660,7 @@ async def test_of_two_updates_with_one_condition_one_matches(
     ],
 )
 async def test_a_change_is_applied_unless_a_later_one_or_a_deletion_is(
-    messages: Collection, stored: Document, change: Document, is_matched: bool
+    messages: MotorCollection, stored: Document, change: Document, is_matched: bool
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/query/exists/ and .../lt/: "For most
     data types, comparison operators only perform comparisons on fields where the BSON type matches"
@@ -663,31 +674,31 @@ async def test_a_change_is_applied_unless_a_later_one_or_a_deletion_is(
     assert await messages.find_one({"seq": 1}) == expected
 
 
-async def test_fields_of_many_documents_are_removed_at_once(messages: Collection) -> None:
+async def test_fields_of_many_documents_are_removed_at_once(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/update/unset/: "If the field does not
     exist, then $unset does nothing"
     """
     entry = {"user": "alice", "user_id": "u1", "of": 1}
     documents = [{"_id": ObjectId(), "seq": n, "key": f"c{n}", **entry} for n in (2, 3, 4)]
     texts = [{"text": "new", "state": "edited"}, {"text": "", "state": "deleted"}, {}]
-    await insert_in_order(
-        messages, [document | text for document, text in zip(documents, texts, strict=True)]
+    await Collection(messages).insert_in_order(
+        [document | text for document, text in zip(documents, texts, strict=True)]
     )
     ids = [document["_id"] for document in documents]
     await messages.update_many({"_id": {"$in": ids}}, {"$unset": {"text": "", "state": ""}})
     assert await messages.find({}).sort("seq", 1).to_list(None) == documents
 
 
-async def test_the_text_of_a_change_is_found_by_no_search(messages: Collection) -> None:
+async def test_the_text_of_a_change_is_found_by_no_search(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/core/link-text-indexes/: only indexed fields count."""
     change = {"seq": 2, "key": "c2", "user_id": "u1", "of": 1, "text": "needle"}
-    await insert_in_order(messages, [message(1, msg="hay"), change])
+    await Collection(messages).insert_in_order([message(1, msg="hay"), change])
     assert await messages.find({"$text": {"$search": '"needle"'}}).to_list(None) == []
 
 
 @pytest.mark.parametrize(("stored", "moved"), [(None, 5), (0, 5), (4, 5), (5, 5), (6, 6)])
 async def test_a_mark_only_moves_forwards(
-    users: Collection, stored: int | None, moved: int
+    users: MotorCollection, stored: int | None, moved: int
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/update/max/: "If the field does not
     exists, the $max operator sets the field to the specified value"
@@ -698,7 +709,9 @@ async def test_a_mark_only_moves_forwards(
     assert await users.find_one({"_id": user["_id"]}) == user | {"read": moved}
 
 
-async def test_marks_of_two_processes_leave_the_highest(users: Collection, other: Database) -> None:
+async def test_marks_of_two_processes_leave_the_highest(
+    users: MotorCollection, other: MotorDatabase
+) -> None:
     """https://www.mongodb.com/docs/manual/core/write-operations-atomicity/"""
     alice = (await users.insert_one(account("alice"))).inserted_id
     both = (users, other[USER_COLLECTION])
@@ -712,7 +725,7 @@ async def test_marks_of_two_processes_leave_the_highest(users: Collection, other
 
 
 async def test_a_mark_of_nobody_stores_nothing_and_does_not_keep_the_others_back(
-    users: Collection,
+    users: MotorCollection,
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/: "By default,
     upsert is false"
@@ -726,13 +739,13 @@ async def test_a_mark_of_nobody_stores_nothing_and_does_not_keep_the_others_back
 
 
 async def test_hundreds_of_messages_are_numbered_at_once_unless_they_have_a_number(
-    db: Database,
+    db: MotorDatabase,
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/ and
     https://www.mongodb.com/docs/manual/reference/operator/query/exists/
     """
     messages, ids = db[MESSAGE_COLLECTION], [ObjectId() for _ in range(CHUNK)]
-    await insert_in_order(messages, [{"_id": id_, "msg": "old"} for id_ in ids])
+    await Collection(messages).insert_in_order([{"_id": id_, "msg": "old"} for id_ in ids])
     await messages.update_one({"_id": ids[0]}, {"$set": {"seq": 1000}})
     updates = [
         UpdateOne({"_id": id_, "seq": {"$exists": False}}, {"$set": {"seq": seq, "user_id": ""}})
@@ -744,7 +757,7 @@ async def test_hundreds_of_messages_are_numbered_at_once_unless_they_have_a_numb
     assert await seqs(messages, user_id="") == list(range(2, CHUNK + 1))
 
 
-async def test_an_update_that_is_refused_among_others_is_told(messages: Collection) -> None:
+async def test_an_update_that_is_refused_among_others_is_told(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/#error-handling
 
     A write that fails in silence would count as done.
@@ -763,7 +776,7 @@ async def test_an_update_that_is_refused_among_others_is_told(messages: Collecti
 
 @pytest.mark.parametrize("is_done", [False, True])
 async def test_a_document_is_replaced_only_while_the_condition_holds(
-    db: Database, is_done: bool
+    db: MotorDatabase, is_done: bool
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.replaceOne/"""
     users = db[USER_COLLECTION]
@@ -775,13 +788,15 @@ async def test_a_document_is_replaced_only_while_the_condition_holds(
     assert await users.find({}).to_list(None) == [expected]
 
 
-async def test_a_whole_page_of_messages_gets_another_name_at_once(messages: Collection) -> None:
+async def test_a_whole_page_of_messages_gets_another_name_at_once(
+    messages: MotorCollection,
+) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.updateMany/"""
     for start in range(1, ENTRIES_PER_QUERY + 1, ENTRIES_PER_INSERT):
-        await insert_in_order(
-            messages, [message(seq) for seq in range(start, start + ENTRIES_PER_INSERT)]
+        await Collection(messages).insert_in_order(
+            [message(seq) for seq in range(start, start + ENTRIES_PER_INSERT)]
         )
-    await insert_in_order(messages, [message(ENTRIES_PER_QUERY + 1)])
+    await Collection(messages).insert_in_order([message(ENTRIES_PER_QUERY + 1)])
     documents = await messages.find({}).sort("seq", 1).limit(ENTRIES_PER_QUERY).to_list(None)
     ids = [document["_id"] for document in documents]
     await messages.update_many({"_id": {"$in": ids}}, {"$set": {"user": "deleted user"}})
@@ -789,7 +804,7 @@ async def test_a_whole_page_of_messages_gets_another_name_at_once(messages: Coll
     assert await seqs(messages, user="alice") == [ENTRIES_PER_QUERY + 1]
 
 
-async def test_delete_many_deletes_only_the_given_ids(db: Database) -> None:
+async def test_delete_many_deletes_only_the_given_ids(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/db.collection.deleteMany/
 
     Named in a tuple, which the driver takes for an array as well.
@@ -804,7 +819,7 @@ async def test_delete_many_deletes_only_the_given_ids(db: Database) -> None:
 # Values
 
 
-async def test_a_time_is_utc_and_cut_off_after_the_millisecond(users: Collection) -> None:
+async def test_a_time_is_utc_and_cut_off_after_the_millisecond(users: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/bson-types/#date: "milliseconds since the Unix
     epoch"
 
@@ -819,19 +834,19 @@ async def test_a_time_is_utc_and_cut_off_after_the_millisecond(users: Collection
     assert now().microsecond % 1000 == 0
 
 
-async def test_an_id_tells_when_its_document_was_stored(messages: Collection) -> None:
+async def test_an_id_tells_when_its_document_was_stored(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/bson-types/#objectid and
     https://pymongo.readthedocs.io/en/stable/api/bson/objectid.html (generation_time)
 
     A minute is for the clock of the server, which gives the id.
     """
-    await insert_in_order(messages, [message(1)])
+    await Collection(messages).insert_in_order([message(1)])
     document = await one(messages, seq=1)
     stored: datetime = document["_id"].generation_time
     assert abs(stored - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-async def test_whole_numbers_of_64_bits_survive(users: Collection) -> None:
+async def test_whole_numbers_of_64_bits_survive(users: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/bson-types/ (long, 64-bit integer)"""
     for number in (0, 2**31 - 1, 2**31, SEQ_LIMIT, 2**53 + 1, 2**63 - 1):
         await users.insert_one(account(str(number), seen=number))
@@ -856,11 +871,11 @@ TEXTS = [
 ]
 
 
-async def test_a_text_is_read_as_it_was_written(messages: Collection) -> None:
+async def test_a_text_is_read_as_it_was_written(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/bson-types/#string"""
     keys = {seq: f"{seq}:{text[:64]}" for seq, text in enumerate(TEXTS, 1)}
     batch = [message(seq, msg=TEXTS[seq - 1], key=key) for seq, key in keys.items()]
-    await insert_in_order(messages, batch)
+    await Collection(messages).insert_in_order(batch)
     assert await all_of(messages.find({}).sort("seq", 1), "msg") == TEXTS
     for seq, key in keys.items():
         assert await seqs(messages, key=key) == [seq]
@@ -868,7 +883,7 @@ async def test_a_text_is_read_as_it_was_written(messages: Collection) -> None:
     assert await all_of(messages.find({}).sort("seq", 1), "msg") == TEXTS[::-1]
 
 
-async def test_half_a_character_is_refused_by_the_driver(users: Collection) -> None:
+async def test_half_a_character_is_refused_by_the_driver(users: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/bson-types/#string
 
     With no error of the database: the chat has to find it first, or its answer is a 500.
@@ -879,14 +894,14 @@ async def test_half_a_character_is_refused_by_the_driver(users: Collection) -> N
     assert await users.find({}).to_list(None) == []
 
 
-async def test_a_document_keeps_its_fields_in_their_order(messages: Collection) -> None:
+async def test_a_document_keeps_its_fields_in_their_order(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/core/document/#document-field-order: "Fields in BSON
     documents are ordered", and `_id` comes first
 
     For whoever looks into the database: the chat itself reads every field by its name.
     """
     document = message(1) | {"of": 7, "nothing": None, "yes": True}
-    await insert_in_order(messages, [document])
+    await Collection(messages).insert_in_order([document])
     stored = await one(messages, seq=1)
     del stored["_id"]  # NX-27017 0.8.1 puts it last where the server gave it
     assert stored == document
@@ -901,14 +916,16 @@ def quoted(*words: str) -> Document:
     return {"$text": {"$search": " ".join(f'"{word}"' for word in words)}}
 
 
-async def found(messages: Collection, *words: str) -> list[int]:
+async def found(messages: MotorCollection, *words: str) -> list[int]:
     """Return the numbers of the messages with all of the words."""
     return await seqs(messages, **quoted(*words))
 
 
-async def said(messages: Collection, *texts: str) -> None:
+async def said(messages: MotorCollection, *texts: str) -> None:
     """Store messages, numbered from 1."""
-    await insert_in_order(messages, [message(seq, msg=text) for seq, text in enumerate(texts, 1)])
+    await Collection(messages).insert_in_order(
+        [message(seq, msg=text) for seq, text in enumerate(texts, 1)]
+    )
 
 
 SIGNS = [
@@ -967,14 +984,16 @@ WORDS: dict[str, tuple[list[str], dict[str, list[int]]]] = {
 
 @pytest.mark.parametrize(("texts", "finds"), WORDS.values(), ids=WORDS)
 async def test_messages_are_found_by_their_words(
-    messages: Collection, texts: list[str], finds: dict[str, list[int]]
+    messages: MotorCollection, texts: list[str], finds: dict[str, list[int]]
 ) -> None:
     """The pages are named above."""
     await said(messages, *texts)
     assert {words: await found(messages, *words.split()) for words in finds} == finds
 
 
-async def test_finds_are_sorted_by_number_and_cut_and_go_on_below_one(messages: Collection) -> None:
+async def test_finds_are_sorted_by_number_and_cut_and_go_on_below_one(
+    messages: MotorCollection,
+) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/query/text/: "Combine $text with Other
     Query and Sort Operations"; https://www.mongodb.com/docs/manual/reference/method/cursor.maxTimeMS/
     """
@@ -985,7 +1004,7 @@ async def test_finds_are_sorted_by_number_and_cut_and_go_on_below_one(messages: 
     assert [document["seq"] for document in documents] == list(range(59, 18, -2))
 
 
-async def test_a_changed_text_is_found_by_its_new_words_only(messages: Collection) -> None:
+async def test_a_changed_text_is_found_by_its_new_words_only(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/"""
     await said(messages, "tea with milk", "tea with milk")
     await messages.update_one({"seq": 1}, {"$set": {"msg": "coffee with milk", "state": "edited"}})
@@ -995,23 +1014,23 @@ async def test_a_changed_text_is_found_by_its_new_words_only(messages: Collectio
     assert await found(messages, "coffee") == [1]
 
 
-async def test_what_was_stored_before_the_index_is_found(db: Database) -> None:
+async def test_what_was_stored_before_the_index_is_found(db: MotorDatabase) -> None:
     """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/create-text-index/"""
     messages = db[MESSAGE_COLLECTION]
-    await insert_in_order(messages, [message(1, msg="tea"), message(2, msg="milk")])
-    await create_indexes(db)
-    await insert_in_order(messages, [message(3, msg="tea again")])
+    await Collection(messages).insert_in_order([message(1, msg="tea"), message(2, msg="milk")])
+    await create_indexes(Database(db))
+    await Collection(messages).insert_in_order([message(3, msg="tea again")])
     assert await found(messages, "tea") == [1, 3]
 
 
-async def test_an_entry_without_a_text_is_never_found(messages: Collection) -> None:
+async def test_an_entry_without_a_text_is_never_found(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/core/indexes/index-types/index-text/
 
     "Text indexes are always sparse."
     """
     change = message(2, of=1)
     del change["msg"]
-    await insert_in_order(messages, [message(1, msg="tea"), change])
+    await Collection(messages).insert_in_order([message(1, msg="tea"), change])
     assert await seqs(messages) == [1, 2]
     for word in ("tea", "None", "null", "of"):
         assert await found(messages, word) == ([1] if word == "tea" else [])

@@ -10,7 +10,6 @@ from typing import Any
 import aiohttp
 
 from settings import USER_COLLECTION
-from storage.database import DATABASE
 from tests.support.house import House
 from tests.support.pages import FormPage
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person, registration
@@ -44,7 +43,7 @@ async def log_in(house: House, login: str, **options: Any) -> Person:
 
 async def user_id_of(house: House, login: str) -> str:
     """Return the id of an account."""
-    user = await house.app[DATABASE][USER_COLLECTION].find_one({"login": login})
+    user = await house.database[USER_COLLECTION].find_one({"login": login})
     assert user is not None
     return str(user["_id"])
 
@@ -61,7 +60,7 @@ def from_address(address: str) -> dict[str, str]:
 
 async def accounts(house: House) -> list[dict[str, Any]]:
     """Return every account there is."""
-    found: list[dict[str, Any]] = await house.app[DATABASE][USER_COLLECTION].find({}).to_list(None)
+    found: list[dict[str, Any]] = await house.database[USER_COLLECTION].find({}).to_list(None)
     return found
 
 

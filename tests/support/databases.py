@@ -18,8 +18,9 @@ from uuid import uuid4
 import pymongo
 
 from settings import ROOT, Settings
-from storage.database import Database, connect
+from storage.database import MotorDatabase
 from storage.embedded import embedded_uri
+from storage.mongodb import connect
 
 TEST_MONGO_HOST = os.environ.get("TEST_MONGO_HOST", "")
 
@@ -86,7 +87,7 @@ def new_database(server: str) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def database_at(address: str, name: str) -> AsyncIterator[Database]:
+async def database_at(address: str, name: str) -> AsyncIterator[MotorDatabase]:
     """Open a database on a server."""
     client = connect(address)
     try:
@@ -95,6 +96,6 @@ async def database_at(address: str, name: str) -> AsyncIterator[Database]:
         client.close()
 
 
-def another_client(settings: Settings) -> AbstractAsyncContextManager[Database]:
+def another_client(settings: Settings) -> AbstractAsyncContextManager[MotorDatabase]:
     """Connect to the test's database, as another process does."""
     return database_at(settings.MONGO_HOST, settings.MONGO_DB_NAME)

@@ -9,10 +9,10 @@ from bson import ObjectId
 from auth.session_cookie import SessionCookie
 from auth.sessions import LIFETIME
 from settings import SESSION_COLLECTION, USER_COLLECTION
-from storage.database import Database
+from storage.database import MotorDatabase
 
 
-async def sign_in_guests(database: Database, key: str, count: int) -> list[str]:
+async def sign_in_guests(database: MotorDatabase, key: str, count: int) -> list[str]:
     """Store so many accounts and sessions, and return their cookies; `key` is the SECRET_KEY."""
     storage = SessionCookie([key], secure=False)
     now = datetime.now(UTC)

@@ -17,7 +17,7 @@ import aiohttp
 
 from chat.entry import MessageEntry, nonce_of
 from settings import MESSAGE_COLLECTION
-from storage.database import Database
+from storage.database import MotorDatabase
 from tests.support.accounts import signed_in
 from tests.support.pages import HistoryPage, Shown
 
@@ -38,7 +38,7 @@ class History:
     screen: list[Shown] = field(default_factory=list)
 
 
-async def check(clients: Iterable["Client"], database: Database) -> None:
+async def check(clients: Iterable["Client"], database: MotorDatabase) -> None:
     """Assert that what the clients lived is what is stored. To be called when all is at rest."""
     documents = await database[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
     log = [MessageEntry.from_document(document) for document in documents]
@@ -282,7 +282,7 @@ async def receive(
         frames.put_nowait(None)
 
 
-async def come_to_rest(clients: Iterable[Client], database: Database) -> None:
+async def come_to_rest(clients: Iterable[Client], database: MotorDatabase) -> None:
     """Wait until all that was said is acknowledged, and every screen shows the last number."""
     clients, who = list(clients), ""
     try:

@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from storage.database import DATABASE, MotorDatabase
 from tests.support.people import Person
 
 
@@ -17,6 +18,11 @@ class House:
         self.app = server.app
         self._client = client
         self._visitors: list[TestClient[web.Request, web.Application]] = []
+
+    @property
+    def database(self) -> MotorDatabase:
+        """Its database, as the driver has it: without deadlines."""
+        return self.app[DATABASE].motor
 
     @property
     def url(self) -> str:

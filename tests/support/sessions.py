@@ -1,7 +1,7 @@
 """Session cookies, and the sessions that are stored."""
 
 from settings import SESSION_COLLECTION
-from storage.database import DATABASE, Document
+from storage.database import Document
 from tests.support.house import House
 from tests.support.people import Person
 
@@ -20,5 +20,5 @@ async def present(house: House, cookie: str, name: str = "session") -> Person:
 
 async def stored_sessions(house: House) -> list[Document]:
     """Return every session there is."""
-    found: list[Document] = await house.app[DATABASE][SESSION_COLLECTION].find({}).to_list(None)
+    found: list[Document] = await house.database[SESSION_COLLECTION].find({}).to_list(None)
     return found

@@ -10,7 +10,7 @@ from aiohttp import web
 from app import create_app
 from server.process import serving as app_serving
 from settings import Settings
-from storage.database import READY
+from storage.database import DATABASE, READY, MotorDatabase
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class ChatSite:
     port: int
 
     @property
+    def database(self) -> MotorDatabase:
+        """Its database, as the driver has it: without deadlines."""
+        return self.app[DATABASE].motor
+
+    @property
     def url(self) -> str:
         """The address of the pages, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}"
@@ -28,7 +33,7 @@ class ChatSite:
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[ChatSite]:
-    """Serve a chat as server.run() does."""
+    """Serve a chat as run() of server/process.py does."""
     app, listener = create_app(settings), socket.create_server(("127.0.0.1", 0))
     async with app_serving(app, [listener]):
         await app[READY].wait()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from storage.database import Database
+from storage.database import MotorDatabase
 from tests.support.kernel import open_files, resident
 
 IS_SOAK = "SOAK" in os.environ
@@ -51,10 +51,10 @@ class Usage(NamedTuple):
         assert self.memory - before.memory < memory
 
 
-Measure = Callable[[str, Database], Awaitable[Usage]]  # the fixture of tests/load
+Measure = Callable[[str, MotorDatabase], Awaitable[Usage]]  # the fixture of tests/load
 
 
-async def usage(database: Database, caplog: pytest.LogCaptureFixture) -> Usage:
+async def usage(database: MotorDatabase, caplog: pytest.LogCaptureFixture) -> Usage:
     """Measure what this process takes, with the chat that runs in it."""
     gc.collect()  # also reports tasks whose exceptions nobody has asked for
     # What glibc keeps for later use would look like a leak after requests of very odd sizes.

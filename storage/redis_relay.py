@@ -1,4 +1,4 @@
-"""Joins several processes through Redis: one of them writes, and all hear at once what is stored.
+"""The relay between processes, through Redis: one of them writes, and all hear what is stored.
 
 Redis carries nothing that would be missed. The log in the database is the only truth, and its
 unique indexes decide who has written: while Redis is away, or says something wrong, everything
@@ -12,8 +12,7 @@ a lease, a lock that expires: it is the writer, and the others hand it their dra
 import asyncio
 import hashlib
 import logging
-import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -25,9 +24,9 @@ from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
-from chat.presence import Presence
 from security.keys import fernet_key, secret_keys
 from server.background import background
+from server.relay import HERE_ONLY, RELAY, Relay
 from settings import SETTINGS, Settings
 from storage.redis_client import CALL_TIMEOUT, FAILURES, REDIS
 
@@ -39,23 +38,18 @@ SILENT_AFTER = 3  # seconds without any beat, one's own included, until Redis co
 GONE_AFTER = 9  # seconds without a beat of a process; with GRACE its people are gone within 15
 CLOSE_TIMEOUT = 0.3  # seconds
 RETRY_PAUSE = 0.5  # seconds
-PEOPLE_EVERY = 2  # seconds between lists of who is in this process, for those who missed one
-PEOPLE_PAUSE = 0.2  # seconds between lists when people come and go
 OUTBOX_LIMIT = 10_000  # messages to be published; while Redis is away, further ones are dropped
 
 TZ_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 LONG_AGO = -float("inf")
 
-Handler = Callable[[str, Any], None]  # is called with the id of a process, and what it says
 
-
-class Relay:
-    """This process's connection to the others."""
+class RedisRelay(Relay):
+    """Tells the other processes on the same database, too."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         """Set up; nothing is said or heard before join()."""
-        self.handlers: dict[str, Handler] = {}  # by kind of message
-        self._id = secrets.token_hex(8)
+        super().__init__()
         self._redis = redis
         self._key = fernet_key(secret_keys(settings)[0])
         self._fernet = Fernet(self._key)
@@ -94,7 +88,7 @@ class Relay:
         self._lock = self._redis.lock(f"{self._channel}:writer", timeout=LEASE, thread_local=False)
         self._joined.set()
 
-    def publish(self, kind: str, content: Any) -> None:
+    def tell_others(self, kind: str, content: Any) -> None:
         """Tell the other processes something, soon. They may miss it."""
         with suppress(asyncio.QueueFull):
             self._outbox.put_nowait(self._encode(kind, content))
@@ -124,18 +118,6 @@ class Relay:
                 log.exception("the relay failed, and goes on")
                 await asyncio.sleep(RETRY_PAUSE)
 
-    async def share_people(self, presence: Presence) -> None:
-        """Tell the others who is in this process, for ever: at each change, and now and then."""
-        changed = asyncio.Event()
-        presence.on_change = changed.set
-        while True:
-            self.publish("people", presence.here())
-            await asyncio.sleep(PEOPLE_PAUSE)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PEOPLE_EVERY):
-                    await changed.wait()
-            changed.clear()
-
     async def close(self) -> None:
         """Leave the lease to the others at once."""
         if not self._joined.is_set():
@@ -148,7 +130,7 @@ class Relay:
                 await self._redis.publish(self._channel, self._encode("goodbye", None))
 
     def _encode(self, kind: str, content: Any) -> bytes:
-        message = {"from": self._id, "kind": kind, "content": content}
+        message = {"from": self.id, "kind": kind, "content": content}
         return self._fernet.encrypt(bson.encode(message))
 
     async def _send(self) -> None:
@@ -171,7 +153,7 @@ class Relay:
             began = _now()
             with suppress(*FAILURES):  # then the lease lasts as long as it was to last
                 self._writer_until = began + LEASE if await self._renew() else LONG_AGO
-            self.publish("beat", {"is_writer": self.is_writer})
+            self.tell_others("beat", {"is_writer": self.is_writer})
             self._forget_the_silent()
             await asyncio.sleep(BEAT_EVERY)
 
@@ -208,7 +190,7 @@ class Relay:
         try:
             message = bson.decode(self._fernet.decrypt(data), codec_options=TZ_AWARE)
             sender, kind, content = message["from"], message["kind"], message["content"]
-            if sender == self._id:
+            if sender == self.id:
                 self._hear_oneself()
                 return
             self._others[sender] = _now()
@@ -218,8 +200,8 @@ class Relay:
             elif kind == "goodbye":  # its people have as long to come back as after a kill
                 if sender == self._other_writer[0]:
                     self._other_writer = ("", LONG_AGO)
-            elif handler := self.handlers.get(kind):
-                handler(sender, content)
+            elif kind not in HERE_ONLY:
+                self.tell_here(kind, content)
         except Exception as error:  # half a message, another version's, or not one of ours
             log.warning("ignored what came through Redis (%s)", type(error).__name__)
 
@@ -235,18 +217,16 @@ class Relay:
         for process, heard_at in list(self._others.items()):
             if heard_at + GONE_AFTER < _now():
                 del self._others[process]
-                self.handlers["gone"](process, None)
-
-
-RELAY = web.AppKey("relay", Relay)
+                self.tell_here("gone", process)
 
 
 async def relay_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep in touch with other processes while the application runs, if REDIS_URL is set."""
     if REDIS not in app:
+        app[RELAY] = Relay()
         yield
         return
-    app[RELAY] = relay = Relay(app[REDIS], app[SETTINGS])
+    app[RELAY] = relay = RedisRelay(app[REDIS], app[SETTINGS])
     async with background(relay.run()):
         yield
     await relay.close()

@@ -1,0 +1,63 @@
+"""Changes of messages: the log gets the change first, then its message is changed.
+
+So whatever is killed in between, everybody who reads the log gets the change, and the next process
+that reads it changes the message, too.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+
+from chat.entry import is_change
+from storage.database import Collection, Document
+
+
+async def make_changes(
+    collection: Collection, documents: Sequence[Document]
+) -> dict[int, Document]:
+    """Change the messages as the changes among some documents of the log say.
+
+    Returns the message of each change, by the change's number; those are missing whose message
+    somebody has removed from the database. Does nothing where it was done before. Raises
+    DatabaseUnavailable.
+    """
+    by_message: defaultdict[int, list[Document]] = defaultdict(list)
+    for document in filter(is_change, documents):
+        by_message[document["of"]].append(document)
+    messages: dict[int, Document] = {}
+
+    async def change_one(of: int, changes: list[Document]) -> None:
+        message = await collection.find_one({"seq": of})
+        for change in changes:
+            if message and (message := await _change(collection, message, change)):
+                messages[change["seq"]] = message
+
+    # Different messages at once: one after the other they would hold up everybody.
+    done = await asyncio.gather(
+        *(change_one(*each) for each in by_message.items()), return_exceptions=True
+    )
+    for error in filter(None, done):
+        raise error
+    if new := [document["_id"] for document in documents if "text" in document]:
+        # A deleted text must be nowhere.
+        await collection.update_many({"_id": {"$in": new}}, {"$unset": {"text": "", "state": ""}})
+    return messages
+
+
+async def _change(
+    collection: Collection, message: Document | None, change: Document
+) -> Document | None:
+    """Change a message, unless it is deleted or was changed later; return it as it is then."""
+    while message and "text" in change and _may_change(message, change["seq"]):
+        values = {"msg": change["text"], "state": change["state"], "changed": change["seq"]}
+        # Only if no other process has changed it meanwhile.
+        unchanged = {"_id": message["_id"], "changed": message.get("changed")}
+        if await collection.update_one(unchanged, {"$set": values}):
+            return message | values
+        message = await collection.find_one({"_id": message["_id"]})
+    return message
+
+
+def _may_change(message: Document, seq: int) -> bool:
+    # A deleted message has no text, and a late edit must not bring it back.
+    return message.get("msg") != "" and message.get("changed", 0) < seq
