@@ -284,10 +284,13 @@ EVERYWHERE = [
 
 @pytest.mark.parametrize("secure", [False, True])
 async def test_security_headers_are_on_everything(open_house: OpenHouse, secure: bool) -> None:
-    house = await open_house(SECURE_COOKIES=secure)
+    house = await open_house(SECURE_COOKIES=secure, METRICS_TOKEN="a-token-of-the-tests")
     response = await (await house.visitor()).register("alice")
     [cookie] = response.cookies.values()
-    alice = await house.visitor(headers={"Cookie": f"{cookie.key}={cookie.value}"})
+    authorization = "Bearer a-token-of-the-tests"  # for /metrics
+    alice = await house.visitor(
+        headers={"Cookie": f"{cookie.key}={cookie.value}", "Authorization": authorization}
+    )
     for method, path, status in EVERYWHERE:
         response = await alice.client.request(method, path, allow_redirects=False)
         assert response.status == status, (method, path)
