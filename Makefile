@@ -10,7 +10,8 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 # Tests that run at once; more than cores, because most tests mostly wait.
 WORKERS ?= 4
 
-.PHONY: run gunicorn test soak mutants lint browser servers screenshots lighthouse bench clean
+.PHONY: run gunicorn test soak mutants lint settings browser servers screenshots \
+	lighthouse bench clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -44,6 +45,11 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
+
+# Makes from settings.py what operators read about the settings.
+settings: .venv/run
+	$(BIN)/python app.py settings >.env.example
+	$(BIN)/python app.py settings --markdown >docs/settings.md
 
 # Chromium for the browser tests: Debian's where it can be installed (without a window), else the
 # one in PATH, else Playwright's. libatomic1 is for the Node.js that Playwright brings. Without a

@@ -1,12 +1,15 @@
-"""The settings, read once from the environment and `.env`, and checked."""
+"""The settings, read once from the environment and `.env`, and checked.
+
+`make settings` writes `.env.example` and docs/settings.md from what stands here.
+"""
 
 import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -21,48 +24,203 @@ LINK_COLLECTION = "links"
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class StartError(Exception):
     """The chat can't start; the text says why, and what to do."""
 
 
+def setting(default: T, meaning: str, read: Callable[[str], T], **about: Any) -> T:
+    """Return a field of Settings; Variable says what the arguments are.
+
+    `read` is a lambda, because the functions that read a text stand at the end of this module.
+    """
+    return field(default=default, metadata={"meaning": meaning, "read": read, **about})
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Every setting and its default, by its name in the environment (without SITE_)."""
+    """Every setting: its default, what it means to the operator, and how it is read."""
 
-    DEBUG: bool = False
-    LOG_FORMAT: str = "text"  # or json
-    SITE_HOST: str = "127.0.0.1"
-    SITE_PORT: int = 8080
-    SECRET_KEY: tuple[str, ...] = ()  # the first encrypts, all decrypt; empty: one is generated
-    MONGO_HOST: str = ""  # empty: the embedded database
-    MONGO_DB_NAME: str = ""  # empty: the one in MONGO_HOST, else chat
-    REDIS_URL: str = ""  # empty: other processes are heard through the database only
-    REDIS_VERIFY: bool = True  # the certificate behind rediss://
-    SESSION_STORAGE: str = "cookie"  # or redis
-    DATA_DIR: Path = ROOT / "data"
-    METRICS_TOKEN: str = ""  # empty: /metrics is answered to this machine only
-    PUBLIC_ORIGINS: tuple[str, ...] = ()
-    TRUSTED_PROXIES: int = 0
-    SECURE_COOKIES: bool = False
-    MESSAGES_PER_SECOND: int = 5  # this and the next two: 0 turns the limit off
-    SOCKETS_PER_USER: int = 10
-    REGISTRATIONS_PER_HOUR: int = 10
-    MODERATORS: tuple[str, ...] = ()  # logins
-    ROOM_NAME: str = "Chat"
-    REGISTRATION: str = "open"  # or invite, by a link only, or closed
+    DEBUG: bool = setting(
+        False,
+        "Log every request, and look for changed templates and static files.",
+        lambda text: _boolean(text),
+    )
+    LOG_FORMAT: str = setting(
+        "text",
+        "How the log is written to standard error: `text`, or `json`, which is one object per line "
+        "with time, level, logger, message and, after an error, traceback.",
+        lambda text: _one_of(text, "text", "json"),
+    )
+    SITE_HOST: str = setting(
+        "127.0.0.1",
+        "Address to listen on, or a name that has one or more: `0.0.0.0` is every IPv4 address of "
+        "the machine, `::` every address, IPv4 and IPv6.",
+        lambda text: text,
+        on_heroku="0.0.0.0",
+    )
+    SITE_PORT: int = setting(
+        8080,
+        "Port to listen on. Heroku sets it.",
+        lambda text: _number(text, highest=65535),
+    )
+    MONGO_HOST: str = setting(
+        "",
+        "Address of the database, which begins with `mongodb://` or `mongodb+srv://`. "
+        "Unset: the embedded database in `DATA_DIR`.",
+        lambda text: _match(
+            text, r"mongodb(\+srv)?://.*", "begin it with mongodb:// or mongodb+srv://"
+        ),
+        needed_on_heroku="the mongodb+srv:// address of your cluster",
+        is_secret=True,
+    )
+    MONGO_DB_NAME: str = setting(
+        "",
+        "Name of the database. Unset: the one that `MONGO_HOST` names, else `chat`.",
+        lambda text: _match(
+            text, r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "use letters, digits, _ and -"
+        ),
+    )
+    REDIS_URL: str = setting(
+        "",
+        "Address of a Redis that joins several processes on one MongoDB, which begins with "
+        "`redis://` or `rediss://`. Heroku's add-on sets it. Unset: the processes find each "
+        "other's messages in the database, within two seconds, and each lists only its own people.",
+        lambda text: _redis_url(text),
+        is_secret=True,
+    )
+    REDIS_VERIFY: bool = setting(
+        True,
+        "Check the certificate behind `rediss://`. Heroku's own Redis has a self-signed one: "
+        "set this to `false` there, and nowhere else.",
+        lambda text: _boolean(text),
+    )
+    SECRET_KEY: tuple[str, ...] = setting(
+        (),
+        "Encrypts the session cookies: any text of 8 characters or more. Of several keys, "
+        "separated by commas, the first encrypts and all decrypt, so a key can be replaced without "
+        "signing anybody out. Unset: a key is made once and kept in `DATA_DIR`.",
+        lambda text: _list(text, r".{8,}", "each key needs at least 8 characters"),
+        needed_on_heroku="a long random text",
+        is_secret=True,
+    )
+    SESSION_STORAGE: str = setting(
+        "cookie",
+        "Where a browser's session is kept: `cookie`, encrypted in the cookie itself, or `redis`, "
+        "as in the tutorial. With `redis` the cookie holds only a key, and a Redis that loses its "
+        "data signs everybody out.",
+        lambda text: _one_of(text, "cookie", "redis"),
+    )
+    DATA_DIR: Path = setting(  # noqa: RUF009 - it returns a field
+        ROOT / "data",
+        "Folder of the embedded database and of the generated key, relative to the chat's own.",
+        lambda text: ROOT / text,
+    )
+    METRICS_TOKEN: str = setting(
+        "",
+        "Bearer token with which Prometheus reads `/metrics`: at least 16 letters, digits or "
+        "`._~+/=-`. Unset: there is no `/metrics`.",
+        # What may stand in a header (RFC 6750, 2.1), and is too long to be guessed.
+        lambda text: _match(
+            text,
+            r"[A-Za-z0-9._~+/=-]{16,}",
+            "use at least 16 letters and digits, as from openssl rand -hex 16",
+        ),
+        is_secret=True,
+    )
+    PUBLIC_ORIGINS: tuple[str, ...] = setting(
+        (),
+        "Origins under which people reach the chat, separated by commas, such as "
+        "`https://chat.example.com`. If set, no other host is answered. Unset: every host is "
+        "answered, but only loopback hosts if `HOST` is loopback.",
+        lambda text: _origins(text),
+    )
+    TRUSTED_PROXIES: int = setting(
+        0,
+        "How many proxies stand in front of the chat. With N of them, the client's address is the "
+        "Nth entry from the right of `X-Forwarded-For`.",
+        lambda text: _number(text, highest=10),
+        on_heroku=1,
+    )
+    SECURE_COOKIES: bool = setting(
+        False,
+        "Whether people reach the chat by https: then cookies are `Secure` and `__Host-`, browsers "
+        "are told to stay with https, and plain http from a proxy is redirected.",
+        lambda text: _boolean(text),
+        on_heroku=True,
+    )
+    MESSAGES_PER_SECOND: int = setting(
+        5,
+        "Messages a second that one person may send on average; four times as many at once. "
+        "0: no limit.",
+        lambda text: _limit(text),
+    )
+    SOCKETS_PER_USER: int = setting(
+        10,
+        "WebSockets that one person may have open. 0: no limit.",
+        lambda text: _limit(text),
+    )
+    REGISTRATIONS_PER_HOUR: int = setting(
+        10,
+        "Accounts an hour that one address may create. 0: no limit.",
+        lambda text: _limit(text),
+    )
+    MODERATORS: tuple[str, ...] = setting(
+        (),
+        "Logins of the moderators, separated by commas. Create an account before you list its "
+        "login: whoever registers a listed login is a moderator. Unset: the first account of an "
+        "empty room is a moderator's, and names others; a room without a moderator, such as one of "
+        "an earlier version, needs this setting.",
+        lambda text: _list(text, r"[^\s@]+", "list logins, as in alice, bob"),
+    )
+    REGISTRATION: str = setting(
+        "open",
+        "Who may create an account: `open`, whoever knows the address; `invite`, whoever has a "
+        "link that a moderator or `python app.py invite` has made; `closed`, nobody. The first "
+        "account of an empty room can always be created.",
+        lambda text: _one_of(text, "open", "invite", "closed"),
+    )
+    ROOM_NAME: str = setting(
+        "Chat",
+        "What the room is called, in headings and titles.",
+        lambda text: _room_name(text),
+    )
 
 
 SETTINGS = web.AppKey("settings", Settings)
 
 
+class Variable(NamedTuple):
+    """A variable of the environment, and the setting that is read from it."""
+
+    field: str  # of Settings
+    default: Any
+    meaning: str  # for the operator; names and values are in backquotes
+    read: Callable[[str], Any]  # raises ValueError, which says what to write instead
+    on_heroku: Any = None  # the default there, if it is another
+    needed_on_heroku: str = ""  # what the operator has to set it to there
+    is_secret: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name in the environment: HOST and PORT for the tutorial's SITE_HOST and SITE_PORT."""
+        return self.field.removeprefix("SITE_")
+
+
+def variables() -> list[Variable]:
+    """Return the variables of all settings."""
+    return [Variable(each.name, each.default, **each.metadata) for each in fields(Settings)]
+
+
 def load_settings() -> Settings:
     """Read the environment, and `.env` for what is missing there. Raises StartError."""
     values = {}
-    for name, value in each_setting():
+    for variable, value in each_setting():
         if isinstance(value, StartError):
             raise value
-        values[VARIABLES[name].field or name] = value
+        values[variable.field] = value
     settings = Settings(**values)
     if settings.SESSION_STORAGE == "redis" and not settings.REDIS_URL:
         raise StartError("SESSION_STORAGE=redis needs a Redis: set REDIS_URL.")
@@ -71,25 +229,24 @@ def load_settings() -> Settings:
     return settings
 
 
-def each_setting() -> Iterator[tuple[str, Any]]:
+def each_setting() -> Iterator[tuple[Variable, Any]]:
     """Yield each variable with its value, or with the StartError that says what is wrong with it.
 
     Raises StartError if `.env` can't be read.
     """
     _read_envfile(ROOT / ".env")
-    default = Settings()
-    if "DYNO" in os.environ:
-        default = Settings(SITE_HOST="0.0.0.0", TRUSTED_PROXIES=1, SECURE_COOKIES=True)
-    for name, variable in VARIABLES.items():
-        text = os.environ.get(name, "")
+    for variable in variables():
+        text = os.environ.get(variable.name, "").strip()
+        value = variable.default
+        if "DYNO" in os.environ and variable.on_heroku is not None:
+            value = variable.on_heroku
         try:
-            value = (
-                variable.parse(text) if text.strip() else getattr(default, variable.field or name)
-            )
+            if text:
+                value = variable.read(text)
         except ValueError as error:
             shown = "(not shown)" if variable.is_secret else repr(text)
-            value = StartError(f"{name}={shown} is not valid: {error}.")
-        yield name, value
+            value = StartError(f"{variable.name}={shown} is not valid: {error}.")
+        yield variable, value
 
 
 def make_data_dir(data_dir: Path) -> None:
@@ -111,17 +268,12 @@ def make_data_dir(data_dir: Path) -> None:
 
 
 def _check_heroku(settings: Settings) -> None:
-    """Check that data and key are not kept on a dyno's disk, which every restart empties."""
-    if not settings.MONGO_HOST:
-        raise StartError(
-            "MONGO_HOST is not set, and a dyno's disk does not last: "
-            "set it to the mongodb+srv:// address of your cluster (heroku config:set)."
-        )
-    if not settings.SECRET_KEY:
-        raise StartError(
-            "SECRET_KEY is not set, and a dyno's disk does not last: "
-            "set it to a long random text (heroku config:set)."
-        )
+    for variable in variables():
+        if variable.needed_on_heroku and not getattr(settings, variable.field):
+            raise StartError(
+                f"{variable.name} is not set, and a dyno's disk does not last: "
+                f"set it to {variable.needed_on_heroku} (heroku config:set)."
+            )
 
 
 def _read_envfile(path: Path) -> None:
@@ -134,82 +286,52 @@ def _read_envfile(path: Path) -> None:
 
 
 def _boolean(text: str) -> bool:
-    # envparse reads any unknown word, and " true", as false.
-    word = text.strip().lower()
+    # envparse reads any unknown word as false.
+    word = text.lower()
     if word not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
         raise ValueError("use true or false")
     return word in ("true", "yes", "on", "1")
 
 
-def _whole_number(text: str, highest: int, remedy: str) -> int:
+def _number(text: str, highest: int, remedy: str = "") -> int:
     # int() alone would accept 8_080, and the digits of other scripts.
-    if not re.fullmatch(r"\s*[0-9]{1,9}\s*", text) or int(text) > highest:
-        raise ValueError(remedy)
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > highest:
+        raise ValueError(remedy or f"use a number from 0 to {highest}")
     return int(text)
 
 
-def _number(highest: int) -> Callable[[str], int]:
-    return lambda text: _whole_number(text, highest, f"use a number from 0 to {highest}")
-
-
 def _limit(text: str) -> int:
-    return _whole_number(text, 1_000_000, "use a whole number, 0 for no limit")
+    return _number(text, 1_000_000, "use a whole number, 0 for no limit")
 
 
-def _keys(text: str) -> tuple[str, ...]:
-    keys = tuple(key.strip() for key in text.split(","))
-    if any(len(key) < 8 for key in keys):
-        raise ValueError("each key needs at least 8 characters")
-    return keys
+def _one_of(text: str, *words: str) -> str:
+    if text not in words:
+        *others, last = words
+        raise ValueError(f"use {', '.join(others)} or {last}")
+    return text
 
 
-def _logins(text: str) -> tuple[str, ...]:
-    logins = tuple(login.strip() for login in text.split(","))
-    if not all(logins) or any(re.search(r"[\s@]", login) for login in logins):
-        raise ValueError("list logins, as in alice, bob")
-    return logins
+def _match(text: str, pattern: str, remedy: str) -> str:
+    if not re.fullmatch(pattern, text, re.DOTALL):
+        raise ValueError(remedy)
+    return text
 
 
-def _name(text: str) -> str:
-    if not text.isprintable() or len(text.strip()) > 40:
+def _list(text: str, pattern: str, remedy: str) -> tuple[str, ...]:
+    return tuple(_match(item.strip(), pattern, remedy) for item in text.split(","))
+
+
+def _room_name(text: str) -> str:
+    if not text.isprintable() or len(text) > 40:
         raise ValueError("use 40 characters or less, in one line")
-    return text.strip()
-
-
-def _mongo_uri(text: str) -> str:
-    if not text.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("begin it with mongodb:// or mongodb+srv://")
-    return text.strip()
+    return text
 
 
 def _redis_url(text: str) -> str:
     try:
-        parse_url(text.strip())
+        parse_url(text)
     except ValueError:
         raise ValueError("use an address such as redis://localhost:6379/0") from None
-    return text.strip()
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.strip() not in words:
-            *others, last = words
-            raise ValueError(f"use {', '.join(others)} or {last}")
-        return text.strip()
-
-    return parse
-
-
-def _token(text: str) -> str:
-    # What may stand in a header (RFC 6750, 2.1), and is too long to be guessed.
-    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,}", text.strip()):
-        raise ValueError("use at least 16 letters and digits, as from openssl rand -hex 16")
-    return text.strip()
-
-
-def _db_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", text):
-        raise ValueError("use letters, digits, _ and -")
     return text
 
 
@@ -234,36 +356,3 @@ def _is_origin(text: str) -> bool:
         and "@" not in parts.netloc
         and port != {"http": 80, "https": 443}[parts.scheme]
     )
-
-
-class Variable(NamedTuple):
-    """How a setting is read from a variable of the environment."""
-
-    parse: Callable[[str], Any]  # raises ValueError, which says what to write instead
-    is_secret: bool = False
-    field: str = ""  # of Settings, if it has another name
-
-
-VARIABLES = {
-    "DEBUG": Variable(_boolean),
-    "LOG_FORMAT": Variable(_one_of("text", "json")),
-    "HOST": Variable(str.strip, field="SITE_HOST"),
-    "PORT": Variable(_number(65535), field="SITE_PORT"),
-    "SECRET_KEY": Variable(_keys, is_secret=True),
-    "MONGO_HOST": Variable(_mongo_uri, is_secret=True),
-    "MONGO_DB_NAME": Variable(_db_name),
-    "REDIS_URL": Variable(_redis_url, is_secret=True),
-    "REDIS_VERIFY": Variable(_boolean),
-    "SESSION_STORAGE": Variable(_one_of("cookie", "redis")),
-    "DATA_DIR": Variable(lambda text: ROOT.joinpath(text)),
-    "METRICS_TOKEN": Variable(_token, is_secret=True),
-    "PUBLIC_ORIGINS": Variable(_origins),
-    "TRUSTED_PROXIES": Variable(_number(10)),
-    "SECURE_COOKIES": Variable(_boolean),
-    "MESSAGES_PER_SECOND": Variable(_limit),
-    "SOCKETS_PER_USER": Variable(_limit),
-    "REGISTRATIONS_PER_HOUR": Variable(_limit),
-    "MODERATORS": Variable(_logins),
-    "ROOM_NAME": Variable(_name),
-    "REGISTRATION": Variable(_one_of("open", "invite", "closed")),
-}

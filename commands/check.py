@@ -8,14 +8,7 @@ from typing import NamedTuple
 
 from commands.accounts import printable
 from commands.room import CommandError, Room, open_room
-from settings import (
-    MESSAGE_COLLECTION,
-    VARIABLES,
-    Settings,
-    StartError,
-    each_setting,
-    load_settings,
-)
+from settings import MESSAGE_COLLECTION, Settings, StartError, Variable, each_setting, load_settings
 from storage.database import DatabaseUnavailable
 from storage.indexes import missing_indexes
 from storage.redis_client import FAILURES, connect_redis
@@ -45,8 +38,8 @@ async def findings() -> AsyncIterator[Finding]:
     """Yield what is found; what needs something that is wrong is left out."""
     try:
         values = list(each_setting())
-        for name, value in values:
-            yield setting(name, value)
+        for variable, value in values:
+            yield setting(variable, value)
         if any(isinstance(value, StartError) for _, value in values):
             return
         settings = load_settings()
@@ -67,17 +60,17 @@ async def findings() -> AsyncIterator[Finding]:
         yield Finding(f"database: {error}", "see that it runs, and that MONGO_HOST is right")
 
 
-def setting(name: str, value: object) -> Finding:
+def setting(variable: Variable, value: object) -> Finding:
     """Return what is found about a setting."""
     if isinstance(value, StartError):
         what, _, remedy = str(value).partition(": ")
         return Finding(what, remedy)
     if not value and not isinstance(value, bool | int):
-        return Finding(f"{name} is not set")
-    if VARIABLES[name].is_secret:
-        return Finding(f"{name} is set")
+        return Finding(f"{variable.name} is not set")
+    if variable.is_secret:
+        return Finding(f"{variable.name} is set")
     shown = ", ".join(value) if isinstance(value, tuple) else value
-    return Finding(f"{name} = {shown}")
+    return Finding(f"{variable.name} = {shown}")
 
 
 def key(settings: Settings) -> Finding:

@@ -17,6 +17,7 @@ from commands.check import check
 from commands.exporting import export
 from commands.importing import import_room
 from commands.room import CommandError
+from commands.settings_reference import print_settings
 from settings import StartError
 from storage.database import DatabaseUnavailable
 
@@ -58,6 +59,10 @@ def read_arguments() -> Namespace:
         sub = add(name, command, text)
         sub.add_argument("login", metavar="LOGIN", help="a login or an e-mail address")
     add("check", check, "Check the settings, the database, Redis, the key and the clock")
+    reference = add("settings", print_settings, "Print each setting's meaning and default")
+    reference.add_argument(
+        "--markdown", action="store_true", help="as in docs/settings.md, not .env.example"
+    )
     to = add("export", export, "Write the accounts and messages to a file")
     to.add_argument("file", metavar="FILE", help="where to write; - is standard output")
     of = add("import", import_room, "Read accounts and messages from an export into an empty room")

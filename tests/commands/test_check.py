@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from settings import LINK_COLLECTION, MESSAGE_COLLECTION, VARIABLES, Settings
+from settings import LINK_COLLECTION, MESSAGE_COLLECTION, Settings, variables
 from storage.database import MotorDatabase
 from tests.support.commands import database_of, done, run
 from tests.support.processes import Chat, running_chat
@@ -37,7 +37,8 @@ async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
         assert await wrong(chat) == []
     assert all(line.startswith("ok     ") for line in lines)
     names = [line.split()[1] for line in lines]
-    assert names == [*VARIABLES, "key:", "Redis:", "database:", "indexes:", "clock:"]
+    settings = [variable.name for variable in variables()]
+    assert names == [*settings, "key:", "Redis:", "database:", "indexes:", "clock:"]
     assert "ok     REGISTRATION = open" in lines
     assert "s3cret" not in "".join(lines)
 

@@ -4,13 +4,16 @@ import errno
 import json
 import os
 import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import settings
-from settings import ROOT, VARIABLES, StartError, load_settings
+from settings import ROOT, StartError, load_settings, variables
 from storage.mongodb import connect
 
 ATLAS = "mongodb+srv://chat:s3cret-w0rd@cluster.example.net/talk"
@@ -250,11 +253,25 @@ def test_app_json_names_what_heroku_has_to_ask_for() -> None:
         assert set(variable) <= {"description", "value", "required", "generator"}
 
 
-def test_every_setting_is_explained_in_env_example() -> None:
-    example = (ROOT / ".env.example").read_text()
-    explained = re.findall(r"^# .+\n([A-Z_]+)=", example, re.MULTILINE)
-    assert sorted(explained) == sorted(VARIABLES)
-    assert len(VARIABLES) == 21
+@pytest.mark.parametrize(
+    ("options", "path"), [([], ".env.example"), (["--markdown"], "docs/settings.md")]
+)
+def test_what_operators_read_is_what_the_command_prints(options: list[str], path: str) -> None:
+    command = [sys.executable, str(ROOT / "app.py"), "settings", *options]
+    printed = subprocess.run(command, capture_output=True, check=True).stdout
+    assert printed == (ROOT / path).read_bytes(), "run `make settings`"
+
+
+def test_every_setting_is_explained() -> None:
+    names = [variable.name for variable in variables()]
+    assert re.findall(r"^# .+\n(\w+)=", (ROOT / ".env.example").read_text(), re.M) == names
+    page = (ROOT / "docs" / "settings.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|.* [^|]+\. \|$", page, re.M) == names
+
+
+def test_the_example_sets_what_is_the_default(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes((ROOT / ".env.example").read_bytes())
+    assert load_settings() == replace(settings.Settings(), DATA_DIR=tmp_path / "data")
 
 
 @pytest.mark.parametrize(
