@@ -64,7 +64,7 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "SESSION_STORAGE": {"cookie": "cookie"},
     "REDIS_VERIFY": {"false": False, "": True},
-    "MONGO_DB_NAME": {"my_chat-2": "my_chat-2"},
+    "MONGO_DB_NAME": {"my_chat-2": "my_chat-2", " chat ": "chat"},
     "DATA_DIR": {"/srv/chat": Path("/srv/chat")},
     "METRICS_TOKEN": {" 0123456789abc-._~+/= ": "0123456789abc-._~+/="},
     "PUBLIC_ORIGINS": {
@@ -78,6 +78,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "REGISTRATIONS_PER_HOUR": {"1000": 1000},
     "REGISTRATION": {" invite ": "invite", "closed": "closed"},
     "MODERATORS": {"alice": ("alice",), " alice,Боб ": ("alice", "Боб"), " ": ()},
+    "ROOM_NAME": {" The attic ": "The attic"},
 }
 FIELDS = {"HOST": "SITE_HOST", "PORT": "SITE_PORT"}  # all others are called as their variables
 
@@ -120,6 +121,7 @@ BAD: dict[tuple[str, str], list[str]] = {  # variable and remedy
     ("SOCKETS_PER_USER", "whole number"): ["1.5"],
     ("REGISTRATIONS_PER_HOUR", "whole number"): ["∞"],
     ("MODERATORS", "list logins"): ["alice,", "alice bob", "alice@example.com"],
+    ("ROOM_NAME", "40 characters"): ["x" * 41, "two\nlines"],
 }  # fmt: skip
 
 
