@@ -5,13 +5,7 @@ from aiohttp.abc import AbstractView
 from aiohttp.typedefs import Handler
 
 from account.own_messages import OwnMessages
-from account.views import (
-    Account,
-    ChangePassword,
-    DeleteAccount,
-    EndSession,
-    SignOutEverywhere,
-)
+from account.views import Account
 from auth.views import Login, SetPassword, SignIn, SignOut
 from chat.correction import Correction
 from chat.health import healthz
@@ -34,10 +28,7 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/password", SetPassword, "set_password"),
     ("POST", "/password", SetPassword, "set_password"),
     ("GET", "/account", Account, "account"),
-    ("POST", "/account/password", ChangePassword, "change_password"),
-    ("POST", "/account/session", EndSession, "end_session"),
-    ("POST", "/account/signout", SignOutEverywhere, "signout_everywhere"),
-    ("POST", "/account/delete", DeleteAccount, "delete_account"),
+    ("POST", "/account", Account, "account"),
     ("GET", "/account/messages.jsonl", OwnMessages, "own_messages"),
     ("GET", "/people", People, "people"),
     ("POST", "/people", People, "people"),

@@ -8,6 +8,7 @@ from aiohttp import web
 from auth.sessions import IDENTITY
 from chat.entry import DELETED, EDITED, MessageEntry, is_change
 from chat.models import MESSAGES
+from pages.forms import Page
 from pages.times import iso_time
 from storage.database import DatabaseUnavailable, Document
 
@@ -18,7 +19,7 @@ WRITE_TIMEOUT = 10  # seconds for a client to take a piece
 DOWNLOADS = web.AppKey("downloads", set[str])  # the users with a download under way
 
 
-class OwnMessages(web.View):
+class OwnMessages(Page):
     """Download one's own messages as JSON Lines (https://jsonlines.org)."""
 
     async def get(self) -> web.StreamResponse:
@@ -35,8 +36,6 @@ class OwnMessages(web.View):
             return await self.send(user_id)
         finally:
             downloads.remove(user_id)
-
-    head = get
 
     async def send(self, user_id: str) -> web.StreamResponse:
         """Send the messages of a user, some at a time. Raises DatabaseUnavailable."""

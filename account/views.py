@@ -1,108 +1,74 @@
 """The account page: change the password, see and end sessions, delete the account."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp_jinja2
-from aiohttp import web
 from yarl import URL
 
 from account.sessions import SessionList
-from auth.attempts import authenticate
+from auth.attempts import LIMITS, authenticate
 from auth.cookies import forget_session
 from auth.links import Links
 from auth.models import User
 from auth.pages import MemberPage
-from auth.passwords import HASHER, WeakPassword, check_strength
+from auth.passwords import HASHER, check_strength
 from auth.sessions import IDENTITY, SESSIONS
 from chat.models import MESSAGES
-from pages.forms import FormError, check_filled, check_repeated, url_for
+from pages.forms import BadInput, FormError, check_filled, check_repeated, url_for
+from security.address import client_address
 from storage.database import DB, Document
 
+WRONG_PASSWORD = "Wrong password"
 NOTICES = {
     "password": "Your password has been changed. You have been signed out on all other devices.",
     "session": "The session has ended.",
 }
 
 
-def session_list(request: web.Request) -> SessionList:
-    """Return the sessions of the user who is asking."""
-    return SessionList(request.app[SESSIONS], request[IDENTITY])
-
-
-async def account_context(request: web.Request, form: dict[str, str]) -> dict[str, Any]:
-    """Return what the page shows. Raises DatabaseUnavailable."""
-    sessions, notice = await session_list(request).read()
-    return {
-        "user": request[IDENTITY],
-        "sessions": sessions,
-        "notice": NOTICES.get(notice),
-        "form": form,
-    }
-
-
-class Account(web.View):
-    """The account page."""
-
-    @aiohttp_jinja2.template("account.html")
-    async def get(self) -> dict[str, Any]:
-        """Show the page."""
-        return await account_context(self.request, {})
-
-    head = get
-
-
-class AccountAction(MemberPage):
-    """A form of the account page."""
+class Account(MemberPage):
+    """The account page, and what its forms do."""
 
     template = "account.html"
+    actions: ClassVar = {"change_password", "end_session", "sign_out_everywhere", "delete"}
+
+    @property
+    def sessions(self) -> SessionList:
+        """The sessions of the user who is asking."""
+        return SessionList(self.request.app[SESSIONS], self.request[IDENTITY])
+
+    @aiohttp_jinja2.template(template)
+    async def get(self) -> dict[str, Any]:
+        """Show the page."""
+        return await self.context({})
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
-        return await account_context(self.request, form)
+        sessions, notice = await self.sessions.read()
+        return {
+            "user": self.request[IDENTITY],
+            "sessions": sessions,
+            "notice": NOTICES.get(notice),
+            "form": form,
+        }
 
-    async def check_password(self, password: str, field: str) -> Document:
-        """Return the account if that is its password. Raises FormError beside the field, Busy."""
-        identity = self.request[IDENTITY]
-        return await authenticate(
-            self.request,
-            identity.login,
-            password,
-            field=field,
-            wrong="Wrong password",
-            user_id=identity.user_id,
-        )
-
-
-class ChangePassword(AccountAction):
-    """Change the password, and end all other sessions, because one may be a thief's."""
-
-    async def act(self, form: dict[str, str]) -> URL:
-        """Check the old password and the new one, and change it."""
+    async def change_password(self, form: dict[str, str]) -> URL:
+        """Change the password, and end all other sessions, because one may be a thief's."""
         check_filled(form, "old", "password", "password2")
         check_repeated(form)
         user = await self.check_password(form["old"], "old")
-        try:
-            check_strength(form["password"], user["login"], user.get("email") or "")
-        except WeakPassword as error:
-            raise FormError(400, str(error), "password") from None
+        check_strength(form["password"], user["login"], user.get("email") or "")
         app, users = self.request.app, User(self.request[DB])
         # Of two changes at the same time only the first succeeds: the other may be a thief's.
         if not await users.change_password(user, form["password"], app[HASHER]):
-            raise FormError(401, "Wrong password", "old")
+            raise FormError(401, WRONG_PASSWORD, "old")
         await Links(self.request[DB]).revoke_passwords(str(user["_id"]))
-        sessions = session_list(self.request)
-        await sessions.end_others()
-        await sessions.set_notice("password")
+        await self.sessions.end_others()
+        await self.sessions.set_notice("password")
         return url_for(self.request, "account")
 
-
-class EndSession(AccountAction):
-    """End one session."""
-
-    async def act(self, form: dict[str, str]) -> URL:
+    async def end_session(self, form: dict[str, str]) -> URL:
         """End the session that the form names."""
-        sessions = session_list(self.request)
-        listed, _ = await sessions.read()
+        listed, _ = await self.sessions.read()
         session = next((each for each in listed if each.public_id == form.get("session")), None)
         if session is None:
             raise FormError(404, "This session has already ended")
@@ -110,28 +76,20 @@ class EndSession(AccountAction):
         if session.is_current:
             await forget_session(self.request)
             return url_for(self.request, "login")
-        await sessions.set_notice("session")
+        await self.sessions.set_notice("session")
         return url_for(self.request, "account")
 
-
-class SignOutEverywhere(AccountAction):
-    """End all sessions."""
-
-    async def act(self, form: dict[str, str]) -> URL:
-        """End them, this one too."""
+    async def sign_out_everywhere(self, form: dict[str, str]) -> URL:
+        """End all sessions, this one too."""
         await self.request.app[SESSIONS].end_all(self.request[IDENTITY].user_id)
         await forget_session(self.request)
         return url_for(self.request, "login")
 
-
-class DeleteAccount(AccountAction):
-    """Delete the account; its messages stay, without its name."""
-
-    async def act(self, form: dict[str, str]) -> URL:
-        """Check the password, and delete the account."""
+    async def delete(self, form: dict[str, str]) -> URL:
+        """Delete the account; its messages stay, without its name."""
         app, identity = self.request.app, self.request[IDENTITY]
         if not form.get("confirm", "").strip():
-            raise FormError(400, "Please enter your password", "confirm")
+            raise BadInput("confirm", "Please enter your password")
         if identity.is_moderator:
             # If MODERATORS names the login, anybody could register it and would be a moderator; and
             # the room would perhaps have no moderator any more.
@@ -144,3 +102,16 @@ class DeleteAccount(AccountAction):
         await User(self.request[DB]).delete(user)
         await forget_session(self.request)
         return url_for(self.request, "login")
+
+    async def check_password(self, password: str, field: str) -> Document:
+        """Return the account if that is its password. Raises FormError beside the field, Busy."""
+        users, user_id = User(self.request[DB]), self.request[IDENTITY].user_id
+        limits, address = self.request.app[LIMITS], client_address(self.request)
+        return await authenticate(
+            self.request,
+            limits.on_account_page(user_id, address),
+            lambda: users.get(user_id),
+            password,
+            field=field,
+            wrong=WRONG_PASSWORD,
+        )

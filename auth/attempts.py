@@ -3,15 +3,14 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from aiohttp import web
 
 from auth.models import User
 from auth.passwords import HASHER
-from auth.spelling import fold
 from pages.forms import FormError
-from security.address import client_address
 from security.limits import Limit
 from server.relay import Relay
 from storage.database import DB, Document
@@ -24,6 +23,18 @@ KNOWN_ADDRESSES = 100_000  # by name; in memory, about 100 bytes each
 ANSWER_GRID = 0.05  # seconds; wrong passwords are answered at multiples, whatever the check took
 
 Attempt = Sequence[tuple[str, bytes]]  # what it counts under: names of limits, each with a key
+
+
+class WrongPassword(Exception):
+    """There is no such account, or it has another password."""
+
+
+class TooManyAttempts(Exception):
+    """There were too many wrong passwords; another may be tried in `wait` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.wait = wait
 
 
 class AttemptLimits:
@@ -69,6 +80,26 @@ class AttemptLimits:
         self._tell("taken", attempt)
         return 0.0
 
+    @contextmanager
+    def counted(self, attempt: Attempt) -> Iterator[None]:
+        """Count an attempt, and let a block check the password.
+
+        It counts from its start, so parallel guesses all count; and no longer if the password was
+        right, or could not be checked: too busy, no database, or the client left. Raises
+        TooManyAttempts.
+        """
+        if wait := self.take(attempt):
+            raise TooManyAttempts(wait)
+        is_wrong = False
+        try:
+            yield
+        except WrongPassword:
+            is_wrong = True
+            raise
+        finally:
+            if not is_wrong:
+                self.give_back(attempt)
+
     def give_back(self, attempt: Attempt) -> None:
         """Remove an attempt that was right or could not be checked."""
         self._give_back(attempt)
@@ -113,37 +144,50 @@ LIMITS = web.AppKey("limits", AttemptLimits)
 
 
 async def authenticate(
-    request: web.Request, name: str, password: str, *, field: str, wrong: str, user_id: str = ""
+    request: web.Request,
+    attempt: Attempt,
+    find: Callable[[], Awaitable[Document | None]],
+    password: str,
+    *,
+    field: str,
+    wrong: str,
 ) -> Document:
-    """Return the account with a login or e-mail address, if the password is right.
+    """Return the account that `find` finds, if that is its password.
 
-    With `user_id`, of somebody who is signed in, it is the account with this id. Without such an
-    account, the answer and the time that it takes are the same. Attempts count from their start,
-    so parallel guesses all count. Raises FormError beside the field, with the text `wrong` if the
-    password is wrong; Busy; DatabaseUnavailable.
+    Raises FormError beside the field, with the text `wrong` if the password is wrong; Busy;
+    DatabaseUnavailable.
     """
-    hasher, limits, users = request.app[HASHER], request.app[LIMITS], User(request[DB])
-    hasher.check_room()
-    address = client_address(request)
-    attempt = (
-        limits.on_account_page(user_id, address) if user_id else limits.log_in(fold(name), address)
-    )
-    if wait := limits.take(attempt):
-        raise FormError(429, "Too many attempts, please wait", field, wait)
-    clock = asyncio.get_running_loop().time
-    began = clock()
     try:
-        user = await (users.get(user_id) if user_id else users.find(name))
+        return await check_password(request, attempt, find, password)
+    except TooManyAttempts as error:
+        raise FormError(429, "Too many attempts, please wait", field, error.wait) from None
+    except WrongPassword:
+        raise FormError(401, wrong, field) from None
+
+
+async def check_password(
+    request: web.Request,
+    attempt: Attempt,
+    find: Callable[[], Awaitable[Document | None]],
+    password: str,
+) -> Document:
+    """Return the account that `find` finds, if that is its password.
+
+    Without an account, the answer and the time that it takes are the same. Raises WrongPassword,
+    TooManyAttempts, Busy, DatabaseUnavailable.
+    """
+    hasher, users = request.app[HASHER], User(request[DB])
+    hasher.check_room()
+    clock = asyncio.get_running_loop().time
+    with request.app[LIMITS].counted(attempt):
+        began = clock()
+        user = await find()
         is_right = await users.check_user(user, password, hasher)
-    except BaseException:  # it was not checked: too busy, no database, or the client left
-        limits.give_back(attempt)
-        raise
-    if user is None or not is_right:
+        if user and is_right:
+            return user
         took = clock() - began
         await asyncio.sleep(math.ceil(took / ANSWER_GRID) * ANSWER_GRID - took)
-        raise FormError(401, wrong, field)
-    limits.give_back(attempt)
-    return user
+        raise WrongPassword
 
 
 def _digest(*texts: str) -> bytes:

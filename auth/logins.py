@@ -8,6 +8,8 @@ from functools import cache
 
 from confusable_homoglyphs import categories, confusables
 
+from pages.forms import BadInput
+
 LENGTHS = range(3, 33)  # characters
 SHORTEST_IDEOGRAPHIC = 2  # such as 王伟
 OTHER_CHARACTERS = set("0123456789_.-")
@@ -36,15 +38,11 @@ MISLEADING = {
 DOT, DOTTED = "\u0307", set("ijіј")  # on these a second dot shows nothing
 
 
-class BadLogin(Exception):
-    """The login has the wrong length or characters."""
-
-
 def check_login(login: str) -> str:
-    """Return a new login, normalized. Raises BadLogin, with the text for the page."""
+    """Return a new login, normalized. Raises BadInput."""
     login = unicodedata.normalize("NFKC", login)
     if not _is_login(login):
-        raise BadLogin("A login has 3 to 32 letters of one script, digits, or _ . -")
+        raise BadInput("login", "A login has 3 to 32 letters of one script, digits, or _ . -")
     return login
 
 

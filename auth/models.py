@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from auth.logins import skeleton
 from auth.passwords import Hasher, is_outdated
 from auth.spelling import fold
+from pages.forms import BadInput
 from security.limits import Busy
 from settings import USER_COLLECTION
 from storage.database import Database, DatabaseUnavailable, Document
@@ -27,14 +28,10 @@ class UserExists(Exception):
     """The login, one that looks like it, or the e-mail address is taken."""
 
 
-class BadEmail(Exception):
-    """The text is not an e-mail address."""
-
-
 def check_email(email: str) -> None:
-    """Check a new e-mail address. Raises BadEmail, with the text for the page."""
+    """Check a new e-mail address. Raises BadInput."""
     if not EMAIL.fullmatch(email) or len(email) > EMAIL_LENGTH or not email.isprintable():
-        raise BadEmail("This is not an e-mail address")
+        raise BadInput("email", "This is not an e-mail address")
 
 
 def is_moderator(user: Document, logins: Iterable[str]) -> bool:
@@ -96,6 +93,7 @@ class User:
     async def mark(self, user: Document, **marks: bool) -> None:
         """Mark an account: whether it is `banned`, whether it is a `moderator`."""
         await self.collection.update_one({"_id": user["_id"]}, {"$set": marks})
+        user |= marks
 
     async def delete(self, user: Document) -> None:
         """Delete an account; anybody may register its login then."""

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from auth.spelling import fold
+from pages.forms import BadInput
 from security.limits import Busy
 
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points
@@ -33,19 +34,15 @@ COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text("u
 T = TypeVar("T")
 
 
-class WeakPassword(Exception):
-    """The password is too short, too long, or one that attackers try first."""
-
-
 def check_strength(password: str, *own: str) -> None:
-    """Check a new password; `own` is what it must not equal. Raises WeakPassword, saying why."""
+    """Check a new password; `own` is what it must not equal. Raises BadInput."""
     if len(password) < MIN_LENGTH:
-        raise WeakPassword(f"Password must have at least {MIN_LENGTH} characters")
+        raise BadInput("password", f"Password must have at least {MIN_LENGTH} characters")
     if len(password) > MAX_LENGTH:
-        raise WeakPassword(f"Password must have at most {MAX_LENGTH} characters")
+        raise BadInput("password", f"Password must have at most {MAX_LENGTH} characters")
     folded = fold(password)
     if folded in COMMON or folded in map(fold, own) or len(set(folded)) < 3:
-        raise WeakPassword("This password is too common, please choose another")
+        raise BadInput("password", "This password is too common, please choose another")
 
 
 def is_outdated(phc: str) -> bool:

@@ -13,14 +13,16 @@ from yarl import URL
 from auth.attempts import LIMITS, authenticate
 from auth.cookies import clear_session, set_session
 from auth.links import PASSWORD, Links, UsedUp
-from auth.logins import BadLogin, check_login
-from auth.models import BadEmail, User, UserExists, check_email, is_moderator
-from auth.passwords import HASHER, WeakPassword, check_strength
+from auth.logins import check_login
+from auth.models import User, UserExists, check_email, is_moderator
+from auth.passwords import HASHER, check_strength
 from auth.registration import Registration
 from auth.sessions import IDENTITY, SESSIONS
+from auth.spelling import fold
 from pages.forms import (
     FormError,
     FormPage,
+    Page,
     check_filled,
     check_repeated,
     database_away,
@@ -82,8 +84,6 @@ class Login(AccountForm):
         context["notice"] = SIGNED_OUT if "id" in await get_session(self.request) else None
         return context
 
-    head = get
-
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows."""
         return {"form": form, "may_register": await self.may_register()}
@@ -117,7 +117,15 @@ class Login(AccountForm):
             raise FormError(
                 400, f"A login or e-mail has at most {LOGIN_OR_EMAIL_LENGTH} characters", "login"
             )
-        user = await authenticate(self.request, name, password, field="password", wrong=WRONG_LOGIN)
+        users, limits = User(self.request[DB]), self.request.app[LIMITS]
+        user = await authenticate(
+            self.request,
+            limits.log_in(fold(name), client_address(self.request)),
+            lambda: users.find(name),
+            password,
+            field="password",
+            wrong=WRONG_LOGIN,
+        )
         if user.get("banned"):  # told only to somebody who knows the password
             raise FormError(403, "This account has been banned", "login")
         return user
@@ -141,8 +149,6 @@ class SignIn(AccountForm):
         context = {"form": form, "makes_moderator": registration.makes_moderator}
         return aiohttp_jinja2.render_template(self.template, self.request, context)
 
-    head = get
-
     async def account(self, form: dict[str, str]) -> Document:
         """Return the new account."""
         registration = Registration(self.request, form.get("invitation", ""))
@@ -153,10 +159,10 @@ class SignIn(AccountForm):
         app, address = self.request.app, client_address(self.request)
         users, limits = User(self.request[DB]), app[LIMITS]
         attempt = limits.registration(address)
+        login = check_login(login)
+        check_email(email)
+        check_strength(password, login, email)
         try:
-            login = check_login(login)
-            check_email(email)
-            check_strength(password, login, email)
             if wait := limits.take(attempt):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
             async with registration.admitted():
@@ -168,12 +174,6 @@ class SignIn(AccountForm):
                     is_first=registration.is_first,
                     moderates=registration.makes_moderator,
                 )
-        except BadLogin as error:
-            raise FormError(400, str(error), "login") from None
-        except BadEmail as error:
-            raise FormError(400, str(error), "email") from None
-        except WeakPassword as error:
-            raise FormError(400, str(error), "password") from None
         except UserExists:
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
             if await users.find(login) or await users.has_login_like(login):
@@ -203,17 +203,12 @@ class SetPassword(AccountForm):
         context = {"form": form, "login": user["login"]}
         return aiohttp_jinja2.render_template(self.template, self.request, context)
 
-    head = get
-
     async def account(self, form: dict[str, str]) -> Document:
         """Set the password, end the account's sessions, and return it."""
         link, user = await self.find(form)
         check_filled(form, "password", "password2")
         check_repeated(form)
-        try:
-            check_strength(form["password"], user["login"], user.get("email") or "")
-        except WeakPassword as error:
-            raise FormError(400, str(error), "password") from None
+        check_strength(form["password"], user["login"], user.get("email") or "")
         app, db = self.request.app, self.request[DB]
         users, links = User(db), Links(db)
         try:
@@ -248,7 +243,7 @@ class SetPassword(AccountForm):
         return link, user
 
 
-class SignOut(web.View):
+class SignOut(Page):
     """End the session, and with it the sockets it holds open."""
 
     @aiohttp_jinja2.template("auth/signout.html")
@@ -257,8 +252,6 @@ class SignOut(web.View):
         if IDENTITY not in self.request:
             redirect(self.request, "login")
         return {"user": self.request[IDENTITY]}
-
-    head = get
 
     async def post(self) -> NoReturn:
         """Sign out and go to the log-in page."""

@@ -1,7 +1,7 @@
 """The page for changing one message: to edit it, to delete it, or to manage its author."""
 
 import secrets
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -24,9 +24,11 @@ class Correction(MemberPage):
     """A message, for its author and for moderators."""
 
     template = "chat/correction.html"
+    actions: ClassVar = {"edit", "delete"}
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(request)
+        self.seq = int(request.match_info["seq"])
         self.entry: MessageEntry | None = None  # the message, once it is read
 
     @aiohttp_jinja2.template(template)
@@ -39,25 +41,27 @@ class Correction(MemberPage):
             raise web.HTTPForbidden(text=f"{UNCHANGEABLE}." if is_own else NOT_YOURS)
         return context
 
-    head = get
-
-    async def act(self, form: dict[str, str]) -> URL:
+    async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Edit or delete the message. Raises FormError, HTTPNotFound."""
-        user, messages = self.request[IDENTITY], self.request.app[MESSAGES]
-        action = form.get("action")
         try:
-            entry = await self.read_entry()
-            nonce = wire.read_nonce(form.get("nonce") or None)
-            if action == "edit":
-                await messages.edit(user, entry.seq, form.get("msg", ""), nonce)
-            elif action == "delete":
-                await messages.delete(user, entry.seq, nonce)
-            else:
-                raise FormError(400, "Please choose to save or to delete")
+            await self.read_entry()
+            return await super().act(form)
         except Refused as refused:
             raise form_error(self.request, refused) from None
         except DatabaseUnavailable:
             raise FormError(503, UNAVAILABLE, "msg", RETRY_AFTER) from None
+
+    async def edit(self, form: dict[str, str]) -> URL:
+        """Change the text. Raises Refused."""
+        seq, nonce = self.seq, wire.read_nonce(form.get("nonce") or None)
+        messages, msg = self.request.app[MESSAGES], form.get("msg", "")
+        await messages.edit(self.request[IDENTITY], seq, msg, nonce)
+        return url_for(self.request, "main")
+
+    async def delete(self, form: dict[str, str]) -> URL:
+        """Delete the message. Raises Refused."""
+        seq, nonce = self.seq, wire.read_nonce(form.get("nonce") or None)
+        await self.request.app[MESSAGES].delete(self.request[IDENTITY], seq, nonce)
         return url_for(self.request, "main")
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
@@ -82,8 +86,7 @@ class Correction(MemberPage):
 
     async def read_entry(self) -> MessageEntry:
         """Return the message of the address. Raises HTTPNotFound, DatabaseUnavailable."""
-        seq = int(self.request.match_info["seq"])
-        self.entry = await self.request.app[MESSAGES].get(seq)
+        self.entry = await self.request.app[MESSAGES].get(self.seq)
         if self.entry is None:
             raise web.HTTPNotFound(text="There is no such message.")
         return self.entry

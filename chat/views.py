@@ -54,8 +54,6 @@ class ChatList(MemberPage):
             marks.move(user_id, context["last"])
         return context
 
-    head = get
-
     async def act(self, form: dict[str, str]) -> URL:
         """Save a message that a browser without scripts posts."""
         user = self.request[IDENTITY]

@@ -2,8 +2,8 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, NoReturn
 from urllib.parse import parse_qsl
 
 import aiohttp_jinja2
@@ -32,10 +32,35 @@ class FormError(Exception):
         self.headers = {"Retry-After": str(int(retry_after) + 1)} if retry_after else {}
 
 
-class FormPage(web.View):
-    """A page with a form. A post is processed and redirects, or shows the page with an error."""
+class BadInput(Exception):
+    """What somebody typed into a field can't be taken; the text says why."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+        self.text = text
+
+
+class Page(web.View):
+    """A page; HEAD is answered as GET is, but without the body."""
+
+    @abstractmethod
+    def get(self) -> Awaitable[web.StreamResponse]:
+        """Show the page."""
+
+    async def head(self) -> web.StreamResponse:
+        """Return the headers of the page."""
+        return await self.get()
+
+
+Action = Callable[[dict[str, str]], Awaitable[URL | web.Response]]
+
+
+class FormPage(Page):
+    """A page with forms. A post is processed and redirects, or shows the page with an error."""
 
     template: str
+    actions: ClassVar[set[str]] = set()  # if there are several forms: methods, see act()
 
     async def post(self) -> web.Response:
         """Process the form and redirect, or show the page with what is wrong with it."""
@@ -45,6 +70,8 @@ class FormPage(web.View):
             answer = await self.act(form)
         except FormError as error:
             return await self.refuse(form, error)
+        except BadInput as bad:
+            return await self.refuse(form, FormError(400, bad.text, bad.field))
         except Busy:
             return await self.refuse(form, too_busy())
         if isinstance(answer, web.Response):
@@ -55,12 +82,21 @@ class FormPage(web.View):
         """Return the fields of the form. Raises FormError."""
         return await read_form(self.request)
 
-    @abstractmethod
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Process the form and return where to go then, or what can be shown only once.
 
-        Raises FormError, Busy, DatabaseUnavailable.
+        If the page has several forms, the field `action` says which method does it. Raises
+        FormError, BadInput, Busy, DatabaseUnavailable.
         """
+        return await self.chosen(form)(form)
+
+    def chosen(self, form: dict[str, str]) -> Action:
+        """Return the method that the form asks for. Raises FormError."""
+        name = form.get("action", "")
+        if name not in self.actions:
+            raise FormError(400, "Please choose what to do")
+        action: Action = getattr(self, name)
+        return action
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the template shows; `form` is what was posted. Raises DatabaseUnavailable."""
@@ -117,16 +153,16 @@ async def read_form(request: web.Request) -> dict[str, str]:
 
 
 def check_filled(form: Mapping[str, str], *fields: str) -> None:
-    """Check that no field is missing or blank. Raises FormError beside the first one that is."""
+    """Check that no field is missing or blank. Raises BadInput for the first one that is."""
     for field in fields:
         if not form.get(field, "").strip():
-            raise FormError(400, "Please fill all fields", field)
+            raise BadInput(field, "Please fill all fields")
 
 
 def check_repeated(form: Mapping[str, str]) -> None:
-    """Check that the new password was typed the same twice. Raises FormError."""
+    """Check that the new password was typed the same twice. Raises BadInput."""
     if form["password"] != form["password2"]:
-        raise FormError(400, "Passwords must be the same", "password2")
+        raise BadInput("password2", "Passwords must be the same")
 
 
 def url_for(request: web.Request, route_name: str, **query: str | int) -> URL:

@@ -1,8 +1,7 @@
 """The people of the room: a page for everybody, and for moderators invitations and accounts."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -15,7 +14,7 @@ from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS
 from chat.hub import HUB
 from chat.models import MESSAGES
-from pages.forms import FormError, url_for
+from pages.forms import BadInput, FormError, url_for
 from security.address import own_origin
 from settings import SETTINGS
 from storage.database import DB, Document
@@ -66,13 +65,12 @@ class People(MemberPage):
     """Who belongs here, and who is here now; moderators also make and take back invitations."""
 
     template = "people/index.html"
+    actions: ClassVar = {"invite", "revoke"}
 
     @aiohttp_jinja2.template(template)
     async def get(self) -> dict[str, Any]:
         """Show the accounts."""
         return await self.context({})
-
-    head = get
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
@@ -81,7 +79,7 @@ class People(MemberPage):
         members = [member(app, account) for account in accounts[:PAGE_LENGTH]]
         return {
             "user": user,
-            "members": [it for it in members if user.is_moderator or not it.is_banned],
+            "members": [m for m in members if user.is_moderator or not m.is_banned],
             "after": accounts[PAGE_LENGTH - 1]["login_key"] if accounts[PAGE_LENGTH:] else None,
             "registration": app[SETTINGS].REGISTRATION,
             "invitations": await Links(db).invitations() if user.is_moderator else [],
@@ -89,12 +87,15 @@ class People(MemberPage):
             "form": {"uses": "1", "days": str(INVITATION_DAYS), **form},
         }
 
-    async def act(self, form: dict[str, str]) -> URL | web.Response:
-        """Make an invitation, and show its link; or take one back."""
+    async def revoke(self, form: dict[str, str]) -> URL:
+        """Take an invitation back."""
+        await require_moderator(self.request)
+        await Links(self.request[DB]).revoke(form.get("link", ""))
+        return url_for(self.request, "people")
+
+    async def invite(self, form: dict[str, str]) -> web.Response:
+        """Make an invitation, and show its link."""
         moderation = await require_moderator(self.request)
-        if "revoke" in form:
-            await Links(self.request[DB]).revoke(form["revoke"])
-            return url_for(self.request, "people")
         uses, days = number_in(form, "uses", MOST_USES), number_in(form, "days", MOST_DAYS)
         path = await moderation.invite(days, uses, self.request[IDENTITY])
         people = "one person" if uses == 1 else f"{uses} people"
@@ -106,6 +107,14 @@ class Person(MemberPage):
     """One account, for moderators."""
 
     template = "people/person.html"
+    actions: ClassVar = {"ban", "unban", "remove", "password", "appoint", "dismiss"}
+    moderation: Moderation  # this and the next once a form has passed act()
+    user: Document
+
+    @property
+    def url(self) -> URL:
+        """The address of this page."""
+        return url_for(self.request, "person", login=self.user["login"])
 
     async def get(self) -> web.StreamResponse:
         """Show the account, with what can be done."""
@@ -114,8 +123,6 @@ class Person(MemberPage):
         except FormError as error:
             return await self.refuse({}, error)
         return aiohttp_jinja2.render_template(self.template, self.request, context)
-
-    head = get
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows beside an error. Raises DatabaseUnavailable."""
@@ -135,26 +142,13 @@ class Person(MemberPage):
         }
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
-        """Do what the form asks for."""
-        moderation = await require_moderator(self.request)
-        actions: dict[str, Callable[[Moderation, Document], Awaitable[web.Response | None]]] = {
-            "ban": self.ban,
-            "unban": self.unban,
-            "remove": self.remove,
-            "password": self.password,
-            "appoint": self.appoint,
-            "dismiss": self.dismiss,
-        }
-        action = form.get("action", "")
-        if action not in actions:
-            raise FormError(400, "Please choose what to do")
-        user = await self.find(form.get("login", ""))
-        if str(user["_id"]) == self.request[IDENTITY].user_id:
+        """Do what the form asks for. Raises FormError, DatabaseUnavailable."""
+        self.moderation = await require_moderator(self.request)
+        action = self.chosen(form)
+        self.user = await self.find(form.get("login", ""))
+        if str(self.user["_id"]) == self.request[IDENTITY].user_id:
             raise FormError(400, "You can't do this to yourself")
-        answer = await actions[action](moderation, user)
-        if action == "ban" and "remove" in form:
-            await self.remove(moderation, {**user, "banned": True})
-        return answer or url_for(self.request, "person", login=user["login"])
+        return await action(form)
 
     async def find(self, login: str) -> Document:
         """Return the account with a login. Raises FormError, DatabaseUnavailable."""
@@ -164,63 +158,72 @@ class Person(MemberPage):
             raise FormError(404, "Nobody has this login")
         return user
 
-    async def ban(self, moderation: Moderation, user: Document) -> None:
-        """Ban the account."""
-        self.check_not_moderator(user, "A moderator can't be banned")
-        await moderation.ban(user)
+    async def ban(self, form: dict[str, str]) -> URL:
+        """Ban the account, and perhaps remove what it has said."""
+        self.check_not_moderator("A moderator can't be banned")
+        await self.moderation.ban(self.user)
+        return await self.remove(form) if "remove" in form else self.url
 
-    async def unban(self, moderation: Moderation, user: Document) -> None:
+    async def unban(self, form: dict[str, str]) -> URL:
         """Undo the ban."""
-        await moderation.unban(user)
+        await self.moderation.unban(self.user)
+        return self.url
 
-    async def remove(self, moderation: Moderation, user: Document) -> None:
+    async def remove(self, form: dict[str, str]) -> URL:
         """Remove everything that a banned account has said.
 
         That may take some seconds. If the browser or a proxy does not wait, it goes on; pressing
         the button again removes what is left.
         """
-        if not user.get("banned"):
+        if not self.user.get("banned"):
             raise FormError(400, "Please ban the account first")
-        self.check_not_moderator(user, "A moderator's messages can't be removed")
-        await self.request.app[MESSAGES].remove_all(self.request[IDENTITY], str(user["_id"]))
+        self.check_not_moderator("A moderator's messages can't be removed")
+        messages, user_id = self.request.app[MESSAGES], str(self.user["_id"])
+        await messages.remove_all(self.request[IDENTITY], user_id)
+        return self.url
 
-    async def password(self, moderation: Moderation, user: Document) -> web.Response:
+    async def password(self, form: dict[str, str]) -> web.Response:
         """Show a link to set a new password."""
         # With it one could also log in to the account, and have rights that one has not.
-        self.check_not_moderator(user, ONLY_OPERATOR)
-        if user.get("banned"):
-            raise FormError(400, "This account is banned")
-        path = await moderation.password_link(user, self.request[IDENTITY])
+        self.check_not_moderator(ONLY_OPERATOR)
+        self.check_not_banned()
+        path = await self.moderation.password_link(self.user, self.request[IDENTITY])
         note = (
-            f"Whoever opens it within a day can set a new password for {user['login']}, once. "
+            f"Whoever opens it within a day can set a new password for {self.user['login']}, once. "
             "Send it to nobody else."
         )
         return link_page(self.request, path, "Link for a new password", note)
 
-    async def appoint(self, moderation: Moderation, user: Document) -> None:
+    async def appoint(self, form: dict[str, str]) -> URL:
         """Make the account a moderator."""
-        if user.get("banned"):
-            raise FormError(400, "This account is banned")
-        await moderation.appoint(user)
+        self.check_not_banned()
+        await self.moderation.appoint(self.user)
+        return self.url
 
-    async def dismiss(self, moderation: Moderation, user: Document) -> None:
+    async def dismiss(self, form: dict[str, str]) -> URL:
         """Make a moderator an ordinary account."""
-        if is_named(user["login"], self.request.app[SETTINGS].MODERATORS):
+        if is_named(self.user["login"], self.request.app[SETTINGS].MODERATORS):
             raise FormError(400, "The setting MODERATORS names this moderator")
-        await moderation.dismiss(user)
+        await self.moderation.dismiss(self.user)
+        return self.url
 
-    def check_not_moderator(self, user: Document, text: str) -> None:
-        """Check that an account is not a moderator's. Raises FormError."""
-        if is_moderator(user, self.request.app[SETTINGS].MODERATORS):
+    def check_not_moderator(self, text: str) -> None:
+        """Check that the account is not a moderator's. Raises FormError."""
+        if is_moderator(self.user, self.request.app[SETTINGS].MODERATORS):
             raise FormError(400, text)
+
+    def check_not_banned(self) -> None:
+        """Check that the account is not banned. Raises FormError."""
+        if self.user.get("banned"):
+            raise FormError(400, "This account is banned")
 
 
 def number_in(form: dict[str, str], name: str, highest: int) -> int:
-    """Return a number of the form, from 1 on. Raises FormError."""
+    """Return a number of the form, from 1 on. Raises BadInput."""
     try:
         return read_number(form.get(name, "").strip(), highest)
     except ValueError as error:
-        raise FormError(400, f"Please enter {error}", name) from None
+        raise BadInput(name, f"Please enter {error}") from None
 
 
 def count_days(days: int) -> str:

@@ -10,7 +10,7 @@ from aiohttp import web
 from auth.sessions import IDENTITY
 from chat.models import TOO_FAST
 from chat.views import read_seq
-from pages.forms import FormError, database_away, error_response, too_busy
+from pages.forms import FormError, Page, database_away, error_response, too_busy
 from search.excerpt import excerpt
 from search.finder import FINDER, NEWEST
 from security.limits import Busy
@@ -20,7 +20,7 @@ QUERY_LENGTH = 100  # characters
 QUERY_WORDS = 10
 
 
-class Search(web.View):
+class Search(Page):
     """The page: a form, and what was found."""
 
     async def get(self) -> web.Response:
@@ -34,8 +34,6 @@ class Search(web.View):
         except FormError as error:
             return error_response(self.request, "chat/search.html", context, error)
         return aiohttp_jinja2.render_template("chat/search.html", self.request, context)
-
-    head = get
 
     async def find(self, query: str, before: int | None) -> dict[str, Any]:
         """Return what the page shows of the messages that were found. Raises FormError."""

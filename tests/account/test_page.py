@@ -13,7 +13,7 @@ async def test_the_name_in_the_bar_leads_to_the_account(alice: Person) -> None:
 
 
 async def test_a_form_that_cannot_be_read_is_answered_with_the_page(alice: Person) -> None:
-    page = await FormPage.read(await alice.post("/account/password", b"old=1&old=2", headers={
+    page = await FormPage.read(await alice.post("/account", b"old=1&old=2", headers={
         "Content-Type": "application/x-www-form-urlencoded"
     }))  # fmt: skip
     assert (page.error, page.error_field) == ("The form has a field twice", None)

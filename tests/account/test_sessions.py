@@ -102,7 +102,7 @@ async def test_a_session_can_be_ended_from_another(house: House, alice: Person) 
     other = await log_in(house, "alice")
     cookie, socket = held_by(other), await other.connect()
     own, its = await marks(alice)
-    response = await alice.post("/account/session", {"session": its})
+    response = await alice.post("/account", {"action": "end_session", "session": its})
     assert (response.status, response.headers["Location"]) == (303, "/account")
     assert await socket.close_code() == 4401
     assert await signed_in_as(await present(house, cookie)) is None
@@ -112,7 +112,9 @@ async def test_a_session_can_be_ended_from_another(house: House, alice: Person) 
 
 async def test_ending_one_s_own_session_signs_out(house: House, alice: Person) -> None:
     cookie = held_by(alice)
-    response = await alice.post("/account/session", {"session": (await marks(alice))[0]})
+    response = await alice.post(
+        "/account", {"action": "end_session", "session": (await marks(alice))[0]}
+    )
     assert (response.status, response.headers["Location"]) == (303, "/login")
     assert response.cookies["session"]["max-age"] == "0"
     assert await signed_in_as(await present(house, cookie)) is None
@@ -120,7 +122,7 @@ async def test_ending_one_s_own_session_signs_out(house: House, alice: Person) -
 
 @pytest.mark.parametrize("form", [{}, {"session": ""}, {"session": "$ne"}, {"session": "0" * 16}])
 async def test_ending_an_unknown_session_says_so(alice: Person, form: dict[str, str]) -> None:
-    response = await alice.post("/account/session", form)
+    response = await alice.post("/account", {"action": "end_session", **form})
     assert response.status == 404
     assert (await FormPage.read(response)).error == "This session has already ended"
     assert await signed_in_as(alice) == "alice"
@@ -128,7 +130,7 @@ async def test_ending_an_unknown_session_says_so(alice: Person, form: dict[str, 
 
 async def test_nobody_ends_somebody_else_s_session(alice: Person, bob: Person) -> None:
     [mark] = await marks(bob)
-    assert (await alice.post("/account/session", {"session": mark})).status == 404
+    assert (await alice.post("/account", {"action": "end_session", "session": mark})).status == 404
     assert await signed_in_as(bob) == "bob"
 
 
@@ -138,7 +140,7 @@ async def test_signing_out_everywhere_leaves_nothing(
     others = [await log_in(house, "alice") for _ in range(2)]
     cookies = [held_by(person) for person in (alice, *others)]
     socket = await others[0].connect()
-    response = await alice.post("/account/signout", {"": ""})
+    response = await alice.post("/account", {"action": "sign_out_everywhere"})
     assert (response.status, response.headers["Location"]) == (303, "/login")
     assert await socket.close_code() == 4401
     for cookie in cookies:

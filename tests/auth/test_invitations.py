@@ -37,9 +37,14 @@ async def alice(house: House) -> Person:
     return await log_in(house, "alice")
 
 
+def invitation(uses: object = 1, days: object = 7) -> dict[str, str]:
+    """Return the form for a new invitation."""
+    return {"action": "invite", "uses": str(uses), "days": str(days)}
+
+
 async def invite(alice: Person, uses: int = 1, days: int = 7) -> str:
     """Make an invitation, and return its token."""
-    response = await alice.post("/people", {"uses": str(uses), "days": str(days)})
+    response = await alice.post("/people", invitation(uses, days))
     assert response.status == 200
     page = await response.text()
     assert response.headers["Cache-Control"] == "no-store"
@@ -136,7 +141,7 @@ async def test_a_room_that_everybody_has_left_is_not_a_stranger_s(open_house: Op
     house = await open_house(REGISTRATION="invite")
     alice = await house.sign_in("alice")
     await alice.write("for us only")
-    await alice.post("/account/delete", {"confirm": "correct horse battery"})
+    await alice.post("/account", {"action": "delete", "confirm": "correct horse battery"})
     assert await accounts(house) == []
     await is_refused(house, "", NOT_INVITED)
 
@@ -169,9 +174,9 @@ async def test_an_invitation_that_no_longer_holds_is_refused_in_one_way(
     elif way == "taken back":
         page = await alice.page("/people")
         assert "Made by <bdi>bob</bdi>; 1 more can use it" in page
-        link = re.search(r'name="revoke" value="(\w+)"', page)
+        link = re.search(r'name="link" value="(\w+)"', page)
         assert link is not None
-        assert (await alice.post("/people", {"revoke": link[1]})).status == 303
+        assert (await alice.post("/people", {"action": "revoke", "link": link[1]})).status == 303
         assert "Made by <bdi>bob</bdi>" not in await alice.page("/people")
     elif way == "guessed":
         token = "A" * 32
@@ -213,10 +218,20 @@ async def test_whoever_is_signed_in_does_not_use_an_invitation_up(
 @pytest.mark.parametrize(
     ("fields", "name", "error"),
     [
-        ({"uses": uses, "days": "7"}, "uses", "Please enter a number from 1 to 1000")
+        (
+            invitation(uses),
+            "uses",
+            "Please enter a number from 1 to 1000",
+        )
         for uses in ("", "0", "-1", "1001", "1e3", "٣", "9" * 400)
     ]
-    + [({"uses": "1", "days": "366"}, "days", "Please enter a number from 1 to 365")],
+    + [
+        (
+            invitation(days=366),
+            "days",
+            "Please enter a number from 1 to 365",
+        )
+    ],
 )
 async def test_an_invitation_has_bounds(
     alice: Person, fields: dict[str, Any], name: str, error: str
@@ -229,8 +244,8 @@ async def test_only_moderators_invite(house: House, alice: Person) -> None:
     bob = await house.visitor()
     token = await invite(alice, uses=2)
     await bob.register("bob", invitation=token)
-    await refused(bob, "/people", {"uses": "1", "days": "7"}, 403, "Only a moderator may do this")
-    await refused(bob, "/people", {"revoke": "x"}, 403, "Only a moderator may do this")
+    for form in (invitation(), {"action": "revoke", "link": "x"}):
+        await refused(bob, "/people", form, 403, "Only a moderator may do this")
     assert "Invitations" not in await bob.page("/people")
     assert await register(house, "carol", token) == 303
 
@@ -249,7 +264,7 @@ async def test_a_moderator_who_was_just_banned_by_command_can_do_nothing_that_la
     await is_refused(house, token)
     error = "Only a moderator may do this"
     for path, form in (
-        ("/people", {"uses": "1", "days": "7"}),
+        ("/people", invitation()),
         ("/person", {"login": "alice", "action": "dismiss"}),
     ):
         await refused(moderator, path, form, 403, error)

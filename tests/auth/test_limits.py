@@ -111,8 +111,9 @@ async def test_guesses_of_others_do_not_lock_the_forms_of_the_account_page(
     bob = await house.visitor(headers=from_address("203.0.113.1"))
     await bob.register("bob")
     assert await guess_everywhere(visitor, "bob") == [401] * 50 + [429]
-    form = {"old": PASSWORD, "password": "another good one", "password2": "another good one"}
-    assert (await bob.post("/account/password", form)).status == 303
+    new = {"password": "another good one", "password2": "another good one"}
+    form = {"action": "change_password", "old": PASSWORD, **new}
+    assert (await bob.post("/account", form)).status == 303
 
 
 async def test_no_answer_tells_which_names_belong_to_one_account(
@@ -147,8 +148,9 @@ async def test_the_account_page_of_others_cannot_be_locked_by_its_counter_s_name
     user_id = await user_id_of(house, "bob")
     for name in (user_id, f"account page {user_id}", f"user {user_id}"):
         await guess_everywhere(visitor, name)
-    form = {"old": PASSWORD, "password": "another good one", "password2": "another good one"}
-    assert (await bob.post("/account/password", form)).status == 303
+    new = {"password": "another good one", "password2": "another good one"}
+    form = {"action": "change_password", "old": PASSWORD, **new}
+    assert (await bob.post("/account", form)).status == 303
 
 
 async def test_long_made_up_names_are_not_kept(

@@ -7,7 +7,16 @@ import time
 import pytest
 
 from auth.models import DAY
-from tests.support.accounts import COMMON, FILL, SAME, delete_account, log_in, refused, signed_in_as
+from tests.support.accounts import (
+    COMMON,
+    FILL,
+    PASSWORD_CHANGE,
+    SAME,
+    delete_account,
+    log_in,
+    refused,
+    signed_in_as,
+)
 from tests.support.clocks import LateClock
 from tests.support.house import House, OpenHouse
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person
@@ -77,7 +86,8 @@ async def test_a_link_that_no_longer_holds_is_refused_in_one_way(
     elif way == "deleted":
         await delete_account(bob)
     else:
-        page = await (await alice.post("/people", {"uses": "1", "days": "1"})).text()
+        form = {"action": "invite", "uses": "1", "days": "1"}
+        page = await (await alice.post("/people", form)).text()
         token = page.partition("invitation=")[2].partition('"')[0]
     await is_refused(house, token)
 
@@ -107,8 +117,8 @@ async def test_a_new_password_however_it_was_set_ends_all_links(
     await is_refused(house, second)
     third = await link_for(alice, "bob")
     assert (await bob.log_in("bob", NEW_PASSWORD)).status == 303
-    form = {"old": NEW_PASSWORD, "password": PASSWORD, "password2": PASSWORD}
-    assert (await bob.post("/account/password", form)).status == 303
+    form = PASSWORD_CHANGE | {"old": NEW_PASSWORD, "password": PASSWORD, "password2": PASSWORD}
+    assert (await bob.post("/account", form)).status == 303
     await is_refused(house, third)
 
 

@@ -177,8 +177,8 @@ async def test_there_is_no_page_where_there_is_no_message(
         ({"action": "edit", "msg": "\u200b"}, "Please write something", "msg"),
         ({"action": "edit", "msg": "x" * 2001}, "A message has at most 2000 characters", "msg"),
         ({"action": "edit", "msg": "hi", "nonce": "n" * 65}, "The nonce must be text", "msg"),
-        ({"action": "ban", "msg": "hi"}, "Please choose to save or to delete", "msg"),
-        ({}, "Please choose to save or to delete", "msg"),
+        ({"action": "ban", "msg": "hi"}, "Please choose what to do", "msg"),
+        ({}, "Please choose what to do", "msg"),
     ],
 )
 async def test_a_form_that_cannot_be_taken_comes_back(

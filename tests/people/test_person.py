@@ -129,7 +129,7 @@ async def test_a_form_finished_after_a_ban_is_refused(
     elif way_out == "delete":
         await delete_account(other)
     else:
-        await other.post("/account/signout", {})
+        await other.post("/account", {"action": "sign_out_everywhere"})
     gone.set()
     response = await posting
     assert response.status == 401

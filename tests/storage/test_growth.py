@@ -124,7 +124,8 @@ async def use_everything(house: House, alice: Person) -> None:
     await carol.post("/account/signout")
     for path in ("/people", "/people?after=m", "/person?login=bob"):
         await alice.page(path)
-    invitation = await (await alice.post("/people", {"uses": "1", "days": "1"})).text()
+    form = {"action": "invite", "uses": "1", "days": "1"}
+    invitation = await (await alice.post("/people", form)).text()
     eve = await house.visitor()
     await eve.register("eve", invitation=invitation.partition("invitation=")[2].partition('"')[0])
     await alice.post("/person", {"login": "bob", "action": "password"})

@@ -17,7 +17,12 @@ from tests.support.people import NEW_PASSWORD, PASSWORD, Person, registration
 JSON = {"Accept": "application/json"}
 REGISTRATION = registration("bob")
 FILL, SAME, EXISTS = "Please fill all fields", "Passwords must be the same", "User exists"
-PASSWORD_CHANGE = {"old": PASSWORD, "password": NEW_PASSWORD, "password2": NEW_PASSWORD}
+PASSWORD_CHANGE = {
+    "action": "change_password",
+    "old": PASSWORD,
+    "password": NEW_PASSWORD,
+    "password2": NEW_PASSWORD,
+}
 COMMON = "This password is too common, please choose another"
 
 
@@ -50,7 +55,7 @@ async def user_id_of(house: House, login: str) -> str:
 
 async def delete_account(person: Person, password: str = PASSWORD) -> aiohttp.ClientResponse:
     """Delete a person's account by the form on its page."""
-    return await person.post("/account/delete", {"confirm": password})
+    return await person.post("/account", {"action": "delete", "confirm": password})
 
 
 def from_address(address: str) -> dict[str, str]:

@@ -34,10 +34,8 @@ FIELDS = {  # of the forms, by the path that they are posted to
     "/message/{seq:[0-9]{1,15}}": ["action", "msg", "nonce"],
     "/login": ["login", "password"],
     "/signin": ["login", "email", "password", "password2"],
-    "/account/password": ["old", "password", "password2"],
-    "/account/session": ["session"],
-    "/account/delete": ["confirm"],
-    "/people": ["uses", "days", "revoke"],
+    "/account": ["action", "old", "password", "password2", "session", "confirm"],
+    "/people": ["action", "uses", "days", "link"],
     "/person": ["login", "action", "remove"],
     "/password": ["link", "password", "password2"],
 }
@@ -54,7 +52,7 @@ TYPES = [
     ),
     *(f"{FORM}; charset={name}" for name in ("latin-1", "utf-16", "nonsense", "\xe9", "utf-8")),
 ]
-ENDING = {"signout", "signout_everywhere"}  # routes after which a cookie is worth nothing
+ENDING = {"signout"}  # routes after which a cookie is worth nothing
 SCRAPS = [
     *(b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"%", b"\xff", b";", b",", b"=", b"\x7f"),
     *(b"\r\n\r\n", b"HTTP/1.1", b"GET / HTTP/1.1\r\n\r\n", b"Host: evil.example\r\n", b"x" * 9000),
