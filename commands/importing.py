@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bson import ObjectId
-
 from commands.archive import (
     VERSION,
     BadLine,
@@ -33,7 +31,7 @@ from storage.database import (
     is_empty,
 )
 from storage.indexes import create_indexes
-from storage.staging import Staging, StagingDropped, drop_staged
+from storage.staging import Staging, StagingDropped, drop
 
 OTHER_IMPORT = "Another import was started meanwhile: nothing of this one is imported."
 
@@ -52,7 +50,6 @@ async def import_room(arguments: Namespace) -> None:
     async with open_room(settings, is_new=True) as room:
         if not settings.MONGO_HOST and not room.is_alone:
             raise CommandError(f"A chat is running on {settings.DATA_DIR}: stop it first.")
-        await make_way(room.db)
         try:
             staging = await fill(room.db, path, end)
         except DatabaseUnavailable as error:
@@ -74,21 +71,6 @@ def failure(error: DatabaseUnavailable) -> str:
     return f"The database took no more ({error}): it is away, or its disk is full."
 
 
-async def make_way(db: Database) -> None:
-    """Check that the room is empty, and remove what killed imports and former people have left.
-
-    Raises CommandError, DatabaseUnavailable.
-    """
-    # The messages first: another import that is under way can't end without them. If it has renamed
-    # them before, the room is not empty any more, and it still needs its accounts.
-    await drop_staged(db, MESSAGE_COLLECTION)
-    if not await is_empty(db):
-        raise CommandError("The room is not empty: import into a new one.")
-    await drop_staged(db, USER_COLLECTION)
-    for name in (SESSION_COLLECTION, LINK_COLLECTION):
-        await db.unhurried(name).delete_many({})
-
-
 async def fill(db: Database, path: Path, end: Fields) -> Staging:
     """Store what the file has, where it does not count yet; `end` is the file's last line.
 
@@ -97,9 +79,10 @@ async def fill(db: Database, path: Path, end: Fields) -> Staging:
     staging = Staging(db)
     try:
         await staging.create()
-        first_ids = await store(staging, path, end["entries"])
+        await make_way(db, staging)
+        await store(staging, path, end["entries"])
         await staging.index()
-        await staging.check(first_ids)
+        await staging.check()
         if not await is_empty(db):
             raise CommandError(
                 "Somebody has registered meanwhile, so nothing is imported: stop the chat first."
@@ -113,12 +96,24 @@ async def fill(db: Database, path: Path, end: Fields) -> Staging:
     return staging
 
 
-async def store(staging: Staging, path: Path, entries: int) -> dict[str, ObjectId]:
-    """Store the documents of the file, which has so many entries.
+async def make_way(db: Database, staging: Staging) -> None:
+    """Check that the room is empty, and remove what other imports and former people have left.
 
-    Returns the first `_id` in each collection. Raises DatabaseUnavailable.
+    Raises CommandError, DatabaseUnavailable.
     """
-    first_ids: dict[str, ObjectId] = {}
+    # The messages first: an import that is still under way can't end without them. If it has
+    # renamed them before, the room is not empty any more, and needs its accounts.
+    accounts = await staging.others(USER_COLLECTION)
+    await drop(await staging.others(MESSAGE_COLLECTION))
+    if not await is_empty(db):
+        raise CommandError("The room is not empty: import into a new one.")
+    await drop(accounts)
+    for name in (SESSION_COLLECTION, LINK_COLLECTION):
+        await db.unhurried(name).delete_many({})
+
+
+async def store(staging: Staging, path: Path, entries: int) -> None:
+    """Store the documents of the file, which has so many entries. Raises DatabaseUnavailable."""
     progress, done = Progress("Imported"), 0
     reader = batches(path)
     try:
@@ -128,14 +123,12 @@ async def store(staging: Staging, path: Path, entries: int) -> dict[str, ObjectI
             # The next batch is read while this one is stored.
             reading = asyncio.create_task(asyncio.to_thread(next, reader, None))
             await staging.collection(name).insert_in_order(documents)
-            first_ids.setdefault(name, documents[0]["_id"])
             if name == MESSAGE_COLLECTION:
                 done += len(documents)
                 progress.show(done, entries)
             batch = await reading
     finally:
         progress.clear()
-    return first_ids
 
 
 def batches(path: Path) -> Iterator[tuple[str, list[Document]]]:

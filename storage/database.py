@@ -85,6 +85,11 @@ class Collection:
         self.motor = motor
         self._limited = limited or deadline
 
+    @property
+    def name(self) -> str:
+        """The name of the collection."""
+        return self.motor.name
+
     async def find_one(
         self, where: Document, fields: Sequence[str] | None = None
     ) -> Document | None:
@@ -122,7 +127,7 @@ class Collection:
         async with self._limited():
             reply = await self.motor.database.command(
                 "insert",
-                self.motor.name,
+                self.name,
                 documents=documents,
                 ordered=True,
                 writeConcern=ACKNOWLEDGED,
@@ -153,10 +158,11 @@ class Collection:
         async with self._limited():
             await self.motor.replace_one(where, document)
 
-    async def delete_one(self, where: Document) -> None:
-        """Delete a document."""
+    async def delete_one(self, where: Document) -> bool:
+        """Delete a document; return whether the filter matched one."""
         async with self._limited():
-            await self.motor.delete_one(where)
+            result = await self.motor.delete_one(where)
+        return bool(result.deleted_count)
 
     async def delete_many(self, where: Document) -> None:
         """Delete all documents that a filter matches."""

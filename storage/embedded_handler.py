@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from neosqlite import Connection
 from nx_27017.handler import NeoSQLiteHandler
 
 
@@ -49,7 +48,7 @@ class Handler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
         return {"ok": 1}
 
     @contextmanager
-    def _transaction(self, database_name: str) -> Iterator[Connection]:
+    def _transaction(self, database_name: str) -> Iterator[Any]:
         database = self.get_database(database_name)
         with self._lock_for(database_name), database.transaction():
             yield database

@@ -7,12 +7,11 @@ killed between the two has left messages without accounts, and finish_import() d
 
 import secrets
 from contextlib import suppress
-from typing import Any
 
 from pymongo.errors import OperationFailure
 
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
-from storage.database import Collection, Database, deadline, upkeep
+from storage.database import Collection, Database, upkeep
 from storage.indexes import INDEXES
 
 PREFIX = "import_"
@@ -32,14 +31,17 @@ class Staging:
 
     def collection(self, name: str) -> Collection:
         """Return the collection that will be called `name`."""
-        return self._db[self._name(name)]
+        return self._db[f"{PREFIX}{self._id}_{name}"]
 
     async def create(self) -> None:
-        """Create the collections. Raises DatabaseUnavailable."""
+        """Create the collections, each with a document that shows that it is still the same one.
+
+        An insert would create a collection again that another import has dropped.
+        Raises DatabaseUnavailable.
+        """
         # In this order: accounts alone would be those of an import that was killed in publish().
         for name in (MESSAGE_COLLECTION, USER_COLLECTION):
-            async with deadline():
-                await self._db.motor.create_collection(self._name(name))
+            await self.collection(name).insert_one({"_id": self._id})
 
     async def index(self) -> None:
         """Make unique what has to be so before a chat can write. Raises DatabaseUnavailable."""
@@ -48,14 +50,13 @@ class Staging:
                 async with upkeep():
                     await self.collection(name).motor.create_index(field, unique=True)
 
-    async def check(self, first_ids: dict[str, Any]) -> None:
-        """Check that nobody has dropped what was stored, by the first `_id` in each collection.
+    async def check(self) -> None:
+        """Check that the collections are still the same ones, and remove what shows it.
 
         Raises StagingDropped, DatabaseUnavailable.
         """
-        # Later documents prove nothing: an insert creates its collection again.
-        for name, first_id in first_ids.items():
-            if await self.collection(name).find_one({"_id": first_id}, ["_id"]) is None:
+        for name in (MESSAGE_COLLECTION, USER_COLLECTION):
+            if not await self.collection(name).delete_one({"_id": self._id}):
                 raise StagingDropped
 
     async def publish(self) -> None:
@@ -69,21 +70,22 @@ class Staging:
 
     async def drop(self) -> None:
         """Drop the collections. Raises DatabaseUnavailable."""
-        for name in (MESSAGE_COLLECTION, USER_COLLECTION):
-            await _drop(self.collection(name))
+        await drop([self.collection(USER_COLLECTION), self.collection(MESSAGE_COLLECTION)])
 
-    def _name(self, name: str) -> str:
-        return f"{PREFIX}{self._id}_{name}"
+    async def others(self, name: str) -> list[Collection]:
+        """Return what other imports have created that would be called `name`.
+
+        Raises DatabaseUnavailable.
+        """
+        own = self.collection(name).name
+        return [self._db[other] for other in await _staged(self._db, name) if other != own]
 
 
-async def drop_staged(db: Database, name: str) -> None:
-    """Drop what earlier imports left that would have been called `name`.
-
-    Raises DatabaseUnavailable.
-    """
-    for staged in await db.collection_names():
-        if staged.startswith(PREFIX) and staged.endswith(f"_{name}"):
-            await _drop(db[staged])
+async def drop(collections: list[Collection]) -> None:
+    """Drop collections. Raises DatabaseUnavailable."""
+    for collection in collections:
+        async with upkeep():
+            await collection.motor.drop()
 
 
 async def finish_import(db: Database) -> None:
@@ -91,23 +93,21 @@ async def finish_import(db: Database) -> None:
 
     Unless somebody has registered since. Raises DatabaseUnavailable.
     """
+    for users in await _staged(db, USER_COLLECTION):
+        messages = users.removesuffix(USER_COLLECTION) + MESSAGE_COLLECTION
+        if messages not in await _staged(db, MESSAGE_COLLECTION) and await _has_only_messages(db):
+            with suppress(StagingDropped):  # another process has just done it
+                await _rename(db[users], USER_COLLECTION)
+
+
+async def _staged(db: Database, name: str) -> list[str]:
     names = await db.collection_names()
-    for staged in names:
-        if staged.startswith(PREFIX) and staged.endswith(f"_{USER_COLLECTION}"):
-            messages = staged.removesuffix(USER_COLLECTION) + MESSAGE_COLLECTION
-            if messages not in names and await _has_only_messages(db):
-                with suppress(StagingDropped):  # another process has just done it
-                    await _rename(db[staged], USER_COLLECTION)
+    return [each for each in names if each.startswith(PREFIX) and each.endswith(f"_{name}")]
 
 
 async def _has_only_messages(db: Database) -> bool:
     has_messages = await db[MESSAGE_COLLECTION].find_one({}, ["_id"]) is not None
     return has_messages and await db[USER_COLLECTION].find_one({}, ["_id"]) is None
-
-
-async def _drop(collection: Collection) -> None:
-    async with upkeep():
-        await collection.motor.drop()
 
 
 async def _rename(collection: Collection, name: str) -> None:

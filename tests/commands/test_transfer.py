@@ -3,39 +3,40 @@
 import asyncio
 import json
 import os
+import random
 import re
+import shutil
 import signal
 import sys
-import time
+from argparse import Namespace
 from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from pymongo.errors import DuplicateKeyError
 
+from chat.journal import JOURNAL
+from commands import importing
 from commands.importing import batches, checked
 from commands.room import CommandError
-from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
-from storage.database import LOG_COLLECTION, MotorDatabase
+from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
+from storage import database, indexes, staging
+from storage.database import Database, MotorDatabase, deadline, upkeep
 from storage.embedded import embedded_uri
-from storage.import_mark import (
-    CUT_OFF_AFTER,
-    ImportUnderWay,
-    MarkLost,
-    end_killed_import,
-    remove_mark,
-    renew_mark,
-    set_mark,
-    undo_import,
-)
+from storage.staging import PREFIX, Staging, StagingDropped, finish_import
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, ended, refusal, run, start_command
 from tests.support.databases import database_at
+from tests.support.house import OpenHouse
 from tests.support.people import PASSWORD
 from tests.support.processes import Chat, running_chat
 from tests.support.sockets import Socket, connect
-from tests.support.waiting import START_PATIENCE, until
+from tests.support.waiting import until
 
 ACCOUNT = {
     "type": "account", "id": "000000000000000000000001", "login": "alice", "login_key": "alice",
@@ -50,6 +51,7 @@ CHANGE = MESSAGE | {"type": "change", "seq": 2, "key": "change:1:a", "of": 1}
 del CHANGE["msg"]
 GOOD = [{"type": "chat", "version": 1}, ACCOUNT, MESSAGE, CHANGE]
 END = {"type": "end", "accounts": 1, "entries": 2}
+KILLS = 5  # of an import, at random
 
 
 def write(path: Path, *lines: dict[str, Any]) -> Path:
@@ -317,7 +319,7 @@ async def test_an_import_that_is_ended_leaves_an_empty_room(
     importing = await start_command(chat, "import", str(file))
     await until(lambda: (folder / "data" / "database.sock").exists())
     async with database_at(embedded_uri(folder / "data"), "chat") as db:
-        await until(lambda: has_messages(db))
+        await until(lambda: has_staged_messages(db))
         importing.send_signal(number)
         status, output, notes = await ended(importing)
     if number == signal.SIGKILL:
@@ -326,11 +328,23 @@ async def test_an_import_that_is_ended_leaves_an_empty_room(
         assert (status, output, notes) == (1, "", "Interrupted.\n")
     await chat.start()
     try:
-        assert ("an import was cut off" in chat.output) is (number == signal.SIGKILL)
+        async with database_at(chat.database, "chat") as db:
+            assert bool(await staged(db)) is (number == signal.SIGKILL)
         async with signed_in(chat.url, "alice") as alice, alice.get("/") as page:
             assert "Nobody has said anything yet" in await page.text()
     finally:
         await chat.terminate()
+
+
+async def staged(db: MotorDatabase) -> list[str]:
+    """Return the names of the collections that imports have filled and not renamed."""
+    return [name for name in await db.list_collection_names() if name.startswith(PREFIX)]
+
+
+async def has_staged_messages(db: MotorDatabase) -> bool:
+    """Return whether an import has stored messages."""
+    names = [name for name in await staged(db) if name.endswith(MESSAGE_COLLECTION)]
+    return any([await db[name].find_one({"seq": 1}) for name in names])
 
 
 def test_an_endless_line_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,88 +363,236 @@ def test_long_messages_are_stored_a_few_at_a_time(
     assert [len(documents) for _, documents in batches(file)] == [1, 2, 2, 2, 2, 2]
 
 
-async def has_messages(db: MotorDatabase) -> bool:
-    """Return whether something has been imported."""
-    return await db[MESSAGE_COLLECTION].find_one({}) is not None
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in an import handles it."""
 
 
-async def test_no_chat_serves_while_an_import_is_under_way(
+@pytest.fixture
+def killed_after(
+    settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int], Awaitable[bool]]:
+    """Import the file, up to so many calls of the database; return whether that was the end."""
+    for name, value in database_of(settings).items():
+        monkeypatch.setenv(name, value)
+    left = 0
+
+    def killing(limit: Callable[[], AbstractAsyncContextManager[None]]) -> Any:
+        @asynccontextmanager
+        async def limited() -> AsyncIterator[None]:
+            nonlocal left
+            if not left:
+                raise Killed
+            left -= 1
+            async with limit():
+                yield
+
+        return limited
+
+    async def import_until(calls: int) -> bool:
+        nonlocal left
+        left = calls
+        with monkeypatch.context() as patch:
+            for module in (database, indexes, staging):
+                for name, limit in (("deadline", deadline), ("upkeep", upkeep)):
+                    patch.setattr(module, name, killing(limit), raising=False)
+            try:
+                await importing.import_room(Namespace(file=str(file)))
+            except Killed:
+                return False
+        return True
+
+    return import_until
+
+
+@pytest.mark.parametrize(("accounts", "entries"), [(1, 2), (1, 0), (0, 2)])
+async def test_an_import_that_is_killed_between_any_two_calls_leaves_all_or_nothing(
+    db: MotorDatabase,
+    file: Path,
+    killed_after: Callable[[int], Awaitable[bool]],
+    accounts: int,
+    entries: int,
+) -> None:
+    content = [GOOD[0], *GOOD[1:2][:accounts], *GOOD[2:][:entries]]
+    write(file, *content, END | {"accounts": accounts, "entries": entries})
+    found: list[list[int]] = []
+    is_complete = False
+    while not is_complete:
+        is_complete = await killed_after(len(found))
+        await finish_import(Database(db))
+        found.append([len(await db[name].find({}).to_list(None)) for name in ROOM])
+        for name in await db.list_collection_names():
+            await db.drop_collection(name)
+    nothing, everything = [0, 0], [accounts, entries]
+    renamed = found.index(everything)
+    assert found == [nothing] * renamed + [everything] * (len(found) - renamed)
+    assert 0 < renamed < len(found) - 1
+
+
+ROOM = (USER_COLLECTION, MESSAGE_COLLECTION)
+
+
+async def test_an_import_that_is_killed_at_any_time_leaves_all_or_nothing(
+    folder: Path, file: Path
+) -> None:
+    chat = Chat(folder, **EMBEDDED)
+    write_long(file, 2_000)
+    again = file.with_name("again.jsonl")
+    loop = asyncio.get_running_loop()
+    started_at = loop.time()
+    await done(chat, "import", str(file))
+    duration = loop.time() - started_at
+    for _ in range(KILLS):
+        shutil.rmtree(folder / "data")
+        killed = await start_command(chat, "import", str(file))
+        await asyncio.sleep(random.uniform(0.3, 1.1) * duration)
+        with suppress(ProcessLookupError):  # it was quicker than before
+            killed.kill()
+        await ended(killed)
+        status, _, notes = await run(chat, "import", str(file))
+        assert status == 0 or "The room is not empty" in notes
+        await done(chat, "export", str(again))
+        assert lines(again) == lines(file)
+
+
+async def half_renamed(db: MotorDatabase, file: Path) -> None:
+    """Leave what an import leaves that is killed between its renames."""
+    write(file, *GOOD, END)
+    filled = await importing.fill(Database(db), file, END)
+    await filled.collection(MESSAGE_COLLECTION).motor.rename(MESSAGE_COLLECTION, dropTarget=True)
+
+
+async def test_the_next_start_finishes_an_import_that_was_killed_between_its_renames(
+    db: MotorDatabase, file: Path, open_house: OpenHouse
+) -> None:
+    await half_renamed(db, file)
+    await open_house()
+    assert await all_logins(db) == ["alice"]
+    assert await staged(db) == []
+
+
+async def all_logins(db: MotorDatabase) -> list[str]:
+    """Return the login of every account."""
+    return [user["login"] for user in await db[USER_COLLECTION].find({}).to_list(None)]
+
+
+@pytest.mark.parametrize("command", ["export", "import"])
+async def test_the_next_command_finishes_an_import_that_was_killed_between_its_renames(
+    db: MotorDatabase, settings: Settings, folder: Path, file: Path, command: str
+) -> None:
+    await half_renamed(db, file)
+    before = lines(file)
+    status, _, notes = await run(Chat(folder, **database_of(settings)), command, str(file))
+    assert status == 0 or "The room is not empty" in notes
+    assert await all_logins(db) == ["alice"]
+    assert await staged(db) == []
+    assert lines(file) == before
+
+
+async def test_several_processes_may_finish_a_killed_import(db: MotorDatabase, file: Path) -> None:
+    await half_renamed(db, file)
+    await asyncio.gather(*(finish_import(Database(db)) for _ in range(4)))
+    assert await all_logins(db) == ["alice"]
+
+
+async def test_a_killed_import_is_not_finished_once_somebody_has_registered(
+    db: MotorDatabase, file: Path
+) -> None:
+    await half_renamed(db, file)
+    await db[USER_COLLECTION].insert_one({"login": "registered meanwhile"})
+    await finish_import(Database(db))
+    assert await all_logins(db) == ["registered meanwhile"]
+
+
+async def test_an_import_does_not_replace_who_has_registered_meanwhile(
+    db: MotorDatabase, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(file, *GOOD, END)
+    monkeypatch.setattr(importing, "store", then(importing.store, partial(register, db, "bob")))
+    with pytest.raises(CommandError, match="Somebody has registered meanwhile"):
+        await importing.fill(Database(db), file, END)
+    assert await all_logins(db) == ["bob"]
+    assert await db[MESSAGE_COLLECTION].find_one({}) is None
+    assert await staged(db) == []
+
+
+def then(call: Callable[..., Awaitable[Any]], what: Callable[[], Awaitable[None]]) -> Any:
+    """Return a function that does what `call` does, and then something else."""
+
+    async def both(*arguments: Any) -> Any:
+        result = await call(*arguments)
+        await what()
+        return result
+
+    return both
+
+
+async def register(db: MotorDatabase, login: str) -> None:
+    """Store an account."""
+    await db[USER_COLLECTION].insert_one({"login": login})
+
+
+async def test_an_import_ends_when_another_one_is_started(
+    db: MotorDatabase, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(file, *GOOD, END)
+    other = partial(importing.make_way, Database(db), Staging(Database(db)))
+    filled = await importing.fill(Database(db), file, END)
+    with monkeypatch.context() as patch:
+        patch.setattr(importing, "store", then(importing.store, other))
+        with pytest.raises(CommandError, match="Another import was started meanwhile"):
+            await importing.fill(Database(db), file, END)
+    with pytest.raises(StagingDropped):
+        await filled.publish()
+    filled = await importing.fill(Database(db), file, END)
+    await importing.make_way(Database(db), Staging(Database(db)))
+    assert await staged(db) == []
+    with pytest.raises(StagingDropped):
+        await filled.publish()
+    assert not await all_logins(db)
+    assert await db[MESSAGE_COLLECTION].find_one({}) is None
+
+
+async def test_an_import_that_is_being_renamed_is_not_dropped(
+    db: MotorDatabase, file: Path
+) -> None:
+    await half_renamed(db, file)
+    with pytest.raises(CommandError, match="The room is not empty"):
+        await importing.make_way(Database(db), Staging(Database(db)))
+    await finish_import(Database(db))
+    assert await all_logins(db) == ["alice"]
+
+
+async def test_of_several_imports_at_once_one_at_most_is_in_the_room(
     db: MotorDatabase, settings: Settings, folder: Path, file: Path
 ) -> None:
-    await set_mark(db)
-    write(file, *GOOD, END)
     chat = Chat(folder, **database_of(settings))
-    assert "Another import is under way" in await refusal(chat, "import", str(file))
-    await db[USER_COLLECTION].insert_one({"login_key": "half", "look": "half"})
-    for command in (("export", str(file)), ("users",), ("invite",)):
-        assert "An import fills the room" in await refusal(chat, *command)
-    await chat.launch()
-    await until(lambda: "an import fills the room" in chat.output, START_PATIENCE)
-    async with aiohttp.ClientSession() as session, session.get(f"{chat.url}/healthz") as response:
-        assert response.status == 503
-    await remove_mark(db)
-    await chat.until_it_serves()
-    await chat.terminate()
+    files = [write_long(file.with_name(f"{count}.jsonl"), count) for count in (1500, 2000, 2500)]
+    imports = await asyncio.gather(*(run(chat, "import", str(path)) for path in files))
+    assert [it.status for it in imports].count(0) <= 1
+    for path, it in zip(files, imports, strict=True):
+        if it.status == 0:
+            await done(chat, "export", str(file))
+            assert lines(file) == lines(path)
+        else:
+            assert "Another import was" in it.notes or "The room is not empty" in it.notes
 
 
-async def test_an_import_that_is_killed_before_it_has_looked_removes_nothing(
-    db: MotorDatabase,
+async def test_a_chat_that_runs_meanwhile_has_what_is_imported(
+    db: MotorDatabase, settings: Settings, folder: Path, file: Path, open_house: OpenHouse
 ) -> None:
-    await db[USER_COLLECTION].insert_one({"login_key": "there before"})
-    await set_mark(db)
-    await end_killed_import(db, is_alone=True)
-    assert await db[USER_COLLECTION].find_one({}) is not None
-
-
-async def test_a_killed_import_removes_nothing_once_somebody_has_signed_in(
-    db: MotorDatabase,
-) -> None:
-    await set_mark(db)
-    await renew_mark(db)
-    await db[USER_COLLECTION].insert_one({"login_key": "registered meanwhile"})
-    await db[SESSION_COLLECTION].insert_one({"_id": "theirs"})
-    for _ in range(2):
-        await end_killed_import(db, is_alone=True)
-        assert await db[USER_COLLECTION].find_one({}) is not None
-
-
-async def test_an_import_that_was_taken_for_killed_removes_nothing(db: MotorDatabase) -> None:
-    await set_mark(db)
-    await end_killed_import(db, is_alone=True)
-    await db[USER_COLLECTION].insert_one({"login_key": "registered meanwhile"})
-    with pytest.raises(MarkLost):
-        await renew_mark(db)
-    with pytest.raises(MarkLost):
-        await undo_import(db)
-    assert await db[USER_COLLECTION].find_one({}) is not None
-
-
-async def test_one_of_several_processes_ends_a_killed_import(db: MotorDatabase) -> None:
-    await set_mark(db)
-    await renew_mark(db)
-    long_ago = int(time.time()) - CUT_OFF_AFTER - 1
-    await db[LOG_COLLECTION].update_one({"_id": "import"}, {"$set": {"at": long_ago}})
-    done_by = await asyncio.gather(
-        *(end_killed_import(db, is_alone=False) for _ in range(4)), return_exceptions=True
-    )
-    assert done_by.count(None) >= 1
-    assert all(it is None or isinstance(it, ImportUnderWay | MarkLost) for it in done_by)
-    assert await db[LOG_COLLECTION].find_one({"_id": "import"}) is None
-
-
-async def test_a_mark_that_nobody_renews_is_of_a_killed_import(
-    db: MotorDatabase, settings: Settings, folder: Path, file: Path
-) -> None:
-    await set_mark(db)
-    with pytest.raises(ImportUnderWay):
-        await end_killed_import(db, is_alone=False)
-    await renew_mark(db)
-    await db[USER_COLLECTION].insert_one({"login_key": "half", "look": "half"})
-    long_ago = int(time.time()) - CUT_OFF_AFTER - 1
-    await db[LOG_COLLECTION].update_one({"_id": "import"}, {"$set": {"at": long_ago}})
-    write(file, *GOOD, END)
+    async with running_chat(MODERATORS="", **EMBEDDED) as other:
+        await live_in(other)
+        await done(other, "export", str(file))
+    house = await open_house()
     await done(Chat(folder, **database_of(settings)), "import", str(file))
-    assert len(await db[USER_COLLECTION].find({}).to_list(None)) == 1
+    await until(lambda: house.app[JOURNAL].recent.last == 7)
+    alice = await house.visitor()
+    assert (await alice.log_in("alice")).status == 303
+    assert "edited" in await alice.page()
+    socket = await alice.connect(since=7)
+    assert await socket.said("the talk goes on") == 8
+    with pytest.raises(DuplicateKeyError):
+        await db[MESSAGE_COLLECTION].insert_one({"seq": 8, "key": "another"})
 
 
 async def test_a_full_disk_ends_an_import_with_one_sentence_and_an_empty_room(
@@ -447,8 +609,7 @@ async def test_a_full_disk_ends_an_import_with_one_sentence_and_an_empty_room(
     )
     status, output, notes = await ended(limited)
     assert (status, output) == (1, "")
-    assert "or its disk is full. The " in notes
-    assert "makes the room empty again" in notes or "room is empty again" in notes
+    assert "or its disk is full. Nothing is imported.\n" in notes
     assert "Traceback" not in notes
     await done(chat, "import", str(file))
 

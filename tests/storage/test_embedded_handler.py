@@ -1,4 +1,4 @@
-"""Inserts into the embedded database: one transaction each, whatever goes wrong in it."""
+"""Inserts and renames in the embedded database: a transaction each, whatever goes wrong in it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -24,10 +24,16 @@ def insert(handler: Handler, *documents: dict[str, Any]) -> Any:
     return handler.handle_insert({"request_id": 1, "sections": [("body", body)]})[1]
 
 
-def stored(folder: Path) -> list[int]:
+def rename(handler: Handler, name: str, to: str, **options: bool) -> Any:
+    """Send a rename as a driver does, and return the reply."""
+    body = {"renameCollection": f"chat.{name}", "to": f"chat.{to}", "$db": "admin", **options}
+    return handler.handle_command({"request_id": 1, "sections": [("body", body)]})[1]
+
+
+def stored(folder: Path, name: str = "words") -> list[int]:
     """Return the ids that somebody else who opens the file sees."""
     with closing(sqlite3.connect(folder / "chat.db")) as connection:
-        return [int(id_) for (id_,) in connection.execute("SELECT _id FROM words ORDER BY id")]
+        return [int(id_) for (id_,) in connection.execute(f"SELECT _id FROM {name} ORDER BY id")]
 
 
 def test_an_insert_is_one_transaction(handler: Handler) -> None:
@@ -58,3 +64,46 @@ def test_an_insert_for_which_the_disk_is_full_is_undone_and_says_so(
     connection.execute(f"PRAGMA max_page_count = {pages + 2000}")
     assert insert(handler, {"_id": 1})["n"] == 1
     assert stored(tmp_path) == [0, 1]
+
+
+def test_a_rename_is_one_transaction(handler: Handler, tmp_path: Path) -> None:
+    insert(handler, {"_id": 1})
+    statements: list[str] = []
+    handler.get_database("chat").db.set_trace_callback(statements.append)
+    assert rename(handler, "words", "texts") == {"ok": 1}
+    assert statements.count("BEGIN") == statements.count("COMMIT") == 1
+    assert stored(tmp_path, "texts") == [1]
+
+
+def test_a_rename_replaces_another_collection_only_if_it_may(
+    handler: Handler, tmp_path: Path
+) -> None:
+    insert(handler, {"_id": 1})
+    assert rename(handler, "words", "texts")["ok"] == 1
+    insert(handler, {"_id": 2})
+    assert rename(handler, "words", "texts")["codeName"] == "NamespaceExists"
+    assert rename(handler, "lines", "texts", dropTarget=True)["codeName"] == "NamespaceNotFound"
+    assert (stored(tmp_path, "words"), stored(tmp_path, "texts")) == ([2], [1])
+    assert rename(handler, "words", "texts", dropTarget=True)["ok"] == 1
+    assert stored(tmp_path, "texts") == [2]
+
+
+def test_a_rename_that_fails_is_undone(
+    handler: Handler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(handler, {"_id": 1})
+    assert rename(handler, "words", "texts")["ok"] == 1
+    insert(handler, {"_id": 2})
+    database = handler.get_database("chat")
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "rename_collection", fail)
+        with pytest.raises(sqlite3.OperationalError):
+            rename(handler, "words", "texts", dropTarget=True)
+    assert (stored(tmp_path, "words"), stored(tmp_path, "texts")) == ([2], [1])
+    assert rename(handler, "words", "texts", dropTarget=True)["ok"] == 1
+    assert stored(tmp_path, "texts") == [2]
+
+
+def fail(*_: Any) -> None:
+    """Stand for a disk that is full."""
+    raise sqlite3.OperationalError("database or disk is full")

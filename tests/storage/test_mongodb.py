@@ -14,13 +14,14 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 
 from chat.entry import now
 from chat.journal import ENTRIES_PER_INSERT
@@ -44,6 +45,7 @@ from storage.database import (
 from storage.indexes import create_indexes
 from storage.lookup import IDS_PER_QUERY
 from storage.mongodb import connect
+from storage.staging import NAMESPACE_NOT_FOUND
 from tests.support.databases import another_client
 from tests.support.hostile import HOSTILE
 from tests.support.proxies import Relay
@@ -219,6 +221,101 @@ async def test_an_index_that_is_not_unique_refuses_nothing(db: MotorDatabase) ->
     for id_ in ("a", "b"):
         await sessions.insert_one({"_id": id_, "user_id": "u1", "seen": 1})
     assert len(await sessions.find({"user_id": "u1"}).to_list(None)) == 2
+
+
+# Renaming
+
+
+@pytest.fixture
+async def filled(db: MotorDatabase) -> MotorCollection:
+    """Messages under another name, with the unique indexes of messages."""
+    collection = db["import_1_messages"]
+    await Collection(collection).insert_in_order([message(seq) for seq in range(1, 101)])
+    for field in ("seq", "key"):
+        await collection.create_index(field, unique=True)
+    return collection
+
+
+async def test_a_renamed_collection_takes_the_place_of_another_and_keeps_its_indexes(
+    db: MotorDatabase, messages: MotorCollection, filled: MotorCollection
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/renameCollection/ (dropTarget)
+
+    And nothing refers to the name that it had: the same name can be used again.
+    """
+    await messages.insert_one(message(1, msg="replaced"))
+    await filled.rename(MESSAGE_COLLECTION, dropTarget=True)
+    assert await seqs(messages) == list(range(1, 101))
+    for document in (message(100, key="new"), message(101, key="u1:100")):
+        with pytest.raises(DuplicateKeyError):
+            await messages.insert_one(document)
+    assert filled.name not in await db.list_collection_names()
+    await filled.insert_one(message(1))
+    await create_indexes(Database(db))
+    assert await found(messages, "replaced") == []
+    assert await found(messages, "message", "7") == [7]
+
+
+async def test_a_name_that_no_collection_has_can_be_given_to_one(
+    db: MotorDatabase, filled: MotorCollection
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/renameCollection/"""
+    await filled.rename(MESSAGE_COLLECTION, dropTarget=True)
+    assert await db.list_collection_names() == [MESSAGE_COLLECTION]
+
+
+async def test_renaming_a_collection_that_is_not_there_is_an_error_and_drops_nothing(
+    db: MotorDatabase, messages: MotorCollection
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/error-codes/ (NamespaceNotFound)"""
+    await messages.insert_one(message(1))
+    with pytest.raises(OperationFailure) as error:
+        await db["import_1_messages"].rename(MESSAGE_COLLECTION, dropTarget=True)
+    assert error.value.code == NAMESPACE_NOT_FOUND
+    assert await seqs(messages) == [1]
+
+
+async def test_a_reader_during_a_rename_sees_all_or_nothing(
+    messages: MotorCollection, filled: MotorCollection, other: MotorDatabase
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.renameCollection/: it
+    locks both collections, and ends the queries that are under way, which the chat repeats
+    """
+    renaming = asyncio.ensure_future(filled.rename(MESSAGE_COLLECTION, dropTarget=True))
+    lengths = {0}
+    while not renaming.done():
+        with suppress(PyMongoError):
+            lengths.add(len(await other[MESSAGE_COLLECTION].find({}).to_list(None)))
+    await renaming
+    assert lengths <= {0, 100}
+    assert len(await seqs(messages)) == 100
+
+
+async def test_one_of_many_renames_of_a_collection_is_done(
+    messages: MotorCollection, filled: MotorCollection, other: MotorDatabase
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.renameCollection/"""
+    both = (filled, other[filled.name])
+    results = await asyncio.gather(
+        *(both[n % 2].rename(MESSAGE_COLLECTION, dropTarget=True) for n in range(6)),
+        return_exceptions=True,
+    )
+    refused = [it.code for it in results if isinstance(it, OperationFailure)]
+    assert refused == [NAMESPACE_NOT_FOUND] * 5
+    assert len(await seqs(messages)) == 100
+
+
+async def test_a_dropped_collection_is_made_again_by_an_insert_without_what_it_had(
+    filled: MotorCollection,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.drop/,
+    https://www.mongodb.com/docs/manual/reference/method/db.collection.deleteOne/ (deletedCount)
+    """
+    await filled.drop()
+    await filled.drop()
+    await Collection(filled).insert_in_order([message(101)])
+    assert (await filled.delete_one({"seq": 1})).deleted_count == 0
+    assert (await filled.delete_one({"seq": 101})).deleted_count == 1
 
 
 # Storing
