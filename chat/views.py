@@ -30,7 +30,6 @@ STATUS_OF_CODE = {
     "too_fast": 429,
     "unavailable": 503,
 }
-REFRESH_PAUSES = ("10",)  # seconds; how often a page without scripts may reload itself
 
 
 class ChatList(MemberPage):
@@ -65,8 +64,6 @@ class ChatList(MemberPage):
             await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
         except Refused as refused:
             raise form_error(self.request, refused) from None
-        if form.get("refresh") in REFRESH_PAUSES:
-            return url_for(self.request, "main", refresh=form["refresh"])
         return url_for(self.request, "main")
 
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
@@ -76,7 +73,6 @@ class ChatList(MemberPage):
         messages = await self.messages(**position)
         first_shown = messages[0].seq if messages else 0
         last_shown = messages[-1].seq if messages else 0
-        refresh = self.request.query.get("refresh")
         env = aiohttp_jinja2.get_env(app)
         return {
             "messages": messages,
@@ -87,8 +83,6 @@ class ChatList(MemberPage):
             "last": max(last, last_shown),
             "older": first_shown if first_shown > 1 else None,
             "newer": last_shown if position and 0 < last_shown < last else None,
-            "refresh": refresh if refresh in REFRESH_PAUSES and not position else None,
-            "refresh_after": form.get("refresh") or self.request.query.get("refresh_after"),
             "message_length": MESSAGE_LENGTH,
             "changeable_for": CHANGEABLE_FOR,
             "frame_size": BODY_LIMIT,

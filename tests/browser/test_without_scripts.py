@@ -52,35 +52,11 @@ async def test_everything_works_without_scripts(chat: ChatSite, visit: Visit, bo
     await alice.page.get_by_role("link", name="Older messages").click()
     await expect(alice.texts.first).to_have_text("line 0")
     await alice.page.get_by_role("link", name="Back to the newest messages").click()
-    await alice.page.get_by_role("link", name="Refresh every 10 seconds").click()
-    await expect(alice.page).to_have_url(f"{alice.url}/?refresh=10")
-    await expect(alice.page.locator("meta[http-equiv=refresh]")).to_have_attribute("content", "10")
-    await alice.page.get_by_role("link", name="Stop refreshing").click()
-    await expect(alice.page.locator("meta[http-equiv=refresh]")).to_have_count(0)
 
     await alice.press("Sign out")
     await expect(alice.page).to_have_url(f"{alice.url}/login")
     await alice.log_in("alice")
     await expect(alice.page).to_have_title("Main Chat page")
-
-
-async def test_the_refreshing_page_shows_what_is_new(
-    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chat.views.REFRESH_PAUSES", ("1",))
-    bob, alice = (
-        await visit(chat.url, "bob"),
-        await visit(chat.url, "alice", java_script_enabled=False),
-    )
-    await alice.open("/?refresh=1")
-    await bob.say("news")
-    await expect(alice.texts).to_have_text(["news"])
-    await alice.page.get_by_role("link", name="Write a message").click()  # which takes its time
-    await expect(alice.page.locator("meta[http-equiv=refresh]")).to_have_count(0)
-    await alice.field.fill("I see")
-    await alice.submit()
-    await expect(alice.page).to_have_url(f"{alice.url}/?refresh=1")
-    await expect(alice.texts).to_have_text(["news", "I see"])
 
 
 async def test_without_scripts_the_page_opens_at_its_end(chat: ChatSite, visit: Visit) -> None:

@@ -64,17 +64,6 @@ async def test_a_moderators_page_says_so_and_offers_to_delete_what_others_wrote(
 
 
 @pytest.mark.parametrize(
-    ("query", "refreshes"),
-    [("", False), ("refresh=10", True), ("refresh=5", False), ("refresh=10&around=1", False)],
-)
-async def test_only_the_newest_messages_reload_themselves_every_ten_seconds(
-    alice: Person, query: str, refreshes: bool
-) -> None:
-    page = await alice.page(f"/?{query}")
-    assert ('<meta http-equiv="refresh" content="10">' in page) is refreshes
-
-
-@pytest.mark.parametrize(
     ("query", "shown", "older", "newer"),
     [
         ("", [1, 2, 3], None, None),
