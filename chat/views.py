@@ -37,8 +37,7 @@ class ChatList(MemberPage):
 
     template = "chat/index.html"
 
-    @aiohttp_jinja2.template(template)
-    async def get(self) -> dict[str, Any]:
+    async def get(self) -> web.Response:
         """Show the newest messages, or those before, around or after a number."""
         query = {name: read_seq(self.request, name) for name in ("before", "around", "after")}
         position = {name: seq for name, seq in query.items() if seq is not None}
@@ -51,7 +50,8 @@ class ChatList(MemberPage):
         is_read = self.request.headers.get("Sec-Fetch-Dest", "document") == "document"
         if is_read and not position and self.request.method == "GET":
             marks.move(user_id, context["last"])
-        return context
+        template = "chat/history.html" if position else self.template
+        return aiohttp_jinja2.render_template(template, self.request, context)
 
     async def act(self, form: dict[str, str]) -> URL:
         """Save a message that a browser without scripts posts."""
@@ -78,7 +78,6 @@ class ChatList(MemberPage):
             "messages": messages,
             "user": user,
             "renderer": Renderer(env, user, position.get("around")),
-            "is_history": bool(position),
             "from_end": "around" not in position and "after" not in position,
             "last": max(last, last_shown),
             "older": first_shown if first_shown > 1 else None,
