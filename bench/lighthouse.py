@@ -22,7 +22,7 @@ MESSAGES = 50  # in the chat page
 
 TIME_EVERY_SHOW = """async () => {
   const { src } = document.querySelector("script[type=module]")
-  const { Log } = await import(new URL("log.js", src)) // the page's own
+  const { Log } = await import(new URL("log/log.js", src)) // the page's own
   const { show } = Log.prototype
   window.costs = []
   Log.prototype.show = function (entry) {

@@ -19,7 +19,7 @@ from storage.redis_relay import BEAT_EVERY
 
 SILENCE = 600  # seconds between the messages of a person
 STAY = 1200  # seconds until a person leaves and another comes
-REPORT_EVERY = 10  # seconds between read marks of a page (static/js/read_mark.js)
+REPORT_EVERY = 10  # seconds between read marks of a page (static/js/log/read_mark.js)
 PEOPLE_PER_PROCESS = 2500
 FRAME = 189  # bytes of a message of 64 letters as each reader gets it
 RELAYED = 920  # bytes of it in Redis, handed over and stored; these and the next are encrypted

@@ -1,5 +1,5 @@
 // A page of older messages: formats them as the chat page does.
 
-import { formatLog } from "./message.js"
+import { formatLog } from "./log/message.js"
 
 formatLog(document.getElementById("subscribe"))

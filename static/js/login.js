@@ -1,5 +1,5 @@
 // The log-in page: no field may be empty.
 
-import { check, emptyField } from "./form.js"
+import { check, emptyField } from "./forms/checks.js"
 
 check(document.querySelector("form"), emptyField)

@@ -1,55 +1,60 @@
-// The chat page. Imports and code follow a message from the key press to every screen: the composer
-// takes the text, the outbox sends it until it is stored, the connection carries it to the server
-// and back, and the log shows it.
+// The chat page: makes its parts and joins them. A message goes this way from the key press to
+// every screen:
+//
+// 1. The composer takes the text, and gives it to the outbox.
+// 2. The outbox keeps it, and gives it to the connection, until the server has stored it.
+// 3. The connection sends it to the server, and gets it back, like every other page in the room.
+// 4. handlers.message, below, takes it out of the outbox and shows it in the log.
 
-import { Composer } from "./composer.js"
-import { Outbox } from "./outbox.js"
-import { PendingList } from "./pending_list.js"
-import { Connection } from "./connection.js"
-import { Polling } from "./polling.js"
-import { Log } from "./log.js"
+import { Composer } from "./writing/composer.js"
+import { Outbox } from "./sending/outbox.js"
+import { PendingList } from "./sending/pending_list.js"
+import { Connection } from "./connection/connection.js"
+import { Polling } from "./connection/polling.js"
+import { Log } from "./log/log.js"
 
 // The rest of the page
-import { Actions } from "./actions.js"
-import { announce } from "./announce.js"
-import { autosize } from "./autosize.js"
-import { Counter } from "./counter.js"
-import { Draft } from "./draft.js"
-import { Editing } from "./editing.js"
-import { listenToKeys } from "./keyboard.js"
-import { Mentions } from "./mentions.js"
-import { Notifier } from "./notifier.js"
-import { People } from "./people.js"
-import { ReadMark } from "./read_mark.js"
-import { askBeforeSigningOut } from "./sign_out.js"
-import { Status } from "./status.js"
-import { Typing } from "./typing.js"
-import { Unread } from "./unread.js"
+import { announce } from "./browser/announce.js"
+import { Actions } from "./log/actions.js"
+import { ReadMark } from "./log/read_mark.js"
+import { Unread } from "./log/unread.js"
+import { listenToKeys } from "./room/keyboard.js"
+import { Notifier } from "./room/notifier.js"
+import { People } from "./room/people.js"
+import { askBeforeSigningOut } from "./room/sign_out.js"
+import { Status } from "./room/status.js"
+import { Typing } from "./room/typing.js"
+import { autosize } from "./writing/autosize.js"
+import { Counter } from "./writing/counter.js"
+import { Draft } from "./writing/draft.js"
+import { Editing } from "./writing/editing.js"
+import { Mentions } from "./writing/mentions.js"
 
 const byId = (id) => document.getElementById(id)
 const form = byId("composer")
 const field = byId("message")
+
+// The parts that a message goes through, the last one first.
 const log = new Log(byId("subscribe"))
 const { user } = log
-
-const composer = new Composer(form)
-const connection = new Connection({ since: () => log.last, onframe, ondisconnect, onblocked })
+const since = () => log.last
 const polling = new Polling(form, { user, onpage, onanswer })
-const send = (frame) => connection.send(frame) || polling.send(frame)
+const connection = new Connection({ since, polling, onframe, ondisconnect, onblocked })
 const pendingList = new PendingList(byId("pending"))
 const frameSize = Number(form.dataset.frameSize)
-const outbox = new Outbox({ user, frameSize, list: pendingList, send })
+const outbox = new Outbox({ user, frameSize, list: pendingList, connection })
+const composer = new Composer(form, { outbox, log })
 
 const signOut = byId("signout").form
 askBeforeSigningOut(signOut, () => outbox.length, (text) => composer.showError(text))
 const draft = new Draft(field, { user, signOut })
-const editing = new Editing(form, { composer, draft, log, send })
+const editing = new Editing(form, { composer, draft, log, connection })
 const status = new Status(byId("room-status"))
 const showTyping = (text) => (status.typing = text)
-const typing = new Typing(field, { user, onchange: showTyping, send })
+const typing = new Typing(field, { user, onchange: showTyping, connection })
 const people = new People(byId("here"), { user, count: byId("people-count") })
 const unread = new Unread(log, byId("unread"))
-const readMark = new ReadMark(send, log.last)
+const readMark = new ReadMark(connection, log.last)
 const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") })
 const actions = new Actions(log, byId("actions-template").content.firstElementChild)
 const names = () => [...people.names, ...log.authors].filter((name) => name !== user)
@@ -57,13 +62,6 @@ new Mentions(field, { list: byId("mentions"), names })
 new Counter(field, byId("counter"))
 autosize(field)
 listenToKeys(field, log.element)
-
-composer.onsubmit = (text) => {
-  if (editing.isActive) return editing.save(text)
-  composer.text = ""
-  outbox.add(text)
-  log.scroll.goToEnd()
-}
 
 // What the page does with each type of frame.
 const handlers = {
@@ -77,7 +75,6 @@ const handlers = {
       // Another server process, which lags behind, may have sent the page: then connect again.
       if (log.last < frame.seq) throw new Error("the history is not up to date")
     }
-    polling.stop()
     status.trouble = ""
     status.notice("Connection to server started")
     outbox.resume()
@@ -132,7 +129,6 @@ function ondisconnect(clean) {
 }
 
 function onblocked() {
-  polling.start()
   status.trouble = "No live connection: new messages come every few seconds"
   outbox.resume()
 }

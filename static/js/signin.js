@@ -1,6 +1,6 @@
 // The sign-up page: no field may be empty, and both passwords must be the same.
 
-import { check, emptyField } from "./form.js"
+import { check, emptyField } from "./forms/checks.js"
 
 check(document.querySelector("form"), (form) => emptyField(form) ?? differentPasswords(form))
 

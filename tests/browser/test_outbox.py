@@ -219,7 +219,7 @@ async def test_pauses_grow_and_are_spread_over_their_whole_length(
     alice = await visit(chat.url)
     longest, shortest, after_a_reset = await alice.page.evaluate(
         """async () => {
-          const { Backoff } = await import("/static/js/backoff.js")
+          const { Backoff } = await import("/static/js/connection/backoff.js")
           const eight = (backoff) => Array.from({ length: 8 }, () => backoff.next())
           const backoff = new Backoff()
           Math.random = () => 1

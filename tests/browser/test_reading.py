@@ -202,7 +202,7 @@ async def test_the_most_hostile_text_takes_no_time(alice: Visitor) -> None:
         for text in (part * 20_000, "http://a/" + part * 20_000, "@alice" + part * 20_000):
             took = await alice.page.evaluate(
                 """async text => {
-                  const { richText } = await import("/static/js/rich_text.js")
+                  const { richText } = await import("/static/js/log/rich_text.js")
                   let best = Infinity
                   for (let tries = 0; tries < 3 && best > 1000; tries++) { // others may be busy
                     const start = performance.now()
@@ -727,7 +727,7 @@ async def test_the_oldest_leave_the_page_at_two_thousand(chat: ChatSite, alice: 
 async def test_at_the_end_the_reader_stays_at_the_end_as_the_oldest_leave(alice: Visitor) -> None:
     distance = await alice.log.evaluate(
         """async element => {
-          const { Log } = await import("/static/js/log.js")
+          const { Log } = await import("/static/js/log/log.js")
           const log = new Log(element)
           const time = new Date().toISOString()
           const frames = async () => {

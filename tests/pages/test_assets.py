@@ -45,11 +45,12 @@ async def test_what_a_page_links_to_is_kept_for_ever_and_changes_its_address(
     kept = await visitor.get(address)
     assert (kept.status, kept.headers["Cache-Control"]) == (200, FOREVER)
     assert await kept.read() == (ROOT / "static/js/login.js").read_bytes()
-    module = await visitor.get(address.replace("login.js", "form.js"))  # which login.js imports
+    # login.js imports it.
+    module = await visitor.get(address.replace("login.js", "forms/checks.js"))
     assert (module.status, module.headers["Cache-Control"]) == (200, FOREVER)
 
     shutil.copytree(ROOT / "static", tmp_path, dirs_exist_ok=True)
-    (tmp_path / "js" / "form.js").write_text("// changed")
+    (tmp_path / "js/forms/checks.js").write_text("// changed")
     monkeypatch.setattr("pages.assets.FOLDER", tmp_path)
     after_a_deploy = await open_house()
     assert await script_of(after_a_deploy) != address
@@ -72,10 +73,10 @@ async def test_a_developer_s_page_links_to_files_that_may_change(open_house: Ope
 async def test_a_static_file_is_compressed_for_whoever_takes_that(
     house: House, accepted: str, is_compressed: bool
 ) -> None:
-    answer = await ask(house, f"Accept-Encoding: {accepted}", path="/static/js/log.js")
+    answer = await ask(house, f"Accept-Encoding: {accepted}", path="/static/js/log/log.js")
     assert (answer.headers["Content-Encoding"] == "gzip") is is_compressed
     body = gzip.decompress(answer.body) if is_compressed else answer.body
-    assert body == (ROOT / "static/js/log.js").read_bytes()
+    assert body == (ROOT / "static/js/log/log.js").read_bytes()
     assert answer.headers["Vary"] == "Accept-Encoding"
     assert answer.headers["Content-Type"] == "text/javascript"
 

@@ -14,7 +14,7 @@ from yarl import URL
 from tests.support.raw_sockets import TEXT, RawSocket, upgrade_with
 from tests.support.waiting import CROWD_PATIENCE, until
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10  # seconds; as in static/js/backoff.js
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10  # seconds; as in static/js/connection/backoff.js
 
 
 class Tab:

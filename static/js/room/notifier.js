@@ -1,9 +1,9 @@
 // Tells the reader of messages that mention them while they are not looking: by a notification, by a
 // quiet sound, or by both, on devices where the reader turned it on.
 
-import { isAttended } from "./attention.js"
-import { mentions } from "./rich_text.js"
-import { recall, remember } from "./storage.js"
+import { isAttended } from "../browser/attention.js"
+import { mentions } from "../log/rich_text.js"
+import { recall, remember } from "../browser/storage.js"
 
 const VOLUME = 0.05 // of 1
 const SOUND_LENGTH = 0.25 // seconds

@@ -1,5 +1,5 @@
 // The WebSocket connection: reconnects by itself, and handles the server's frames one after the
-// other.
+// other. Where no socket can be opened it polls instead.
 
 import { Backoff } from "./backoff.js"
 
@@ -11,6 +11,7 @@ const ASLEEP_AFTER = 90_000 // ms; browsers run the timers of hidden tabs once a
 
 export class Connection {
   #since
+  #polling
   #onframe
   #ondisconnect
   #onblocked
@@ -26,8 +27,9 @@ export class Connection {
   // `since` returns the seq of the last entry that the page shows; the server replays later ones.
   // `onframe` may return a promise; `ondisconnect` is told whether the connection ended cleanly;
   // `onblocked` is called when no socket can be opened, although the server answers.
-  constructor({ since, onframe, ondisconnect, onblocked }) {
+  constructor({ since, polling, onframe, ondisconnect, onblocked }) {
     this.#since = since
+    this.#polling = polling
     this.#onframe = onframe
     this.#ondisconnect = ondisconnect
     this.#onblocked = onblocked
@@ -56,7 +58,9 @@ export class Connection {
 
   // Return true if the frame went out. Only an answer shows that it arrived.
   send(frame) {
-    if (!this.#isReady || this.#socket.readyState !== WebSocket.OPEN) return false
+    if (!this.#isReady || this.#socket.readyState !== WebSocket.OPEN) {
+      return this.#polling.send(frame)
+    }
     this.#socket.send(JSON.stringify(frame))
     if (frame.nonce) this.#answerTimer ??= setTimeout(() => this.#reconnect(), ANSWER_WITHIN)
     return true
@@ -80,6 +84,7 @@ export class Connection {
       this.#isReady = this.#isReturning = true
       this.#refusals = 0
       this.#backoff.reset()
+      this.#polling.stop()
     }
     await this.#onframe(frame)
   }
@@ -94,7 +99,10 @@ export class Connection {
       const answer = await askForPage()
       if (answer === "redirect") return location.assign("/login")
       this.#refusals = answer === "page" ? this.#refusals + 1 : 0
-      if (this.#refusals >= BLOCKED_AFTER) this.#onblocked()
+      if (this.#refusals >= BLOCKED_AFTER) {
+        this.#polling.start()
+        this.#onblocked()
+      }
     }
     this.#timer = setTimeout(() => this.open(), this.#backoff.next())
   }

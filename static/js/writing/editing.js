@@ -1,9 +1,9 @@
 // Editing: puts the reader's own message back into the field, and asks the server to change it.
 // Asking again for the same change is harmless, because it keeps its nonce.
 
-import { announce } from "./announce.js"
-import { isComposing } from "./keys.js"
-import { newNonce } from "./nonce.js"
+import { announce } from "../browser/announce.js"
+import { isComposing } from "../browser/keys.js"
+import { newNonce } from "../sending/nonce.js"
 
 const ANSWER_WITHIN = 5000 // ms
 const CONFIRM_WITHIN = 4000 // ms; a second press within this time deletes
@@ -12,7 +12,7 @@ export class Editing {
   #composer
   #draft
   #log
-  #send
+  #connection
   #bar
   #deleteButton
   #submitButton
@@ -21,15 +21,15 @@ export class Editing {
   #answerTimer = null
   #confirmTimer = null // runs while a second press deletes
 
-  constructor(form, { composer, draft, log, send }) {
+  constructor(form, { composer, draft, log, connection }) {
     this.#composer = composer
     this.#draft = draft
     this.#log = log
-    this.#send = send
+    this.#connection = connection
     this.#bar = form.querySelector(".editing")
     this.#deleteButton = form.elements.delete
     this.#submitButton = form.querySelector("#submit")
-    composer.onempty = () => this.isActive && this.#askToConfirm()
+    composer.editing = this
     form.addEventListener("keydown", (event) => this.#keydown(event))
     form.elements.cancel.addEventListener("click", () => this.#end())
     this.#deleteButton.addEventListener("click", () => this.#deletePressed())
@@ -57,8 +57,10 @@ export class Editing {
     this.#deleteButton.focus()
   }
 
+  // Ask for the message to be changed; without a text, to be deleted.
   save(msg) {
-    if (msg === this.#message.msg) this.#end()
+    if (!msg.trim()) this.#askToConfirm()
+    else if (msg === this.#message.msg) this.#end()
     else this.#ask({ type: "edit", of: this.#message.seq, msg })
   }
 
@@ -111,7 +113,7 @@ export class Editing {
     const isSame = this.#request?.type === change.type && this.#request.msg === change.msg
     if (!isSame) this.#request = { ...change, nonce: newNonce() }
     this.#stopWaiting()
-    if (this.#send(this.#request)) {
+    if (this.#connection.send(this.#request)) {
       this.#submitButton.ariaBusy = "true"
       const text = "No answer came; saving it again is harmless"
       this.#answerTimer = setTimeout(() => this.#stopWaiting(text), ANSWER_WITHIN)

@@ -1,7 +1,7 @@
 // Without a WebSocket, which some proxies block: messages go by the form, and what others say comes by
 // fetching the page every few seconds.
 
-import { fetchLog } from "./older_messages.js"
+import { fetchLog } from "../log/fetch_log.js"
 
 const POLL_EVERY = 5000 // ms
 const TIMEOUT = 15_000 // ms

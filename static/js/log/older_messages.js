@@ -1,9 +1,9 @@
 // The link to older messages: loads them into the log when it is clicked or about to be in sight.
 
-import { isPlainClick } from "./keys.js"
+import { isPlainClick } from "../browser/keys.js"
+import { fetchLog } from "./fetch_log.js"
 
 const LOAD_AHEAD = "300px 0px 0px" // so that they are there before the reader sees the link
-const TIMEOUT = 15_000 // ms
 
 export class OlderMessages {
   #log
@@ -79,12 +79,4 @@ export class OlderMessages {
     event.preventDefault()
     this.load()
   }
-}
-
-// Return the log of the page at a URL.
-export async function fetchLog(url) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT) })
-  if (!response.ok || response.redirected) throw new Error("the history cannot be loaded")
-  const page = new DOMParser().parseFromString(await response.text(), "text/html")
-  return page.getElementById("subscribe")
 }

@@ -1,7 +1,7 @@
 // The counter below the log: near the limit it shows how many characters of a message are left, or
 // how many there are too many.
 
-import { announce } from "./announce.js"
+import { announce } from "../browser/announce.js"
 
 const STEPS = [200, 100, 50, 20, 10, 0] // left; the counter appears at the first, each is read out
 

@@ -2,7 +2,7 @@
 // time so that they keep their order. Sending one twice is harmless, even from two tabs, because
 // the server recognizes its nonce.
 
-import { Backoff } from "./backoff.js"
+import { Backoff } from "../connection/backoff.js"
 import { PendingStore } from "./pending_store.js"
 
 const TAKE_OVER_AFTER = 2000 // ms; a tab that has not sent its message by then may be closed
@@ -13,20 +13,19 @@ export class Outbox {
   #frameSize // bytes; the server disconnects a page that sends more at once
   #store
   #list
-  #send
+  #connection
   #isConnected = false
   #inFlight = null // nonce of the message that was sent and is not answered
   #writtenHere = new Set() // nonces of the messages written in this tab
   #backoff = new Backoff()
   #timer = null
 
-  // `send` returns true if the frame went out.
-  constructor({ user, frameSize, list, send }) {
+  constructor({ user, frameSize, list, connection }) {
     this.#user = user
     this.#frameSize = frameSize
     this.#store = new PendingStore(user, () => this.#update())
     this.#list = list
-    this.#send = send
+    this.#connection = connection
     list.onretry = (nonce) => this.#append(this.#store.get(nonce))
     list.ondiscard = (nonce) => this.#remove(nonce)
     this.#update()
@@ -107,7 +106,7 @@ export class Outbox {
     }
     const frame = { type: "message", msg, nonce }
     if (size(frame) > this.#frameSize) this.refuse({ nonce, text: "The message is too long" })
-    else if (this.#send(frame)) this.#inFlight = nonce
+    else if (this.#connection.send(frame)) this.#inFlight = nonce
   }
 
   #schedule(action, delay) {

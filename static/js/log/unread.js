@@ -1,7 +1,7 @@
 // Unread messages: counted in the title, on the icon of an installed page, and on the button that
 // leads to the end, until the reader looks at the end.
 
-import { isAttended, onAttention } from "./attention.js"
+import { isAttended, onAttention } from "../browser/attention.js"
 
 export class Unread {
   onread = () => {} // called when the reader has read everything

@@ -1,13 +1,10 @@
 // Quotes: a reply begins with lines of the message that it answers, as in e-mails.
 
-import { entryOf } from "./message.js"
-
 const LINES = 3
 const LINE_LENGTH = 200 // characters
 
 // Return the text with which a reply to a message begins. Its number becomes a link to it.
-export function quote(message) {
-  const { seq, user, msg } = entryOf(message)
+export function quote({ seq, user, msg }) {
   const lines = msg.split("\n").filter((line) => line.trim() && !line.startsWith(">"))
   const shown = lines.slice(0, LINES).map(shorten)
   if (lines.length > LINES) shown.push("…")

@@ -1,19 +1,23 @@
 // The composer: the form in which the reader writes. Enter submits the text, but not on a phone,
-// whose keyboard has no other key for a new line; a text that is too long stays in the field.
+// whose keyboard has no other key for a new line; a text that is too long stays in the field. A
+// submitted text goes to the outbox, or to the message that is being edited.
 
+import { isComposing } from "../browser/keys.js"
 import { excess } from "./counter.js"
-import { isComposing } from "./keys.js"
 
 const TOUCH = matchMedia("(pointer: coarse)")
 
 export class Composer {
-  onsubmit = () => {} // called with the text
-  onempty = () => {} // called instead when there is no text
+  editing // takes the text while it is active; set by Editing
+  #outbox
+  #log
   #form
   #field
   #error
 
-  constructor(form) {
+  constructor(form, { outbox, log }) {
+    this.#outbox = outbox
+    this.#log = log
     this.#form = form
     form.noValidate = true // the browser would complain about an empty field
     this.#field = form.elements.msg
@@ -53,9 +57,13 @@ export class Composer {
     event.preventDefault()
     this.#field.focus()
     if (excess(this.#field) > 0) return this.#reject()
-    if (!this.text.trim()) return this.onempty()
+    const { text } = this
+    if (this.editing.isActive) return this.editing.save(text)
+    if (!text.trim()) return
     this.showError("")
-    this.onsubmit(this.text)
+    this.text = ""
+    this.#outbox.add(text)
+    this.#log.scroll.goToEnd()
   }
 
   #reject() {

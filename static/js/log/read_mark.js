@@ -4,14 +4,14 @@
 const REPORT_EVERY = 10_000 // ms
 
 export class ReadMark {
-  #send
+  #connection
   #reported // seq of the last entry that the server knows was read
   #read
   #timer = null
 
-  // `send` returns true if the frame went out; `reported` is a seq that the server knows.
-  constructor(send, reported) {
-    this.#send = send
+  // `reported` is a seq that the server knows.
+  constructor(connection, reported) {
+    this.#connection = connection
     this.#reported = this.#read = reported
     document.addEventListener("visibilitychange", () => document.hidden && this.#report())
     // A reload requests the new page, which shows what is new, before this one becomes hidden.
@@ -31,6 +31,7 @@ export class ReadMark {
 
   #report() {
     const seq = this.#read
-    if (seq > this.#reported && this.#send({ type: "read", seq })) this.#reported = seq
+    if (seq <= this.#reported) return
+    if (this.#connection.send({ type: "read", seq })) this.#reported = seq
   }
 }

@@ -1,7 +1,7 @@
 // Mentions: after @ and the first letters of a name, a list offers the names to complete it with.
 
-import { announce } from "./announce.js"
-import { isComposing } from "./keys.js"
+import { announce } from "../browser/announce.js"
+import { isComposing } from "../browser/keys.js"
 
 const PARTIAL_NAME = /(?:^|[\s(])@([\p{L}\p{M}\d_.-]{0,32})$/u // right before the caret
 const NAME = /^[\p{L}\p{M}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention

@@ -1,6 +1,7 @@
 // What the reader may do with a message: reply, edit, delete. The buttons are put into the message
 // under the mouse, the one that was tapped, or the one that the arrow keys have reached.
 
+import { entryOf } from "./message.js"
 import { quote } from "./quote.js"
 
 const TOUCH = matchMedia("(hover: none)")
@@ -24,7 +25,7 @@ export class Actions {
     log.element.addEventListener("focusin", ({ target }) => this.#show(messageAt(target)))
     log.element.addEventListener("keydown", (event) => this.#keydown(event))
     element.addEventListener("submit", (event) => event.preventDefault())
-    reply.addEventListener("click", () => this.onreply(quote(this.#message)))
+    reply.addEventListener("click", () => this.onreply(quote(entryOf(this.#message))))
     edit.addEventListener("click", () => this.onedit(this.#seq))
     deleteButton.addEventListener("click", () => this.ondelete(this.#seq))
   }

@@ -6,16 +6,15 @@ const SHOW_FOR = 5000 // ms; longer than SEND_EVERY on a slow connection
 export class Typing {
   #user
   #onchange
-  #send
+  #connection
   #sentAt = -Infinity
   #timers = new Map() // by the name of each person who is typing
 
-  // `onchange` is called with a sentence, which is empty when nobody is typing; `send` returns true
-  // if the frame went out.
-  constructor(field, { user, onchange, send }) {
+  // `onchange` is called with a sentence, which is empty when nobody is typing.
+  constructor(field, { user, onchange, connection }) {
     this.#user = user
     this.#onchange = onchange
-    this.#send = send
+    this.#connection = connection
     field.addEventListener("input", (event) => this.#input(event))
   }
 
@@ -34,7 +33,7 @@ export class Typing {
   // A text that a script puts into the field was not typed.
   #input({ isTrusted, target, timeStamp }) {
     if (!isTrusted || !target.value.trim() || timeStamp - this.#sentAt < SEND_EVERY) return
-    if (this.#send({ type: "typing" })) this.#sentAt = timeStamp
+    if (this.#connection.send({ type: "typing" })) this.#sentAt = timeStamp
   }
 
   #show() {

@@ -1,7 +1,7 @@
 // The draft: the text in the field survives a reload. It belongs to one user, because others may
 // use the same browser.
 
-import { recall, remember } from "./storage.js"
+import { recall, remember } from "../browser/storage.js"
 
 export class Draft {
   #field

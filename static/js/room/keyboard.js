@@ -1,7 +1,7 @@
 // Keys that work wherever the focus is: typing writes into the field, and PageUp and PageDown scroll
 // the log from there.
 
-import { isComposing } from "./keys.js"
+import { isComposing } from "../browser/keys.js"
 
 const PAGES = { PageUp: -0.9, PageDown: 0.9 } // heights of the log
 

@@ -1,9 +1,10 @@
 // The log: shows each message once and in order, and updates it in place when it is changed.
 
+import { fetchLog } from "./fetch_log.js"
 import { group, keepDayNames } from "./grouping.js"
 import { createMessage, entryOf, formatLog, formatMessage, updateMessage } from "./message.js"
 import { NewDivider } from "./new_divider.js"
-import { fetchLog, OlderMessages } from "./older_messages.js"
+import { OlderMessages } from "./older_messages.js"
 import { OwnMessages } from "./own_messages.js"
 import { ScrollPosition } from "./scroll_position.js"
 
