@@ -3,24 +3,84 @@
 // its characters.
 
 // Letters of scripts without spaces, beside which a word may be bold.
-const UNSPACED = "[\\p{scx=Han}\\p{scx=Hira}\\p{scx=Kana}\\p{scx=Hang}\\p{scx=Thai}]"
+const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Hang}\p{scx=Thai}]`
+const BEFORE_BOLD = String.raw`(?<=^|[^\p{L}\p{N}*]|${UNSPACED})`
+const AFTER_BOLD = String.raw`(?=$|[^\p{L}\p{N}*]|${UNSPACED})`
 
+// A rule for each token: its pattern, with a group of the rule's name, and the token that a match
+// makes: { node, a function that creates its element; length, if that is not the whole match;
+// isMention, true if it mentions the reader }, or nothing. Where several rules match at one place,
+// the first of them counts.
+//
 // Matching takes linear time, however hostile the text: after an attempt that fails, the next one
 // does not scan the same characters again.
-const TOKEN = new RegExp(
-  [
-    "(?<!`)```(?!`)(?<language>[a-z][\\w+#-]*(?=\\n))?(?<block>[^]+?)(?<!`)```(?!`)\\n?",
-    "(?<!`)`(?<code>[^`\\n]+)`(?!`)",
-    "(?<![^\\n])(?<quote>>[^\\n]*(?:\\n>[^\\n]*)*)\\n?",
-    `(?<=^|[^\\p{L}\\p{N}*]|${UNSPACED})\\*\\*(?<bold>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*\\*` +
-      `(?=$|[^\\p{L}\\p{N}*]|${UNSPACED})`,
-    "(?<![\\p{L}\\p{N}*])\\*(?<italic>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*(?![\\p{L}\\p{N}*])",
-    "(?<![\\p{L}\\p{N}_])_(?<slanted>[^\\s_](?:[^_\\n]*[^\\s_])?)_(?![\\p{L}\\p{N}_])",
-    "(?<![\\p{L}\\p{N}])(?<url>https?:\\/\\/[^\\s<>\"`]+)",
-    "(?<![\\p{L}\\p{M}\\p{N}_.@-])@(?<name>[\\p{L}\\p{M}\\p{N}_.-]+)",
-  ].join("|"),
-  "giu",
-)
+const RULES = {
+  // ```A block of code```; a word that is alone in its first line names the language.
+  block: {
+    pattern: /(?<!`)```(?!`)(?<language>[a-z][\w+#-]*(?=\n))?(?<block>[^]+?)(?<!`)```(?!`)\n?/u,
+    token: ({ block, language = "" }, whole) => ({
+      node: () => codeBlock(whole, language, block),
+    }),
+  },
+
+  // `Code` in one line, between single backquotes.
+  code: {
+    pattern: /(?<!`)`(?<code>[^`\n]+)`(?!`)/u,
+    token: ({ code }) => ({
+      node: () => element("code", "code", copyOnly("`"), code, copyOnly("`")),
+    }),
+  },
+
+  // > Quoted: all lines in a row that begin with this sign (as QUOTE in chat/render.py).
+  quote: {
+    pattern: /(?<![^\n])(?<quote>>[^\n]*(?:\n>[^\n]*)*)\n?/u,
+    token: (_, whole, reader) => ({ node: () => quoted(whole, reader) }),
+  },
+
+  // **Bold** in one line, but not 2**3**4: no letter or digit is beside it, except an UNSPACED one.
+  bold: {
+    pattern: new RegExp(
+      String.raw`${BEFORE_BOLD}\*\*(?<bold>[^\s*](?:[^*\n]*[^\s*])?)\*\*${AFTER_BOLD}`,
+      "u",
+    ),
+    token: ({ bold }, _, reader) => emphasis("strong", "**", bold, reader),
+  },
+
+  // *Italic* in one line, but not 2*3*4.
+  italic: {
+    pattern: /(?<![\p{L}\p{N}*])\*(?<italic>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\p{L}\p{N}*])/u,
+    token: ({ italic }, _, reader) => emphasis("em", "*", italic, reader),
+  },
+
+  // _Slanted_ is the same, but not a_b_c.
+  slanted: {
+    pattern: /(?<![\p{L}\p{N}_])_(?<slanted>[^\s_](?:[^_\n]*[^\s_])?)_(?![\p{L}\p{N}_])/u,
+    token: ({ slanted }, _, reader) => emphasis("em", "_", slanted, reader),
+  },
+
+  // https://example.com, up to the next space, but without what ends the sentence.
+  url: {
+    pattern: /(?<![\p{L}\p{N}])(?<url>https?:\/\/[^\s<>"`]+)/u,
+    token({ url }) {
+      const address = url.slice(0, linkLength(url))
+      return URL.canParse(address) && { node: () => link(address), length: address.length }
+    },
+  },
+
+  // @bob, if that is the reader: only then is it shown as a mention. A login may end in a full stop
+  // or a hyphen; else that ends the sentence.
+  name: {
+    pattern: /(?<![\p{L}\p{M}\p{N}_.@-])@(?<name>[\p{L}\p{M}\p{N}_.-]+)/u,
+    token({ name }, _, reader) {
+      const login = [name, name.replace(/(?<![.-])[.-]+$/, "")].find((it) => isSame(it, reader))
+      const node = () => element("mark", "mention", `@${login}`)
+      return login && { node, length: login.length + 1, isMention: true }
+    },
+  },
+}
+const PATTERNS = Object.values(RULES).map(({ pattern }) => pattern.source)
+const TOKEN = new RegExp(PATTERNS.join("|"), "giu")
+
 const QUOTED_LINE = /((?:> ?)+)(\S{1,64} #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
 const BRACKETS = { ")": "(", "]": "[", "}": "{" }
 const PUNCTUATION = new Set(".,;:!?'*_~…’”»([{")
@@ -49,34 +109,15 @@ export function copyOnly(text) {
 
 function* tokens(text, reader) {
   for (const { 0: whole, index, groups } of text.matchAll(TOKEN)) {
-    const { block, language = "", code, quote, bold, italic, slanted, url, name } = groups
-    if (block) {
-      yield { node: () => codeBlock(whole, language, block), index, length: whole.length }
-    } else if (code) {
-      const node = () => element("code", "code", copyOnly("`"), code, copyOnly("`"))
-      yield { node, index, length: whole.length }
-    } else if (quote) {
-      const node = () => quoted(whole, reader)
-      yield { node, index, length: whole.length }
-    } else if (bold) {
-      yield emphasis("strong", "**", bold, index, reader)
-    } else if (italic ?? slanted) {
-      yield emphasis("em", italic ? "*" : "_", italic ?? slanted, index, reader)
-    } else if (url) {
-      const address = url.slice(0, linkLength(url))
-      if (URL.canParse(address)) yield { node: () => link(address), index, length: address.length }
-    } else {
-      const login = [name, name.replace(/(?<![.-])[.-]+$/, "")].find((it) => isSame(it, reader))
-      const node = () => element("mark", "mention", `@${login}`)
-      if (login) yield { node, index, length: login.length + 1, isMention: true }
-    }
+    const rule = Object.keys(RULES).find((name) => groups[name])
+    const token = RULES[rule].token(groups, whole, reader)
+    if (token) yield { index, length: whole.length, ...token }
   }
 }
 
-function emphasis(name, sign, text, index, reader) {
+function emphasis(name, sign, text, reader) {
   const node = () => element(name, "", copyOnly(sign), richText(text, reader), copyOnly(sign))
-  const length = text.length + 2 * sign.length
-  return { node, index, length, isMention: mentions(text, reader) }
+  return { node, isMention: mentions(text, reader) }
 }
 
 // Quoted lines; the first may name the message that it quotes, as in "> bob #12: hi".
