@@ -12,7 +12,7 @@ from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.models import is_changeable
 
-QUOTE = re.compile(r"^(?:>.*\n?)+", re.MULTILINE)  # lines as in e-mails; rich_text.js agrees
+QUOTE = re.compile(r"^(?:>.*\n?)+", re.MULTILINE)  # lines as in e-mails, as in rich_text.js
 
 
 class Part(NamedTuple):

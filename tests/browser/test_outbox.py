@@ -213,28 +213,6 @@ async def test_what_could_not_be_saved_is_tried_again_in_its_order(
     assert tried == ["one", "one", "one", "two"]
 
 
-async def test_pauses_grow_and_are_spread_over_their_whole_length(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url)
-    longest, shortest, after_a_reset = await alice.page.evaluate(
-        """async () => {
-          const { Backoff } = await import("/static/js/connection/backoff.js")
-          const eight = (backoff) => Array.from({ length: 8 }, () => backoff.next())
-          const backoff = new Backoff()
-          Math.random = () => 1
-          const longest = eight(backoff)
-          backoff.reset()
-          const afterReset = backoff.next()
-          Math.random = () => 0
-          return [longest, eight(backoff), afterReset]
-        }"""
-    )
-    assert longest == [500, 1000, 2000, 4000, 8000, 10000, 10000, 10000]
-    assert shortest == [0] * 8
-    assert after_a_reset == 500
-
-
 # What is refused
 
 

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 from playwright.async_api import Browser, expect
 
+from chat.journal import JOURNAL
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.browser import A_WHILE, Visit, Visitor, all_show, visiting
+from tests.support.log import change
 from tests.support.site import ChatSite, serving
 
 
@@ -36,18 +38,32 @@ async def test_what_was_said_in_a_hurry_keeps_its_order(alice: Visitor, bob: Vis
     await all_show((alice, bob), *said)
 
 
-async def test_the_talk_is_the_same_after_a_reload(alice: Visitor, bob: Visitor) -> None:
-    await alice.say("one\n  two <b>three</b> & four")
-    await expect(bob.texts).to_have_count(1)
-    await bob.say("five")
-    await expect(alice.texts).to_have_count(2)
+async def test_the_talk_is_the_same_after_a_reload(
+    chat: ChatSite, alice: Visitor, bob: Visitor
+) -> None:
+    await alice.say(
+        "one\n  two <b>three</b> & four", "> bob #1: no\n`five` *six*", "seven", "eight"
+    )
+    await expect(bob.texts).to_have_count(4)
+    await bob.say("nine @alice https://example.com")
+    await expect(alice.texts).to_have_count(5)
+    await change(chat.app[JOURNAL], "alice", 3, "seven and a half")
+    await change(chat.app[JOURNAL], "alice", 4, "")
+    await expect(alice.log.locator(".message__state")).to_have_text(
+        ["", "", "edited", "deleted", ""]
+    )
     live = await alice.messages.all_inner_texts()
-    shape = "element => element.outerHTML.replace(/>\\s+/g, '>')"
-    first = await alice.messages.first.evaluate(shape)
+    shapes = """messages => messages.map((message) => {
+      const copy = message.cloneNode(true)
+      copy.className = [...copy.classList].sort().join(" ")
+      copy.ariaLive = null // of what changed on the screen
+      return copy.outerHTML.replace(/>\\s+/g, ">")
+    })"""
+    shown = await alice.messages.evaluate_all(shapes)
     await alice.page.reload()
-    await expect(alice.messages).to_have_count(2)
+    await expect(alice.messages).to_have_count(5)
     assert await alice.messages.all_inner_texts() == live
-    assert await alice.messages.first.evaluate(shape) == first
+    assert await alice.messages.evaluate_all(shapes) == shown
 
 
 async def test_times_are_those_of_the_readers_zone(chat: ChatSite, visit: Visit) -> None:

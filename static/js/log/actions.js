@@ -1,6 +1,7 @@
 // What the reader may do with a message: reply, edit, delete. The buttons are put into the message
 // under the mouse, the one that was tapped, or the one that the arrow keys have reached.
 
+import { changeOf } from "./addresses.js"
 import { entryOf } from "./message.js"
 import { quote } from "./quote.js"
 
@@ -78,7 +79,7 @@ export class Actions {
     edit.hidden = deleteButton.hidden = !isChangeable
     const moderate = this.#element.querySelector("a")
     moderate.hidden = isChangeable || !this.#log.isModerator
-    moderate.href = `/message/${this.#seq}`
+    moderate.href = changeOf(this.#seq)
     this.#move(() => message.append(this.#element))
   }
 

@@ -1,5 +1,6 @@
 // The log: shows each message once and in order, and updates it in place when it is changed.
 
+import { idOf } from "./addresses.js"
 import { fetchLog } from "./fetch_log.js"
 import { group, keepDayNames } from "./grouping.js"
 import { createMessage, entryOf, formatLog, formatMessage, updateMessage } from "./message.js"
@@ -44,7 +45,7 @@ export class Log {
   // Mark the message that is being edited; null: none.
   mark(seq) {
     this.element.querySelector(".message--editing")?.classList.remove("message--editing")
-    if (seq) document.getElementById(`m${seq}`)?.classList.add("message--editing")
+    if (seq) document.getElementById(idOf(seq))?.classList.add("message--editing")
   }
 
   // The seq of the last entry that is shown.

@@ -1,6 +1,7 @@
 // The element of a message: created from an entry that came over the socket, or formatted in place
 // if it came with the page.
 
+import { addressOf, idOf } from "./addresses.js"
 import { group } from "./grouping.js"
 import { copyOnly, richText } from "./rich_text.js"
 import { fullTime, hasDayPeriods, showTime } from "./time.js"
@@ -13,9 +14,9 @@ export function createMessage({ seq, user, msg, time, state = "" }, reader) {
   const message = template.cloneNode(true)
   message.dataset.seq = seq
   message.dataset.user = user
-  message.id = `m${seq}`
+  message.id = idOf(seq)
   message.querySelector("time").dateTime = time
-  message.querySelector(".message__time").href = `/?around=${seq}#m${seq}`
+  message.querySelector(".message__time").href = addressOf(seq)
   message.querySelector(".message__author").replaceChildren(copyOnly("("), user, copyOnly(")"))
   message.querySelector(".message__text").textContent = msg
   showState(message, state)

@@ -1,6 +1,7 @@
 // The link to older messages: loads them into the log when it is clicked or about to be in sight.
 
 import { isPlainClick } from "../browser/keys.js"
+import { olderThan } from "./addresses.js"
 import { fetchLog } from "./fetch_log.js"
 
 const LOAD_AHEAD = "300px 0px 0px" // so that they are there before the reader sees the link
@@ -41,7 +42,7 @@ export class OlderMessages {
   continueBefore(seq) {
     const link = document.createElement("a")
     link.id = "older"
-    link.href = `/?before=${seq}`
+    link.href = olderThan(seq)
     link.textContent = "Older messages"
     this.#element.replaceChildren(link)
   }

@@ -2,6 +2,8 @@
 // message. The signs around them stay in the page but are hidden, so that a copy of the text has all
 // its characters.
 
+import { addressOf } from "./addresses.js"
+
 // Letters of scripts without spaces, beside which a word may be bold.
 const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Hang}\p{scx=Thai}]`
 const BEFORE_BOLD = String.raw`(?<=^|[^\p{L}\p{N}*]|${UNSPACED})`
@@ -125,7 +127,7 @@ function quoted(whole, reader) {
   const node = element("span", "quote")
   for (const [line, mark, source = "", seq, rest] of whole.matchAll(QUOTED_LINE)) {
     const reference = source && element("a", "", source)
-    if (source) reference.href = `/?around=${seq}#m${seq}`
+    if (source) reference.href = addressOf(seq)
     node.append(copyOnly(mark), reference, richText(rest, reader), line.endsWith("\n") ? "\n" : "")
   }
   return node

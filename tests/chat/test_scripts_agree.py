@@ -1,0 +1,60 @@
+"""What scripts do again in the browser: the same cases are in tests/js."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp_jinja2
+import pytest
+
+from app import create_app
+from auth.sessions import Identity
+from chat.entry import MessageEntry
+from chat.models import CHANGEABLE_FOR, clean
+from chat.render import Renderer, quotes
+from settings import ROOT, Settings
+
+
+def cases(name: str) -> Any:
+    """Return the cases of a file."""
+    return json.loads((ROOT / "tests/js/cases" / f"{name}.json").read_text())
+
+
+CLEANED = cases("cleaned")
+
+
+@pytest.mark.parametrize(("text", "quoted"), cases("quotes"))
+def test_lines_are_quoted(text: str, quoted: list[str]) -> None:
+    parts = list(quotes(text))
+    assert [part.text for part in parts if part.is_quote] == quoted
+    assert "".join(part.text for part in parts) == text
+
+
+@pytest.mark.parametrize(("typed", "stored"), CLEANED["texts"])
+def test_a_text_is_stored_without_what_could_deceive(typed: str, stored: str) -> None:
+    assert clean(typed) == stored
+
+
+def test_each_character_is_dropped_replaced_or_stored() -> None:
+    for character in map(chr, range(0xD800)):
+        if any(first <= character <= last for first, last in CLEANED["dropped"]):
+            stored = ""
+        else:
+            stored = "\n" if character in CLEANED["newlines"] else character
+        assert clean(f"a{character}b") == f"a{stored}b", hex(ord(character))
+
+
+def test_templates_lead_to_the_same_addresses_as_scripts() -> None:
+    app = create_app(Settings())
+    env, alice = aiohttp_jinja2.get_env(app), Identity("1", "a session", "alice", is_moderator=True)
+    entry = MessageEntry(
+        seq=12, key="2:n", user="bob", user_id="2", msg="hi", time=datetime.now(UTC)
+    )
+    context = {"messages": [entry], "older": 12, "user": alice, "changeable_for": CHANGEABLE_FOR}
+    page = env.get_template("chat/history.html").render(
+        context, app=app, renderer=Renderer(env, alice, target=None)
+    )
+    expected = cases("addresses")
+    assert f'id="{expected.pop("id")}"' in page
+    for address in expected.values():
+        assert f'href="{address}"' in page, address
