@@ -9,8 +9,13 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 # Tests that run at once; more than cores, because most tests mostly wait.
 WORKERS ?= 4
+# The Node.js that Playwright brings runs the tests of scripts that need no browser.
+NODE := .venv/lib/python3*/site-packages/playwright/driver/node
+TEST_SCRIPTS := $(NODE) --test --test-reporter=dot tests/js/*.test.js
+IS_ROOT_ON_DEBIAN := [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release
+APT_INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
-.PHONY: run gunicorn test soak mutants lint settings browser servers screenshots \
+.PHONY: run gunicorn check test soak mutants lint settings node browser servers screenshots \
 	lighthouse bench clean
 
 run: .venv/run
@@ -20,12 +25,18 @@ run: .venv/run
 gunicorn: .venv/run
 	$(INSTALL) "$$(grep -o '^gunicorn==[^ ]*' requirements-dev.txt)"
 
+# Lint, and all tests that need neither a browser nor any other process: in less than a minute.
+check: lint node
+	$(TEST_SCRIPTS)
+	$(BIN)/pytest --quiet --numprocesses auto -m "not processes"
+
 # First the tests that can run side by side, then those that need the whole machine;
 # `make test TESTS=tests/chat` runs some, one after the other.
-test: .venv/dev browser servers
+test: .venv/dev node browser servers
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
+	$(TEST_SCRIPTS)
 	$(BIN)/pytest --numprocesses $(WORKERS) -m "not serial"
 	$(BIN)/pytest -m serial
 endif
@@ -51,16 +62,19 @@ settings: .venv/run
 	$(BIN)/python app.py settings >.env.example
 	$(BIN)/python app.py settings --markdown >docs/settings.md
 
+# Node.js comes with Playwright, and needs libatomic1.
+node: .venv/dev
+	@if $(NODE) --version 2>/dev/null; then :; \
+	elif $(IS_ROOT_ON_DEBIAN); then $(APT_INSTALL) libatomic1; \
+	else echo "Node.js, which comes with Playwright, needs libatomic1." >&2; exit 1; fi >/dev/null
+
 # Chromium for the browser tests: Debian's where it can be installed (without a window), else the
-# one in PATH, else Playwright's. libatomic1 is for the Node.js that Playwright brings. Without a
-# Firefox its one test is skipped.
-browser: PACKAGES := chromium-headless-shell firefox-esr libatomic1
-browser: .venv/dev
-	@if [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release; then \
-		dpkg -s $(PACKAGES) $(FONTS) 2>/dev/null || { apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) $(FONTS); }; \
+# one in PATH, else Playwright's. Without a Firefox its one test is skipped.
+browser: PACKAGES := chromium-headless-shell firefox-esr
+browser: node
+	@if $(IS_ROOT_ON_DEBIAN); then \
+		dpkg -s $(PACKAGES) $(FONTS) 2>/dev/null || { $(APT_INSTALL) $(PACKAGES) $(FONTS); }; \
 	else \
-		$(BIN)/playwright --version || { echo "Playwright needs libatomic1." >&2; exit 1; }; \
 		command -v chromium-headless-shell || command -v chromium || \
 		$(BIN)/playwright install $$([ "$$(id -u)" = 0 ] && echo --with-deps) chromium; \
 	fi >/dev/null
@@ -69,8 +83,7 @@ browser: .venv/dev
 servers: PACKAGES := redis-server nginx
 servers:
 	@if command -v redis-server && command -v nginx; then :; \
-	elif [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES); \
+	elif $(IS_ROOT_ON_DEBIAN); then $(APT_INSTALL) $(PACKAGES); \
 	else echo "The tests need redis-server and nginx in PATH." >&2; exit 1; fi >/dev/null
 
 # Some pictures are of Arabic and Chinese.

@@ -1,7 +1,8 @@
-"""A database for the whole run, and a chat for each test."""
+"""A database for the whole run, a chat for each test, and which tests need other processes."""
 
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,54 @@ from tests.support.databases import (
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
 from tests.support.redis_server import RedisServer, redis_server
+
+# A test starts other processes if it uses one of these fixtures, or its module imports from one of
+# these modules.
+FIXTURES_WITH_PROCESSES = {"mongo", "redis", "browser"}
+MODULES_WITH_PROCESSES = {
+    "subprocess",
+    "tests.support.commands",
+    "tests.support.deployment",
+    "tests.support.firefox",
+    "tests.support.processes",
+}
+may_start_processes = True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start other processes: `make check` leaves them out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and needs_processes(item):
+            item.add_marker(pytest.mark.processes)
+
+
+def needs_processes(test: pytest.Function) -> bool:
+    """Return whether a test starts other processes."""
+    values = vars(test.module).values()
+    modules = {getattr(it, "__module__", getattr(it, "__name__", None)) for it in values}
+    return bool(
+        FIXTURES_WITH_PROCESSES & set(test.fixturenames) or MODULES_WITH_PROCESSES & modules
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let only marked tests start processes, so that no other one gets into `make check`."""
+    global may_start_processes
+    may_start_processes = item.get_closest_marker("processes") is not None
+    try:
+        return (yield)
+    finally:
+        may_start_processes = True
+
+
+def refuse_processes(event: str, _: object) -> None:
+    """Refuse to start a process while a test runs that is not known to do so."""
+    if not may_start_processes and event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
+        raise RuntimeError("A test starts a process: see MODULES_WITH_PROCESSES in conftest.py")
+
+
+sys.addaudithook(refuse_processes)
 
 
 @pytest.fixture(scope="session")
