@@ -25,7 +25,7 @@ import { askBeforeSigningOut } from "./room/sign_out.js"
 import { Status } from "./room/status.js"
 import { Typing } from "./room/typing.js"
 import { autosize } from "./writing/autosize.js"
-import { Counter } from "./writing/counter.js"
+import { countCharacters } from "./writing/counter.js"
 import { Draft } from "./writing/draft.js"
 import { Editing } from "./writing/editing.js"
 import { Mentions } from "./writing/mentions.js"
@@ -59,7 +59,7 @@ const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound
 const actions = new Actions(log, byId("actions-template").content.firstElementChild)
 const names = () => [...people.names, ...log.authors].filter((name) => name !== user)
 new Mentions(field, { list: byId("mentions"), names })
-new Counter(field, byId("counter"))
+countCharacters(field, byId("counter"))
 autosize(field)
 listenToKeys(field, log.element)
 

@@ -5,7 +5,7 @@ import { announce } from "../browser/announce.js"
 
 const STEPS = [200, 100, 50, 20, 10, 0] // left; the counter appears at the first, each is read out
 
-// As in clean() of chat/models.py: what the server replaces or drops before it counts.
+// What the server replaces or drops before it counts, as clean() does in chat/models.py.
 const NEWLINES = /\r\n|[\r\x85\u2028\u2029]/g
 const UNWANTED = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 
@@ -18,30 +18,21 @@ export function excess({ value, dataset }) {
   return Array.from(cleaned).length - limit
 }
 
-export class Counter {
-  #field
-  #element
-  #step = Infinity // the last step that was passed; -1 if the text is too long
+// Show in an element how much room a field has, as soon as that is little.
+export function countCharacters(field, element) {
+  let step = Infinity // the last step that was passed; -1 if the text is too long
 
-  constructor(field, element) {
-    this.#field = field
-    this.#element = element
-    field.addEventListener("input", () => this.#update())
-    this.#update()
-  }
-
-  #update() {
-    const left = -excess(this.#field)
+  function update() {
+    const left = -excess(field)
     const isTooLong = left < 0
     const text = isTooLong ? `${-left} too many` : left <= STEPS[0] ? `${left} left` : ""
-    this.#element.textContent = text
-    this.#element.classList.toggle("composer__counter--over", isTooLong)
-    this.#announce(isTooLong ? -1 : (STEPS.findLast((step) => left <= step) ?? Infinity), text)
+    element.textContent = text
+    element.classList.toggle("composer__counter--over", isTooLong)
+    const next = isTooLong ? -1 : (STEPS.findLast((each) => left <= each) ?? Infinity)
+    if (next < step) announce(text) // not at each key press
+    step = next
   }
 
-  // Read out each step on the way to the limit, but not each key press.
-  #announce(step, text) {
-    if (step < this.#step) announce(text)
-    this.#step = step
-  }
+  field.addEventListener("input", update)
+  update()
 }
