@@ -172,28 +172,23 @@ class WebSocket(web.View):
         if client.is_classic and data == "close":
             client.close(WSCloseCode.OK)
             return
-        nonce = None
+        app, user, nonce = self.request.app, client.identity, None
+        is_news = True
         try:
             frame = wire.read_classic(data) if client.is_classic else wire.read_chat_v1(data)
             nonce = frame.nonce
-            await self.carry_out(client, frame)
+            match frame.type:
+                case "typing":
+                    is_news = app[HUB].announce_typing(user)
+                case "read":
+                    seq = min(frame.seq, app[JOURNAL].recent.last)
+                    is_news = app[READ_MARKS].move(user.user_id, seq)
+                case _:
+                    await self.store(client, frame)
         except wire.BadFrame as bad:
             self.refuse(client, bad, bad.nonce)
         except Refused as refused:
             self.refuse(client, refused, nonce)
-
-    async def carry_out(self, client: Client, frame: wire.Incoming) -> None:
-        """Do what a frame asks for. Raises Refused."""
-        app, user = self.request.app, client.identity
-        match frame.type:
-            case "typing":
-                is_news = app[HUB].announce_typing(user)
-            case "read":
-                seq = min(frame.seq, app[JOURNAL].recent.last)
-                is_news = app[READ_MARKS].move(user.user_id, seq)
-            case _:
-                await self.store(client, frame)
-                is_news = True
         if not is_news:
             app[HUB].count_wasted_frame(client)
 
@@ -218,10 +213,8 @@ class WebSocket(web.View):
                 entry = await messages.save(user, frame.msg, frame.nonce)
         finally:
             client.is_busy = False
-        is_repeat = (
-            entry.seq <= last_before
-        )  # the frame was sent before, and everybody has its entry
-        if is_repeat:
+        is_repeat = entry.seq <= last_before
+        if is_repeat:  # only its sender needs an answer: all the others have the entry
             app[HUB].send(client, wire.entry_frames(entry))
 
 

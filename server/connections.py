@@ -79,16 +79,14 @@ class Connections:
             self._idle[connection] = transport
             self._idle_at[self._strangers[connection]][connection] = transport
 
-    def recognized(self, connection: asyncio.BaseProtocol) -> None:
-        """Count a connection no longer: it belongs to somebody who is signed in."""
+    def forget(self, connection: asyncio.BaseProtocol) -> None:
+        """Count a connection no longer: it has ended, or somebody who is signed in uses it."""
         self.requested(connection)
         if connection in self._strangers:
             address = self._strangers.pop(connection)
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
-
-    closed = recognized  # a connection that has ended counts no longer, either
 
     async def finished(self, timeout: float) -> None:
         """Wait until open requests are answered, and those of new connections, at most `timeout`.
@@ -129,7 +127,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
-        self._connections.closed(self)
+        self._connections.forget(self)
         super().connection_lost(exc)
 
 
