@@ -25,7 +25,7 @@ TEXTS = {
 }
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
-PAGES_FOR_STRANGERS = PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE | {None}  # None: no such page
+PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
 
 TURN = web.AppKey("turn", asyncio.Lock)
 

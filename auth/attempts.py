@@ -74,7 +74,7 @@ class AttemptLimits:
     def take(self, attempt: Attempt) -> float:
         """Count an attempt and return 0, or return the seconds to wait."""
         for number, (name, key) in enumerate(attempt):
-            if wait := self._limits[name].take(key):
+            if wait := self._limits[name].refused_for(key):
                 self._give_back(attempt[:number])
                 return wait
         self._tell("taken", attempt)

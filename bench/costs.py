@@ -172,7 +172,7 @@ async def of_inserts() -> dict[str, float]:
         await create_indexes(Database(client["chat"]))
         relay = Relay()
         journal = Journal(Database(client["chat"])[MESSAGE_COLLECTION], relay, Metrics())
-        relay.listen("delivered", encode)
+        relay.listen("stored", encode)
         await journal.open()
         async with background(journal.run()):
 

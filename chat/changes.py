@@ -1,7 +1,6 @@
 """Changes of messages: the log gets the change first, then its message is changed.
 
-So whatever is killed in between, everybody who reads the log gets the change, and the next process
-that reads it changes the message, too.
+If a process is killed in between, the next one that reads the log changes the message.
 """
 
 import asyncio
@@ -15,11 +14,10 @@ from storage.database import Collection, Document
 async def make_changes(
     collection: Collection, documents: Sequence[Document]
 ) -> dict[int, Document]:
-    """Change the messages as the changes among some documents of the log say.
+    """Change messages as the changes among some documents of the log say; often there are none.
 
-    Returns the message of each change, by the change's number; those are missing whose message
-    somebody has removed from the database. Does nothing where it was done before. Raises
-    DatabaseUnavailable.
+    Return the message of each change, by the change's number, unless somebody has removed it from
+    the database. Making a change again is harmless. Raises DatabaseUnavailable.
     """
     by_message: defaultdict[int, list[Document]] = defaultdict(list)
     for document in filter(is_change, documents):
@@ -39,7 +37,7 @@ async def make_changes(
     for error in filter(None, done):
         raise error
     if new := [document["_id"] for document in documents if "text" in document]:
-        # A deleted text must be nowhere.
+        # A text that is replaced later, or deleted, must not be left in the log.
         await collection.update_many({"_id": {"$in": new}}, {"$unset": {"text": "", "state": ""}})
     return messages
 
@@ -48,7 +46,7 @@ async def _change(
     collection: Collection, message: Document | None, change: Document
 ) -> Document | None:
     """Change a message, unless it is deleted or was changed later; return it as it is then."""
-    while message and "text" in change and _may_change(message, change["seq"]):
+    while message and "text" in change and _is_newer(message, change["seq"]):
         values = {"msg": change["text"], "state": change["state"], "changed": change["seq"]}
         # Only if no other process has changed it meanwhile.
         unchanged = {"_id": message["_id"], "changed": message.get("changed")}
@@ -58,6 +56,6 @@ async def _change(
     return message
 
 
-def _may_change(message: Document, seq: int) -> bool:
+def _is_newer(message: Document, seq: int) -> bool:
     # A deleted message has no text, and a late edit must not bring it back.
     return message.get("msg") != "" and message.get("changed", 0) < seq

@@ -1,4 +1,11 @@
-"""The entries of the log: messages, and changes of earlier messages."""
+"""The entries of the log: messages, and changes of earlier messages.
+
+    message: {seq, key, user, user_id, time, msg, state?, changed?}
+    change:  {seq, key, user, user_id, time, of, text?, state?}
+
+`of` is the number of the message that is changed. A change has `text` and `state` only until its
+message has them: then `changed` says which change was the last one.
+"""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple

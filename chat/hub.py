@@ -23,7 +23,7 @@ from server.relay import RELAY, Relay, check_texts
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
 REPLAY_LIMIT = 192 * 1024  # bytes, less than UNREAD_LIMIT; for more the page loads its history
-FLUSH_PAUSE = 0.25  # of the time that a flush took: a busy room joins more frames in one write
+FLUSH_PAUSE = 0.25  # of the time that a flush took; so a busy room has more frames in a write
 ABORT_TIMEOUT = 0.1  # seconds that the views of aborted sockets get to return
 TYPING_EVERY = 3  # seconds between notices that somebody is writing
 TYPING_MAX_PEOPLE = 200  # people; in a larger room these notices would cost more than the messages
@@ -48,7 +48,7 @@ class Hub:
         self._emptied = asyncio.Event()  # the last socket has left after is_closing was set
         self._typing = Limit(1, TYPING_EVERY)  # by person
         self._wasted = Limit(*WASTED_FRAMES)  # by session
-        relay.listen("delivered", self.deliver)
+        relay.listen("stored", self.deliver)
         relay.listen("typing", self.show_typing)
         relay.listen("ended", self.close_sessions)
 
@@ -103,11 +103,11 @@ class Hub:
         client.send(frames)
 
     def announce_typing(self, user: Identity) -> bool:
-        """Tell everybody that a user is typing, unless the room is large.
+        """Tell everybody that a user is typing.
 
         Return False if the user's last notice was less than TYPING_EVERY ago.
         """
-        if self._typing.take(user.user_id):
+        if self._typing.refused_for(user.user_id):
             return False
         self._relay.tell_all("typing", user.login)
         return True
@@ -123,7 +123,7 @@ class Hub:
 
     def count_wasted_frame(self, client: Client) -> None:
         """Count a frame that was refused or not needed; close the socket after too many."""
-        if self._wasted.take(client.identity.session_id):
+        if self._wasted.refused_for(client.identity.session_id):
             client.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
 
     def open_session_ids(self) -> Iterable[str]:
@@ -155,7 +155,7 @@ class Hub:
                 async with asyncio.timeout(timeout + ABORT_TIMEOUT):
                     await self._emptied.wait()
 
-    async def watch(self) -> None:
+    async def ping_sockets(self) -> None:
         """Ping every socket, for ever, and cut off those that don't answer."""
         loop = asyncio.get_running_loop()
         while True:
@@ -169,7 +169,7 @@ class Hub:
                     client.ping(now)
 
     def _flush(self) -> None:
-        """Write all unsent frames to each socket at once, because send() calls cost the most."""
+        """Write all unsent frames to each socket at once, because system calls cost the most."""
         if not self._unsent:
             return
         clock = asyncio.get_running_loop().time
@@ -194,5 +194,5 @@ HUB = web.AppKey("hub", Hub)
 async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the hub, and ping its sockets, while the application runs."""
     app[HUB] = hub = Hub(app[WEBSOCKETS], app[RELAY], app[METRICS])
-    async with background(hub.watch(), hub.presence.share()):
+    async with background(hub.ping_sockets(), hub.presence.share()):
         yield

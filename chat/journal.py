@@ -5,7 +5,7 @@ it knows and stores them with an *ordered* insert under a unique index. If anoth
 a number, nothing is stored from there on; the journal reads what the other stored and tries again.
 
 Several processes would often lose such races. With Redis one of them is the writer: the others hand
-it their drafts, and deliver what it has stored when they hear of it (see server/relay.py).
+it their drafts, and deliver what it has stored when it tells them (see server/relay.py).
 """
 
 import asyncio
@@ -37,32 +37,31 @@ HANDED_OVER_FOR = 1  # seconds in which the writer should have stored a draft; t
 POLL_EVERY = 2  # seconds between reads of what other processes stored
 RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
 
-DRAFT_NAMES = ("key", "user", "user_id", "content")  # what another process needs of a draft
-
 
 @dataclass(eq=False)
 class Draft:
     """An entry that waits to be stored: a message, or a change."""
 
     key: str
-    user: str  # the author's login
+    login: str  # the author's
     user_id: str
     content: Document  # {msg} of a message, {of, text, state} of a change
     stored: asyncio.Future[Entry]
     queued_at: float  # the loop's time
     is_handed_over: bool = False
 
-    def as_document(self) -> Document:
+    def for_writer(self) -> Document:
         """Return what another process needs to store it."""
-        return {name: getattr(self, name) for name in DRAFT_NAMES}
+        author = {"user": self.login, "user_id": self.user_id}
+        return {"key": self.key, **author, "content": self.content}
 
-    def document(self, seq: int, time: datetime) -> Document:
+    def to_store(self, seq: int, time: datetime) -> Document:
         """Return the document to store as number `seq` of the log."""
         return {
             "_id": ObjectId(),
             "seq": seq,
             "key": self.key,
-            "user": self.user,
+            "user": self.login,
             "user_id": self.user_id,
             "time": time,
             **self.content,
@@ -76,10 +75,10 @@ class Draft:
 
 
 class Journal:
-    """Appends to the log, and tells "delivered": stored entries only, in order, each once."""
+    """Appends to the log, and tells "stored" of each entry, once and in order."""
 
     def __init__(self, collection: Collection, relay: Relay, metrics: Metrics) -> None:
-        self.recent = Recent()  # the entries that are delivered
+        self.recent = Recent()  # what is delivered; the next entry gets the number after its last
         self.waiting: dict[str, Draft] = {}  # by key, in the order of append()
         self._collection = collection
         self._relay = relay
@@ -99,32 +98,35 @@ class Journal:
         for entry in entries_of(documents, await make_changes(self._collection, documents)):
             self.recent.add(entry)
 
-    async def append(self, key: str, user: str, user_id: str, content: Document) -> Entry:
+    async def append(self, key: str, login: str, user_id: str, content: Document) -> Entry:
         """Store a message or a change (see Draft); return its entry once it is delivered.
 
         If the log has an entry with this key, return that one. Raises DatabaseUnavailable if it is
         not confirmed within APPEND_TIMEOUT, once it has a place in the queue.
         """
         async with self._queue:
-            if entry := await self._in_memory(key):
+            if entry := await self._find_known(key):
                 return entry
             if self._closed:
                 raise DatabaseUnavailable("the chat is ending")
-            draft = self._add_draft(key, user, user_id, content)
+            draft = self._add_draft(key, login, user_id, content)
             try:
                 return await draft.stored
             finally:
                 self.waiting.pop(key, None)
 
     async def run(self) -> None:
-        """Store drafts, for ever, and read what other processes store."""
+        """Store drafts, for ever, and read what other processes store.
+
+        open_journal() in app.py runs it, once the database is ready.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write())
             tasks.create_task(self._watch_time())
 
     async def find(self, key: str) -> Entry | None:
         """Return the entry with a key, None without one. Raises DatabaseUnavailable."""
-        return await self._in_memory(key) or await self._stored(key)
+        return await self._find_known(key) or await self._find_stored(key)
 
     def hear_drafts(self, drafts: Sequence[Document]) -> None:
         """Store drafts of another process, too; it keeps them until their entries come back.
@@ -134,13 +136,14 @@ class Journal:
         if not self._relay.is_writer:
             return
         for document in drafts:
-            key, user, user_id, content = (document[name] for name in DRAFT_NAMES)
-            check_texts(key, user, user_id)
+            key, login, user_id = document["key"], document["user"], document["user_id"]
+            content = document["content"]
+            check_texts(key, login, user_id)
             if content.keys() not in ({"msg"}, {"of", "text", "state"}):
                 raise TypeError("neither a message nor a change")
             is_known = key in self.waiting or self.recent.find(key)
             if not is_known and len(self.waiting) < QUEUE_LIMIT:
-                draft = self._add_draft(key, user, user_id, content)
+                draft = self._add_draft(key, login, user_id, content)
                 draft.stored.add_done_callback(partial(self._forget, key))
 
     def hear_entries(self, documents: Sequence[Document]) -> None:
@@ -155,7 +158,7 @@ class Journal:
         self._work.set()
 
     async def settle(self, user_id: str) -> None:
-        """Wait until no draft of a user waits any more."""
+        """Wait until none of a user's drafts waits any more."""
         if own := [draft.stored for draft in self.waiting.values() if draft.user_id == user_id]:
             await asyncio.wait(own)
 
@@ -168,9 +171,9 @@ class Journal:
                 draft.give_up()
             await asyncio.sleep(0)  # lets the views answer their senders before the sockets close
 
-    def _add_draft(self, key: str, user: str, user_id: str, content: Document) -> Draft:
+    def _add_draft(self, key: str, login: str, user_id: str, content: Document) -> Draft:
         loop = asyncio.get_running_loop()
-        draft = Draft(key, user, user_id, content, loop.create_future(), loop.time())
+        draft = Draft(key, login, user_id, content, loop.create_future(), loop.time())
         self.waiting[key] = draft
         self._work.set()
         return draft
@@ -178,14 +181,15 @@ class Journal:
     def _forget(self, key: str, _: asyncio.Future[Entry]) -> None:
         self.waiting.pop(key, None)
 
-    async def _in_memory(self, key: str) -> Entry | None:
-        # Without a draft no other task may run in here, or append() could queue a key twice.
+    async def _find_known(self, key: str) -> Entry | None:
+        """Return the entry with a key, if it is delivered or waits here: then wait for it."""
+        # No await without a draft: before append() adds one, another task could add the same.
         if entry := self.recent.find(key):
             return entry
         draft = self.waiting.get(key)
         return await asyncio.shield(draft.stored) if draft else None
 
-    async def _stored(self, key: str) -> Entry | None:
+    async def _find_stored(self, key: str) -> Entry | None:
         document = await self._collection.find_one({"key": key})
         if document and is_change(document):
             return to_entry(document, await self._collection.find_one({"seq": document["of"]}))
@@ -216,6 +220,7 @@ class Journal:
             drafts: list[Draft] = []
             try:
                 await self._deliver_heard()
+                self._hand_over()
                 drafts = self._drafts_to_store()[:ENTRIES_PER_INSERT]
                 if drafts:
                     await self._store(drafts)
@@ -227,20 +232,28 @@ class Journal:
                 log.exception("the journal failed, and goes on")
                 for draft in drafts:
                     draft.give_up()
-            if self._heard or not all(draft.is_handed_over for draft in self.waiting.values()):
+            has_own_drafts = not all(draft.is_handed_over for draft in self.waiting.values())
+            if has_own_drafts or self._heard:
                 self._work.set()
 
-    def _drafts_to_store(self) -> list[Draft]:
-        """Hand new drafts to the writer, if that is another process; return those to store here."""
-        waiting = [draft for draft in self.waiting.values() if not draft.stored.done()]
-        if not self._relay.has_other_writer:
-            return waiting
-        if new := [draft for draft in waiting if not draft.is_handed_over]:
-            self._relay.tell_others("drafts", [draft.as_document() for draft in new])
+    def _hand_over(self) -> None:
+        """Hand new drafts to the writer, if that is another process."""
+        if self._relay.has_other_writer:
+            new = [draft for draft in self._unanswered() if not draft.is_handed_over]
+            if new:
+                self._relay.tell_others("drafts", [draft.for_writer() for draft in new])
             for draft in new:
                 draft.is_handed_over = True
+
+    def _drafts_to_store(self) -> list[Draft]:
+        """Return the drafts that this process has to store."""
+        if not self._relay.has_other_writer:
+            return self._unanswered()
         handed_over_by = asyncio.get_running_loop().time() - HANDED_OVER_FOR
-        return [draft for draft in waiting if draft.queued_at < handed_over_by]
+        return [draft for draft in self._unanswered() if draft.queued_at < handed_over_by]
+
+    def _unanswered(self) -> list[Draft]:
+        return [draft for draft in self.waiting.values() if not draft.stored.done()]
 
     async def _deliver_heard(self) -> None:
         """Deliver what follows the last entry; read what is missing. Raises DatabaseUnavailable."""
@@ -258,7 +271,7 @@ class Journal:
         """Store drafts as the next entries and deliver them, until each is stored or given up."""
         while drafts := [draft for draft in drafts if not draft.stored.done()]:
             last, time = self.recent.last, now()
-            documents = [draft.document(last + n, time) for n, draft in enumerate(drafts, 1)]
+            documents = [draft.to_store(last + n, time) for n, draft in enumerate(drafts, 1)]
             try:
                 with self._metrics.journal_write.time():
                     await self._collection.insert_in_order(documents)
@@ -280,8 +293,8 @@ class Journal:
         """Find out what a failed insert has stored, and deliver it.
 
         An ordered insert stops at the first draft that is refused. If even the first one is not
-        stored, another process took its number, and the next insert gives it another; or its key
-        belongs to an entry of long ago. The turn of the others comes when they are first.
+        stored, then another process took its number, and the next insert uses a new one; or an old
+        entry has its key, and answers it. After that the next draft is the first.
         """
         with suppress(DatabaseUnavailable):
             await self._catch_up()
@@ -290,7 +303,7 @@ class Journal:
 
     async def _answer_repeat(self, draft: Draft) -> None:
         """Answer a draft with the entry that has its key, if it repeats an entry of long ago."""
-        entry = await self._stored(draft.key)
+        entry = await self._find_stored(draft.key)
         is_given_up = draft.stored.done()
         if entry and entry.seq <= self.recent.last and not is_given_up:
             draft.stored.set_result(entry)
@@ -312,7 +325,7 @@ class Journal:
         entries = entries_of(documents, await make_changes(self._collection, documents))
         for entry in entries:
             self.recent.add(entry)
-        self._relay.tell_here("delivered", entries)
+        self._relay.tell_here("stored", entries)
         queued_at = []
         for entry in entries:
             draft = self.waiting.pop(entry.key, None)

@@ -6,14 +6,15 @@ The life of a message, from the key press to every other screen:
    posts a form instead. Both call Message.save().
 2. save() cleans the text, checks how much its author has just sent, and passes it to the journal.
 3. The journal (chat/journal.py) numbers it and stores it with others that wait, in one ordered
-   insert. Once the database has confirmed that, it tells "delivered" (server/relay.py).
-4. The hub (chat/hub.py) hears that, encodes the entry as a frame (chat/wire.py), and writes that to
-   every open socket (chat/client.py). Its author gets it too, and so learns that it is stored.
+   insert. Once the database has confirmed that, it tells "stored" (server/relay.py).
+4. The hub (chat/hub.py) listens to that: it encodes the entry (chat/entry.py) as a frame
+   (chat/wire.py), and writes it to every open socket (chat/client.py). The author gets it too, and
+   so learns that it is stored. At the same time save() returns the entry to the view.
 
-If a message is sent twice, only its sender gets an answer; nobody sees it again.
+If a message is sent twice, the view answers its sender alone; nobody sees it again.
 
-With several processes and Redis, one of them writes: in step 3 the journals of the others hand it
-the message, and deliver it when they hear that it is stored.
+With several processes and Redis, one of them writes: in step 3 the others hand it their messages,
+and deliver them when it tells that they are stored.
 
 An edit or a deletion is an entry of the log, too: a change, which names its message. Before the
 journal delivers it in step 3, it changes the message as the change says (chat/changes.py).
@@ -70,7 +71,7 @@ NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
 
 
 class Message:
-    """Saves, edits, deletes and reads messages."""
+    """Saves, edits, deletes and reads messages, each of which is a MessageEntry."""
 
     def __init__(
         self, collection: Collection, journal: Journal, relay: Relay, per_second: int
@@ -90,7 +91,7 @@ class Message:
         msg = clean(msg)
         self._check_pace(user)
         key = message_key(user.user_id, nonce or new_nonce())
-        with refused_if_away():
+        with refused_if_unavailable():
             return await self._journal.append(key, user.login, user.user_id, {"msg": msg})
 
     async def edit(self, user: Identity, of: int, msg: str, nonce: str | None = None) -> Entry:
@@ -177,7 +178,7 @@ class Message:
         return [MessageEntry.from_document(document) for document in documents]
 
     def _check_pace(self, user: Identity) -> None:
-        if wait := self._limit.take(user.user_id):
+        if wait := self._limit.refused_for(user.user_id):
             raise Refused("too_fast", TOO_FAST, wait)
 
     async def _change(
@@ -192,12 +193,12 @@ class Message:
         key = change_key(user.user_id, nonce or new_nonce())
         content = {"of": of, "text": msg, "state": state}
         entry: Entry | None
-        with refused_if_away():
+        with refused_if_unavailable():
             if await self._may_change(user, of, state):
                 entry = await self._journal.append(key, user.login, user.user_id, content)
             else:
-                # A change that comes again is answered, even if it can't be made any more: it may
-                # have deleted the message itself.
+                # Answer a change that comes again, even if it is not allowed any more: the first
+                # time it may have deleted the message.
                 entry = await self._journal.find(key)
         if entry is None:
             raise Refused("forbidden", UNCHANGEABLE)
@@ -220,7 +221,7 @@ MESSAGES = web.AppKey("messages", Message)
 
 
 @contextmanager
-def refused_if_away() -> Iterator[None]:
+def refused_if_unavailable() -> Iterator[None]:
     """Raise Refused where the database can't confirm that something is stored."""
     try:
         yield

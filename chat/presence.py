@@ -16,14 +16,14 @@ ONLINE_LENGTH = 100  # names in one frame; a thousand people may come back at on
 NOTICES_PER_SECOND = 20  # beyond that, one list of people is sent instead
 SHARE_EVERY = 2  # seconds between lists of who is in this process, for those who missed one
 SHARE_PAUSE = 0.2  # seconds between lists when people come and go
-PEOPLE_DELAY = 1  # seconds that the list of people waits; NOTICES_PER_SECOND counts over it
+PEOPLE_DELAY = 1  # seconds until the list of people is sent; notices are counted over this time
 
 Broadcast = Callable[[wire.Frames], None]
 
 
 @dataclass(slots=True)
 class Whereabouts:
-    """Where somebody is who is here, or was here less than GRACE ago."""
+    """The sockets of somebody who is here, or who left less than GRACE ago."""
 
     login: str
     sockets: int = 0  # in this process
@@ -67,7 +67,7 @@ class Presence:
 
     def arrive(self, user_id: str, login: str, returning: bool) -> None:
         """Count one more socket; `returning` means that the page was connected before."""
-        person = self._meet(user_id, login, quietly=returning and self._is_new())
+        person = self._get_or_add(user_id, login, quietly=returning and self._is_new())
         person.sockets += 1
         if person.sockets == 1:
             self._changed.set()
@@ -78,12 +78,12 @@ class Presence:
         person.sockets -= 1
         if not person.sockets and not self._is_closed:  # people whose process ends come back
             self._changed.set()
-            self._miss(user_id, person)
+            self._start_grace(user_id, person)
 
     async def share(self) -> None:
-        """Tell the other processes who is in this one, for ever: at each change, and now and then.
+        """Tell the other processes who is in this one, for ever.
 
-        Now and then, because they may have missed a change.
+        After each change, and every SHARE_EVERY seconds in case they have missed one.
         """
         while True:
             here = {user_id: each.login for user_id, each in self._people.items() if each.sockets}
@@ -106,11 +106,11 @@ class Presence:
             raise TypeError("not a list of people")
         check_texts(process, *people, *people.values())
         for user_id, login in people.items():
-            self._meet(user_id, login, quietly=self._is_new()).elsewhere.add(process)
+            self._get_or_add(user_id, login, quietly=self._is_new()).elsewhere.add(process)
         for user_id, person in self._people.items():
             if process in person.elsewhere and user_id not in people:
                 person.elsewhere.remove(process)
-                self._miss(user_id, person)
+                self._start_grace(user_id, person)
 
     def close(self) -> None:
         """Stop all timers, so that nothing more is sent."""
@@ -121,10 +121,10 @@ class Presence:
                 timer.cancel()
 
     def _is_new(self) -> bool:
-        """Return whether the chat has just started, so that people return rather than come."""
+        """Return whether the chat has just started, so that people are reconnecting."""
         return time.monotonic() < self._started + RETURN_WINDOW
 
-    def _meet(self, user_id: str, login: str, quietly: bool) -> Whereabouts:
+    def _get_or_add(self, user_id: str, login: str, quietly: bool) -> Whereabouts:
         person = self._people.get(user_id)
         if person is None:
             person = self._people[user_id] = Whereabouts(login)
@@ -134,7 +134,7 @@ class Presence:
             person.leaving = None
         return person
 
-    def _miss(self, user_id: str, person: Whereabouts) -> None:
+    def _start_grace(self, user_id: str, person: Whereabouts) -> None:
         """Let somebody leave who has no sockets any more, if none opens within GRACE."""
         if not person.sockets and not person.elsewhere:
             loop = asyncio.get_running_loop()

@@ -41,10 +41,6 @@ class Renderer:
             is_target=entry.seq == self._target,
         )
 
-    def empty_message(self) -> Markup:
-        """Return the HTML of a message that scripts fill."""
-        return _render(self._env, None, is_own=False, may_change=False, is_target=False)
-
 
 def quotes(text: str) -> Iterator[Part]:
     """Return a text in parts; together they are the text."""
@@ -57,6 +53,6 @@ def quotes(text: str) -> Iterator[Part]:
 
 
 @lru_cache(maxsize=4096)
-def _render(env: jinja2.Environment, entry: MessageEntry | None, **flags: bool) -> Markup:
-    template, parts = env.get_template("chat/message.html"), quotes(entry.msg) if entry else ()
-    return Markup(template.render(entry=entry, quotes=parts, **flags))
+def _render(env: jinja2.Environment, entry: MessageEntry, **flags: bool) -> Markup:
+    template = env.get_template("chat/message.html")
+    return Markup(template.render(entry=entry, quotes=quotes(entry.msg), **flags))

@@ -19,7 +19,7 @@ from chat.models import CHANGEABLE_FOR, MESSAGE_LENGTH, MESSAGES, PAGE_LENGTH
 from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
-from pages.forms import BODY_LIMIT, FormError, redirect, url_for
+from pages.forms import FormError, redirect, url_for
 from server.metrics import METRICS
 from settings import SETTINGS
 
@@ -84,7 +84,7 @@ class ChatList(MemberPage):
             "newer": last_shown if position and 0 < last_shown < last else None,
             "message_length": MESSAGE_LENGTH,
             "changeable_for": CHANGEABLE_FOR,
-            "frame_size": BODY_LIMIT,
+            "frame_size": wire.FRAME_LIMIT,
             "nonce": secrets.token_urlsafe(12),
             "form": form,
         }
@@ -142,7 +142,7 @@ class WebSocket(web.View):
             compress=False,
             autoping=False,
             autoclose=False,
-            max_msg_size=BODY_LIMIT + 1,  # aiohttp refuses a message of exactly this size
+            max_msg_size=wire.FRAME_LIMIT + 1,  # aiohttp refuses a message of exactly this size
         )
         if not ws.can_prepare(self.request):
             raise web.HTTPBadRequest(text="This address only accepts WebSocket connections.")

@@ -29,6 +29,7 @@ from chat.refused import Refused
 from pages.times import iso_time
 
 CHAT_V1 = "chat.v1"
+FRAME_LIMIT = 32 * 1024  # bytes of a client's frame
 NONCE_LENGTH = 64  # characters
 SEQ_LIMIT = 10**15  # larger than any log, and exact in JavaScript's numbers
 

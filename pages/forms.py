@@ -13,7 +13,7 @@ from yarl import URL
 from security.limits import Busy
 from server.metrics import METRICS
 
-BODY_LIMIT = 32 * 1024  # bytes of a form; also of a WebSocket message
+BODY_LIMIT = 32 * 1024  # bytes of a form
 READ_TIMEOUT = 10  # seconds for a body to arrive
 MAX_FIELDS = 20
 
@@ -83,7 +83,7 @@ class FormPage(Page):
         return await read_form(self.request)
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
-        """Process the form and return where to go then, or what can be shown only once.
+        """Process the form; return where to go then, or a page that can be shown only once.
 
         If the page has several forms, the field `action` says which method does it. Raises
         FormError, BadInput, Busy, DatabaseUnavailable.

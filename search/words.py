@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-SHORTEST_PART = 3  # characters; more words begin with two than anybody looks for
+SHORTEST_PART = 3  # characters; shorter ones have to be whole words, because many begin with two
 # Thai, Lao, Burmese, Khmer; kana, Han and Hangul. (Korean has spaces, but joins what belongs to a
 # word to it.)
 UNSPACED = re.compile(

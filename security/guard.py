@@ -18,8 +18,8 @@ FOREIGN = "This request came from another site and was refused."
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse unknown hosts, redirect to HTTPS, and prevent cross-site request forgery.
 
-    Raises HTTPForbidden, HTTPPermanentRedirect. Against forgery there are no tokens:
-    A request that changes something passes if its `Sec-Fetch-Site` is `same-origin` or `none`.
+    Raises HTTPForbidden, HTTPPermanentRedirect. There are no tokens. A
+    request that changes something passes if its `Sec-Fetch-Site` is `same-origin` or `none`.
     Without that header it passes if its `Origin` is one of ours, or missing: browsers send `Origin`
     with every POST, so a request without it comes from a script. For a WebSocket only `Origin`
     counts.

@@ -20,8 +20,8 @@ class Limit:
         self._uses: dict[Hashable, deque[float]] = {}  # by key: when, the latest last
         self._sweep_at = SWEEP_AT
 
-    def take(self, key: Hashable) -> float:
-        """Count one use and return 0, or return the seconds until another is allowed."""
+    def refused_for(self, key: Hashable) -> float:
+        """Count one use and return 0; or return for how many seconds none is allowed."""
         now = time.monotonic()
         uses = self._uses.get(key)
         if uses and len(uses) == self._count and uses[0] + self._seconds > now:
@@ -34,7 +34,7 @@ class Limit:
         if not self._count:
             return
         now = time.monotonic()
-        # Those before the last `count` hinder nobody any more.
+        # A use before the last `count` does not matter any more.
         self._uses.setdefault(key, deque(maxlen=self._count)).append(now)
         if len(self._uses) > self._sweep_at:
             fresh = now - self._seconds

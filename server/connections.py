@@ -31,8 +31,8 @@ Idle = dict[asyncio.BaseProtocol, asyncio.Transport]  # the one that is idle for
 class Connections:
     """Counts strangers' connections, and closes those that are too many or too silent.
 
-    If there are too many, the one goes that has been idle for longest: that is harmless, because
-    HTTP allows to close an idle connection at any time.
+    If there are too many, the one that has been idle for longest is closed. That is harmless: HTTP
+    lets a server close an idle connection at any time.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
@@ -80,7 +80,7 @@ class Connections:
             self._idle_at[self._strangers[connection]][connection] = transport
 
     def forget(self, connection: asyncio.BaseProtocol) -> None:
-        """Count a connection no longer: it has ended, or somebody who is signed in uses it."""
+        """Stop counting a connection: it has ended, or somebody who is signed in uses it."""
         self.requested(connection)
         if connection in self._strangers:
             address = self._strangers.pop(connection)
@@ -89,7 +89,7 @@ class Connections:
                 del self._by_address[address]
 
     async def finished(self, timeout: float) -> None:
-        """Wait until open requests are answered, and those of new connections, at most `timeout`.
+        """Wait, at most `timeout`, for open requests and the first ones of new connections.
 
         A connection that was accepted just before the end may not have been read yet.
         """

@@ -1,20 +1,19 @@
-"""The relay: by it the parts of the chat hear what has happened, here and in other processes.
+"""The relay tells the parts of the chat what has happened, here and in other processes.
 
-A part tells something of a kind, and whoever listens to that kind is called:
+Each thing that is told has a kind, and calls all listeners of that kind:
 
-    kind         told by    to              content                        heard by
-    delivered    journal    here            entries, which are now shown   hub
+    kind         told by    to              content                        listeners
+    stored       journal    here            entries that are stored        hub
     entries      journal    the others      documents that it has stored   journal
-    drafts       journal    the others      drafts that the writer stores  journal
-    anonymized   Message    all             a user's id                    journal
-    ended        Sessions   all             ids of sessions                Sessions, hub
+    drafts       journal    the others      what the writer is to store    journal
+    anonymized   Message    all             a user's id                    Message
+    ended        Sessions   here, or all    ids of sessions                Sessions, hub
     typing       hub        all             a login                        hub
     presence     Presence   the others      its process, and who is there  Presence
     gone         relay      here            a process that has ended       Presence
     attempt      limits     the others      a log-in or registration       limits
 
-This relay is alone, as in a room that one process serves. storage/redis_relay.py has one that
-reaches other processes.
+The class here serves a single process. RedisRelay, in storage/redis_relay.py, reaches others.
 """
 
 import secrets
@@ -23,13 +22,13 @@ from typing import Any
 
 from aiohttp import web
 
-HERE_ONLY = {"delivered", "gone"}  # kinds that no other process may tell
+HERE_ONLY = {"stored", "gone"}  # kinds that no other process may tell
 
 Listener = Callable[[Any], None]
 
 
 class Relay:
-    """Tells what has happened to those who listen. There are no other processes."""
+    """Tells what has happened to all listeners. There are no other processes."""
 
     def __init__(self) -> None:
         self.id = secrets.token_hex(8)  # of this process
@@ -51,15 +50,15 @@ class Relay:
         return True
 
     def listen(self, kind: str, listener: Listener) -> None:
-        """Call a listener with whatever is told of a kind.
+        """Call a listener with the content of everything that is told of a kind.
 
-        What comes from another process may be anything: then the listener raises TypeError,
-        LookupError or ValueError.
+        Content from another process may be anything. If it makes no sense, the listener raises
+        TypeError, LookupError or ValueError.
         """
         self._listeners.setdefault(kind, []).append(listener)
 
     def tell_here(self, kind: str, content: Any) -> None:
-        """Call those who listen in this process."""
+        """Call the listeners in this process."""
         for listener in self._listeners.get(kind, ()):
             listener(content)
 

@@ -5,10 +5,11 @@ MongoDB, Atlas and the embedded NX-27017 0.8.1 have to understand the same state
 - Each index has one field. `$in` is used on `_id` only, and `$or` not at all: NX-27017 reads the
   whole collection for it.
 - No update sets a date: NX-27017 stores it as text. What is updated is a number, in seconds.
-- Dates are not sorted by the database: in NX-27017 a whole second is shorter than others.
+- Dates are not sorted by the database: NX-27017 compares them as text, and whole seconds are
+  written shorter.
 - `$ne` misses documents without the field. "Without the field" is asked as `None`.
 - No TTL index: with one, NX-27017 reads all of a collection at each look-up.
-- A call takes a few milliseconds, however many documents there are: others wait meanwhile.
+- A call takes a few milliseconds, however many documents there are: NX-27017 serves one at a time.
 
 Only storage/ imports Motor, because it has reached its end of life: PyMongo's asynchronous client
 can replace it here.

@@ -1,6 +1,6 @@
 """The relay between processes, through Redis: one of them writes, and all hear what is stored.
 
-Redis carries nothing that would be missed. The log in the database is the only truth, and its
+Nothing is lost if Redis loses a message. The log in the database is the only truth, and its
 unique indexes decide who has written: while Redis is away, or says something wrong, everything
 takes longer, and nothing is lost, doubled or out of order.
 
@@ -38,7 +38,7 @@ SILENT_AFTER = 3  # seconds without any beat, one's own included, until Redis co
 GONE_AFTER = 9  # seconds without a beat of a process; with GRACE its people are gone within 15
 CLOSE_TIMEOUT = 0.3  # seconds
 RETRY_PAUSE = 0.5  # seconds
-OUTBOX_LIMIT = 10_000  # messages to be published; while Redis is away, further ones are dropped
+QUEUE_LIMIT = 10_000  # messages to be published; while Redis is away, further ones are dropped
 
 TZ_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 LONG_AGO = -float("inf")
@@ -56,12 +56,12 @@ class RedisRelay(Relay):
         self._joined = asyncio.Event()
         self._channel = ""
         self._lock: Lock
-        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX_LIMIT)
+        self._to_publish: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_LIMIT)
         self._was_away = False
         # Times of the loop:
         self._heard_at = LONG_AGO  # when a beat of this process came back
         self._writer_until = LONG_AGO  # the end of this process's lease
-        self._may_write_at = LONG_AGO  # before which this process takes no lease
+        self._may_write_at = LONG_AGO  # this process takes no lease before
         self._other_writer = ("", LONG_AGO)  # who else holds the lease, and until when
         self._others: dict[str, float] = {}  # when each process was heard
 
@@ -91,7 +91,7 @@ class RedisRelay(Relay):
     def tell_others(self, kind: str, content: Any) -> None:
         """Tell the other processes something, soon. They may miss it."""
         with suppress(asyncio.QueueFull):
-            self._outbox.put_nowait(self._encode(kind, content))
+            self._to_publish.put_nowait(self._encode(kind, content))
 
     async def tell(self, log_id: str, kind: str, content: Any) -> None:
         """Tell the processes of a log something, from a command: run() is not needed.
@@ -108,7 +108,7 @@ class RedisRelay(Relay):
     async def run(self) -> None:
         """Keep in touch with the others, for ever."""
         await self._joined.wait()
-        while _goes_on():
+        while _is_not_cancelled():
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._send())
@@ -134,10 +134,10 @@ class RedisRelay(Relay):
         return self._fernet.encrypt(bson.encode(message))
 
     async def _send(self) -> None:
-        while _goes_on():
-            messages = [await self._outbox.get()]
-            while not self._outbox.empty():
-                messages.append(self._outbox.get_nowait())
+        while _is_not_cancelled():
+            messages = [await self._to_publish.get()]
+            while not self._to_publish.empty():
+                messages.append(self._to_publish.get_nowait())
             pipeline = self._redis.pipeline(transaction=False)
             for message in messages:
                 pipeline.publish(self._channel, message)
@@ -149,12 +149,12 @@ class RedisRelay(Relay):
 
     async def _beat(self) -> None:
         """Take or renew the lease, and tell the others that this process is there, for ever."""
-        while _goes_on():
+        while _is_not_cancelled():
             began = _now()
-            with suppress(*FAILURES):  # then the lease lasts as long as it was to last
+            with suppress(*FAILURES):  # then the old expiry holds
                 self._writer_until = began + LEASE if await self._renew() else LONG_AGO
             self.tell_others("beat", {"is_writer": self.is_writer})
-            self._forget_the_silent()
+            self._drop_silent_processes()
             await asyncio.sleep(BEAT_EVERY)
 
     async def _renew(self) -> bool:
@@ -170,7 +170,7 @@ class RedisRelay(Relay):
             return False
 
     async def _listen(self) -> None:
-        while _goes_on():
+        while _is_not_cancelled():
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
@@ -191,13 +191,13 @@ class RedisRelay(Relay):
             message = bson.decode(self._fernet.decrypt(data), codec_options=TZ_AWARE)
             sender, kind, content = message["from"], message["kind"], message["content"]
             if sender == self.id:
-                self._hear_oneself()
+                self._own_beat_came_back()
                 return
             self._others[sender] = _now()
             if kind == "beat":
                 if content["is_writer"]:
                     self._other_writer = (sender, _now() + LEASE)
-            elif kind == "goodbye":  # its people have as long to come back as after a kill
+            elif kind == "goodbye":  # its people are kept until GONE_AFTER
                 if sender == self._other_writer[0]:
                     self._other_writer = ("", LONG_AGO)
             elif kind not in HERE_ONLY:
@@ -205,14 +205,14 @@ class RedisRelay(Relay):
         except Exception as error:  # half a message, another version's, or not one of ours
             log.warning("ignored what came through Redis (%s)", type(error).__name__)
 
-    def _hear_oneself(self) -> None:
+    def _own_beat_came_back(self) -> None:
         if self._was_away:
             log.info("Redis is back")
         self._was_away, self._heard_at = False, _now()
 
-    def _forget_the_silent(self) -> None:
+    def _drop_silent_processes(self) -> None:
         if not self.is_connected:
-            # Nobody can be heard. When Redis is back, everybody has the whole time again.
+            # Nobody can be heard. When Redis is back, the time of each begins anew.
             self._others = dict.fromkeys(self._others, _now())
         for process, heard_at in list(self._others.items()):
             if heard_at + GONE_AFTER < _now():
@@ -232,7 +232,7 @@ async def relay_ctx(app: web.Application) -> AsyncIterator[None]:
     await relay.close()
 
 
-def _goes_on() -> bool:
+def _is_not_cancelled() -> bool:
     """Return whether this task was not cancelled.
 
     redis-py 8.1.0 raises ConnectionError in place of CancelledError where the connection is lost.

@@ -35,7 +35,7 @@ const form = byId("composer")
 const field = byId("message")
 
 // The parts that a message goes through, the last one first.
-const log = new Log(byId("subscribe"))
+const log = new Log(byId("subscribe")) // the tutorial's id
 const { user } = log
 const since = () => log.last
 const polling = new Polling(form, { user, onpage, onanswer })

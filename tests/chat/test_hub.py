@@ -291,7 +291,7 @@ async def test_everybody_is_pinged_and_who_does_not_answer_is_cut_off(
     with monkeypatch.context() as patch:
         patch.setattr(hub_module, "asyncio", parts)
         with pytest.raises(asyncio.CancelledError):
-            await room.watch()
+            await room.ping_sockets()
     assert (reader.done, pauses) == (done, [1, 1])
     cut_off = room._metrics.registry.get_sample_value(
         "chat_readers_cut_off_total", {"reason": "no_pong"}
@@ -311,7 +311,7 @@ async def test_the_room_of_an_application_is_watched_while_it_runs(
         finally:
             ended.set()
 
-    monkeypatch.setattr(Hub, "watch", watch)
+    monkeypatch.setattr(Hub, "ping_sockets", watch)
     app = web.Application()
     app[WEBSOCKETS], app[RELAY], app[METRICS] = set(), Relay(), Metrics()
     async with asynccontextmanager(hub_ctx)(app), asyncio.timeout(1):

@@ -55,7 +55,7 @@ class Process:
         collection = Collection(self.collection)  # type: ignore[arg-type]
         self.journal = Journal(collection, relay, Metrics())
         self.delivered: list[Entry] = []
-        relay.listen("delivered", self.deliver)
+        relay.listen("stored", self.deliver)
 
     def deliver(self, entries: Sequence[Entry]) -> None:
         self.delivered.extend(entries)
@@ -184,7 +184,7 @@ async def test_a_repeat_of_long_ago_that_is_given_up_while_it_is_read_is_no_erro
     async with running(messages) as process:
         await process.say("once", "n1")
         await process.say("and another")
-        read = process.journal._stored
+        read = process.journal._find_stored
 
         async def read_too_late(key: str) -> Any:
             for draft in process.journal.waiting.values():
@@ -192,7 +192,7 @@ async def test_a_repeat_of_long_ago_that_is_given_up_while_it_is_read_is_no_erro
             return await read(key)
 
         with monkeypatch.context() as patch:
-            patch.setattr(process.journal, "_stored", read_too_late)
+            patch.setattr(process.journal, "_find_stored", read_too_late)
             with pytest.raises(DatabaseUnavailable):
                 await process.say("again", "n1")
         assert isinstance(await process.say("again", "n1"), MessageEntry)

@@ -35,7 +35,7 @@ async def journal(messages: MotorCollection) -> Journal:
 def delivered(journal: Journal) -> list[Entry]:
     """What the journal has delivered."""
     delivered: list[Entry] = []
-    journal._relay.listen("delivered", delivered.extend)
+    journal._relay.listen("stored", delivered.extend)
     return delivered
 
 
@@ -326,7 +326,7 @@ async def test_what_others_stored_is_read_in_order_however_much_it_is(
     monkeypatch.setattr(journal_module, "ENTRIES_PER_INSERT", 2)
     batches: list[list[int]] = []
     journal._relay.listen(
-        "delivered", lambda entries: batches.append([entry.seq for entry in entries])
+        "stored", lambda entries: batches.append([entry.seq for entry in entries])
     )
     await messages.drop_indexes()  # which would bring them in order without being asked
     await messages.insert_many([message(seq) for seq in (4, 2, 5, 1, 3)])

@@ -73,7 +73,7 @@ class Process(Program):
         self.relay.join("the log")
         log = Collection(simulation.log)  # type: ignore[arg-type]
         self.journal = Journal(log, self.relay, Metrics())
-        self.relay.listen("delivered", self._deliver)
+        self.relay.listen("stored", self._deliver)
         self.shown: list[Entry] = []
         self.is_open = self.is_ending = False
         self.undisturbed_since = 0.0

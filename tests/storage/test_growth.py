@@ -18,6 +18,7 @@ from nx_27017.server import handle_client
 from settings import MESSAGE_COLLECTION
 from storage.embedded import embedded_uri
 from storage.embedded_handler import Handler
+from tests.support.accounts import PASSWORD_CHANGE
 from tests.support.house import House, OpenHouse
 from tests.support.long_log import fill
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person
@@ -117,11 +118,10 @@ async def use_everything(house: House, alice: Person) -> None:
     await downloaded.content.readline()
     downloaded.close()
 
-    passwords = {"old": PASSWORD, "password": NEW_PASSWORD, "password2": NEW_PASSWORD}
-    await carol.post("/account/password", passwords)
+    await carol.post("/account", PASSWORD_CHANGE)
     await carol.post("/signout")
     await carol.log_in("carol@example.com", NEW_PASSWORD)
-    await carol.post("/account/signout")
+    await carol.post("/account", {"action": "sign_out_everywhere"})
     for path in ("/people", "/people?after=m", "/person?login=bob"):
         await alice.page(path)
     form = {"action": "invite", "uses": "1", "days": "1"}

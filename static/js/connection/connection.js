@@ -56,7 +56,8 @@ export class Connection {
     socket.onclose = (event) => this.#enqueue(socket, () => this.#closed(event))
   }
 
-  // Return true if the frame went out. Only an answer shows that it arrived.
+  // Return true if the frame went out. Only an answer shows that it arrived. Without a socket a
+  // message goes out only while polling replaces the connection.
   send(frame) {
     if (!this.#isReady || this.#socket.readyState !== WebSocket.OPEN) {
       return this.#polling.send(frame)

@@ -2,7 +2,7 @@
 
 import { idOf } from "./addresses.js"
 import { fetchLog } from "./fetch_log.js"
-import { group, keepDayNames } from "./grouping.js"
+import { placeInGroup, keepDayNames } from "./grouping.js"
 import { createMessage, entryOf, formatLog, formatMessage, updateMessage } from "./message.js"
 import { NewDivider } from "./new_divider.js"
 import { OlderMessages } from "./older_messages.js"
@@ -90,7 +90,7 @@ export class Log {
     this.element.querySelector(".log__empty")?.remove()
     const message = createMessage(entry, this.user)
     this.#live.append(message)
-    group(message)
+    placeInGroup(message)
     this.#rowAdded()
     return true
   }
@@ -171,7 +171,7 @@ export class Log {
     formatLog(this.element)
   }
 
-  // Call it after group(), which may change the height of the row.
+  // Call it after placeInGroup(), which may change the height of the row.
   #rowAdded() {
     if (this.scroll.isAtEnd) this.#trim()
     this.scroll.follow()
@@ -183,7 +183,7 @@ export class Log {
       for (const row of this.#rows.slice(0, -ROWS_KEPT)) row.remove()
       const [first] = this.#messages
       this.#older.continueBefore(first?.dataset.seq ?? this.last + 1)
-      if (first) group(first)
+      if (first) placeInGroup(first)
     })
   }
 
@@ -195,7 +195,7 @@ export class Log {
       this.#history.prepend(...older)
       for (const message of older) this.#format(message)
       const formerlyAfterDivider = this.#newDivider.place(this.#messages)
-      for (const message of [...older, first, formerlyAfterDivider]) if (message) group(message)
+      for (const message of [...older, first, formerlyAfterDivider]) if (message) placeInGroup(message)
       this.#older.continueFrom(page)
     })
   }

@@ -2,7 +2,7 @@
 // if it came with the page.
 
 import { addressOf, idOf } from "./addresses.js"
-import { group } from "./grouping.js"
+import { placeInGroup } from "./grouping.js"
 import { copyOnly, richText } from "./rich_text.js"
 import { fullTime, hasDayPeriods, showTime } from "./time.js"
 
@@ -45,7 +45,7 @@ export function formatLog(log) {
   for (const day of log.querySelectorAll(".day")) day.remove()
   for (const message of log.querySelectorAll(".message")) {
     formatMessage(message, log.dataset.user)
-    group(message)
+    placeInGroup(message)
   }
 }
 

@@ -23,12 +23,12 @@ export class Outbox {
   constructor({ user, frameSize, list, connection }) {
     this.#user = user
     this.#frameSize = frameSize
-    this.#store = new PendingStore(user, () => this.#update())
+    this.#store = new PendingStore(user, () => this.#showAndSend())
     this.#list = list
     this.#connection = connection
     list.onretry = (nonce) => this.#append(this.#store.get(nonce))
     list.ondiscard = (nonce) => this.#remove(nonce)
-    this.#update()
+    this.#showAndSend()
   }
 
   // How many messages are not stored yet.
@@ -40,6 +40,7 @@ export class Outbox {
     this.#append({ msg })
   }
 
+  // Send what waits: the connection is there, or pages are fetched instead.
   resume() {
     this.#isConnected = true
     this.#resend()
@@ -50,7 +51,7 @@ export class Outbox {
     clearTimeout(this.#timer)
   }
 
-  // Remove a message that the server has stored. Return true if it was pending here.
+  // Remove a message that comes back from the server, which has stored it. Return true if it was pending here.
   acknowledge({ user, nonce }) {
     if (user !== this.#user) return false // another user may have sent the same nonce
     if (!this.#store.get(nonce)) return false
@@ -69,29 +70,30 @@ export class Outbox {
     const message = this.#store.get(nonce)
     if (!message) return false
     this.#store.put({ ...message, problem: text })
-    this.#update()
+    this.#showAndSend()
     return true
   }
 
   #append(message) {
     if (!message) return // another tab has sent or discarded it
-    this.#writtenHere.add(this.#store.append(message))
-    this.#update()
+    const nonce = this.#store.append(message)
+    this.#writtenHere.add(nonce)
+    this.#showAndSend()
   }
 
   #remove(nonce) {
     this.#writtenHere.delete(nonce)
     this.#store.remove(nonce)
-    this.#update()
+    this.#showAndSend()
   }
 
   #resend() {
     this.#inFlight = null
-    this.#update()
+    this.#showAndSend()
   }
 
   // Show all messages, and send the first one that is waiting unless one is in flight.
-  #update() {
+  #showAndSend() {
     const messages = this.#store.all()
     const waiting = messages.filter(isWaiting)
     this.#list.show(messages, waiting)
@@ -102,7 +104,7 @@ export class Outbox {
   #transmit({ nonce, msg, at }) {
     const age = Date.now() - at
     if (!this.#writtenHere.has(nonce) && age >= 0 && age < TAKE_OVER_AFTER) {
-      return this.#schedule(() => this.#update(), TAKE_OVER_AFTER - age)
+      return this.#schedule(() => this.#showAndSend(), TAKE_OVER_AFTER - age)
     }
     const frame = { type: "message", msg, nonce }
     if (size(frame) > this.#frameSize) this.refuse({ nonce, text: "The message is too long" })

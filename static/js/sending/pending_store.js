@@ -29,7 +29,8 @@ export class PendingStore {
   get(nonce) {
     if (this.#memory.has(nonce)) return this.#memory.get(nonce)
     try {
-      return parse(nonce, localStorage.getItem(this.#prefix + nonce))
+      const text = localStorage.getItem(this.#prefix + nonce)
+      return text && parse(nonce, text)
     } catch {
       return null // there is no storage, or this page did not write what is in it
     }

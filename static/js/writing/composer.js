@@ -3,7 +3,7 @@
 // submitted text goes to the outbox, or to the message that is being edited.
 
 import { isComposing } from "../browser/keys.js"
-import { excess } from "./counter.js"
+import { isTooLong } from "./counter.js"
 
 const TOUCH = matchMedia("(pointer: coarse)")
 
@@ -31,7 +31,7 @@ export class Composer {
     return this.#field.value
   }
 
-  // Counter, draft and the like must hear of the new text.
+  // As if it were typed, because the counter, the draft and others listen to that.
   set text(text) {
     this.#field.value = text
     this.#field.dispatchEvent(new Event("input", { bubbles: true }))
@@ -56,7 +56,7 @@ export class Composer {
   #submit(event) {
     event.preventDefault()
     this.#field.focus()
-    if (excess(this.#field) > 0) return this.#reject()
+    if (isTooLong(this.#field)) return this.#reject()
     const { text } = this
     if (this.editing.isActive) return this.editing.save(text)
     if (!text.trim()) return
@@ -73,7 +73,7 @@ export class Composer {
   }
 
   #acceptIfShortened() {
-    if (!this.#field.hasAttribute("aria-invalid") || excess(this.#field) > 0) return
+    if (!this.#field.hasAttribute("aria-invalid") || isTooLong(this.#field)) return
     this.showError("")
     this.#field.removeAttribute("aria-invalid")
     this.#field.removeAttribute("aria-describedby")

@@ -18,6 +18,11 @@ export function excess({ value, dataset }) {
   return Array.from(cleaned).length - limit
 }
 
+// Return true if the server would refuse the text of a field because of its length.
+export function isTooLong(field) {
+  return excess(field) > 0
+}
+
 // Show in an element how much room a field has, as soon as that is little.
 export function countCharacters(field, element) {
   let step = Infinity // the last step that was passed; -1 if the text is too long
