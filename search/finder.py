@@ -24,7 +24,7 @@ ENTRIES_PER_QUERY = 50  # the embedded database takes 3 ms for these
 NEWEST = 2000  # entries to read, if SEARCH_FOR is enough, before the text index is asked
 SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a word is
 SAMPLE_FOR = 60  # seconds
-RARE = 10_000  # messages in which a rare word is, at most; the text index takes 30 ms for these
+RARE = 10_000  # a word in at most so many messages is rare; the text index takes 30 ms for it
 SEARCH_FOR = 0.4  # seconds; then the page shows what was found, and offers to go on
 QUEUE = 8  # searches that may wait; all of them together take less than CALL_TIMEOUT
 SEARCHES = 10, 10  # of one person, in so many seconds
@@ -35,6 +35,35 @@ class Found(NamedTuple):
 
     entries: list[MessageEntry]  # newest first
     older: int | None  # continue before this number; None at the beginning of the log
+
+
+class Page:
+    """What a search has found so far."""
+
+    def __init__(self, words: list[str], before: int) -> None:
+        self.older: int | None = before  # what comes before this number is not read yet
+        self.read = 0  # entries
+        self._patterns = [pattern(word) for word in words]
+        self._entries: list[MessageEntry] = []  # one more than a page, if there are more
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there may be more messages, and place for them."""
+        return self.older is not None and len(self._entries) <= PAGE_LENGTH
+
+    def add(self, documents: list[Document]) -> None:
+        """Add the messages that contain all the words; there are more if the documents are many."""
+        for message, text in messages_in(documents):
+            if all(pattern.search(text) for pattern in self._patterns):
+                self._entries.append(message)
+        self.read += len(documents)
+        self.older = documents[-1]["seq"] if len(documents) == ENTRIES_PER_QUERY else None
+
+    def found(self) -> Found:
+        """Return the page."""
+        if len(self._entries) > PAGE_LENGTH:
+            return Found(self._entries[:PAGE_LENGTH], self._entries[PAGE_LENGTH - 1].seq)
+        return Found(self._entries, self.older)
 
 
 class Finder:
@@ -66,29 +95,21 @@ class Finder:
     async def _find(self, words: list[str], before: int | None) -> Found:
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + SEARCH_FOR
-        patterns = [pattern(word) for word in words]
-        text_search: Document | None = None
-        entries: list[MessageEntry] = []
-        older = self._recent.last + 1 if before is None else before
-        seen = 0
-        while older and len(entries) <= PAGE_LENGTH:
-            if text_search is None and (seen >= NEWEST or clock() > give_up_at):
-                text_search = await self._search_for_rare(words)
-            documents = await self._read(older, text_search or {})
-            for message, text in messages_in(documents):
-                if all(word.search(text) for word in patterns):
-                    entries.append(message)
-            seen += len(documents)
-            older = documents[-1]["seq"] if len(documents) == ENTRIES_PER_QUERY else 0
-            if text_search is not None and clock() > give_up_at:
-                break
-        if len(entries) > PAGE_LENGTH:
-            older = entries[PAGE_LENGTH - 1].seq
-        return Found(entries[:PAGE_LENGTH], older or None)
+        page = Page(words, self._recent.last + 1 if before is None else before)
+        while page.wants_more and page.read < NEWEST and clock() < give_up_at:
+            page.add(await self._read(page.older))
+        if page.wants_more:
+            text_search = await self._search_for_rare(words)
+            page.add(await self._read(page.older, text_search))
+            while page.wants_more and clock() < give_up_at:
+                page.add(await self._read(page.older, text_search))
+        return page.found()
 
-    async def _read(self, before: int, text_search: Document) -> list[Document]:
-        """Return the last entries before a number, newest first."""
-        where = {"seq": {"$lt": before}, **text_search}
+    async def _read(
+        self, before: int | None, text_search: Document | None = None
+    ) -> list[Document]:
+        """Return the last entries before a number, newest first; perhaps only what is searched."""
+        where = {"seq": {"$lt": before}, **(text_search or {})}
         return await self._messages.find(where, sort=("seq", -1), limit=ENTRIES_PER_QUERY)
 
     async def _search_for_rare(self, words: list[str]) -> Document:
@@ -108,15 +129,15 @@ class Finder:
             sample: list[str] = []
             for number in range(1, SAMPLES + 1):
                 end = self._recent.last * number // SAMPLES + 1
-                sample += [text for _, text in messages_in(await self._read(end, {}))]
+                sample += [text for _, text in messages_in(await self._read(end))]
             self._sample, self._sampled_at = sample, now
 
     async def _count(self, word: str) -> int:
-        """Return in how many messages of the sample the rarest part of a word is."""
+        """Return how many messages of the sample have the rarest part of a word."""
         counts = []
         for part in set(indexed_parts(word)):
-            pattern = whole(part)
-            counts.append(sum(1 for text in self._sample if part in text and pattern.search(text)))
+            found = whole(part).search
+            counts.append(sum(1 for text in self._sample if part in text and found(text)))
             await asyncio.sleep(0)  # let others go on
         return min(counts)
 
