@@ -11,7 +11,7 @@ A part tells something of a kind, and whoever listens to that kind is called:
     typing       hub        all             a login                        hub
     presence     Presence   the others      its process, and who is there  Presence
     gone         relay      here            a process that has ended       Presence
-    attempt      limits     the others      a log-in or registration       limits
+    attempt      limits     all             a log-in or registration       limits
 
 This relay is alone, as in a room that one process serves. storage/redis_relay.py has one that
 reaches other processes.
