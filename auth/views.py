@@ -2,7 +2,7 @@
 
 import re
 from abc import abstractmethod
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NoReturn
 
 import aiohttp_jinja2
@@ -16,7 +16,7 @@ from auth.links import PASSWORD, Links, UsedUp
 from auth.logins import check_login
 from auth.models import User, UserExists, check_email, is_moderator
 from auth.passwords import HASHER, check_strength
-from auth.registration import Registration
+from auth.registration import INVALID, admit
 from auth.sessions import IDENTITY, SESSIONS
 from auth.spelling import fold
 from pages.forms import (
@@ -93,7 +93,7 @@ class Login(AccountForm):
         if self.request.app[SETTINGS].REGISTRATION == "open":
             return True
         with suppress(FormError, DatabaseUnavailable):
-            await Registration(self.request, "").check()
+            await admit(self.request, "")
             return True
         return False
 
@@ -141,44 +141,44 @@ class SignIn(AccountForm):
         if IDENTITY in self.request:
             redirect(self.request, "main")
         form = {"invitation": self.request.query.get("invitation", "")}
-        registration = Registration(self.request, form["invitation"])
         try:
-            await registration.check()
+            admission = await admit(self.request, form["invitation"])
         except FormError as error:
             return await self.refuse(form, error)
-        context = {"form": form, "makes_moderator": registration.makes_moderator}
+        context = {"form": form, "makes_moderator": admission.makes_moderator}
         return aiohttp_jinja2.render_template(self.template, self.request, context)
 
     async def account(self, form: dict[str, str]) -> Document:
         """Return the new account."""
-        registration = Registration(self.request, form.get("invitation", ""))
-        await registration.check()
+        admission = await admit(self.request, form.get("invitation", ""))
         check_filled(form, "login", "email", "password", "password2")
         check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
-        app, address = self.request.app, client_address(self.request)
-        users, limits = User(self.request[DB]), app[LIMITS]
-        attempt = limits.registration(address)
+        app, db, invitation = self.request.app, self.request[DB], admission.invitation
+        users, limits = User(db), app[LIMITS]
+        attempt = limits.registration(client_address(self.request))
         login = check_login(login)
         check_email(email)
         check_strength(password, login, email)
         try:
             if wait := limits.take(attempt):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
-            async with registration.admitted():
+            async with Links(db).used(invitation) if invitation else nullcontext():
                 return await users.create_user(
                     login,
                     email,
                     password,
                     app[HASHER],
-                    is_first=registration.is_first,
-                    moderates=registration.makes_moderator,
+                    is_first=admission.is_first,
+                    moderates=admission.makes_moderator,
                 )
+        except UsedUp:
+            raise FormError(403, INVALID) from None
         except UserExists:
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
             if await users.find(login) or await users.has_login_like(login):
                 raise FormError(409, "User exists", "login") from None
-            if not registration.is_first or await users.find(email):
+            if not admission.is_first or await users.find(email):
                 raise FormError(409, "User exists", "email") from None
             raise FormError(
                 409, "Somebody else has just created the first account, please try again"

@@ -4,7 +4,9 @@ import sys
 from argparse import Namespace
 from datetime import UTC, datetime
 
-from auth.models import is_moderator
+from auth.links import Links
+from auth.models import User, is_moderator
+from auth.moderation import Moderation
 from commands.room import CommandError, open_room
 from security.address import is_loopback, own_address
 from settings import Settings, load_settings
@@ -18,7 +20,8 @@ async def invite(arguments: Namespace) -> None:
         raise CommandError("Nobody can register: set REGISTRATION=invite.")
     origin = origin_for_links(settings)
     async with open_room(settings) as room:
-        print(origin + await room.moderation.invite(arguments.days, arguments.uses))
+        days, uses = arguments.days, arguments.uses
+        print(origin + await Links(room.db).create_invitation(None, days=days, uses=uses))
     note_reach(settings)
     if settings.REGISTRATION == "open":
         note("Nobody needs it as long as REGISTRATION is open.")
@@ -37,7 +40,7 @@ async def ban(arguments: Namespace) -> None:
     """Ban an account."""
     async with open_room(load_settings()) as room:
         user = await room.find(arguments.login)
-        await room.moderation.ban(user)
+        await Moderation(room.db, room.sessions).ban(user)
     print(f"{user['login']} is banned.")
 
 
@@ -45,7 +48,7 @@ async def unban(arguments: Namespace) -> None:
     """Let a banned account log in again."""
     async with open_room(load_settings()) as room:
         user = await room.find(arguments.login)
-        await room.moderation.unban(user)
+        await User(room.db).mark(user, banned=False)
     print(f"{user['login']} can log in again.")
 
 
@@ -57,7 +60,7 @@ async def password(arguments: Namespace) -> None:
         user = await room.find(arguments.login)
         if user.get("banned"):
             raise CommandError(f"{user['login']} is banned: undo that first, with unban.")
-        print(origin + await room.moderation.password_link(user))
+        print(origin + await Links(room.db).create_password_link(None, user))
     note_reach(settings)
 
 

@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from auth.models import User
-from auth.moderation import Moderation
 from auth.sessions import Sessions
 from chat.migrate import is_migrated
 from chat.models import SURROGATES
@@ -38,11 +37,6 @@ class Room:
     db: Database
     sessions: Sessions
     is_alone: bool  # whether no chat can be using the database
-
-    @property
-    def moderation(self) -> Moderation:
-        """What can be done to accounts."""
-        return Moderation(self.db, self.sessions)
 
     async def find(self, login: str) -> Document:
         """Return an account by its login or e-mail address. Raises CommandError."""
