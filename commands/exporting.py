@@ -12,7 +12,7 @@ from typing import IO
 from chat.changes import make_changes
 from chat.recent import RECENT_LENGTH
 from commands.archive import HEADER, account_fields, end_fields, entry_fields, to_line
-from commands.progress import Progress
+from commands.progress import progress
 from commands.room import CommandError, Room, open_room
 from settings import MESSAGE_COLLECTION, load_settings
 
@@ -35,13 +35,12 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     await make_changes(collection, newest[::-1])
     # What is said from now on is not exported, so whatever is has its author among the accounts.
     last = newest[0]["seq"] if newest else 0
-    accounts, entries, progress = 0, 0, Progress("Exported")
+    accounts = entries = exported = 0
     file.write(to_line(HEADER))
     async for users in room.accounts():
         file.writelines(to_line(account_fields(user, last)) for user in users)
         accounts += len(users)
-    exported = 0
-    try:
+    with progress("Exported", last) as show:
         while exported < last:  # or until nothing is left, if somebody removes entries meanwhile
             following = {"seq": {"$gt": exported, "$lte": last}}
             documents = await collection.find(following, sort=("seq", 1), limit=PER_QUERY)
@@ -50,9 +49,7 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
             file.writelines(to_line(entry_fields(document)) for document in documents)
             entries += len(documents)
             exported = documents[-1]["seq"]
-            progress.show(exported, last)
-    finally:
-        progress.clear()
+            show(exported)
     file.write(to_line(end_fields(accounts, entries)))
     return accounts, entries
 

@@ -5,17 +5,11 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
-from commands.archive import (
-    VERSION,
-    BadLine,
-    Fields,
-    account_document,
-    entry_document,
-    from_line,
-)
-from commands.progress import Progress
+from commands.archive import VERSION, BadLine, Fields, from_line, to_document
+from commands.progress import progress
 from commands.room import CommandError, open_room
 from settings import (
     LINK_COLLECTION,
@@ -24,17 +18,15 @@ from settings import (
     USER_COLLECTION,
     load_settings,
 )
-from storage.database import (
-    Database,
-    DatabaseUnavailable,
-    Document,
-    is_empty,
-)
+from storage.database import Database, DatabaseUnavailable, Document, is_empty
 from storage.indexes import create_indexes
 from storage.staging import Staging, StagingDropped, drop
 
-OTHER_IMPORT = "Another import was started meanwhile: nothing of this one is imported."
-
+COLLECTIONS = {  # of the lines that are stored
+    "account": USER_COLLECTION,
+    "message": MESSAGE_COLLECTION,
+    "change": MESSAGE_COLLECTION,
+}
 PER_INSERT = 1000  # documents, which take much less than CALL_TIMEOUT
 BYTES_PER_INSERT = LINE_LENGTH = 8 * 1024 * 1024  # MongoDB's limit for a document is 16 MiB
 
@@ -50,31 +42,27 @@ async def import_room(arguments: Namespace) -> None:
     async with open_room(settings, is_new=True) as room:
         if not settings.MONGO_HOST and not room.is_alone:
             raise CommandError(f"A chat is running on {settings.DATA_DIR}: stop it first.")
+        outcome = "Nothing is imported."
         try:
             staging = await fill(room.db, path, end)
-        except DatabaseUnavailable as error:
-            raise CommandError(f"{failure(error)} Nothing is imported.") from None
-        try:
+            outcome = "All is imported, or nothing: start the chat to see."
             await staging.publish()
             await create_indexes(room.db)
         except DatabaseUnavailable as error:
             raise CommandError(
-                f"{failure(error)} All is imported, or nothing: start the chat to see."
+                f"The database took no more ({error}): it is away, or its disk is full. {outcome}"
             ) from None
         except StagingDropped:
-            raise CommandError(OTHER_IMPORT) from None
+            raise CommandError(
+                "Another import was started meanwhile: nothing of this one is imported."
+            ) from None
     print(f"Imported: accounts {end['accounts']:,}, entries {end['entries']:,}.", file=sys.stderr)
-
-
-def failure(error: DatabaseUnavailable) -> str:
-    """Return a sentence about what the database did not store."""
-    return f"The database took no more ({error}): it is away, or its disk is full."
 
 
 async def fill(db: Database, path: Path, end: Fields) -> Staging:
     """Store what the file has, where it does not count yet; `end` is the file's last line.
 
-    Raises CommandError, DatabaseUnavailable.
+    Raises CommandError, StagingDropped, DatabaseUnavailable.
     """
     staging = Staging(db)
     try:
@@ -87,11 +75,9 @@ async def fill(db: Database, path: Path, end: Fields) -> Staging:
             raise CommandError(
                 "Somebody has registered meanwhile, so nothing is imported: stop the chat first."
             )
-    except BaseException as error:  # Ctrl-C, too
+    except BaseException:  # Ctrl-C, too
         with suppress(DatabaseUnavailable):  # else the next import does it
             await staging.drop()
-        if isinstance(error, StagingDropped):
-            raise CommandError(OTHER_IMPORT) from None
         raise
     return staging
 
@@ -114,9 +100,8 @@ async def make_way(db: Database, staging: Staging) -> None:
 
 async def store(staging: Staging, path: Path, entries: int) -> None:
     """Store the documents of the file, which has so many entries. Raises DatabaseUnavailable."""
-    progress, done = Progress("Imported"), 0
-    reader = batches(path)
-    try:
+    reader, done = batches(path), 0
+    with progress("Imported", entries) as show:
         batch = next(reader, None)
         while batch:
             name, documents = batch
@@ -125,30 +110,25 @@ async def store(staging: Staging, path: Path, entries: int) -> None:
             await staging.collection(name).insert_in_order(documents)
             if name == MESSAGE_COLLECTION:
                 done += len(documents)
-                progress.show(done, entries)
+                show(done)
             batch = await reading
-    finally:
-        progress.clear()
 
 
 def batches(path: Path) -> Iterator[tuple[str, list[Document]]]:
     """Yield the documents of the file, some at a time, with the name of their collection."""
-    collections = {"account": USER_COLLECTION, "message": MESSAGE_COLLECTION}
-    collections["change"] = MESSAGE_COLLECTION
-    batch: list[Document] = []
-    size, name = 0, USER_COLLECTION
-    for fields in checked(path):
-        next_name = collections.get(fields["type"], name)
-        is_full = len(batch) == PER_INSERT or size > BYTES_PER_INSERT
-        if batch and (is_full or next_name != name or fields["type"] == "end"):
-            yield name, batch
-            batch, size = [], 0
-        name = next_name
-        if fields["type"] == "account":
-            batch.append(account_document(fields))
-        elif fields["type"] in collections:
-            batch.append(entry_document(fields))
+    for name, lines in groupby(checked(path), lambda fields: COLLECTIONS.get(fields["type"])):
+        if name is None:  # the first line, or the last
+            continue
+        batch: list[Document] = []
+        size = 0
+        for fields in lines:
+            batch.append(to_document(fields))
             size += 4 * len(fields.get("msg", ""))  # bytes, at most
+            if len(batch) == PER_INSERT or size > BYTES_PER_INSERT:
+                yield name, batch
+                batch, size = [], 0
+        if batch:
+            yield name, batch
 
 
 def checked(path: Path) -> Iterator[Fields]:
