@@ -69,8 +69,7 @@ async def fill(db: Database, path: Path, end: Fields) -> Staging:
         await staging.create()
         await make_way(db, staging)
         await store(staging, path, end["entries"])
-        await staging.index()
-        await staging.check()
+        await staging.complete()
         if not await is_empty(db):
             raise CommandError(
                 "Somebody has registered meanwhile, so nothing is imported: stop the chat first."

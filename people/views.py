@@ -1,7 +1,7 @@
 """The people of the room: a page for everybody, and for moderators invitations and accounts."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -24,25 +24,15 @@ ONLY_MODERATORS = "Only a moderator may do this"
 ONLY_OPERATOR = "Only the operator can do this for a moderator, with a command (see the README)"
 
 
-class Member(NamedTuple):
-    """An account as the page shows it."""
-
-    login: str
-    is_here: bool
-    is_moderator: bool
-    is_banned: bool
-    seen: datetime | None  # UTC; only its day is shown
-
-
-def member(app: web.Application, user: Document) -> Member:
+def member(app: web.Application, user: Document) -> dict[str, Any]:
     """Return what the page shows of an account."""
-    return Member(
-        login=user["login"],
-        is_here=app[HUB].presence.has(str(user["_id"])),
-        is_moderator=is_moderator(user, app[SETTINGS].MODERATORS),
-        is_banned=user.get("banned", False),
-        seen=datetime.fromtimestamp(user["seen"], UTC) if "seen" in user else None,
-    )
+    return {
+        "login": user["login"],
+        "is_here": app[HUB].presence.has(str(user["_id"])),
+        "is_moderator": is_moderator(user, app[SETTINGS].MODERATORS),
+        "is_banned": user.get("banned", False),
+        "seen": datetime.fromtimestamp(user["seen"], UTC) if "seen" in user else None,
+    }
 
 
 async def require_moderator(request: web.Request) -> None:
@@ -78,7 +68,7 @@ class People(MemberPage):
         members = [member(app, account) for account in accounts[:PAGE_LENGTH]]
         return {
             "user": user,
-            "members": [m for m in members if user.is_moderator or not m.is_banned],
+            "members": [m for m in members if user.is_moderator or not m["is_banned"]],
             "after": accounts[PAGE_LENGTH - 1]["login_key"] if accounts[PAGE_LENGTH:] else None,
             "registration": app[SETTINGS].REGISTRATION,
             "invitations": await Links(db).invitations() if user.is_moderator else [],
