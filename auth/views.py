@@ -14,12 +14,13 @@ from auth.attempts import LIMITS, authenticate
 from auth.cookies import clear_session, set_session
 from auth.links import PASSWORD, Links, UsedUp
 from auth.logins import check_login
-from auth.models import User, UserExists, check_email, is_moderator
+from auth.models import EMAIL_LENGTH, User, UserExists, check_email, is_moderator
 from auth.passwords import HASHER, check_strength
 from auth.registration import INVALID, admit
 from auth.sessions import IDENTITY, SESSIONS
 from auth.spelling import fold
 from pages.forms import (
+    BadInput,
     FormError,
     FormPage,
     Page,
@@ -35,7 +36,6 @@ from server.metrics import METRICS
 from settings import SETTINGS
 from storage.database import DB, DatabaseUnavailable, Document
 
-LOGIN_OR_EMAIL_LENGTH = 254  # characters of a login or e-mail address at the log-in form
 WRONG_LOGIN = "Wrong login or password"
 OUTCOMES = {401: "wrong", 403: "banned", 429: "limited", 503: "unavailable"}  # else "invalid"
 SIGNED_OUT = "You have been signed out. Please log in again."
@@ -110,19 +110,16 @@ class Login(AccountForm):
 
     async def account(self, form: dict[str, str]) -> Document:
         """Return the account if the password is right and it is not banned."""
-        name, password = form.get("login", "").strip(), form.get("password", "")
-        if not name or not password:
-            raise FormError(400, "Please fill all fields", "password" if name else "login")
-        if len(name) > LOGIN_OR_EMAIL_LENGTH:
-            raise FormError(
-                400, f"A login or e-mail has at most {LOGIN_OR_EMAIL_LENGTH} characters", "login"
-            )
+        check_filled(form, "login", "password")
+        name = form["login"].strip()
+        if len(name) > EMAIL_LENGTH:
+            raise BadInput("login", f"A login or e-mail has at most {EMAIL_LENGTH} characters")
         users, limits = User(self.request[DB]), self.request.app[LIMITS]
         user = await authenticate(
             self.request,
             limits.log_in(fold(name), client_address(self.request)),
             lambda: users.find(name),
-            password,
+            form["password"],
             field="password",
             wrong=WRONG_LOGIN,
         )

@@ -31,9 +31,8 @@ async def users(arguments: Namespace) -> None:
     """Print every account."""
     settings = load_settings()
     async with open_room(settings) as room:
-        async for accounts in room.accounts():
-            for user in accounts:
-                print(describe(user, settings))
+        async for user in room.accounts():
+            print(describe(user, settings))
 
 
 async def ban(arguments: Namespace) -> None:

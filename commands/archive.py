@@ -69,11 +69,6 @@ def entry_fields(document: Document) -> Fields:
     return fields | {"msg": entry.msg} | ({"state": entry.state} if entry.state else {})
 
 
-def end_fields(accounts: int, entries: int) -> Fields:
-    """Return the last line."""
-    return {"type": "end", "accounts": accounts, "entries": entries}
-
-
 def to_line(fields: Fields) -> bytes:
     """Return a line with these fields."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

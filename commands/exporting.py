@@ -11,7 +11,7 @@ from typing import IO
 
 from chat.changes import make_changes
 from chat.recent import RECENT_LENGTH
-from commands.archive import HEADER, account_fields, end_fields, entry_fields, to_line
+from commands.archive import HEADER, account_fields, entry_fields, to_line
 from commands.progress import progress
 from commands.room import CommandError, Room, open_room
 from settings import MESSAGE_COLLECTION, load_settings
@@ -37,9 +37,9 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     last = newest[0]["seq"] if newest else 0
     accounts = entries = exported = 0
     file.write(to_line(HEADER))
-    async for users in room.accounts():
-        file.writelines(to_line(account_fields(user, last)) for user in users)
-        accounts += len(users)
+    async for user in room.accounts():
+        file.write(to_line(account_fields(user, last)))
+        accounts += 1
     with progress("Exported", last) as show:
         while exported < last:  # or until nothing is left, if somebody removes entries meanwhile
             following = {"seq": {"$gt": exported, "$lte": last}}
@@ -50,7 +50,7 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
             entries += len(documents)
             exported = documents[-1]["seq"]
             show(exported)
-    file.write(to_line(end_fields(accounts, entries)))
+    file.write(to_line({"type": "end", "accounts": accounts, "entries": entries}))
     return accounts, entries
 
 

@@ -46,11 +46,12 @@ class Room:
             raise CommandError(f"Nobody has the login or e-mail address {login!r}.")
         return user
 
-    async def accounts(self) -> AsyncIterator[list[Document]]:
-        """Yield all accounts, some at a time. Raises DatabaseUnavailable."""
+    async def accounts(self) -> AsyncIterator[Document]:
+        """Yield all accounts, in the order of `login_key`. Raises DatabaseUnavailable."""
         after = ""
         while page := await User(self.db).page(after, ACCOUNTS_PER_QUERY):
-            yield page
+            for user in page:
+                yield user
             after = page[-1]["login_key"]
 
 

@@ -88,8 +88,9 @@ class People(MemberPage):
         uses, days = number_in(form, "uses", MOST_USES), number_in(form, "days", MOST_DAYS)
         links, maker = Links(self.request[DB]), self.request[IDENTITY]
         path = await links.create_invitation(maker, days=days, uses=uses)
-        people = "one person" if uses == 1 else f"{uses} people"
-        note = f"{people.capitalize()} can create an account with it within {count_days(days)}."
+        people = "One person" if uses == 1 else f"{uses} people"
+        period = "a day" if days == 1 else f"{days} days"
+        note = f"{people} can create an account with it within {period}."
         return link_page(self.request, path, "Invitation", note)
 
 
@@ -218,8 +219,3 @@ def number_in(form: dict[str, str], name: str, highest: int) -> int:
         return read_number(form.get(name, "").strip(), highest)
     except ValueError as error:
         raise BadInput(name, f"Please enter {error}") from None
-
-
-def count_days(days: int) -> str:
-    """Return a number of days in words."""
-    return "a day" if days == 1 else f"{days} days"

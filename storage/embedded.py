@@ -103,19 +103,18 @@ class Child:
         except OSError as error:
             raise StartError(f"The embedded database can't be started: {error.strerror}.") from None
         assert self._process.stdout is not None
+        ready = b""
         try:
-            async with asyncio.timeout(START_TIMEOUT):
-                ready = await self._process.stdout.readline()
-        except TimeoutError:
-            ready = b""
-        except asyncio.CancelledError:  # a command is interrupted
-            await self._kill()
-            raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_TIMEOUT):
+                    ready = await self._process.stdout.readline()
+        finally:  # also if a command is interrupted
+            if not ready:
+                await self._kill()
         if not ready:
-            await self._kill()
-            folder = self._data_dir
             raise StartError(
-                f"The embedded database in {folder} could not be started; the reason is above."
+                f"The embedded database in {self._data_dir} could not be started; "
+                "the reason is above."
             )
 
     async def keep_running(self) -> None:
