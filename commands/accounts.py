@@ -74,7 +74,7 @@ def describe(user: Document, settings: Settings) -> str:
 
 def printable(text: object) -> str:
     """Return a text without characters that could change the terminal."""
-    return "".join(it if it.isprintable() else "?" for it in str(text))
+    return "".join(character if character.isprintable() else "?" for character in str(text))
 
 
 def origin_for_links(settings: Settings) -> str:

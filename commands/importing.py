@@ -149,7 +149,7 @@ def checked(path: Path) -> Iterator[Fields]:
         raise CommandError(f"{path}, line {check.line}: {bad}.") from None
     except OSError as error:
         raise CommandError(f"{path} can't be read: {error.strerror}.") from None
-    if not check.is_complete:
+    if check.kind != "end":
         what = f"is cut off after line {check.line}" if check.line else "is empty"
         raise CommandError(f"{path} {what}.")
 
@@ -159,8 +159,7 @@ class Check:
 
     def __init__(self) -> None:
         self.line = 0
-        self.is_complete = False
-        self._type = ""  # of the line before
+        self.kind = ""  # of the last line
         self._seq = 0  # of the last entry
         self._count = {"accounts": 0, "entries": 0}
         self._seen: set[str] = set()  # what may be there only once
@@ -168,8 +167,7 @@ class Check:
     def next(self, fields: Fields) -> None:
         """Check the next line. Raises BadLine."""
         kind = "entry" if fields["type"] in ("message", "change") else fields["type"]
-        before, self._type = self._type, kind
-        if kind not in FOLLOWERS[before]:
+        if kind not in FOLLOWERS[self.kind]:
             raise BadLine(f"the type {fields['type']!r} can't come here")
         if kind == "chat" and fields["version"] != VERSION:
             raise BadLine(
@@ -186,10 +184,9 @@ class Check:
             if fields.get("of", 0) >= fields["seq"]:
                 raise BadLine("'of' is no earlier entry")
             self._seq = fields["seq"]
-        elif kind == "end":
-            if any(fields[name] != count for name, count in self._count.items()):
-                raise BadLine("lines before it are missing")
-            self.is_complete = True
+        elif kind == "end" and any(fields[name] != self._count[name] for name in self._count):
+            raise BadLine("lines before it are missing")
+        self.kind = kind
 
     def _once(self, fields: Fields, *names: str) -> None:
         for name in names:
