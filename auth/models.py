@@ -85,11 +85,6 @@ class User:
             user["password"] = phc
         return has_changed
 
-    async def has_password_of(self, user: Document) -> bool:
-        """Return whether the account still exists and its password is the one in `user`."""
-        stored = await self.collection.find_one({"_id": user["_id"]}, ["password"])
-        return stored is not None and stored["password"] == user["password"]
-
     async def mark(self, user: Document, **marks: bool) -> None:
         """Mark an account: whether it is `banned`, whether it is a `moderator`."""
         await self.collection.update_one({"_id": user["_id"]}, {"$set": marks})

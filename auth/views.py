@@ -55,7 +55,8 @@ class AccountForm(FormPage):
             await set_session(self.request, str(user["_id"]), user["login"])
             # The password may have been changed while it was checked, perhaps because somebody had
             # stolen it: then this new session must end, too.
-            if not await User(self.request[DB]).has_password_of(user):
+            stored = await User(self.request[DB]).get(str(user["_id"]))
+            if stored is None or stored["password"] != user["password"]:
                 await clear_session(self.request)
                 raise FormError(401, WRONG_LOGIN, "password")
         except DatabaseUnavailable:
@@ -86,16 +87,12 @@ class Login(AccountForm):
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows."""
-        return {"form": form, "may_register": await self.may_register()}
-
-    async def may_register(self) -> bool:
-        """Return whether the page should lead to the one for new accounts."""
-        if self.request.app[SETTINGS].REGISTRATION == "open":
-            return True
+        may_register = self.request.app[SETTINGS].REGISTRATION == "open"
         with suppress(FormError, DatabaseUnavailable):
-            await admit(self.request, "")
-            return True
-        return False
+            if not may_register:
+                await admit(self.request, "")
+                may_register = True
+        return {"form": form, "may_register": may_register}
 
     async def act(self, form: dict[str, str]) -> URL:
         """Log in, and go on to where the visitor wanted to go."""

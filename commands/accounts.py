@@ -24,7 +24,7 @@ async def invite(arguments: Namespace) -> None:
         print(origin + await Links(room.db).create_invitation(None, days=days, uses=uses))
     note_reach(settings)
     if settings.REGISTRATION == "open":
-        note("Nobody needs it as long as REGISTRATION is open.")
+        print("Nobody needs it as long as REGISTRATION is open.", file=sys.stderr)
 
 
 async def users(arguments: Namespace) -> None:
@@ -89,9 +89,5 @@ def origin_for_links(settings: Settings) -> str:
 def note_reach(settings: Settings) -> None:
     """Say so if a link leads to this machine only."""
     if not settings.PUBLIC_ORIGINS:
-        note("The link works on this machine only; for others set PUBLIC_ORIGINS.")
-
-
-def note(text: str) -> None:
-    """Print what is not part of the answer."""
-    print(text, file=sys.stderr)
+        text = "The link works on this machine only; for others set PUBLIC_ORIGINS."
+        print(text, file=sys.stderr)

@@ -41,11 +41,9 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
         file.write(to_line(account_fields(user, last)))
         accounts += 1
     with progress("Exported", last) as show:
-        while exported < last:  # or until nothing is left, if somebody removes entries meanwhile
-            following = {"seq": {"$gt": exported, "$lte": last}}
-            documents = await collection.find(following, sort=("seq", 1), limit=PER_QUERY)
-            if not documents:
-                break
+        while documents := await collection.find(
+            {"seq": {"$gt": exported, "$lte": last}}, sort=("seq", 1), limit=PER_QUERY
+        ):
             file.writelines(to_line(entry_fields(document)) for document in documents)
             entries += len(documents)
             exported = documents[-1]["seq"]
