@@ -33,7 +33,6 @@ class CommandError(Exception):
 class Room:
     """What commands work on."""
 
-    settings: Settings
     db: Database
     sessions: Sessions
     is_alone: bool  # whether no chat can be using the database
@@ -81,7 +80,7 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
             )
         relay, ended = Relay(), list[str]()
         relay.listen("ended", ended.extend)
-        yield Room(settings, db, Sessions(db, relay), is_alone)
+        yield Room(db, Sessions(db, relay), is_alone)
         if ended and settings.REDIS_URL:
             await tell_others(settings, db, ended)
 
