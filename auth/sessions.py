@@ -92,9 +92,13 @@ class Sessions:
         while True:
             await asyncio.sleep(WATCH_EVERY)
             ids = list(dict.fromkeys(open_sessions()))
-            with suppress(DatabaseUnavailable):  # nobody is signed out because it is away
-                await self._identities.refresh(ids)
-            self._relay.tell_here("ended", list(filter(self.has_ended, ids)))
+            for start in range(0, len(ids), IDS_PER_QUERY):
+                chunk = ids[start : start + IDS_PER_QUERY]
+                try:
+                    found = await self._fetch(chunk)
+                except DatabaseUnavailable:
+                    break  # nobody is signed out because the database is away
+                self._relay.tell_here("ended", [id_ for id_ in chunk if id_ not in found])
 
     async def remove_expired(self) -> None:
         """Delete the documents of sessions that have certainly expired, again and again."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 FRESH_FOR = 5  # seconds a value is used before it is looked up again
@@ -28,15 +28,13 @@ class Lookup(Generic[T]):
         known_at, value = self._known.get(id_, (-FRESH_FOR, None))
         if known_at + FRESH_FOR > time.monotonic():
             return value
-        await self.refresh([id_])
-        return self._known[id_][1]
-
-    async def refresh(self, ids: Iterable[str]) -> None:
-        """Look values up, whatever is known of them. Raises whatever `fetch` raises."""
-        self._wanted.update(dict.fromkeys(ids))
+        self._wanted[id_] = None
         if self._next is None:
             self._next = asyncio.create_task(self._query())
+            # Otherwise asyncio would log an error for which nobody waits any more.
+            self._next.add_done_callback(lambda query: query.cancelled() or query.exception())
         await asyncio.shield(self._next)
+        return self._known[id_][1]
 
     def put(self, id_: str, value: T | None) -> None:
         """Set a value, None if it no longer exists. A query that began before does not undo it."""

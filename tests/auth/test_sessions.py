@@ -472,7 +472,7 @@ async def test_a_database_that_is_away_closes_no_socket(
         raise DatabaseUnavailable
 
     fails: list[list[str]] = []
-    monkeypatch.setattr(house.app[SESSIONS]._identities, "_fetch", fail_twice)
+    monkeypatch.setattr(house.app[SESSIONS], "_fetch", fail_twice)
     async with asyncio.timeout(PATIENCE):
         await has_failed.wait()
     await socket.say("still here")
