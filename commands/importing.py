@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import groupby
@@ -132,37 +133,37 @@ def batches(path: Path) -> Iterator[tuple[str, list[Document]]]:
 
 def checked(path: Path) -> Iterator[Fields]:
     """Yield the lines of the file, the end at last. Raises CommandError if anything is wrong."""
-    check = Check()
+    order = LineOrder()
     try:
         if not path.is_file():
             why = "is not a file" if path.exists() else "does not exist"  # it is read twice
             raise CommandError(f"{path} {why}.")
         with path.open("rb") as file:
             while line := file.readline(LINE_LENGTH):
-                check.line += 1
+                order.line += 1
                 if len(line) == LINE_LENGTH:
                     raise BadLine("it is too long")
                 fields = from_line(line)
-                check.next(fields)
+                order.next(fields)
                 yield fields
     except BadLine as bad:
-        raise CommandError(f"{path}, line {check.line}: {bad}.") from None
+        raise CommandError(f"{path}, line {order.line}: {bad}.") from None
     except OSError as error:
         raise CommandError(f"{path} can't be read: {error.strerror}.") from None
-    if check.kind != "end":
-        what = f"is cut off after line {check.line}" if check.line else "is empty"
+    if order.kind != "end":
+        what = f"is cut off after line {order.line}" if order.line else "is empty"
         raise CommandError(f"{path} {what}.")
 
 
-class Check:
+class LineOrder:
     """Checks that lines follow one another as in the file of an export."""
 
     def __init__(self) -> None:
         self.line = 0
         self.kind = ""  # of the last line
         self._seq = 0  # of the last entry
-        self._count = {"accounts": 0, "entries": 0}
-        self._seen: set[str] = set()  # what may be there only once
+        self._count = Counter[str]()  # of lines, by kind
+        self._seen: set[str] = set()  # values of UNIQUE
 
     def next(self, fields: Fields) -> None:
         """Check the next line. Raises BadLine."""
@@ -173,29 +174,27 @@ class Check:
             raise BadLine(
                 f"the file is of version {fields['version']}, and this chat reads {VERSION}"
             )
-        if kind == "account":
-            self._count["accounts"] += 1
-            self._once(fields, "id", "login_key", "look", "email_key")
-        elif kind == "entry":
-            self._count["entries"] += 1
-            self._once(fields, "key")
+        self.kind = kind
+        self._count[kind] += 1
+        for name in UNIQUE:
+            if name in fields:
+                value = f"{name} {fields[name]}"
+                if value in self._seen:
+                    raise BadLine(f"{name!r} is there twice")
+                self._seen.add(value)
+        if kind == "entry":
             if fields["seq"] <= self._seq:
                 raise BadLine("'seq' is not higher than before")
             if fields.get("of", 0) >= fields["seq"]:
                 raise BadLine("'of' is no earlier entry")
             self._seq = fields["seq"]
-        elif kind == "end" and any(fields[name] != self._count[name] for name in self._count):
-            raise BadLine("lines before it are missing")
-        self.kind = kind
-
-    def _once(self, fields: Fields, *names: str) -> None:
-        for name in names:
-            text = f"{name} {fields[name]}"
-            if text in self._seen:
-                raise BadLine(f"{name!r} is there twice")
-            self._seen.add(text)
+        elif kind == "end":
+            counted = (self._count["account"], self._count["entry"])
+            if (fields["accounts"], fields["entries"]) != counted:
+                raise BadLine("lines before it are missing")
 
 
+UNIQUE = ("id", "login_key", "look", "email_key", "key")  # fields, each over all lines
 FOLLOWERS = {  # by kind of line: those that may come next
     "": {"chat"},
     "chat": {"account", "entry", "end"},
