@@ -239,7 +239,13 @@ def each_setting() -> Iterator[tuple[Variable, Any]]:
 
     Raises StartError if `.env` can't be read.
     """
-    _read_envfile(ROOT / ".env")
+    path = ROOT / ".env"
+    if path.is_file():
+        try:
+            path.read_text("utf-8")  # envparse only warns of a file that it can't read
+            Env.read_envfile(str(path))
+        except (ValueError, OSError) as error:
+            raise StartError(f"{path} cannot be read: {error}.") from None
     for variable in variables():
         text = os.environ.get(variable.name, "").strip()
         value = variable.default
@@ -270,15 +276,6 @@ def make_data_dir(data_dir: Path) -> None:
         data_dir.chmod(0o700)
     except OSError:
         log.warning("others may enter DATA_DIR=%s: use a folder of its own, mode 0700", data_dir)
-
-
-def _read_envfile(path: Path) -> None:
-    if path.is_file():
-        try:
-            path.read_text("utf-8")  # envparse only warns of a file that it can't read
-            Env.read_envfile(str(path))
-        except (ValueError, OSError) as error:
-            raise StartError(f"{path} cannot be read: {error}.") from None
 
 
 def _boolean(text: str) -> bool:

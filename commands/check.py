@@ -91,14 +91,12 @@ def key(settings: Settings) -> Finding:
 
 async def redis(settings: Settings) -> Finding:
     """Return what is found about Redis."""
-    client = connect_redis(settings)
     try:
-        await client.ping()
+        async with connect_redis(settings) as client:
+            await client.ping()
     except FAILURES as error:
         remedy = "see that it runs, and that REDIS_URL and REDIS_VERIFY are right"
         return Finding(f"Redis: {type(error).__name__}", remedy)
-    finally:
-        await client.aclose()
     return Finding("Redis: answers")
 
 

@@ -87,9 +87,6 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
 
 async def tell_others(settings: Settings, db: Database, session_ids: list[str]) -> None:
     """Tell the chat's processes which sessions have ended; else they notice within seconds."""
-    redis = connect_redis(settings)
     with suppress(*FAILURES, DatabaseUnavailable, StartError):
-        try:
+        async with connect_redis(settings) as redis:
             await RedisRelay(redis, settings).tell(await log_id(db), "ended", session_ids)
-        finally:
-            await redis.aclose()
