@@ -14,8 +14,7 @@ from aiohttp_session import AbstractStorage, session_middleware
 from account.own_messages import DOWNLOADS
 from auth.attempts import LIMITS, AttemptLimits
 from auth.passwords import HASHER, hasher_ctx
-from auth.session_cookie import SessionCookie
-from auth.session_redis import SessionInRedis
+from auth.session_storage import SessionCookie, SessionInRedis
 from auth.sessions import SESSIONS, Sessions
 from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal

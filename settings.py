@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from envparse import Env
 from redis.asyncio.connection import parse_url
+from yarl import URL
 
 ROOT = Path(__file__).resolve().parent
 MESSAGE_COLLECTION = "messages"
@@ -224,8 +224,13 @@ def load_settings() -> Settings:
     settings = Settings(**values)
     if settings.SESSION_STORAGE == "redis" and not settings.REDIS_URL:
         raise StartError("SESSION_STORAGE=redis needs a Redis: set REDIS_URL.")
-    if "DYNO" in os.environ:
-        _check_heroku(settings)
+    for variable in variables():
+        needed = variable.needed_on_heroku if "DYNO" in os.environ else ""
+        if needed and not values[variable.field]:
+            raise StartError(
+                f"{variable.name} is not set, and a dyno's disk does not last: "
+                f"set it to {needed} (heroku config:set)."
+            )
     return settings
 
 
@@ -234,7 +239,13 @@ def each_setting() -> Iterator[tuple[Variable, Any]]:
 
     Raises StartError if `.env` can't be read.
     """
-    _read_envfile(ROOT / ".env")
+    path = ROOT / ".env"
+    if path.is_file():
+        try:
+            path.read_text("utf-8")  # envparse only warns of a file that it can't read
+            Env.read_envfile(str(path))
+        except (ValueError, OSError) as error:
+            raise StartError(f"{path} cannot be read: {error}.") from None
     for variable in variables():
         text = os.environ.get(variable.name, "").strip()
         value = variable.default
@@ -265,24 +276,6 @@ def make_data_dir(data_dir: Path) -> None:
         data_dir.chmod(0o700)
     except OSError:
         log.warning("others may enter DATA_DIR=%s: use a folder of its own, mode 0700", data_dir)
-
-
-def _check_heroku(settings: Settings) -> None:
-    for variable in variables():
-        if variable.needed_on_heroku and not getattr(settings, variable.field):
-            raise StartError(
-                f"{variable.name} is not set, and a dyno's disk does not last: "
-                f"set it to {variable.needed_on_heroku} (heroku config:set)."
-            )
-
-
-def _read_envfile(path: Path) -> None:
-    if path.is_file():
-        try:
-            path.read_text("utf-8")  # envparse only warns of a file that it can't read
-            Env.read_envfile(str(path))
-        except (ValueError, OSError) as error:
-            raise StartError(f"{path} cannot be read: {error}.") from None
 
 
 def _boolean(text: str) -> bool:
@@ -345,14 +338,6 @@ def _origins(text: str) -> tuple[str, ...]:
 def _is_origin(text: str) -> bool:
     """Return whether a text is an origin as browsers write it: no path, user or default port."""
     try:
-        parts = urlsplit(text)
-        port = parts.port
+        return text.startswith(("http://", "https://")) and text == str(URL(text).origin())
     except ValueError:
         return False
-    return (
-        parts.scheme in ("http", "https")
-        and text == f"{parts.scheme}://{parts.netloc}"
-        and bool(parts.hostname)
-        and "@" not in parts.netloc
-        and port != {"http": 80, "https": 443}[parts.scheme]
-    )

@@ -3,9 +3,10 @@
 from typing import Any, ClassVar
 
 import aiohttp_jinja2
+from aiohttp_session import get_session
 from yarl import URL
 
-from account.sessions import SessionList
+from account.sessions import ListedSession, list_sessions
 from auth.attempts import LIMITS, authenticate
 from auth.cookies import forget_session
 from auth.links import Links
@@ -19,10 +20,8 @@ from security.address import client_address
 from storage.database import DB, Document
 
 WRONG_PASSWORD = "Wrong password"
-NOTICES = {
-    "password": "Your password has been changed. You have been signed out on all other devices.",
-    "session": "The session has ended.",
-}
+PASSWORD_CHANGED = "Your password has been changed. You have been signed out on all other devices."
+SESSION_ENDED = "The session has ended."
 
 
 class Account(MemberPage):
@@ -31,11 +30,6 @@ class Account(MemberPage):
     template = "account.html"
     actions: ClassVar = {"change_password", "end_session", "sign_out_everywhere", "delete"}
 
-    @property
-    def sessions(self) -> SessionList:
-        """The sessions of the user who is asking."""
-        return SessionList(self.request.app[SESSIONS], self.request[IDENTITY])
-
     @aiohttp_jinja2.template(template)
     async def get(self) -> dict[str, Any]:
         """Show the page."""
@@ -43,11 +37,11 @@ class Account(MemberPage):
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
-        sessions, notice = await self.sessions.read()
+        cookie = await get_session(self.request)
         return {
             "user": self.request[IDENTITY],
-            "sessions": sessions,
-            "notice": NOTICES.get(notice),
+            "sessions": await self.sessions(),
+            "notice": cookie.pop("notice", None),
             "form": form,
         }
 
@@ -62,22 +56,21 @@ class Account(MemberPage):
         if not await users.change_password(user, form["password"], app[HASHER]):
             raise FormError(401, WRONG_PASSWORD, "old")
         await Links(self.request[DB]).revoke_passwords(str(user["_id"]))
-        await self.sessions.end_others()
-        await self.sessions.set_notice("password")
-        return url_for(self.request, "account")
+        identity = self.request[IDENTITY]
+        await app[SESSIONS].end_all(identity.user_id, keep=[identity.session_id])
+        return await self.done(PASSWORD_CHANGED)
 
     async def end_session(self, form: dict[str, str]) -> URL:
         """End the session that the form names."""
-        listed, _ = await self.sessions.read()
-        session = next((each for each in listed if each.public_id == form.get("session")), None)
+        sessions, wanted = await self.sessions(), form.get("session")
+        session = next((each for each in sessions if each.public_id == wanted), None)
         if session is None:
             raise FormError(404, "This session has already ended")
         await self.request.app[SESSIONS].end(session.session_id)
         if session.is_current:
             await forget_session(self.request)
             return url_for(self.request, "login")
-        await self.sessions.set_notice("session")
-        return url_for(self.request, "account")
+        return await self.done(SESSION_ENDED)
 
     async def sign_out_everywhere(self, form: dict[str, str]) -> URL:
         """End all sessions, this one too."""
@@ -102,6 +95,16 @@ class Account(MemberPage):
         await User(self.request[DB]).delete(user)
         await forget_session(self.request)
         return url_for(self.request, "login")
+
+    async def sessions(self) -> list[ListedSession]:
+        """Return the sessions of the user who is asking. Raises DatabaseUnavailable."""
+        return await list_sessions(self.request.app[SESSIONS], self.request[IDENTITY])
+
+    async def done(self, notice: str) -> URL:
+        """Return the address of this page, which then shows a notice, once."""
+        # In the cookie, not in the address, where any link could fake one.
+        (await get_session(self.request))["notice"] = notice
+        return url_for(self.request, "account")
 
     async def check_password(self, password: str, field: str) -> Document:
         """Return the account if that is its password. Raises FormError beside the field, Busy."""

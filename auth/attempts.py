@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -23,18 +22,6 @@ KNOWN_ADDRESSES = 100_000  # by name; in memory, about 100 bytes each
 ANSWER_GRID = 0.05  # seconds; wrong passwords are answered at multiples, whatever the check took
 
 Attempt = Sequence[tuple[str, bytes]]  # what it counts under: names of limits, each with a key
-
-
-class WrongPassword(Exception):
-    """There is no such account, or it has another password."""
-
-
-class TooManyAttempts(Exception):
-    """There were too many wrong passwords; another may be tried in `wait` seconds."""
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(wait)
-        self.wait = wait
 
 
 class AttemptLimits:
@@ -75,69 +62,37 @@ class AttemptLimits:
         """Count an attempt and return 0, or return the seconds to wait."""
         for number, (name, key) in enumerate(attempt):
             if wait := self._limits[name].refused_for(key):
-                self._give_back(attempt[:number])
+                for taken, taken_key in attempt[:number]:
+                    self._limits[taken].give_back(taken_key)
                 return wait
-        self._tell("taken", attempt)
+        self._relay.tell_others("attempt", ("taken", attempt))
         return 0.0
-
-    @contextmanager
-    def counted(self, attempt: Attempt) -> Iterator[None]:
-        """Count an attempt, and let a block check the password.
-
-        It counts from its start, so parallel guesses all count; and no longer if the password was
-        right, or could not be checked: too busy, no database, or the client left. Raises
-        TooManyAttempts.
-        """
-        if wait := self.take(attempt):
-            raise TooManyAttempts(wait)
-        is_wrong = False
-        try:
-            yield
-        except WrongPassword:
-            is_wrong = True
-            raise
-        finally:
-            if not is_wrong:
-                self.give_back(attempt)
 
     def give_back(self, attempt: Attempt) -> None:
         """Remove an attempt that was right or could not be checked."""
-        self._give_back(attempt)
-        self._tell("given back", attempt)
+        self._relay.tell_all("attempt", ("given back", attempt))
 
     def remember(self, name: str, address: str) -> None:
         """Remember that somebody has signed in with a name from an address."""
-        both = _digest(name, address)
-        self._remember(both)
-        self._tell("remembered", [("name and address", both)])
+        both = ("name and address", _digest(name, address))
+        self._relay.tell_all("attempt", ("remembered", [both]))
 
     def hear_attempt(self, told: tuple[str, Attempt]) -> None:
-        """Count what happened in another process, too.
+        """Count what happened here or in another process.
 
         Raises LookupError, TypeError, ValueError for anything else.
         """
         what, attempt = told
-        if what == "taken":
-            for name, key in attempt:
-                self._limits[name].add(key)
-        elif what == "given back":
-            self._give_back(attempt)
-        elif what == "remembered":
-            for _, key in attempt:
-                self._remember(key)
-
-    def _tell(self, what: str, attempt: Attempt) -> None:
-        self._relay.tell_others("attempt", (what, attempt))
-
-    def _give_back(self, attempt: Attempt) -> None:
         for name, key in attempt:
-            self._limits[name].give_back(key)
-
-    def _remember(self, both: bytes) -> None:
-        self._known.pop(both, None)
-        self._known[both] = None
-        if len(self._known) > KNOWN_ADDRESSES:
-            del self._known[next(iter(self._known))]
+            if what == "taken":
+                self._limits[name].add(key)
+            elif what == "given back":
+                self._limits[name].give_back(key)
+            elif what == "remembered":
+                self._known.pop(key, None)
+                self._known[key] = None
+                if len(self._known) > KNOWN_ADDRESSES:
+                    del self._known[next(iter(self._known))]
 
 
 LIMITS = web.AppKey("limits", AttemptLimits)
@@ -154,40 +109,32 @@ async def authenticate(
 ) -> Document:
     """Return the account that `find` finds, if that is its password.
 
+    The attempt counts from its start, so parallel guesses all count; and no longer if the password
+    was right, or could not be checked: too busy, or no database. Without an account, the answer and
+    the time that it takes are the same.
+
     Raises FormError beside the field, with the text `wrong` if the password is wrong; Busy;
     DatabaseUnavailable.
     """
-    try:
-        return await check_password(request, attempt, find, password)
-    except TooManyAttempts as error:
-        raise FormError(429, "Too many attempts, please wait", field, error.wait) from None
-    except WrongPassword:
-        raise FormError(401, wrong, field) from None
-
-
-async def check_password(
-    request: web.Request,
-    attempt: Attempt,
-    find: Callable[[], Awaitable[Document | None]],
-    password: str,
-) -> Document:
-    """Return the account that `find` finds, if that is its password.
-
-    Without an account, the answer and the time that it takes are the same. Raises WrongPassword,
-    TooManyAttempts, Busy, DatabaseUnavailable.
-    """
-    hasher, users = request.app[HASHER], User(request[DB])
+    hasher, users, limits = request.app[HASHER], User(request[DB]), request.app[LIMITS]
     hasher.check_room()
     clock = asyncio.get_running_loop().time
-    with request.app[LIMITS].counted(attempt):
+    if wait := limits.take(attempt):
+        raise FormError(429, "Too many attempts, please wait", field, wait)
+    is_wrong = False
+    try:
         began = clock()
         user = await find()
         is_right = await users.check_user(user, password, hasher)
         if user and is_right:
             return user
-        took = clock() - began
-        await asyncio.sleep(math.ceil(took / ANSWER_GRID) * ANSWER_GRID - took)
-        raise WrongPassword
+        is_wrong = True
+    finally:
+        if not is_wrong:
+            limits.give_back(attempt)
+    took = clock() - began
+    await asyncio.sleep(math.ceil(took / ANSWER_GRID) * ANSWER_GRID - took)
+    raise FormError(401, wrong, field)
 
 
 def _digest(*texts: str) -> bytes:

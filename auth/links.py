@@ -42,27 +42,13 @@ class Links:
         self._collection = db[LINK_COLLECTION]
         self._users = User(db)
 
-    async def create(
-        self, kind: str, maker: Identity | None, *, days: int, uses: int = 1, user_id: str = ""
-    ) -> str:
-        """Store a link and return its path, which nobody can read again.
+    async def create_invitation(self, maker: Identity | None, *, days: int, uses: int) -> str:
+        """Store an invitation and return its path; `maker` is None for the operator."""
+        return await self._create(INVITATION, maker, days, uses=uses)
 
-        `maker` is the moderator who made it, None for the operator; `user_id` is whose password it
-        sets.
-        """
-        await self._remove_expired()
-        token = secrets.token_urlsafe(24)
-        document = {
-            "_id": _hash(token),
-            "kind": kind,
-            "user_id": user_id,
-            "maker_id": maker.user_id if maker else "",
-            "by": maker.login if maker else "",
-            "uses": uses,
-            "expires": int(time.time()) + days * DAY,
-        }
-        await self._collection.insert_one(document)
-        return PATHS[kind] + token
+    async def create_password_link(self, maker: Identity | None, user: Document) -> str:
+        """Store a link to set an account's password, return its path; `maker` may be None, too."""
+        return await self._create(PASSWORD, maker, PASSWORD_DAYS, user_id=str(user["_id"]))
 
     async def find(self, kind: str, token: str, moderators: Sequence[str]) -> Document | None:
         """Return the link with this token, None if it can't be used.
@@ -100,11 +86,7 @@ class Links:
 
     async def invitations(self) -> list[Document]:
         """Return the invitations that can still be used, those that expire first at the top."""
-        usable = {
-            "expires": {"$gt": int(time.time())},
-            "kind": INVITATION,
-            "uses": {"$gt": 0},
-        }
+        usable = {"expires": {"$gt": int(time.time())}, "kind": INVITATION, "uses": {"$gt": 0}}
         return await self._collection.find(usable, sort=("expires", 1), limit=MOST_LISTED)
 
     async def revoke(self, link_id: str) -> None:
@@ -119,8 +101,23 @@ class Links:
         """Take back the links with which a user's password can be set."""
         await self._collection.delete_many({"user_id": user_id})
 
-    async def _remove_expired(self) -> None:
+    async def _create(
+        self, kind: str, maker: Identity | None, days: int, *, uses: int = 1, user_id: str = ""
+    ) -> str:
+        """Store a link and return its path, which nobody can read again."""
         await self._collection.delete_many({"expires": {"$lt": int(time.time())}})
+        token = secrets.token_urlsafe(24)
+        document = {
+            "_id": _hash(token),
+            "kind": kind,
+            "user_id": user_id,
+            "maker_id": maker.user_id if maker else "",
+            "by": maker.login if maker else "",
+            "uses": uses,
+            "expires": int(time.time()) + days * DAY,
+        }
+        await self._collection.insert_one(document)
+        return PATHS[kind] + token
 
 
 def _hash(token: str) -> str:

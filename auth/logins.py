@@ -62,8 +62,11 @@ def _is_login(login: str) -> bool:
     if not SHORTEST_IDEOGRAPHIC <= len(login) < LENGTHS.stop:
         return False
     scripts: set[str] = set()
+    marks = most_marks = 0  # after one letter
     for position, character in enumerate(login):
         kind, script = unicodedata.category(character)[0], categories.alias(character)
+        marks = marks + 1 if kind == "M" else 0
+        most_marks = max(most_marks, marks)
         if character in MISLEADING or (character == DOT and login[position - 1] in DOTTED):
             return False
         if character in OTHER_CHARACTERS or character == LONG_VOWEL:
@@ -72,21 +75,12 @@ def _is_login(login: str) -> bool:
             return False
         if not (kind == "M" and script == "INHERITED"):  # as accents are
             scripts.add(script)
-    if _most_marks(login) > max((MOST_MARKS_OF.get(s, MOST_MARKS) for s in scripts), default=0):
+    if most_marks > max((MOST_MARKS_OF.get(s, MOST_MARKS) for s in scripts), default=0):
         return False
     if any(scripts and scripts <= together for together in IDEOGRAPHIC):
         return True
     is_one_script = len(scripts) <= 1 and scripts <= SCRIPTS and LONG_VOWEL not in login
     return is_one_script and len(login) in LENGTHS
-
-
-def _most_marks(login: str) -> int:
-    """Return how many marks there are at most after one letter."""
-    most = count = 0
-    for character in login:
-        count = count + 1 if unicodedata.category(character)[0] == "M" else 0
-        most = max(most, count)
-    return most
 
 
 @cache

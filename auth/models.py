@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from auth.logins import skeleton
-from auth.passwords import Hasher, is_outdated
+from auth.passwords import PARAMETERS, Hasher
 from auth.spelling import fold
 from pages.forms import BadInput
 from security.limits import Busy
@@ -71,7 +71,7 @@ class User:
         """Return whether the password is the user's; takes as long without a user. Raises Busy."""
         if not await hasher.matches(password, user["password"] if user else None):
             return False
-        if user and is_outdated(user["password"]):
+        if user and not user["password"].startswith(PARAMETERS):  # it was hashed with former ones
             with suppress(Busy, DatabaseUnavailable):  # the next log-in tries again
                 await self.change_password(user, password, hasher)
         return True
@@ -84,11 +84,6 @@ class User:
         if has_changed:
             user["password"] = phc
         return has_changed
-
-    async def has_password_of(self, user: Document) -> bool:
-        """Return whether the account still exists and its password is the one in `user`."""
-        stored = await self.collection.find_one({"_id": user["_id"]}, ["password"])
-        return stored is not None and stored["password"] == user["password"]
 
     async def mark(self, user: Document, **marks: bool) -> None:
         """Mark an account: whether it is `banned`, whether it is a `moderator`."""

@@ -1,16 +1,13 @@
-"""Moderation: what moderators, and the operator's commands, do to other people's accounts."""
+"""Moderation: accounts lose or get rights, and what they could be used for ends."""
 
-from auth.links import INVITATION, PASSWORD, PASSWORD_DAYS, Links
+from auth.links import Links
 from auth.models import User
-from auth.sessions import Identity, Sessions
+from auth.sessions import Sessions
 from storage.database import Database, Document
 
 
 class Moderation:
-    """Bans, appoints and helps. Every method may raise DatabaseUnavailable.
-
-    `maker` is the moderator who makes a link, None for the operator.
-    """
+    """Bans, appoints and dismisses. Every method may raise DatabaseUnavailable."""
 
     def __init__(self, db: Database, sessions: Sessions) -> None:
         self._users = User(db)
@@ -23,10 +20,6 @@ class Moderation:
         await self._links.revoke_passwords(str(user["_id"]))
         await self._end(user)
 
-    async def unban(self, user: Document) -> None:
-        """Let a banned account log in again."""
-        await self._users.mark(user, banned=False)
-
     async def appoint(self, user: Document) -> None:
         """Make an account a moderator."""
         await self._users.mark(user, moderator=True)
@@ -37,15 +30,6 @@ class Moderation:
         """Make a moderator an ordinary member, who has to log in again."""
         await self._users.mark(user, moderator=False)
         await self._end(user)
-
-    async def password_link(self, user: Document, maker: Identity | None = None) -> str:
-        """Return the path of a link with which somebody can set a new password for an account."""
-        user_id = str(user["_id"])
-        return await self._links.create(PASSWORD, maker, days=PASSWORD_DAYS, user_id=user_id)
-
-    async def invite(self, days: int, uses: int, maker: Identity | None = None) -> str:
-        """Return the path of an invitation."""
-        return await self._links.create(INVITATION, maker, days=days, uses=uses)
 
     async def _end(self, user: Document) -> None:
         """End what somebody could go on doing: open sockets keep their rights, links theirs."""

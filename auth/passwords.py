@@ -45,11 +45,6 @@ def check_strength(password: str, *own: str) -> None:
         raise BadInput("password", "This password is too common, please choose another")
 
 
-def is_outdated(phc: str) -> bool:
-    """Return whether a hash was made with other parameters than today's."""
-    return not phc.startswith(PARAMETERS)
-
-
 class Hasher:
     """Hashes and checks passwords in two threads, so that the event loop never waits for them."""
 

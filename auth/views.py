@@ -2,7 +2,7 @@
 
 import re
 from abc import abstractmethod
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NoReturn
 
 import aiohttp_jinja2
@@ -14,12 +14,13 @@ from auth.attempts import LIMITS, authenticate
 from auth.cookies import clear_session, set_session
 from auth.links import PASSWORD, Links, UsedUp
 from auth.logins import check_login
-from auth.models import User, UserExists, check_email, is_moderator
+from auth.models import EMAIL_LENGTH, User, UserExists, check_email, is_moderator
 from auth.passwords import HASHER, check_strength
-from auth.registration import Registration
+from auth.registration import INVALID, admit
 from auth.sessions import IDENTITY, SESSIONS
 from auth.spelling import fold
 from pages.forms import (
+    BadInput,
     FormError,
     FormPage,
     Page,
@@ -35,7 +36,6 @@ from server.metrics import METRICS
 from settings import SETTINGS
 from storage.database import DB, DatabaseUnavailable, Document
 
-LOGIN_OR_EMAIL_LENGTH = 254  # characters of a login or e-mail address at the log-in form
 WRONG_LOGIN = "Wrong login or password"
 OUTCOMES = {401: "wrong", 403: "banned", 429: "limited", 503: "unavailable"}  # else "invalid"
 SIGNED_OUT = "You have been signed out. Please log in again."
@@ -55,7 +55,8 @@ class AccountForm(FormPage):
             await set_session(self.request, str(user["_id"]), user["login"])
             # The password may have been changed while it was checked, perhaps because somebody had
             # stolen it: then this new session must end, too.
-            if not await User(self.request[DB]).has_password_of(user):
+            stored = await User(self.request[DB]).get(str(user["_id"]))
+            if stored is None or stored["password"] != user["password"]:
                 await clear_session(self.request)
                 raise FormError(401, WRONG_LOGIN, "password")
         except DatabaseUnavailable:
@@ -86,16 +87,12 @@ class Login(AccountForm):
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows."""
-        return {"form": form, "may_register": await self.may_register()}
-
-    async def may_register(self) -> bool:
-        """Return whether the page should lead to the one for new accounts."""
-        if self.request.app[SETTINGS].REGISTRATION == "open":
-            return True
+        may_register = self.request.app[SETTINGS].REGISTRATION == "open"
         with suppress(FormError, DatabaseUnavailable):
-            await Registration(self.request, "").check()
-            return True
-        return False
+            if not may_register:
+                await admit(self.request, "")
+                may_register = True
+        return {"form": form, "may_register": may_register}
 
     async def act(self, form: dict[str, str]) -> URL:
         """Log in, and go on to where the visitor wanted to go."""
@@ -110,19 +107,16 @@ class Login(AccountForm):
 
     async def account(self, form: dict[str, str]) -> Document:
         """Return the account if the password is right and it is not banned."""
-        name, password = form.get("login", "").strip(), form.get("password", "")
-        if not name or not password:
-            raise FormError(400, "Please fill all fields", "password" if name else "login")
-        if len(name) > LOGIN_OR_EMAIL_LENGTH:
-            raise FormError(
-                400, f"A login or e-mail has at most {LOGIN_OR_EMAIL_LENGTH} characters", "login"
-            )
+        check_filled(form, "login", "password")
+        name = form["login"].strip()
+        if len(name) > EMAIL_LENGTH:
+            raise BadInput("login", f"A login or e-mail has at most {EMAIL_LENGTH} characters")
         users, limits = User(self.request[DB]), self.request.app[LIMITS]
         user = await authenticate(
             self.request,
             limits.log_in(fold(name), client_address(self.request)),
             lambda: users.find(name),
-            password,
+            form["password"],
             field="password",
             wrong=WRONG_LOGIN,
         )
@@ -141,44 +135,44 @@ class SignIn(AccountForm):
         if IDENTITY in self.request:
             redirect(self.request, "main")
         form = {"invitation": self.request.query.get("invitation", "")}
-        registration = Registration(self.request, form["invitation"])
         try:
-            await registration.check()
+            admission = await admit(self.request, form["invitation"])
         except FormError as error:
             return await self.refuse(form, error)
-        context = {"form": form, "makes_moderator": registration.makes_moderator}
+        context = {"form": form, "makes_moderator": admission.makes_moderator}
         return aiohttp_jinja2.render_template(self.template, self.request, context)
 
     async def account(self, form: dict[str, str]) -> Document:
         """Return the new account."""
-        registration = Registration(self.request, form.get("invitation", ""))
-        await registration.check()
+        admission = await admit(self.request, form.get("invitation", ""))
         check_filled(form, "login", "email", "password", "password2")
         check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
-        app, address = self.request.app, client_address(self.request)
-        users, limits = User(self.request[DB]), app[LIMITS]
-        attempt = limits.registration(address)
+        app, db, invitation = self.request.app, self.request[DB], admission.invitation
+        users, limits = User(db), app[LIMITS]
+        attempt = limits.registration(client_address(self.request))
         login = check_login(login)
         check_email(email)
         check_strength(password, login, email)
         try:
             if wait := limits.take(attempt):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
-            async with registration.admitted():
+            async with Links(db).used(invitation) if invitation else nullcontext():
                 return await users.create_user(
                     login,
                     email,
                     password,
                     app[HASHER],
-                    is_first=registration.is_first,
-                    moderates=registration.makes_moderator,
+                    is_first=admission.is_first,
+                    moderates=admission.makes_moderator,
                 )
+        except UsedUp:
+            raise FormError(403, INVALID) from None
         except UserExists:
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
             if await users.find(login) or await users.has_login_like(login):
                 raise FormError(409, "User exists", "login") from None
-            if not registration.is_first or await users.find(email):
+            if not admission.is_first or await users.find(email):
                 raise FormError(409, "User exists", "email") from None
             raise FormError(
                 409, "Somebody else has just created the first account, please try again"

@@ -4,7 +4,9 @@ import sys
 from argparse import Namespace
 from datetime import UTC, datetime
 
-from auth.models import is_moderator
+from auth.links import Links
+from auth.models import User, is_moderator
+from auth.moderation import Moderation
 from commands.room import CommandError, open_room
 from security.address import is_loopback, own_address
 from settings import Settings, load_settings
@@ -18,26 +20,26 @@ async def invite(arguments: Namespace) -> None:
         raise CommandError("Nobody can register: set REGISTRATION=invite.")
     origin = origin_for_links(settings)
     async with open_room(settings) as room:
-        print(origin + await room.moderation.invite(arguments.days, arguments.uses))
+        days, uses = arguments.days, arguments.uses
+        print(origin + await Links(room.db).create_invitation(None, days=days, uses=uses))
     note_reach(settings)
     if settings.REGISTRATION == "open":
-        note("Nobody needs it as long as REGISTRATION is open.")
+        print("Nobody needs it as long as REGISTRATION is open.", file=sys.stderr)
 
 
 async def users(arguments: Namespace) -> None:
     """Print every account."""
     settings = load_settings()
     async with open_room(settings) as room:
-        async for accounts in room.accounts():
-            for user in accounts:
-                print(describe(user, settings))
+        async for user in room.accounts():
+            print(describe(user, settings))
 
 
 async def ban(arguments: Namespace) -> None:
     """Ban an account."""
     async with open_room(load_settings()) as room:
         user = await room.find(arguments.login)
-        await room.moderation.ban(user)
+        await Moderation(room.db, room.sessions).ban(user)
     print(f"{user['login']} is banned.")
 
 
@@ -45,7 +47,7 @@ async def unban(arguments: Namespace) -> None:
     """Let a banned account log in again."""
     async with open_room(load_settings()) as room:
         user = await room.find(arguments.login)
-        await room.moderation.unban(user)
+        await User(room.db).mark(user, banned=False)
     print(f"{user['login']} can log in again.")
 
 
@@ -57,7 +59,7 @@ async def password(arguments: Namespace) -> None:
         user = await room.find(arguments.login)
         if user.get("banned"):
             raise CommandError(f"{user['login']} is banned: undo that first, with unban.")
-        print(origin + await room.moderation.password_link(user))
+        print(origin + await Links(room.db).create_password_link(None, user))
     note_reach(settings)
 
 
@@ -72,7 +74,7 @@ def describe(user: Document, settings: Settings) -> str:
 
 def printable(text: object) -> str:
     """Return a text without characters that could change the terminal."""
-    return "".join(it if it.isprintable() else "?" for it in str(text))
+    return "".join(character if character.isprintable() else "?" for character in str(text))
 
 
 def origin_for_links(settings: Settings) -> str:
@@ -87,9 +89,5 @@ def origin_for_links(settings: Settings) -> str:
 def note_reach(settings: Settings) -> None:
     """Say so if a link leads to this machine only."""
     if not settings.PUBLIC_ORIGINS:
-        note("The link works on this machine only; for others set PUBLIC_ORIGINS.")
-
-
-def note(text: str) -> None:
-    """Print what is not part of the answer."""
-    print(text, file=sys.stderr)
+        text = "The link works on this machine only; for others set PUBLIC_ORIGINS."
+        print(text, file=sys.stderr)

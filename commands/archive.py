@@ -69,11 +69,6 @@ def entry_fields(document: Document) -> Fields:
     return fields | {"msg": entry.msg} | ({"state": entry.state} if entry.state else {})
 
 
-def end_fields(accounts: int, entries: int) -> Fields:
-    """Return the last line."""
-    return {"type": "end", "accounts": accounts, "entries": entries}
-
-
 def to_line(fields: Fields) -> bytes:
     """Return a line with these fields."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -103,17 +98,12 @@ def from_line(line: bytes) -> Fields:
     return fields
 
 
-def account_document(fields: Fields) -> Document:
-    """Return the account of a line, to be stored."""
+def to_document(fields: Fields) -> Document:
+    """Return the account or the entry of a line, to be stored."""
     document = {name: value for name, value in fields.items() if name not in ("type", "id")}
-    created = datetime.fromisoformat(fields["created"])
-    return {"_id": ObjectId(fields["id"]), **document, "created": created}
-
-
-def entry_document(fields: Fields) -> Document:
-    """Return the entry of a line, to be stored."""
-    document = {name: value for name, value in fields.items() if name != "type"}
-    return {"_id": ObjectId(), **document, "time": datetime.fromisoformat(fields["time"])}
+    for name in document.keys() & {"created", "time"}:
+        document[name] = datetime.fromisoformat(document[name])
+    return {"_id": ObjectId(fields.get("id")), **document}
 
 
 def _is_text(value: Any) -> bool:

@@ -51,7 +51,10 @@ async def findings() -> AsyncIterator[Finding]:
         yield await redis(settings)
     try:
         async with open_room(settings) as room:
-            yield Finding(f"database: answers in {await ping(room):.0f} ms")
+            began = time.perf_counter()
+            await room.db.command("ping")
+            milliseconds = 1000 * (time.perf_counter() - began)
+            yield Finding(f"database: answers in {milliseconds:.0f} ms")
             yield await indexes(room)
             yield await clock(room)
     except (StartError, CommandError) as error:
@@ -88,22 +91,13 @@ def key(settings: Settings) -> Finding:
 
 async def redis(settings: Settings) -> Finding:
     """Return what is found about Redis."""
-    client = connect_redis(settings)
     try:
-        await client.ping()
+        async with connect_redis(settings) as client:
+            await client.ping()
     except FAILURES as error:
         remedy = "see that it runs, and that REDIS_URL and REDIS_VERIFY are right"
         return Finding(f"Redis: {type(error).__name__}", remedy)
-    finally:
-        await client.aclose()
     return Finding("Redis: answers")
-
-
-async def ping(room: Room) -> float:
-    """Return how long the database takes to answer, in milliseconds. Raises DatabaseUnavailable."""
-    began = time.perf_counter()
-    await room.db.command("ping")
-    return 1000 * (time.perf_counter() - began)
 
 
 async def indexes(room: Room) -> Finding:

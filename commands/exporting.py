@@ -11,8 +11,8 @@ from typing import IO
 
 from chat.changes import make_changes
 from chat.recent import RECENT_LENGTH
-from commands.archive import HEADER, account_fields, end_fields, entry_fields, to_line
-from commands.progress import Progress
+from commands.archive import HEADER, account_fields, entry_fields, to_line
+from commands.progress import progress
 from commands.room import CommandError, Room, open_room
 from settings import MESSAGE_COLLECTION, load_settings
 
@@ -35,25 +35,20 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     await make_changes(collection, newest[::-1])
     # What is said from now on is not exported, so whatever is has its author among the accounts.
     last = newest[0]["seq"] if newest else 0
-    accounts, entries, progress = 0, 0, Progress("Exported")
+    accounts = entries = exported = 0
     file.write(to_line(HEADER))
-    async for users in room.accounts():
-        file.writelines(to_line(account_fields(user, last)) for user in users)
-        accounts += len(users)
-    exported = 0
-    try:
-        while exported < last:  # or until nothing is left, if somebody removes entries meanwhile
-            following = {"seq": {"$gt": exported, "$lte": last}}
-            documents = await collection.find(following, sort=("seq", 1), limit=PER_QUERY)
-            if not documents:
-                break
+    async for user in room.accounts():
+        file.write(to_line(account_fields(user, last)))
+        accounts += 1
+    with progress("Exported", last) as show:
+        while documents := await collection.find(
+            {"seq": {"$gt": exported, "$lte": last}}, sort=("seq", 1), limit=PER_QUERY
+        ):
             file.writelines(to_line(entry_fields(document)) for document in documents)
             entries += len(documents)
             exported = documents[-1]["seq"]
-            progress.show(exported, last)
-    finally:
-        progress.clear()
-    file.write(to_line(end_fields(accounts, entries)))
+            show(exported)
+    file.write(to_line({"type": "end", "accounts": accounts, "entries": entries}))
     return accounts, entries
 
 

@@ -3,19 +3,14 @@
 import asyncio
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
-from commands.archive import (
-    VERSION,
-    BadLine,
-    Fields,
-    account_document,
-    entry_document,
-    from_line,
-)
-from commands.progress import Progress
+from commands.archive import VERSION, BadLine, Fields, from_line, to_document
+from commands.progress import progress
 from commands.room import CommandError, open_room
 from settings import (
     LINK_COLLECTION,
@@ -24,17 +19,15 @@ from settings import (
     USER_COLLECTION,
     load_settings,
 )
-from storage.database import (
-    Database,
-    DatabaseUnavailable,
-    Document,
-    is_empty,
-)
+from storage.database import Database, DatabaseUnavailable, Document, is_empty
 from storage.indexes import create_indexes
 from storage.staging import Staging, StagingDropped, drop
 
-OTHER_IMPORT = "Another import was started meanwhile: nothing of this one is imported."
-
+COLLECTIONS = {  # of the lines that are stored
+    "account": USER_COLLECTION,
+    "message": MESSAGE_COLLECTION,
+    "change": MESSAGE_COLLECTION,
+}
 PER_INSERT = 1000  # documents, which take much less than CALL_TIMEOUT
 BYTES_PER_INSERT = LINE_LENGTH = 8 * 1024 * 1024  # MongoDB's limit for a document is 16 MiB
 
@@ -50,48 +43,41 @@ async def import_room(arguments: Namespace) -> None:
     async with open_room(settings, is_new=True) as room:
         if not settings.MONGO_HOST and not room.is_alone:
             raise CommandError(f"A chat is running on {settings.DATA_DIR}: stop it first.")
+        outcome = "Nothing is imported."
         try:
             staging = await fill(room.db, path, end)
-        except DatabaseUnavailable as error:
-            raise CommandError(f"{failure(error)} Nothing is imported.") from None
-        try:
+            outcome = "All is imported, or nothing: start the chat to see."
             await staging.publish()
             await create_indexes(room.db)
         except DatabaseUnavailable as error:
             raise CommandError(
-                f"{failure(error)} All is imported, or nothing: start the chat to see."
+                f"The database took no more ({error}): it is away, or its disk is full. {outcome}"
             ) from None
         except StagingDropped:
-            raise CommandError(OTHER_IMPORT) from None
+            raise CommandError(
+                "Another import was started meanwhile: nothing of this one is imported."
+            ) from None
     print(f"Imported: accounts {end['accounts']:,}, entries {end['entries']:,}.", file=sys.stderr)
-
-
-def failure(error: DatabaseUnavailable) -> str:
-    """Return a sentence about what the database did not store."""
-    return f"The database took no more ({error}): it is away, or its disk is full."
 
 
 async def fill(db: Database, path: Path, end: Fields) -> Staging:
     """Store what the file has, where it does not count yet; `end` is the file's last line.
 
-    Raises CommandError, DatabaseUnavailable.
+    Raises CommandError, StagingDropped, DatabaseUnavailable.
     """
     staging = Staging(db)
     try:
         await staging.create()
         await make_way(db, staging)
         await store(staging, path, end["entries"])
-        await staging.index()
-        await staging.check()
+        await staging.complete()
         if not await is_empty(db):
             raise CommandError(
                 "Somebody has registered meanwhile, so nothing is imported: stop the chat first."
             )
-    except BaseException as error:  # Ctrl-C, too
+    except BaseException:  # Ctrl-C, too
         with suppress(DatabaseUnavailable):  # else the next import does it
             await staging.drop()
-        if isinstance(error, StagingDropped):
-            raise CommandError(OTHER_IMPORT) from None
         raise
     return staging
 
@@ -114,9 +100,8 @@ async def make_way(db: Database, staging: Staging) -> None:
 
 async def store(staging: Staging, path: Path, entries: int) -> None:
     """Store the documents of the file, which has so many entries. Raises DatabaseUnavailable."""
-    progress, done = Progress("Imported"), 0
-    reader = batches(path)
-    try:
+    reader, done = batches(path), 0
+    with progress("Imported", entries) as show:
         batch = next(reader, None)
         while batch:
             name, documents = batch
@@ -125,101 +110,91 @@ async def store(staging: Staging, path: Path, entries: int) -> None:
             await staging.collection(name).insert_in_order(documents)
             if name == MESSAGE_COLLECTION:
                 done += len(documents)
-                progress.show(done, entries)
+                show(done)
             batch = await reading
-    finally:
-        progress.clear()
 
 
 def batches(path: Path) -> Iterator[tuple[str, list[Document]]]:
     """Yield the documents of the file, some at a time, with the name of their collection."""
-    collections = {"account": USER_COLLECTION, "message": MESSAGE_COLLECTION}
-    collections["change"] = MESSAGE_COLLECTION
-    batch: list[Document] = []
-    size, name = 0, USER_COLLECTION
-    for fields in checked(path):
-        next_name = collections.get(fields["type"], name)
-        is_full = len(batch) == PER_INSERT or size > BYTES_PER_INSERT
-        if batch and (is_full or next_name != name or fields["type"] == "end"):
-            yield name, batch
-            batch, size = [], 0
-        name = next_name
-        if fields["type"] == "account":
-            batch.append(account_document(fields))
-        elif fields["type"] in collections:
-            batch.append(entry_document(fields))
+    for name, lines in groupby(checked(path), lambda fields: COLLECTIONS.get(fields["type"])):
+        if name is None:  # the first line, or the last
+            continue
+        batch: list[Document] = []
+        size = 0
+        for fields in lines:
+            batch.append(to_document(fields))
             size += 4 * len(fields.get("msg", ""))  # bytes, at most
+            if len(batch) == PER_INSERT or size > BYTES_PER_INSERT:
+                yield name, batch
+                batch, size = [], 0
+        if batch:
+            yield name, batch
 
 
 def checked(path: Path) -> Iterator[Fields]:
     """Yield the lines of the file, the end at last. Raises CommandError if anything is wrong."""
-    check = Check()
+    order = LineOrder()
     try:
         if not path.is_file():
             why = "is not a file" if path.exists() else "does not exist"  # it is read twice
             raise CommandError(f"{path} {why}.")
         with path.open("rb") as file:
             while line := file.readline(LINE_LENGTH):
-                check.line += 1
+                order.line += 1
                 if len(line) == LINE_LENGTH:
                     raise BadLine("it is too long")
                 fields = from_line(line)
-                check.next(fields)
+                order.next(fields)
                 yield fields
     except BadLine as bad:
-        raise CommandError(f"{path}, line {check.line}: {bad}.") from None
+        raise CommandError(f"{path}, line {order.line}: {bad}.") from None
     except OSError as error:
         raise CommandError(f"{path} can't be read: {error.strerror}.") from None
-    if not check.is_complete:
-        what = f"is cut off after line {check.line}" if check.line else "is empty"
+    if order.kind != "end":
+        what = f"is cut off after line {order.line}" if order.line else "is empty"
         raise CommandError(f"{path} {what}.")
 
 
-class Check:
+class LineOrder:
     """Checks that lines follow one another as in the file of an export."""
 
     def __init__(self) -> None:
         self.line = 0
-        self.is_complete = False
-        self._type = ""  # of the line before
+        self.kind = ""  # of the last line
         self._seq = 0  # of the last entry
-        self._count = {"accounts": 0, "entries": 0}
-        self._seen: set[str] = set()  # what may be there only once
+        self._count = Counter[str]()  # of lines, by kind
+        self._seen: set[str] = set()  # values of UNIQUE
 
     def next(self, fields: Fields) -> None:
         """Check the next line. Raises BadLine."""
         kind = "entry" if fields["type"] in ("message", "change") else fields["type"]
-        before, self._type = self._type, kind
-        if kind not in FOLLOWERS[before]:
+        if kind not in FOLLOWERS[self.kind]:
             raise BadLine(f"the type {fields['type']!r} can't come here")
         if kind == "chat" and fields["version"] != VERSION:
             raise BadLine(
                 f"the file is of version {fields['version']}, and this chat reads {VERSION}"
             )
-        if kind == "account":
-            self._count["accounts"] += 1
-            self._once(fields, "id", "login_key", "look", "email_key")
-        elif kind == "entry":
-            self._count["entries"] += 1
-            self._once(fields, "key")
+        self.kind = kind
+        self._count[kind] += 1
+        for name in UNIQUE:
+            if name in fields:
+                value = f"{name} {fields[name]}"
+                if value in self._seen:
+                    raise BadLine(f"{name!r} is there twice")
+                self._seen.add(value)
+        if kind == "entry":
             if fields["seq"] <= self._seq:
                 raise BadLine("'seq' is not higher than before")
             if fields.get("of", 0) >= fields["seq"]:
                 raise BadLine("'of' is no earlier entry")
             self._seq = fields["seq"]
         elif kind == "end":
-            if any(fields[name] != count for name, count in self._count.items()):
+            counted = (self._count["account"], self._count["entry"])
+            if (fields["accounts"], fields["entries"]) != counted:
                 raise BadLine("lines before it are missing")
-            self.is_complete = True
-
-    def _once(self, fields: Fields, *names: str) -> None:
-        for name in names:
-            text = f"{name} {fields[name]}"
-            if text in self._seen:
-                raise BadLine(f"{name!r} is there twice")
-            self._seen.add(text)
 
 
+UNIQUE = ("id", "login_key", "look", "email_key", "key")  # fields, each over all lines
 FOLLOWERS = {  # by kind of line: those that may come next
     "": {"chat"},
     "chat": {"account", "entry", "end"},

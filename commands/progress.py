@@ -2,26 +2,28 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 PRINT_EVERY = 0.2  # seconds
 
 
-class Progress:
-    """Prints how much is done on one line of the terminal; nothing where there is none."""
+@contextmanager
+def progress(verb: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows how many of `total` entries are done; the block's end clears it.
 
-    def __init__(self, verb: str) -> None:
-        self._verb = verb
-        self._printed_at = 0.0
-        self._is_watched = sys.stderr.isatty()
+    It uses one line of the terminal, and shows nothing where there is none.
+    """
+    is_watched, printed_at = sys.stderr.isatty(), 0.0
 
-    def show(self, done: int, total: int) -> None:
-        """Show that `done` of `total` entries are done, unless that was done just now."""
-        now = time.monotonic()
-        if self._is_watched and now > self._printed_at + PRINT_EVERY:
-            self._printed_at = now
-            print(f"\r{self._verb} {done:,} of {total:,}", end="", file=sys.stderr, flush=True)
+    def show(done: int) -> None:
+        nonlocal printed_at
+        if is_watched and time.monotonic() > printed_at + PRINT_EVERY:
+            printed_at = time.monotonic()
+            print(f"\r{verb} {done:,} of {total:,}", end="", file=sys.stderr, flush=True)
 
-    def clear(self) -> None:
-        """Clear the line."""
-        if self._is_watched:
+    try:
+        yield show
+    finally:
+        if is_watched:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from auth.models import User
-from auth.moderation import Moderation
 from auth.sessions import Sessions
 from chat.migrate import is_migrated
 from chat.models import SURROGATES
@@ -34,15 +33,9 @@ class CommandError(Exception):
 class Room:
     """What commands work on."""
 
-    settings: Settings
     db: Database
     sessions: Sessions
     is_alone: bool  # whether no chat can be using the database
-
-    @property
-    def moderation(self) -> Moderation:
-        """What can be done to accounts."""
-        return Moderation(self.db, self.sessions)
 
     async def find(self, login: str) -> Document:
         """Return an account by its login or e-mail address. Raises CommandError."""
@@ -52,11 +45,12 @@ class Room:
             raise CommandError(f"Nobody has the login or e-mail address {login!r}.")
         return user
 
-    async def accounts(self) -> AsyncIterator[list[Document]]:
-        """Yield all accounts, some at a time. Raises DatabaseUnavailable."""
+    async def accounts(self) -> AsyncIterator[Document]:
+        """Yield all accounts, in the order of `login_key`. Raises DatabaseUnavailable."""
         after = ""
         while page := await User(self.db).page(after, ACCOUNTS_PER_QUERY):
-            yield page
+            for user in page:
+                yield user
             after = page[-1]["login_key"]
 
 
@@ -86,16 +80,13 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
             )
         relay, ended = Relay(), list[str]()
         relay.listen("ended", ended.extend)
-        yield Room(settings, db, Sessions(db, relay), is_alone)
+        yield Room(db, Sessions(db, relay), is_alone)
         if ended and settings.REDIS_URL:
             await tell_others(settings, db, ended)
 
 
 async def tell_others(settings: Settings, db: Database, session_ids: list[str]) -> None:
     """Tell the chat's processes which sessions have ended; else they notice within seconds."""
-    redis = connect_redis(settings)
     with suppress(*FAILURES, DatabaseUnavailable, StartError):
-        try:
+        async with connect_redis(settings) as redis:
             await RedisRelay(redis, settings).tell(await log_id(db), "ended", session_ids)
-        finally:
-            await redis.aclose()

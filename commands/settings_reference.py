@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
-from textwrap import fill
+from textwrap import fill, indent
 
 from settings import ROOT, Variable, variables
 
@@ -25,30 +25,17 @@ page from [settings.py](../settings.py).
 
 async def print_settings(arguments: Namespace) -> None:
     """Print all settings with their defaults and meanings, whatever the environment says."""
-    print(markdown() if arguments.markdown else env_example(), end="")
-
-
-def env_example() -> str:
-    """Return the text of `.env.example`."""
-    return ENV_EXAMPLE + "".join(map(example, variables()))
+    if arguments.markdown:
+        print(MARKDOWN, *map(table_row, variables()), sep="", end="")
+    else:
+        print(ENV_EXAMPLE, *map(example, variables()), sep="", end="")
 
 
 def example(variable: Variable) -> str:
     """Return a variable's lines in `.env.example`."""
-    meaning = fill(
-        variable.meaning,
-        width=100,
-        initial_indent="# ",
-        subsequent_indent="# ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return f"\n{meaning}\n{variable.name}={as_text(variable.default)}\n"
-
-
-def markdown() -> str:
-    """Return the text of docs/settings.md."""
-    return MARKDOWN + "".join(map(table_row, variables()))
+    meaning = fill(variable.meaning, width=98, break_long_words=False, break_on_hyphens=False)
+    comment = indent(meaning, "# ")
+    return f"\n{comment}\n{variable.name}={as_text(variable.default)}\n"
 
 
 def table_row(variable: Variable) -> str:

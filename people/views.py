@@ -1,7 +1,7 @@
 """The people of the room: a page for everybody, and for moderators invitations and accounts."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -24,34 +24,23 @@ ONLY_MODERATORS = "Only a moderator may do this"
 ONLY_OPERATOR = "Only the operator can do this for a moderator, with a command (see the README)"
 
 
-class Member(NamedTuple):
-    """An account as the page shows it."""
-
-    login: str
-    is_here: bool
-    is_moderator: bool
-    is_banned: bool
-    seen: datetime | None  # UTC; only its day is shown
-
-
-def member(app: web.Application, user: Document) -> Member:
+def member(app: web.Application, user: Document) -> dict[str, Any]:
     """Return what the page shows of an account."""
-    return Member(
-        login=user["login"],
-        is_here=app[HUB].presence.has(str(user["_id"])),
-        is_moderator=is_moderator(user, app[SETTINGS].MODERATORS),
-        is_banned=user.get("banned", False),
-        seen=datetime.fromtimestamp(user["seen"], UTC) if "seen" in user else None,
-    )
+    return {
+        "login": user["login"],
+        "is_here": app[HUB].presence.has(str(user["_id"])),
+        "is_moderator": is_moderator(user, app[SETTINGS].MODERATORS),
+        "is_banned": user.get("banned", False),
+        "seen": datetime.fromtimestamp(user["seen"], UTC) if "seen" in user else None,
+    }
 
 
-async def require_moderator(request: web.Request) -> Moderation:
-    """Return what moderators can do. Raises FormError unless it is a moderator who asks."""
+async def require_moderator(request: web.Request) -> None:
+    """Check that a moderator asks. Raises FormError, DatabaseUnavailable."""
     # The identity may be some seconds old, and what a moderator does lasts.
     user = await User(request[DB]).get(request[IDENTITY].user_id)
     if not user or user.get("banned") or not is_moderator(user, request.app[SETTINGS].MODERATORS):
         raise FormError(403, ONLY_MODERATORS)
-    return Moderation(request[DB], request.app[SESSIONS])
 
 
 def link_page(request: web.Request, path: str, heading: str, note: str) -> web.Response:
@@ -79,7 +68,7 @@ class People(MemberPage):
         members = [member(app, account) for account in accounts[:PAGE_LENGTH]]
         return {
             "user": user,
-            "members": [m for m in members if user.is_moderator or not m.is_banned],
+            "members": [m for m in members if user.is_moderator or not m["is_banned"]],
             "after": accounts[PAGE_LENGTH - 1]["login_key"] if accounts[PAGE_LENGTH:] else None,
             "registration": app[SETTINGS].REGISTRATION,
             "invitations": await Links(db).invitations() if user.is_moderator else [],
@@ -95,11 +84,13 @@ class People(MemberPage):
 
     async def invite(self, form: dict[str, str]) -> web.Response:
         """Make an invitation, and show its link."""
-        moderation = await require_moderator(self.request)
+        await require_moderator(self.request)
         uses, days = number_in(form, "uses", MOST_USES), number_in(form, "days", MOST_DAYS)
-        path = await moderation.invite(days, uses, self.request[IDENTITY])
-        people = "one person" if uses == 1 else f"{uses} people"
-        note = f"{people.capitalize()} can create an account with it within {count_days(days)}."
+        links, maker = Links(self.request[DB]), self.request[IDENTITY]
+        path = await links.create_invitation(maker, days=days, uses=uses)
+        people = "One person" if uses == 1 else f"{uses} people"
+        period = "a day" if days == 1 else f"{days} days"
+        note = f"{people} can create an account with it within {period}."
         return link_page(self.request, path, "Invitation", note)
 
 
@@ -108,55 +99,58 @@ class Person(MemberPage):
 
     template = "people/person.html"
     actions: ClassVar = {"ban", "unban", "remove", "password", "appoint", "dismiss"}
-    moderation: Moderation  # this and the next once a form has passed act()
-    user: Document
+
+    def __init__(self, request: web.Request) -> None:
+        super().__init__(request)
+        self.user: Document = {}  # the account, once it is read for a moderator
 
     @property
     def url(self) -> URL:
         """The address of this page."""
         return url_for(self.request, "person", login=self.user["login"])
 
+    @property
+    def moderation(self) -> Moderation:
+        """What changes an account's rights."""
+        return Moderation(self.request[DB], self.request.app[SESSIONS])
+
+    @property
+    def is_oneself(self) -> bool:
+        """Whether the account is that of the moderator who asks."""
+        return str(self.user["_id"]) == self.request[IDENTITY].user_id
+
     async def get(self) -> web.StreamResponse:
         """Show the account, with what can be done."""
         try:
-            context = await self.shown(self.request.query.get("login", ""))
+            await self.read_user(self.request.query.get("login", ""))
         except FormError as error:
             return await self.refuse({}, error)
-        return aiohttp_jinja2.render_template(self.template, self.request, context)
+        return aiohttp_jinja2.render_template(self.template, self.request, await self.context({}))
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
-        """Return what the page shows beside an error. Raises DatabaseUnavailable."""
-        try:
-            return await self.shown(form.get("login", ""))
-        except FormError:
+        """Return what the page shows: the account, or nothing if it could not be read."""
+        if not self.user:
             return {}
-
-    async def shown(self, login: str) -> dict[str, Any]:
-        """Return what the page shows. Raises FormError, DatabaseUnavailable."""
-        await require_moderator(self.request)
-        user = await self.find(login)
         return {
-            "person": member(self.request.app, user),
-            "is_oneself": str(user["_id"]) == self.request[IDENTITY].user_id,
-            "is_named": is_named(login, self.request.app[SETTINGS].MODERATORS),
+            "person": member(self.request.app, self.user),
+            "is_oneself": self.is_oneself,
+            "is_named": is_named(self.user["login"], self.request.app[SETTINGS].MODERATORS),
         }
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Do what the form asks for. Raises FormError, DatabaseUnavailable."""
-        self.moderation = await require_moderator(self.request)
-        action = self.chosen(form)
-        self.user = await self.find(form.get("login", ""))
-        if str(self.user["_id"]) == self.request[IDENTITY].user_id:
+        await self.read_user(form.get("login", ""))
+        if self.is_oneself:
             raise FormError(400, "You can't do this to yourself")
-        return await action(form)
+        return await super().act(form)
 
-    async def find(self, login: str) -> Document:
-        """Return the account with a login. Raises FormError, DatabaseUnavailable."""
+    async def read_user(self, login: str) -> None:
+        """Read the account with a login. Raises FormError, DatabaseUnavailable."""
+        await require_moderator(self.request)
         # Not by an e-mail address: moderators must not learn whose it is.
-        user = await User(self.request[DB]).find_login(login)
-        if user is None:
+        self.user = await User(self.request[DB]).find_login(login) or {}
+        if not self.user:
             raise FormError(404, "Nobody has this login")
-        return user
 
     async def ban(self, form: dict[str, str]) -> URL:
         """Ban the account, and perhaps remove what it has said."""
@@ -166,7 +160,7 @@ class Person(MemberPage):
 
     async def unban(self, form: dict[str, str]) -> URL:
         """Undo the ban."""
-        await self.moderation.unban(self.user)
+        await User(self.request[DB]).mark(self.user, banned=False)
         return self.url
 
     async def remove(self, form: dict[str, str]) -> URL:
@@ -187,7 +181,8 @@ class Person(MemberPage):
         # With it one could also log in to the account, and have rights that one has not.
         self.check_not_moderator(ONLY_OPERATOR)
         self.check_not_banned()
-        path = await self.moderation.password_link(self.user, self.request[IDENTITY])
+        links, maker = Links(self.request[DB]), self.request[IDENTITY]
+        path = await links.create_password_link(maker, self.user)
         note = (
             f"Whoever opens it within a day can set a new password for {self.user['login']}, once. "
             "Send it to nobody else."
@@ -224,8 +219,3 @@ def number_in(form: dict[str, str], name: str, highest: int) -> int:
         return read_number(form.get(name, "").strip(), highest)
     except ValueError as error:
         raise BadInput(name, f"Please enter {error}") from None
-
-
-def count_days(days: int) -> str:
-    """Return a number of days in words."""
-    return "a day" if days == 1 else f"{days} days"

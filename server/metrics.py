@@ -123,15 +123,11 @@ METRICS = web.AppKey("metrics", Metrics)
 
 async def scrape(request: web.Request) -> web.Response:
     """Show the numbers to whoever sends METRICS_TOKEN. Raises HTTPNotFound for all others."""
-    if not _has_token(request):
+    token = request.app[SETTINGS].METRICS_TOKEN
+    given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+    if not token or not secrets.compare_digest(given, f"Bearer {token}".encode()):
         raise web.HTTPNotFound
     return web.Response(
         body=generate_latest(request.app[METRICS]),
         headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4},
     )
-
-
-def _has_token(request: web.Request) -> bool:
-    token = request.app[SETTINGS].METRICS_TOKEN
-    given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-    return bool(token) and secrets.compare_digest(given, f"Bearer {token}".encode())

@@ -11,7 +11,7 @@ Each thing that is told has a kind, and calls all listeners of that kind:
     typing       hub        all             a login                        hub
     presence     Presence   the others      its process, and who is there  Presence
     gone         relay      here            a process that has ended       Presence
-    attempt      limits     the others      a log-in or registration       limits
+    attempt      limits     all             a log-in or registration       limits
 
 The class here serves a single process. RedisRelay, in storage/redis_relay.py, reaches others.
 """

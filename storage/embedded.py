@@ -41,15 +41,17 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
     if settings.MONGO_HOST:
         yield
         return
-    lock = await _lock(settings.DATA_DIR)
-    try:
+    async with _locked(settings.DATA_DIR, LOCK_PATIENCE) as lock:
+        if lock is None:
+            raise StartError(
+                f"Another chat or command is using {settings.DATA_DIR}: "
+                "stop it, or give this one a DATA_DIR of its own."
+            )
         child = Child(settings.DATA_DIR, lock)
         await child.start()
         async with background(child.keep_running()):
             yield
         await child.stop()
-    finally:
-        os.close(lock)
 
 
 @asynccontextmanager
@@ -60,9 +62,8 @@ async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncItera
     `is_new`.
     """
     owns_folder = _check_folder(data_dir, is_new)
-    lock = _open_lock(data_dir)
-    try:
-        if not _take(lock):
+    async with _locked(data_dir, patience=0) as lock:
+        if lock is None:
             yield False
             return
         if not owns_folder:
@@ -73,8 +74,6 @@ async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncItera
             yield True
         finally:
             await child.stop()
-    finally:
-        os.close(lock)
 
 
 class Child:
@@ -103,19 +102,18 @@ class Child:
         except OSError as error:
             raise StartError(f"The embedded database can't be started: {error.strerror}.") from None
         assert self._process.stdout is not None
+        ready = b""
         try:
-            async with asyncio.timeout(START_TIMEOUT):
-                ready = await self._process.stdout.readline()
-        except TimeoutError:
-            ready = b""
-        except asyncio.CancelledError:  # a command is interrupted
-            await self._kill()
-            raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_TIMEOUT):
+                    ready = await self._process.stdout.readline()
+        finally:  # also if a command is interrupted
+            if not ready:
+                await self._kill()
         if not ready:
-            await self._kill()
-            folder = self._data_dir
             raise StartError(
-                f"The embedded database in {folder} could not be started; the reason is above."
+                f"The embedded database in {self._data_dir} could not be started; "
+                "the reason is above."
             )
 
     async def keep_running(self) -> None:
@@ -175,30 +173,29 @@ def _socket_path(data_dir: Path) -> Path:
     return data_dir / "database.sock"
 
 
-async def _lock(data_dir: Path) -> int:
-    """Return an open, locked file: only one chat may use a folder. Raises StartError."""
-    lock = _open_lock(data_dir)
-    give_up = time.monotonic() + LOCK_PATIENCE
-    while not _take(lock):
-        if time.monotonic() > give_up:
-            os.close(lock)
-            raise StartError(
-                f"Another chat or command is using {data_dir}: "
-                "stop it, or give this one a DATA_DIR of its own."
-            )
-        await asyncio.sleep(0.1)
-    return lock
+@asynccontextmanager
+async def _locked(data_dir: Path, patience: float) -> AsyncIterator[int | None]:
+    """Yield the open, locked file that keeps others out of a folder.
 
-
-def _open_lock(data_dir: Path) -> int:
-    """Return the open file, not yet locked. Raises StartError."""
+    Yields None if another process has it locked, and does so for `patience` seconds. Raises
+    StartError.
+    """
     if len(os.fsencode(_socket_path(data_dir))) > SOCKET_PATH_LIMIT:
         raise StartError(f"DATA_DIR={data_dir} is too long for a Unix socket: use a shorter path.")
     make_data_dir(data_dir)
     try:
-        return os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StartError(f"DATA_DIR={data_dir} can't be written: {error.strerror}.") from None
+    give_up = time.monotonic() + patience
+    try:
+        while not (is_locked := _take(lock)):
+            if time.monotonic() > give_up:
+                break
+            await asyncio.sleep(0.1)
+        yield lock if is_locked else None
+    finally:
+        os.close(lock)
 
 
 def _take(lock: int) -> bool:

@@ -1,4 +1,4 @@
-"""The embedded database's commands: those of NX-27017, except for inserts and renames."""
+"""The embedded database's commands: NX-27017's, with inserts and renames in one transaction."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from nx_27017.handler import NeoSQLiteHandler
 
 
-class Handler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
+class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
     """Carries out the commands that clients send."""
 
     def handle_insert(self, msg: dict[str, Any]) -> tuple[int, dict[str, Any]]:

@@ -32,9 +32,9 @@ async def _serve(socket_path: str, data_dir: str) -> None:
     # Imported here: it takes half a second, during which the chat may end.
     from nx_27017.server import handle_client
 
-    from storage.embedded_handler import Handler
+    from storage.embedded_handler import AtomicHandler
 
-    handler = Handler(data_dir=data_dir)
+    handler = AtomicHandler(data_dir=data_dir)
     server = await asyncio.start_unix_server(
         lambda reader, writer: handle_client(reader, writer, handler), socket_path
     )

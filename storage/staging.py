@@ -43,18 +43,15 @@ class Staging:
         for name in (MESSAGE_COLLECTION, USER_COLLECTION):
             await self.collection(name).insert_one({"_id": self._id})
 
-    async def index(self) -> None:
-        """Make unique what has to be so before a chat can write. Raises DatabaseUnavailable."""
+    async def complete(self) -> None:
+        """Make unique what has to be so before a chat can write, and remove create()'s documents.
+
+        Raises StagingDropped if the collections are not the same ones; DatabaseUnavailable.
+        """
         for name, field, is_unique in INDEXES:
             if is_unique:
                 async with upkeep():
                     await self.collection(name).motor.create_index(field, unique=True)
-
-    async def check(self) -> None:
-        """Check that the collections are still the same ones, and remove what shows it.
-
-        Raises StagingDropped, DatabaseUnavailable.
-        """
         for name in (MESSAGE_COLLECTION, USER_COLLECTION):
             if not await self.collection(name).delete_one({"_id": self._id}):
                 raise StagingDropped

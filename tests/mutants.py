@@ -21,7 +21,7 @@ from tests.support.databases import embedded_server
 MODULES = {  # and the tests that have to notice, the fast ones first
     "security/limits.py": "security/test_limits",
     "security/guard.py": "security/test_guard",
-    "auth/session_cookie.py": "auth/test_sessions",
+    "auth/session_storage.py": "auth/test_sessions auth/test_session_redis",
     "auth/sessions.py": "auth/test_session_documents",
     "chat/recent.py": "chat/test_recent",
     "chat/entry.py": "chat/test_entry",

@@ -106,8 +106,8 @@ async def test_a_session_can_be_ended_from_another(house: House, alice: Person) 
     assert (response.status, response.headers["Location"]) == (303, "/account")
     assert await socket.close_code() == 4401
     assert await signed_in_as(await present(house, cookie)) is None
-    assert await marks(alice) == [own]
     assert told(await alice.page("/account")) == "The session has ended."
+    assert await marks(alice) == [own]
 
 
 async def test_ending_one_s_own_session_signs_out(house: House, alice: Person) -> None:

@@ -9,8 +9,6 @@ import pytest
 
 from auth.links import Links
 from auth.models import DAY
-from auth.moderation import Moderation
-from auth.sessions import SESSIONS
 from settings import LINK_COLLECTION, USER_COLLECTION
 from storage.database import DATABASE
 from tests.support.accounts import accounts, log_in, refused, signed_in_as
@@ -289,5 +287,5 @@ async def test_expired_links_are_removed(
     monkeypatch.setattr("auth.links.time.time", lambda: now + DAY + 1)
     links = Links(house.app[DATABASE])
     assert await links.invitations() == []
-    await Moderation(house.app[DATABASE], house.app[SESSIONS]).invite(days=1, uses=1)
+    await links.create_invitation(None, days=1, uses=1)
     assert len(await house.database[LINK_COLLECTION].find({}).to_list(None)) == 1

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from cryptography.fernet import Fernet
 
-from auth import session_cookie, sessions
+from auth import session_storage, sessions
 from auth.sessions import LIFETIME, SESSIONS, Identity
 from security.keys import fernet_key, secret_keys
 from server.relay import RELAY
@@ -188,7 +188,7 @@ def test_a_key_is_made_once_and_kept_from_everybody_else(tmp_path: Path) -> None
 
 def test_a_key_of_any_bytes_of_the_environment_is_taken() -> None:
     key = os.fsdecode(b"\xff\xfe are no text")
-    assert session_cookie.SessionCookie([key], secure=True).cookie_name == "__Host-session"
+    assert session_storage.SessionCookie([key], secure=True).cookie_name == "__Host-session"
 
 
 def test_a_key_that_cannot_be_kept_stops_the_start(tmp_path: Path) -> None:

@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from storage.embedded_handler import Handler
+from storage.embedded_handler import AtomicHandler
 
 
 @pytest.fixture
-def handler(tmp_path: Path) -> Iterator[Handler]:
-    handler = Handler(data_dir=str(tmp_path))
+def handler(tmp_path: Path) -> Iterator[AtomicHandler]:
+    handler = AtomicHandler(data_dir=str(tmp_path))
     yield handler
     handler.close_all()
 
 
-def insert(handler: Handler, *documents: dict[str, Any]) -> Any:
+def insert(handler: AtomicHandler, *documents: dict[str, Any]) -> Any:
     """Send an insert as a driver does, and return the reply."""
     body = {"insert": "words", "$db": "chat", "documents": list(documents), "ordered": True}
     return handler.handle_insert({"request_id": 1, "sections": [("body", body)]})[1]
 
 
-def rename(handler: Handler, name: str, to: str, **options: bool) -> Any:
+def rename(handler: AtomicHandler, name: str, to: str, **options: bool) -> Any:
     """Send a rename as a driver does, and return the reply."""
     body = {"renameCollection": f"chat.{name}", "to": f"chat.{to}", "$db": "admin", **options}
     return handler.handle_command({"request_id": 1, "sections": [("body", body)]})[1]
@@ -36,7 +36,7 @@ def stored(folder: Path, name: str = "words") -> list[int]:
         return [int(id_) for (id_,) in connection.execute(f"SELECT _id FROM {name} ORDER BY id")]
 
 
-def test_an_insert_is_one_transaction(handler: Handler) -> None:
+def test_an_insert_is_one_transaction(handler: AtomicHandler) -> None:
     insert(handler, {"_id": 1})
     statements: list[str] = []
     handler.get_database("chat").db.set_trace_callback(statements.append)
@@ -44,7 +44,7 @@ def test_an_insert_is_one_transaction(handler: Handler) -> None:
     assert statements.count("BEGIN") == statements.count("COMMIT") == 1
 
 
-def test_what_precedes_a_refused_document_is_stored(handler: Handler, tmp_path: Path) -> None:
+def test_what_precedes_a_refused_document_is_stored(handler: AtomicHandler, tmp_path: Path) -> None:
     insert(handler, {"_id": 3})
     reply = insert(handler, *({"_id": number} for number in range(1, 6)))
     assert (reply["n"], reply["writeErrors"][0]["index"]) == (2, 2)
@@ -52,7 +52,7 @@ def test_what_precedes_a_refused_document_is_stored(handler: Handler, tmp_path: 
 
 
 def test_an_insert_for_which_the_disk_is_full_is_undone_and_says_so(
-    handler: Handler, tmp_path: Path
+    handler: AtomicHandler, tmp_path: Path
 ) -> None:
     insert(handler, {"_id": 0})
     connection = handler.get_database("chat").db
@@ -66,7 +66,7 @@ def test_an_insert_for_which_the_disk_is_full_is_undone_and_says_so(
     assert stored(tmp_path) == [0, 1]
 
 
-def test_a_rename_is_one_transaction(handler: Handler, tmp_path: Path) -> None:
+def test_a_rename_is_one_transaction(handler: AtomicHandler, tmp_path: Path) -> None:
     insert(handler, {"_id": 1})
     statements: list[str] = []
     handler.get_database("chat").db.set_trace_callback(statements.append)
@@ -76,7 +76,7 @@ def test_a_rename_is_one_transaction(handler: Handler, tmp_path: Path) -> None:
 
 
 def test_a_rename_replaces_another_collection_only_if_it_may(
-    handler: Handler, tmp_path: Path
+    handler: AtomicHandler, tmp_path: Path
 ) -> None:
     insert(handler, {"_id": 1})
     assert rename(handler, "words", "texts")["ok"] == 1
@@ -89,7 +89,7 @@ def test_a_rename_replaces_another_collection_only_if_it_may(
 
 
 def test_a_rename_that_fails_is_undone(
-    handler: Handler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    handler: AtomicHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(handler, {"_id": 1})
     assert rename(handler, "words", "texts")["ok"] == 1

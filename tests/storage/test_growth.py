@@ -17,7 +17,7 @@ from nx_27017.server import handle_client
 
 from settings import MESSAGE_COLLECTION
 from storage.embedded import embedded_uri
-from storage.embedded_handler import Handler
+from storage.embedded_handler import AtomicHandler
 from tests.support.accounts import PASSWORD_CHANGE
 from tests.support.house import House, OpenHouse
 from tests.support.long_log import fill
@@ -35,7 +35,7 @@ SHAPE = ("filter", "sort", "updates", "deletes", "indexes")
 Steps = dict[str, int]  # by statement: the most operations it has taken, in hundreds
 
 
-class CountingHandler(Handler):
+class CountingHandler(AtomicHandler):
     """The embedded server's handler, which counts what each statement makes SQLite do."""
 
     def __init__(self, folder: str) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from bson import ObjectId
 
-from auth.session_cookie import SessionCookie
+from auth.session_storage import SessionCookie
 from auth.sessions import LIFETIME
 from settings import SESSION_COLLECTION, USER_COLLECTION
 from storage.database import MotorDatabase

@@ -1,0 +1,122 @@
+"""Where a browser's session is kept, as SESSION_STORAGE says: in its cookie, or in Redis.
+
+An invalid cookie counts as signed out.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from aiohttp_session import AbstractStorage, Session
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
+from aiohttp_session.redis_storage import RedisStorage
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from redis.asyncio import Redis
+
+from auth.sessions import LIFETIME
+from security.keys import fernet_key
+from storage.database import DatabaseUnavailable
+from storage.redis_client import FAILURES
+
+KEY = re.compile(r"[0-9a-f]{32}")  # as RedisStorage makes them
+
+
+class SecurelyDeleted(AbstractStorage):
+    """Deletes the cookie with `Secure`, which aiohttp-session 2.12.1 omits.
+
+    Without it browsers keep a `__Host-` cookie.
+    """
+
+    def save_cookie(
+        self, response: web.StreamResponse, cookie_data: str, *, max_age: int | None = None
+    ) -> None:
+        """Set the cookie, or delete it if there is nothing to keep in it."""
+        if cookie_data:
+            super().save_cookie(response, cookie_data, max_age=max_age)
+        else:
+            secure = self.cookie_params["secure"]
+            response.del_cookie(self.cookie_name, secure=secure, httponly=True, samesite="Lax")
+
+
+class SessionCookie(SecurelyDeleted, EncryptedCookieStorage):
+    """Stores the session in an encrypted cookie.
+
+    The base class (of aiohttp-session 2.12.1) accepts only one key, answers some forged cookies
+    with a 500, and refuses cookies from a server whose clock is a minute ahead.
+    """
+
+    def __init__(self, keys: Iterable[str], *, secure: bool) -> None:
+        """Set up; the first key encrypts, and all of them decrypt."""
+        fernets = [Fernet(fernet_key(key)) for key in keys]
+        super().__init__(fernets[0], **_cookie_options(secure))
+        self._fernets = MultiFernet(fernets)
+
+    async def load_session(self, request: web.Request) -> Session:
+        """Return the session in the cookie, an empty one if there is none."""
+        try:
+            cookie = self.load_cookie(request) or ""
+            # Without a ttl: the session's document says when it expires.
+            data = json.loads(self._fernets.decrypt(cookie.encode()))
+            if isinstance(data, dict) and isinstance(data.get("session"), dict):
+                return Session(None, data={"session": data["session"]}, new=False)
+        except (InvalidToken, ValueError, RecursionError):
+            pass
+        return Session(None, data=None, new=True)
+
+
+class SessionInRedis(SecurelyDeleted, RedisStorage):
+    """Stores the session in Redis, as the tutorial shows; the cookie holds only a key.
+
+    The base class (of aiohttp-session 2.12.1) answers some forged cookies, and every request while
+    Redis is away, with a 500, and leaves an empty session in Redis.
+    """
+
+    def __init__(self, redis: Redis, *, secure: bool) -> None:
+        """Set up."""
+        super().__init__(redis, **_cookie_options(secure))
+
+    async def load_session(self, request: web.Request) -> Session:
+        """Return the session that the cookie names, an empty one if there is none.
+
+        Raises DatabaseUnavailable: nobody is signed out because Redis is away.
+        """
+        if not KEY.fullmatch(self.load_cookie(request) or ""):
+            return Session(None, data=None, new=True)
+        try:
+            async with _available():
+                return await super().load_session(request)
+        except (ValueError, TypeError, AttributeError, RecursionError):  # somebody has damaged it
+            return Session(None, data=None, new=True)
+
+    async def save_session(
+        self, request: web.Request, response: web.StreamResponse, session: Session
+    ) -> None:
+        """Store the session, or delete it if it is empty. Raises DatabaseUnavailable."""
+        async with _available():
+            if not session.empty:
+                await super().save_session(request, response, session)
+                return
+            self.save_cookie(response, "")
+            if session.identity:
+                await self._redis.delete(f"{self.cookie_name}_{session.identity}")
+
+
+def _cookie_options(secure: bool) -> dict[str, Any]:
+    return {
+        "cookie_name": "__Host-session" if secure else "session",
+        "secure": secure,
+        "samesite": "Lax",
+        "max_age": int(LIFETIME.total_seconds()),
+    }
+
+
+@asynccontextmanager
+async def _available() -> AsyncIterator[None]:
+    """Raise DatabaseUnavailable for what Redis may fail with."""
+    try:
+        yield
+    except FAILURES as error:
+        raise DatabaseUnavailable(type(error).__name__) from error
