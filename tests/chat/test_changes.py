@@ -9,7 +9,6 @@ from chat.entry import now
 from chat.journal import JOURNAL
 from settings import MESSAGE_COLLECTION
 from storage.database import Collection, Document
-from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.log import change
 from tests.support.people import Person
@@ -50,35 +49,6 @@ async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
     assert "secret" not in page
     assert f"message--{state}" in page
     assert 'data-last="2"' in page
-
-
-async def test_who_resumes_sees_only_how_a_message_reads_now(bob: Person, hers: Socket) -> None:
-    seq = await hers.said("first")
-    for msg in ("second, a secret", "third"):
-        await hers.send(type="edit", of=seq, msg=msg)
-        await hers.next("change")
-    his = await bob.connect(since=1)
-    assert [(await his.next("change"))["msg"] for _ in range(2)] == ["third", "third"]
-
-
-async def test_a_change_survives_a_restart_and_reaches_another_process(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chat.journal.POLL_EVERY", 0.05)
-    one, other = await open_house(), await open_house()
-    alice, bob = await one.sign_in("alice"), await one.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
-    seq = await hers.said("helo")
-    elsewhere = await log_in(other, "bob")
-    there = await elsewhere.connect(since=0)
-    assert (await there.next("message"))["msg"] == "helo"
-    await hers.send(type="edit", of=seq, msg="hello")
-    assert await there.next("change") == await his.next("change")
-    third = await open_house()
-    late = await log_in(third, "bob")
-    resumed = await late.connect(since=0)
-    assert (await resumed.next("message"))["msg"] == "hello"
-    assert (await resumed.next("change"))["msg"] == "hello"
 
 
 async def test_a_change_sent_twice_is_one(house: House, hers: Socket) -> None:
@@ -239,23 +209,6 @@ async def test_a_history_page_takes_one_query(
     for path in ("/", "/?before=200", "/?after=0"):
         assert "changed all the time" in await alice.page(path)
     assert asked == ["/", "/?before=200", "/?after=0"]
-
-
-async def test_typing_is_told_at_most_once_in_three_seconds(hers: Socket, his: Socket) -> None:
-    for _ in range(5):
-        await hers.send(type="typing")
-    assert await his.next("typing") == {"type": "typing", "user": "alice"}
-    await hers.say("there")
-    assert (await his.next("typing", "message"))["type"] == "message"
-
-
-async def test_typing_is_not_told_in_a_large_room(
-    hers: Socket, his: Socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chat.hub.TYPING_MAX_PEOPLE", 1)
-    await hers.send(type="typing")
-    await hers.say("there")
-    assert (await his.next("typing", "message"))["type"] == "message"
 
 
 async def test_a_repeated_deletion_is_answered_though_the_message_is_gone(

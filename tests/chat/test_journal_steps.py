@@ -156,12 +156,6 @@ async def test_what_is_given_up_waits_no_more(journal: Journal) -> None:
     assert journal.waiting == {}
 
 
-async def test_a_chat_that_ends_takes_no_more(journal: Journal) -> None:
-    await journal.drain(timeout=0)
-    with pytest.raises(DatabaseUnavailable, match="the chat is ending"):
-        await journal.append("u1:n1", "alice", "u1", {"msg": "hi"})
-
-
 async def test_what_has_waited_too_long_is_given_up_and_the_log_is_read_now_and_then(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
