@@ -13,7 +13,7 @@ from auth.sessions import SESSIONS
 from settings import LINK_COLLECTION, USER_COLLECTION
 from storage.database import DATABASE
 from tests.support.accounts import accounts, log_in, refused, signed_in_as
-from tests.support.clocks import LateClock
+from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person, registration
 
@@ -158,13 +158,13 @@ async def test_fifty_at_once_use_an_invitation_no_more_often_than_it_says(
 
 @pytest.mark.parametrize("way", ["expired", "taken back", "guessed", "banned", "dismissed"])
 async def test_an_invitation_that_no_longer_holds_is_refused_in_one_way(
-    house: House, alice: Person, way: str, later: LateClock, monkeypatch: pytest.MonkeyPatch
+    house: House, alice: Person, way: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bob = await (await house.visitor()).register("bob", invitation=await invite(alice))
     assert bob.status == 303
     moderator = await log_in(house, "bob")
     await alice.post("/person", {"login": "bob", "action": "appoint"})
-    later.ahead = 5
+    clock.now += 5
     token = await invite(moderator)
     assert (await (await house.visitor()).get(f"/signin?invitation={token}")).status == 200
     if way == "expired":

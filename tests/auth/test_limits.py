@@ -208,15 +208,6 @@ async def test_successful_log_ins_do_not_count(
     assert (await here.log_in("alice", WRONG)).status == 401
 
 
-async def test_an_attempt_that_was_never_checked_counts_for_nothing(
-    here: Person, monkeypatch: pytest.MonkeyPatch, clock: Clock
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(passwords, "MAX_WAITING", 0)
-        assert {(await here.log_in("alice")).status for _ in range(25)} == {503}
-    assert (await here.log_in("alice")).status == 303
-
-
 async def test_registrations_are_limited_per_address_and_hour(
     open_house: OpenHouse, clock: Clock
 ) -> None:

@@ -160,13 +160,6 @@ async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> N
     assert (await accounts(house))[0]["password"] == user["password"]
 
 
-async def test_an_account_without_a_password_lets_nobody_in(house: House) -> None:
-    await house.sign_in("alice")
-    await house.database[USER_COLLECTION].update_one({}, {"$set": {"password": None}})
-    for password in (PASSWORD, "None", "null"):
-        assert (await (await house.visitor()).log_in("alice", password)).status == 401
-
-
 async def test_an_unknown_login_gets_the_answer_of_a_wrong_password(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,10 +21,11 @@ from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
 from storage import database
 from storage.database import DatabaseUnavailable
 from tests.support.accounts import log_in, signed_in_as
-from tests.support.clocks import LateClock
+from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import PASSWORD, Person, registration
 from tests.support.raw_requests import ask
+from tests.support.redis_server import RedisServer
 from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.waiting import PATIENCE, until
 
@@ -39,10 +40,11 @@ def cookie_of(response: aiohttp.ClientResponse) -> Morsel[str]:
 
 
 @pytest.mark.parametrize(("secure", "name"), [(False, "session"), (True, "__Host-session")])
+@pytest.mark.parametrize("storage", ["cookie", "redis"])
 async def test_cookie_is_kept_from_scripts_and_other_sites_until_it_is_deleted(
-    open_house: OpenHouse, secure: bool, name: str
+    open_house: OpenHouse, redis: RedisServer, storage: str, secure: bool, name: str
 ) -> None:
-    house = await open_house(SECURE_COOKIES=secure)
+    house = await open_house(SECURE_COOKIES=secure, SESSION_STORAGE=storage, REDIS_URL=redis.url)
     morsel = cookie_of(await (await house.visitor()).register("alice"))
     assert morsel.key == name
     assert morsel["httponly"] is True
@@ -176,27 +178,27 @@ async def test_the_cookie_of_an_ended_session_is_worth_nothing(house: House, ali
 
 
 async def test_what_ends_in_another_process_ends_here_within_five_seconds(
-    open_house: OpenHouse, later: LateClock
+    open_house: OpenHouse, clock: Clock
 ) -> None:
     here, there = await open_house(), await open_house()
     alice = await here.sign_in("alice")
     cookie = held_by(alice)
     assert await signed_in_as(await present(there, cookie)) == "alice"
     await alice.post("/signout")
-    later.ahead = 5
+    clock.now += 5
     assert await signed_in_as(await present(there, cookie)) is None
 
 
 @pytest.mark.parametrize(("ahead", "login"), [(-1, None), (60, "alice")])
 async def test_a_session_can_be_cut_short_in_the_database(
-    house: House, alice: Person, later: LateClock, ahead: int, login: str | None
+    house: House, alice: Person, clock: Clock, ahead: int, login: str | None
 ) -> None:
     [document] = await stored_sessions(house)
     # Not $set: of a date that is updated, nx-27017 0.8.1 makes text.
     document["expires"] = datetime.now(UTC) + timedelta(seconds=ahead)
     collection = house.database[SESSION_COLLECTION]
     await collection.replace_one({"_id": document["_id"]}, document)
-    later.ahead = 6
+    clock.now += 6
     assert await signed_in_as(alice) == login
 
 
@@ -217,10 +219,10 @@ async def test_sessions_that_have_expired_are_removed_while_the_chat_runs(
 
 
 async def test_the_session_of_a_deleted_user_is_worth_nothing(
-    house: House, alice: Person, later: LateClock
+    house: House, alice: Person, clock: Clock
 ) -> None:
     await house.database[USER_COLLECTION].delete_one({"login": "alice"})
-    later.ahead = 6
+    clock.now += 6
     assert await signed_in_as(alice) is None
     assert (await alice.get("/ws")).status == 401
     assert (await alice.post("/signout")).status == 303
@@ -228,9 +230,9 @@ async def test_the_session_of_a_deleted_user_is_worth_nothing(
 
 @pytest.mark.parametrize("path", ["/", "/login", "/signin", "/signout", "/ws"])
 async def test_a_database_that_is_away_signs_nobody_out(
-    alice: Person, later: LateClock, monkeypatch: pytest.MonkeyPatch, path: str
+    alice: Person, clock: Clock, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    later.ahead = 6
+    clock.now += 6
     with monkeypatch.context() as away:
         away.setattr(database, "CALL_TIMEOUT", 0)
         response = await alice.get(path)
