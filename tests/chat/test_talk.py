@@ -10,7 +10,7 @@ from chat import presence
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
-from tests.support.sockets import Socket, clients_of, refusal_of
+from tests.support.sockets import Socket, refusal_of
 from tests.support.waiting import PATIENCE
 
 
@@ -47,17 +47,6 @@ async def test_the_classic_format_is_the_tutorials(alice: Person, bob: Person) -
     assert (await his.receive(timeout=PATIENCE)).type is WSMsgType.CLOSE
     assert his.close_code == 1000
     assert await read_line(hers) == "bob disconnected"
-
-
-async def test_both_formats_receive_the_same_messages(alice: Person, bob: Person) -> None:
-    page, terminal = await alice.connect(), await bob.connect_classic()
-    await terminal.send_str("from a terminal")
-    frame = await page.next("message")
-    assert (frame["user"], frame["msg"]) == ("bob", "from a terminal")
-    assert frame["nonce"]
-    await page.say("from a page")
-    assert await read_line(terminal) == "(bob) from a terminal"
-    assert await read_line(terminal) == "(alice) from a page"
 
 
 @pytest.mark.parametrize(
@@ -134,14 +123,6 @@ async def test_a_flood_of_pings_is_cut_off(alice: Person) -> None:
     assert await Socket(ws).close_code() == 1008
 
 
-async def test_pings_are_answered_between_messages(alice: Person) -> None:
-    ws = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
-    await ws.ping(b"are you there")
-    assert (await ws.receive(timeout=PATIENCE)).type is WSMsgType.TEXT
-    pong = await ws.receive(timeout=PATIENCE)
-    assert (pong.type, pong.data) == (WSMsgType.PONG, b"are you there")
-
-
 async def test_a_second_tab_and_a_reload_are_silent(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,14 +162,3 @@ async def test_many_joins_at_once_are_sent_as_one_list(
     notices = [await first.next(), await first.next(), await first.next()]
     assert [notice["type"] for notice in notices] == ["joined", "joined", "people"]
     assert notices[2]["people"] == 6
-
-
-async def test_one_socket_that_fails_harms_no_other(
-    house: House, hers: Socket, his: Socket
-) -> None:
-    await his.next("hello")
-    [client] = clients_of(house.app, "alice")
-    client.abort()
-    await his.say("one")
-    assert (await his.next("message"))["msg"] == "one"
-    assert await hers.close_code() == 1006

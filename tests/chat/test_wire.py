@@ -167,8 +167,10 @@ def test_a_classic_line_is_a_message_whatever_it_says() -> None:
     "fields",
     [
         '"type":"shout","msg":"hi"', '"msg":"hi"', '"type":"message"',
-        '"type":"edit","of":1,"msg":null', '"type":"edit","of":0,"msg":"hi"',
-        '"type":"delete","of":1000000000000001', '"type":"read","seq":true',
+        '"type":"edit","of":1', '"type":"edit","of":1,"msg":null', '"type":"edit","msg":"hi"',
+        *(f'"type":"edit","of":{of},"msg":"hi"' for of in ("0", '"1"', "true", "1.0", "1e30")),
+        '"type":"delete"', '"type":"delete","of":-1', '"type":"delete","of":null',
+        '"type":"delete","of":1000000000000001', '"type":"read","seq":true', '"type":"read"',
     ],
 )  # fmt: skip
 def test_a_frame_that_is_refused_is_answered_with_its_nonce(fields: str) -> None:
