@@ -56,9 +56,7 @@ async def test_who_is_signed_in_is_sent_on_to_the_chat(alice: Person, path: str)
 
 
 PAGES = ["/", "/?before=3", "/message/1", "/search?q=word", "/account", "/account/messages.jsonl"]
-ACTIONS = [
-    *("/", "/message/1", "/people", "/person", "/account"),
-]
+ACTIONS = ["/", "/message/1", "/people", "/person", "/account"]
 
 
 @pytest.mark.parametrize(
