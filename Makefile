@@ -89,7 +89,7 @@ servers:
 # Some pictures are of Arabic and Chinese.
 screenshots: FONTS := fonts-noto-core fonts-noto-cjk
 screenshots: .venv/dev browser
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m docs.screenshots
 
 lighthouse: .venv/dev browser
 	$(BIN)/python -m bench.lighthouse

@@ -25,7 +25,7 @@ from auth.sessions import WATCH_EVERY, Identity
 from bench import load, work
 from bench.people import sign_in_many
 from bench.scaling import COSTS, OTHER, Load, Room, load_of
-from bench.servers import SECRET_KEY, Server, chats
+from bench.servers import SECRET_KEY, Server, chats, cpu_seconds
 from chat import wire
 from chat.client import Client
 from chat.entry import Entry, MessageEntry, now
@@ -43,7 +43,6 @@ from storage.mongodb import connect
 from storage.redis_client import connect_redis
 from storage.redis_relay import RedisRelay
 from tests.support.databases import embedded_server
-from tests.support.kernel import cpu_seconds
 from tests.support.redis_server import redis_server
 
 QUIET = 3  # seconds until nobody is announced any more

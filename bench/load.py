@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from bench.servers import Server
+from bench.servers import Server, cpu_seconds
 from server.background import background
-from tests.support.kernel import cpu_seconds
 
 MESSAGE = b'"type":"message"'
 PADDING = b"x" * 46  # with the 18 of a time in front the 64 bytes of a message

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench import load, work
-from bench.servers import Server, chats
-from tests.support.kernel import cpu_seconds
+from bench.servers import Server, chats, cpu_seconds
 
 CASES = ((1, 1000), (2, 1000), (4, 1000), (2, 2000), (4, 4000))  # processes, readers in all
 TALKERS = 8

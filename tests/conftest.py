@@ -12,10 +12,9 @@ import pytest_asyncio
 
 from app import create_app
 from settings import MESSAGE_COLLECTION, Settings
-from storage import lookup
 from storage.database import READY, Database, MotorCollection, MotorDatabase
 from storage.indexes import create_indexes
-from tests.support.clocks import Clock, LateClock, stopped_clock
+from tests.support.clocks import Clock, stopped_clock
 from tests.support.databases import (
     TEST_MONGO_HOST,
     another_client,
@@ -168,14 +167,6 @@ async def alice(house: House) -> Person:
 async def bob(house: House) -> Person:
     """Bob, signed in to a new account."""
     return await house.sign_in("bob")
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> LateClock:
-    """The clock of look-ups; put it ahead, and sessions are looked up again."""
-    clock = LateClock(0)
-    monkeypatch.setattr(lookup, "time", clock)
-    return clock
 
 
 @pytest.fixture

@@ -72,10 +72,6 @@ async def test_a_download_keeps_every_text_on_its_line(house: House, alice: Pers
     assert [line["msg"] for line in await downloaded(alice)] == texts
 
 
-async def test_who_has_said_nothing_downloads_nothing(house: House) -> None:
-    assert await downloaded(await house.sign_in("alice")) == []
-
-
 async def test_a_broken_download_aborts_the_connection(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,8 +15,7 @@ from tests.support.accounts import (
     refused,
     signed_in_as,
 )
-from tests.support.clocks import LateClock
-from tests.support.house import House, OpenHouse
+from tests.support.house import House
 from tests.support.pages import FormPage, told
 from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG, Person
 from tests.support.sessions import held_by, present, stored_sessions
@@ -47,18 +46,6 @@ async def test_a_changed_password_ends_all_other_sessions(
     for socket in (own, of_bob):
         await socket.say("still here")
         assert (await socket.next("message"))["msg"] == "still here"
-
-
-async def test_a_changed_password_ends_sessions_in_other_processes(
-    open_house: OpenHouse, later: LateClock
-) -> None:
-    here, there = await open_house(), await open_house()
-    alice = await here.sign_in("alice")
-    other = await log_in(there, "alice")
-    assert await signed_in_as(other) == "alice"
-    await alice.post("/account", PASSWORD_CHANGE)
-    later.ahead = 5
-    assert await signed_in_as(other) is None
 
 
 async def test_a_log_in_under_way_with_the_old_password_comes_to_nothing(

@@ -17,20 +17,14 @@ from tests.support.raw_requests import ask
 from tests.support.sessions import held_by, present, stored_sessions
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+CHROME = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 {}Safari/537.36"
+WINDOWS, ANDROID = "Windows NT 10.0; Win64; x64", "Linux; Android 10; K"
+APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 
 
 async def marks(person: Person) -> list[str]:
     """Return what the page's buttons call the sessions; the person's own comes first."""
     return re.findall(r'name="session" value="(\w+)"', await person.page("/account"))
-
-
-CHROME = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 {}Safari/537.36"
-
-
-WINDOWS, ANDROID = "Windows NT 10.0; Win64; x64", "Linux; Android 10; K"
-
-
-APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 
 
 @pytest.mark.parametrize(

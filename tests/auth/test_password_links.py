@@ -17,7 +17,7 @@ from tests.support.accounts import (
     refused,
     signed_in_as,
 )
-from tests.support.clocks import LateClock
+from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person
 
@@ -143,11 +143,11 @@ async def test_a_password_that_is_refused_does_not_use_the_link_up(
 
 @pytest.mark.parametrize("way", ["dismissed", "banned"])
 async def test_a_link_ends_with_the_rights_of_whoever_made_it(
-    house: House, alice: Person, bob: Person, later: LateClock, way: str
+    house: House, alice: Person, bob: Person, clock: Clock, way: str
 ) -> None:
     carol = await house.sign_in("carol")
     await alice.post("/person", {"login": "carol", "action": "appoint"})
-    later.ahead = 5
+    clock.now += 5
     token = await link_for(carol, "bob")
     await alice.post("/person", {"login": "carol", "action": "dismiss"})
     if way == "banned":

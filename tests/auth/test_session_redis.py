@@ -31,27 +31,6 @@ async def test_the_cookie_holds_nothing_but_a_key(alice: Person, redis: RedisSer
     assert await signed_in_as(alice) == "alice"
 
 
-@pytest.mark.parametrize(("secure", "name"), [(False, "session"), (True, "__Host-session")])
-async def test_the_cookie_is_kept_from_scripts_and_other_sites_until_it_is_deleted(
-    open_house: OpenHouse, redis: RedisServer, secure: bool, name: str
-) -> None:
-    house = await open_house(
-        REDIS_URL=redis.url, SESSION_STORAGE="redis", SECURE_COOKIES=secure, TRUSTED_PROXIES=1
-    )
-    headers = {"X-Forwarded-Proto": "https"}
-    visitor = await house.visitor(headers=headers)
-    made = (await visitor.register("alice")).headers["Set-Cookie"]
-    key = made.partition("=")[2].partition(";")[0]
-    alice = await house.visitor(headers={**headers, "Cookie": f"{name}={key}"})
-    deleted = (await alice.post("/signout")).headers["Set-Cookie"]
-    for cookie in (made, deleted):
-        parts = cookie.split("; ")
-        assert parts[0].startswith(f"{name}=")
-        assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(parts)
-        assert ("Secure" in parts) is secure
-    assert "Max-Age=0" in deleted
-
-
 async def test_a_sign_out_deletes_the_session_in_redis(
     house: House, alice: Person, redis: RedisServer
 ) -> None:

@@ -57,21 +57,3 @@ async def test_a_session_is_ended_from_a_narrow_phone(
     await expect(phone.page.get_by_role("status")).to_have_text("The session has ended.")
     await expect(sessions.get_by_role("listitem")).to_have_count(1)
     await expect(alice.page).to_have_url(f"{chat.url}/login")
-
-
-async def test_an_account_is_deleted_without_scripts(chat: ChatSite, visit: Visit) -> None:
-    alice = await visit(chat.url, "alice", java_script_enabled=False)
-    bob = await visit(chat.url, "bob")
-    await alice.post("I will be gone")
-    await expect(bob.messages).to_contain_text("alice")
-    await alice.open("/account")
-    alice.tolerates = REFUSED
-    for password, error in (("not the password", "Wrong password"), (PASSWORD, "")):
-        await alice.fill(confirm=password)
-        await alice.press("Delete account")
-        if error:
-            await expect(alice.error).to_have_text(error)
-            await expect(alice.page.locator("#confirm")).to_have_accessible_description(error)
-    await expect(alice.page).to_have_url(f"{chat.url}/login")
-    await bob.page.reload()
-    await expect(bob.messages).to_contain_text("deleted user")

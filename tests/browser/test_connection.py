@@ -126,17 +126,6 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
     assert await alice.page.evaluate("window.isTheSamePage")
 
 
-async def test_what_was_missed_is_replayed_in_order(
-    chat: ChatSite, alice: Visitor, bob: Visitor
-) -> None:
-    await go_offline(chat, alice)
-    missed = [f"missed {number}" for number in range(60)]
-    for text in missed:
-        await bob.post(text)
-    await alice.context.set_offline(False)
-    await expect(alice.texts).to_have_text(missed)
-
-
 async def test_over_tls_one_logs_in_talks_and_signs_out(
     settings: Settings, browser: Browser, tmp_path: Path
 ) -> None:

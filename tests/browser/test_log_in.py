@@ -29,25 +29,6 @@ async def test_registering_through_the_page_leads_into_the_chat(
     assert cookie["sameSite"] == "Lax"
 
 
-async def test_one_logs_in_with_the_login_or_the_address(alice: Visitor) -> None:
-    for name in ("alice", "ALICE", "alice@example.com"):
-        await alice.context.clear_cookies()
-        await alice.open()
-        await alice.fill(login=name, password=PASSWORD)
-        await alice.page.keyboard.press("Enter")
-        await expect(alice.page).to_have_title("Main Chat page")
-        await expect(alice.page.locator(".bar")).to_contain_text("alice")
-        # Without the cookie its socket would be refused.
-        await alice.connected()
-
-
-async def test_who_is_signed_in_is_led_from_the_account_pages_to_the_chat(alice: Visitor) -> None:
-    for path in ("/login", "/signin"):
-        await alice.open(path)
-        await expect(alice.page).to_have_url(f"{alice.url}/")
-        await expect(alice.page).to_have_title("Main Chat page")
-
-
 FILL, SAME = "Please fill all fields", "Passwords must be the same"
 WRONG_LOGIN = "Wrong login or password"
 

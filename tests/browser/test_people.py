@@ -32,37 +32,6 @@ async def test_others_are_told_who_comes_and_who_goes(alice: Visitor, bob: Visit
     await expect(alice.log).not_to_contain_text("bob")  # the log has only what is said
 
 
-@pytest.mark.usefixtures("short_grace")
-async def test_nobody_is_told_twice_about_somebody_with_two_tabs(
-    chat: ChatSite, visit: Visit, bob: Visitor, alice: Visitor
-) -> None:
-    second = await alice.tab()
-    await second.say("from the second tab")
-    for reader in (alice, second, bob):
-        await expect(reader.texts).to_have_text(["from the second tab"])
-        await expect(reader.page.locator("#people-count")).to_have_text(re.compile(r"^2\b"))
-    assert await bob.statuses("alice joined") == ["alice joined"]
-    for tab in (alice, second):
-        assert await tab.statuses("alice") == []
-
-    await second.page.close()
-    carol = await visit(chat.url, "carol")  # comes and goes later, so is told of later
-    await carol.page.close()
-    await bob.told("carol disconnected")
-    assert await bob.statuses("alice disconnected") == []
-    await alice.page.close()
-    await bob.told("alice disconnected")
-    assert await bob.statuses("alice joined") == ["alice joined"]
-
-
-async def test_a_reload_is_not_announced(bob: Visitor, alice: Visitor) -> None:
-    await alice.page.reload()
-    await alice.say("here again")
-    await expect(bob.texts).to_have_text(["here again"])
-    assert await bob.statuses("alice joined") == ["alice joined"]
-    assert await bob.statuses("alice disconnected") == []
-
-
 async def test_a_wide_page_lists_who_is_here_by_name(chat: ChatSite, visit: Visit) -> None:
     bob = await visit(chat.url, "bob", viewport={"width": 1200, "height": 600})
     here = bob.page.get_by_role("complementary", name="Here now").get_by_role("listitem")

@@ -2,12 +2,11 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from playwright.async_api import Browser, expect
 
 from chat.journal import JOURNAL
-from settings import MESSAGE_COLLECTION, Settings
+from settings import Settings
 from tests.support.browser import A_WHILE, Visit, Visitor, all_show, visiting
 from tests.support.log import change
 from tests.support.site import ChatSite, serving
@@ -66,19 +65,6 @@ async def test_the_talk_is_the_same_after_a_reload(
     assert await alice.messages.evaluate_all(shapes) == shown
 
 
-async def test_times_are_those_of_the_readers_zone(chat: ChatSite, visit: Visit) -> None:
-    times = [datetime(2026, 11, 20, 14, 30, 5, tzinfo=UTC), datetime(2026, 11, 20, 15, tzinfo=UTC)]
-    in_tokyo = ["[23:30:05] (ghost) 1", "[00:00:00] (ghost) 2"]
-    alice = await visit(chat.url, "alice", timezone_id="Asia/Tokyo")
-    for seq, time in enumerate(times, 1):
-        entry = {"seq": seq, "key": f":{seq}", "user": "ghost", "user_id": "", "msg": str(seq)}
-        await chat.database[MESSAGE_COLLECTION].insert_one({**entry, "time": time})
-    await expect(alice.messages).to_have_text(in_tokyo)  # from the socket
-    await alice.page.reload()
-    await expect(alice.messages).to_have_text(in_tokyo)  # from the page
-    await expect(alice.page.get_by_text("Times are in UTC")).to_have_count(0)
-
-
 async def test_enter_sends_and_shift_enter_begins_a_line(alice: Visitor) -> None:
     await expect(alice.field).to_be_focused()
     await alice.page.keyboard.type("one")
@@ -133,27 +119,6 @@ async def test_who_talks_too_fast_is_told_and_everything_still_arrives(
         await expect(alice.error).to_have_text("Too fast, please wait a moment")
         await expect(alice.texts).to_have_text(said, timeout=A_WHILE)
         await expect(alice.error).to_have_text("")
-
-
-async def test_the_newest_is_scrolled_to_only_for_who_reads_at_the_end(
-    chat: ChatSite, visit: Visit, bob: Visitor
-) -> None:
-    await bob.post(*(f"line {number}" for number in range(40)))
-    alice = await visit(chat.url, "alice", viewport={"width": 600, "height": 400})
-    await expect(alice.texts.last).to_be_in_viewport()  # the page begins at the end
-    await bob.say("to who reads along")
-    await expect(alice.texts.last).to_have_text("to who reads along")
-    await expect(alice.texts.last).to_be_in_viewport()
-
-    await alice.log.evaluate("log => log.scrollTop = 100")
-    await bob.say("to who reads back")
-    await expect(alice.texts.last).to_have_text("to who reads back")
-    assert await alice.log.evaluate("log => log.scrollTop") == 100
-    await expect(alice.texts.last).not_to_be_in_viewport()
-
-    await alice.say("my own")
-    await expect(alice.texts.last).to_have_text("my own")
-    await expect(alice.texts.last).to_be_in_viewport()
 
 
 async def test_who_reads_at_the_end_stays_there_while_the_field_grows(

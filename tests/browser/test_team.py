@@ -73,22 +73,6 @@ async def test_a_team_lives_in_a_room_of_its_own(
         await expect(phone.texts).to_have_text([""])
 
 
-async def test_a_link_that_cannot_be_used_says_so_and_shows_no_form(
-    settings: Settings, browser: Browser
-) -> None:
-    async with (
-        serving(replace(settings, REGISTRATION="invite")) as chat,
-        visiting(browser) as visit,
-    ):
-        await visit(chat.url, "alice")
-        stranger = await visit(chat.url)
-        stranger.tolerates = REFUSED
-        for path in ("/signin", "/signin?invitation=x", "/password?link=x"):
-            await stranger.open(path)
-            await expect(stranger.error).to_contain_text("lease ask")
-            await expect(stranger.page.locator("form")).to_have_count(0)
-
-
 async def test_a_press_copies_a_link(settings: Settings, browser: Browser) -> None:
     team = replace(settings, REGISTRATION="invite", MODERATORS=())
     permissions = ["clipboard-read", "clipboard-write"]

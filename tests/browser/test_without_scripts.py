@@ -1,17 +1,10 @@
 """The pages in Chromium without scripts."""
 
-import asyncio
-from typing import Any
-
-import pytest
 from playwright.async_api import expect
 
-from chat.entry import Entry
-from chat.models import Message
-from tests.support.browser import REFUSED, Visit, Visitor
+from tests.support.browser import Visit, Visitor
 from tests.support.people import PASSWORD
 from tests.support.site import ChatSite
-from tests.support.waiting import PATIENCE
 
 
 async def test_without_scripts_older_messages_are_a_link_away(chat: ChatSite, visit: Visit) -> None:
@@ -49,10 +42,6 @@ async def test_everything_works_without_scripts(chat: ChatSite, visit: Visit, bo
     await expect(bob.texts.last).to_have_text("two lines, <b>without</b> scripts")
     assert await bob.texts.last.inner_text() == "two\nlines, <b>without</b> scripts"
 
-    await alice.page.get_by_role("link", name="Older messages").click()
-    await expect(alice.texts.first).to_have_text("line 0")
-    await alice.page.get_by_role("link", name="Back to the newest messages").click()
-
     await alice.press("Sign out")
     await expect(alice.page).to_have_url(f"{alice.url}/login")
     await alice.log_in("alice")
@@ -69,44 +58,6 @@ async def test_without_scripts_the_page_opens_at_its_end(chat: ChatSite, visit: 
     await expect(alice.texts.last).to_have_text("my own")
     await expect(alice.texts.last).to_be_in_viewport()
     assert await alice.texts.all_text_contents() == [*map(str, range(1, 50)), "my own"]
-
-
-async def test_a_double_click_without_scripts_posts_once(
-    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    posts: asyncio.Queue[None] = asyncio.Queue()
-    both_are_there = asyncio.Event()
-    save = Message.save
-
-    async def save_slowly(*args: Any) -> Entry:
-        posts.put_nowait(None)
-        await both_are_there.wait()
-        return await save(*args)
-
-    monkeypatch.setattr(Message, "save", save_slowly)
-    alice = await visit(chat.url, "alice", java_script_enabled=False)
-    await alice.field.fill("once")
-    button = await alice.page.locator("#submit").bounding_box()
-    assert button is not None
-    for _ in range(2):
-        await alice.page.mouse.click(button["x"] + 5, button["y"] + 5)
-        await asyncio.wait_for(posts.get(), PATIENCE)
-    both_are_there.set()
-    await expect(alice.texts).to_have_text(["once"])
-    await alice.post("the end")
-    await alice.open()
-    await expect(alice.texts).to_have_text(["once", "the end"])
-
-
-async def test_a_refused_message_without_scripts_is_kept_in_the_field(
-    chat: ChatSite, visit: Visit
-) -> None:
-    alice = await visit(chat.url, "alice", java_script_enabled=False)
-    alice.tolerates = REFUSED
-    await alice.field.fill("x" * 2001)
-    await alice.submit()
-    await expect(alice.error).to_have_text("A message has at most 2000 characters")
-    await expect(alice.field).to_have_value("x" * 2001)
 
 
 async def test_what_was_said_long_ago_is_found_without_scripts(

@@ -9,7 +9,6 @@ from chat.entry import now
 from chat.journal import JOURNAL
 from settings import MESSAGE_COLLECTION
 from storage.database import Collection, Document
-from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.log import change
 from tests.support.people import Person
@@ -50,46 +49,6 @@ async def test_a_change_reaches_everybody_and_leaves_nothing_of_what_was_before(
     assert "secret" not in page
     assert f"message--{state}" in page
     assert 'data-last="2"' in page
-
-
-async def test_who_resumes_sees_only_how_a_message_reads_now(bob: Person, hers: Socket) -> None:
-    seq = await hers.said("first")
-    for msg in ("second, a secret", "third"):
-        await hers.send(type="edit", of=seq, msg=msg)
-        await hers.next("change")
-    his = await bob.connect(since=1)
-    assert [(await his.next("change"))["msg"] for _ in range(2)] == ["third", "third"]
-
-
-async def test_a_change_survives_a_restart_and_reaches_another_process(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chat.journal.POLL_EVERY", 0.05)
-    one, other = await open_house(), await open_house()
-    alice, bob = await one.sign_in("alice"), await one.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
-    seq = await hers.said("helo")
-    elsewhere = await log_in(other, "bob")
-    there = await elsewhere.connect(since=0)
-    assert (await there.next("message"))["msg"] == "helo"
-    await hers.send(type="edit", of=seq, msg="hello")
-    assert await there.next("change") == await his.next("change")
-    third = await open_house()
-    late = await log_in(third, "bob")
-    resumed = await late.connect(since=0)
-    assert (await resumed.next("message"))["msg"] == "hello"
-    assert (await resumed.next("change"))["msg"] == "hello"
-
-
-async def test_a_change_sent_twice_is_one(house: House, hers: Socket) -> None:
-    seq = await hers.said("helo")
-    for frame in ({"type": "edit", "msg": "hello"}, {"type": "delete"}):
-        changes = []
-        for _ in range(2):
-            await hers.send(**frame, of=seq, nonce=frame["type"])
-            changes.append(await hers.next("change"))
-        assert changes[0] == changes[1]
-    assert house.app[JOURNAL].recent.last == 3
 
 
 @pytest.mark.parametrize("kind", ["edit", "delete"])
@@ -155,49 +114,6 @@ async def test_a_moderator_deletes_but_does_not_edit(open_house: OpenHouse) -> N
     assert (change["user"], change["state"], change["msg"]) == ("ålice", "deleted", "")
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        {"type": "edit", "of": 1}, {"type": "edit", "msg": "x"},
-        *({"type": "edit", "of": of, "msg": "x"} for of in ("1", True, 10**30, 1.0)),
-        *({"type": "edit", "of": 1, "msg": msg} for msg in (" ", "x" * 2001)),
-        {"type": "delete"}, {"type": "delete", "of": -1}, {"type": "delete", "of": None},
-        {"type": "read"}, {"type": "read", "seq": "1"},
-    ],
-)  # fmt: skip
-async def test_a_bad_frame_is_answered_and_changes_nothing(
-    house: House, hers: Socket, frame: Frame
-) -> None:
-    code = "too_long" if len(frame.get("msg", "")) > 2000 else "invalid"
-    seq = await hers.said("hello")
-    await hers.send(**frame, nonce="n1")
-    error = await hers.next("error", "change")
-    assert (error["type"], error.get("code"), error["nonce"]) == ("error", code, "n1")
-    assert (await stored(house, seq) or {})["msg"] == "hello"
-
-
-async def test_changes_count_as_messages_do(open_house: OpenHouse) -> None:
-    house = await open_house(MESSAGES_PER_SECOND=1)
-    socket = await (await house.sign_in("alice")).connect()
-    seq = await socket.said("hello")
-    for number in range(4):
-        await socket.send(type="edit", of=seq, msg=f"hello {number}", nonce=f"n{number}")
-    answers = [await socket.next("change", "error") for _ in range(4)]
-    assert [a.get("code") for a in answers] == [None, None, None, "too_fast"]
-
-
-async def test_changes_are_sent_in_the_classic_format(alice: Person, bob: Person) -> None:
-    hers, his = await alice.connect(), await bob.connect_classic()
-    seq = await hers.said("helo")
-    await hers.send(type="edit", of=seq, msg="hello\n(bob) I owe you")
-    await hers.send(type="delete", of=seq)
-    lines = [await his.receive_str(timeout=10) for _ in range(3)]
-    assert lines == [
-        "(alice) helo", "alice edited: hello ⏎ (bob) I owe you",
-        "alice deleted a message of alice",
-    ]  # fmt: skip
-
-
 @pytest.fixture
 def few_recent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the chat keep few entries beside the log."""
@@ -239,23 +155,6 @@ async def test_a_history_page_takes_one_query(
     for path in ("/", "/?before=200", "/?after=0"):
         assert "changed all the time" in await alice.page(path)
     assert asked == ["/", "/?before=200", "/?after=0"]
-
-
-async def test_typing_is_told_at_most_once_in_three_seconds(hers: Socket, his: Socket) -> None:
-    for _ in range(5):
-        await hers.send(type="typing")
-    assert await his.next("typing") == {"type": "typing", "user": "alice"}
-    await hers.say("there")
-    assert (await his.next("typing", "message"))["type"] == "message"
-
-
-async def test_typing_is_not_told_in_a_large_room(
-    hers: Socket, his: Socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chat.hub.TYPING_MAX_PEOPLE", 1)
-    await hers.send(type="typing")
-    await hers.say("there")
-    assert (await his.next("typing", "message"))["type"] == "message"
 
 
 async def test_a_repeated_deletion_is_answered_though_the_message_is_gone(

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect
 
 from chat import journal as journal_module
 from chat.entry import Entry, MessageEntry, nonce_of, now
 from chat.journal import Journal
+from server.background import background
 from server.metrics import Metrics
 from server.relay import Relay
 from storage.database import (
@@ -20,6 +20,7 @@ from storage.database import (
     Collection,
     Conflict,
     DatabaseUnavailable,
+    Document,
     MotorCollection,
     deadline,
 )
@@ -27,33 +28,25 @@ from tests.support.log import say
 from tests.support.waiting import PATIENCE, until
 
 
-class Faulty:
+class Faulty(Collection):
     """A collection whose inserts go wrong as a test wants; everything else is the real one."""
 
-    def __init__(self, collection: MotorCollection) -> None:
-        self._collection = collection
-        self.database = self
-        self.before: Callable[[], Any] = lambda: None
-        self.after: Callable[[], Any] = lambda: None
+    def __init__(self, messages: MotorCollection) -> None:
+        super().__init__(messages)
+        self.before: Callable[[], None] = lambda: None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._collection, name)
-
-    async def command(self, *words: str, **options: Any) -> Any:
+    async def insert_in_order(self, documents: list[Document]) -> None:
         self.before()
-        reply = await self._collection.database.command(*words, **options)
-        self.after()
-        return reply
+        await super().insert_in_order(documents)
 
 
 class Process:
     """One process's journal, and what it delivered."""
 
-    def __init__(self, collection: Any) -> None:
-        self.collection = Faulty(collection)
+    def __init__(self, messages: MotorCollection) -> None:
         relay = Relay()
-        collection = Collection(self.collection)  # type: ignore[arg-type]
-        self.journal = Journal(collection, relay, Metrics())
+        self.collection = Faulty(messages)
+        self.journal = Journal(self.collection, relay, Metrics())
         self.delivered: list[Entry] = []
         relay.listen("stored", self.deliver)
 
@@ -63,25 +56,20 @@ class Process:
     async def say(self, msg: str, nonce: str | None = None) -> Entry:
         return await say(self.journal, "alice", msg, nonce)
 
-    def texts(self) -> list[str]:
-        return [entry.msg for entry in self.delivered if isinstance(entry, MessageEntry)]
-
     def seqs(self) -> list[int]:
         return [entry.seq for entry in self.delivered]
 
 
 @asynccontextmanager
-async def running(collection: Any) -> AsyncIterator[Process]:
-    process = Process(collection)
+async def running(messages: MotorCollection) -> AsyncIterator[Process]:
+    process = Process(messages)
     await process.journal.open()
-    task = asyncio.create_task(process.journal.run())
-    yield process
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with background(process.journal.run()):
+        yield process
 
 
-async def stored(collection: Any) -> list[MessageEntry]:
-    documents = await collection.find({}).sort("seq", 1).to_list(None)
+async def stored(messages: MotorCollection) -> list[MessageEntry]:
+    documents = await messages.find({}).sort("seq", 1).to_list(None)
     return [MessageEntry.from_document(document) for document in documents]
 
 
@@ -96,18 +84,9 @@ def fail(error: Exception, times: int = 1) -> Callable[[], None]:
     return raise_error
 
 
-async def test_an_error_that_hides_a_success_stores_and_shows_once(messages: Any) -> None:
+async def test_an_error_before_the_write_is_tried_again(messages: MotorCollection) -> None:
     async with running(messages) as process:
-        process.collection.after = fail(AutoReconnect("the answer got lost"))
-        entries = await asyncio.gather(*(process.say(f"m{n}") for n in range(5)))
-        assert sorted(entry.seq for entry in entries) == [1, 2, 3, 4, 5]
-        assert process.seqs() == [1, 2, 3, 4, 5]
-        assert await stored(messages) == process.delivered
-
-
-async def test_an_error_before_the_write_is_tried_again(messages: Any) -> None:
-    async with running(messages) as process:
-        process.collection.before = fail(AutoReconnect("no answer"), times=3)
+        process.collection.before = fail(DatabaseUnavailable("no answer"), times=3)
         assert (await process.say("patience")).seq == 1
         assert process.seqs() == [1]
     number = process.journal._metrics.registry.get_sample_value
@@ -116,11 +95,11 @@ async def test_an_error_before_the_write_is_tried_again(messages: Any) -> None:
 
 
 async def test_a_database_that_stays_away_is_unavailable_and_sending_again_is_harmless(
-    messages: Any, monkeypatch: pytest.MonkeyPatch
+    messages: MotorCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "APPEND_TIMEOUT", 0.3)
     async with running(messages) as process:
-        process.collection.before = fail(AutoReconnect("away"), times=1000)
+        process.collection.before = fail(DatabaseUnavailable("away"), times=1000)
         with pytest.raises(DatabaseUnavailable):
             await process.say("hello", "n1")
         process.collection.before = lambda: None
@@ -130,18 +109,7 @@ async def test_a_database_that_stays_away_is_unavailable_and_sending_again_is_ha
         assert process.delivered == [entry] == await stored(messages)
 
 
-async def test_what_a_write_stored_after_all_is_delivered_without_anybody_asking(
-    messages: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal_module, "POLL_EVERY", 0.05)
-    async with running(messages) as process:
-        other = MessageEntry(1, "u2:n1", "bob", "u2", "hi", now())
-        await messages.insert_one(other._asdict())
-        await until(lambda: process.delivered)
-        assert process.delivered == [other]
-
-
-async def test_a_lost_race_is_counted_and_times_are_measured(messages: Any) -> None:
+async def test_a_lost_race_is_counted_and_times_are_measured(messages: MotorCollection) -> None:
     async with running(messages) as process:
         await messages.insert_one(MessageEntry(1, "u2:n1", "bob", "u2", "hi", now())._asdict())
         began = asyncio.get_running_loop().time()
@@ -158,7 +126,7 @@ async def test_a_lost_race_is_counted_and_times_are_measured(messages: Any) -> N
 
 
 async def test_two_processes_keep_one_log_and_deliver_it_alike(
-    messages: Any, monkeypatch: pytest.MonkeyPatch
+    messages: MotorCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "POLL_EVERY", 0.05)
     dice = random.Random(1)
@@ -178,7 +146,7 @@ async def test_two_processes_keep_one_log_and_deliver_it_alike(
 
 
 async def test_a_repeat_of_long_ago_that_is_given_up_while_it_is_read_is_no_error(
-    messages: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    messages: MotorCollection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("chat.recent.RECENT_LENGTH", 1)
     async with running(messages) as process:
@@ -199,22 +167,8 @@ async def test_a_repeat_of_long_ago_that_is_given_up_while_it_is_read_is_no_erro
     assert not caplog.records
 
 
-async def test_each_senders_order_holds(messages: Any) -> None:
-    async with running(messages) as process:
-
-        async def talk(name: str) -> None:
-            for number in range(50):
-                await process.say(f"{name} {number:02}")
-
-        await asyncio.gather(*(talk(name) for name in "abc"))
-        for name in "abc":
-            said = [text for text in process.texts() if text.startswith(name)]
-            assert said == sorted(said)
-            assert len(said) == 50
-
-
 async def test_senders_wait_when_the_queue_is_full_and_nothing_is_dropped(
-    messages: Any, monkeypatch: pytest.MonkeyPatch
+    messages: MotorCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "QUEUE_LIMIT", 3)
     monkeypatch.setattr(journal_module, "ENTRIES_PER_INSERT", 2)
@@ -223,19 +177,19 @@ async def test_senders_wait_when_the_queue_is_full_and_nothing_is_dropped(
         assert process.seqs() == list(range(1, 51))
 
 
-async def test_drain_stores_what_waits_and_takes_no_more(messages: Any) -> None:
+async def test_drain_stores_what_waits_and_takes_no_more(messages: MotorCollection) -> None:
     async with running(messages) as process:
         waiting = [asyncio.create_task(process.say(f"m{n}")) for n in range(20)]
         await asyncio.sleep(0)  # they have begun
         await process.journal.drain(timeout=10)
         assert [(await task).seq for task in waiting] == list(range(1, 21))
-        with pytest.raises(DatabaseUnavailable):
+        with pytest.raises(DatabaseUnavailable, match="the chat is ending"):
             await process.say("too late")
 
 
-async def test_drain_gives_up_what_cannot_be_stored_in_time(messages: Any) -> None:
+async def test_drain_gives_up_what_cannot_be_stored_in_time(messages: MotorCollection) -> None:
     async with running(messages) as process:
-        process.collection.before = fail(AutoReconnect("away"), times=1000)
+        process.collection.before = fail(DatabaseUnavailable("away"), times=1000)
         waiting = asyncio.create_task(process.say("hello"))
         await until(lambda: process.journal.waiting)
         async with asyncio.timeout(1):
@@ -245,9 +199,9 @@ async def test_drain_gives_up_what_cannot_be_stored_in_time(messages: Any) -> No
             await waiting
 
 
-async def test_who_settles_waits_for_the_own_drafts_only(messages: Any) -> None:
+async def test_who_settles_waits_for_the_own_drafts_only(messages: MotorCollection) -> None:
     async with running(messages) as process:
-        process.collection.before = fail(AutoReconnect("away"), times=1000)
+        process.collection.before = fail(DatabaseUnavailable("away"), times=1000)
         journal = process.journal
         hers = [asyncio.create_task(say(journal, "alice", f"m{n}")) for n in range(2)]
         await until(lambda: len(journal.waiting) == 2)
@@ -263,7 +217,7 @@ async def test_who_settles_waits_for_the_own_drafts_only(messages: Any) -> None:
 
 
 async def test_an_entry_is_found_by_its_key_in_memory_and_of_long_ago(
-    messages: Any, monkeypatch: pytest.MonkeyPatch
+    messages: MotorCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.recent.RECENT_LENGTH", 1)
     async with running(messages) as process:
@@ -294,22 +248,6 @@ async def test_an_insert_is_ordered_and_has_to_be_acknowledged(
         await Collection(collection).insert_in_order([{"seq": 1}])
     concern = {"documents": [{"seq": 1}], "ordered": True, "writeConcern": ACKNOWLEDGED}
     assert asked == [(("insert", "log"), concern)]
-
-
-async def test_the_recent_entries_are_the_end_of_the_log(
-    messages: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 4)
-    async with running(messages) as process:
-        for number in range(1, 7):
-            await process.say(f"m{number}")
-        after = {seq: process.journal.recent.after(seq) for seq in range(8)}
-        assert [None if e is None else [x.seq for x in e] for e in after.values()] == [
-            None, None, [3, 4, 5, 6], [4, 5, 6], [5, 6], [6], [], None
-        ]  # fmt: skip
-    async with running(messages) as again:
-        assert again.journal.recent.last == 6
-        assert (await again.say("next")).seq == 7
 
 
 async def test_a_call_that_takes_too_long_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

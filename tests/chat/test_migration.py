@@ -17,12 +17,6 @@ HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
 @pytest.fixture
 async def db(db: MotorDatabase) -> MotorDatabase:
     """A database that was filled as the tutorial did it, its races and all."""
-    await fill(db)
-    return db
-
-
-async def fill(db: MotorDatabase) -> None:
-    """Store what the tutorial stored."""
     await db[MESSAGE_COLLECTION].insert_many(
         [
             {"user": "bob", "msg": "second", "time": HALF_PAST_TWO},
@@ -39,6 +33,7 @@ async def fill(db: MotorDatabase) -> None:
             {"login": "nobody"},
         ]
     )
+    return db
 
 
 async def test_what_the_tutorial_wrote_is_migrated(

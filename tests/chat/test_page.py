@@ -1,9 +1,15 @@
 """The chat's page: posting without scripts, and its history."""
 
+import asyncio
+import re
+from collections.abc import Sequence
+
 import pytest
 
 from chat.journal import JOURNAL
-from tests.support.house import House, OpenHouse
+from tests.support.house import House
+from tests.support.log import say
+from tests.support.pages import HistoryPage
 from tests.support.people import Person
 
 
@@ -36,34 +42,61 @@ async def test_a_posted_message_that_is_refused_comes_back(
     assert form.get("msg", "") in page
 
 
-async def test_posting_too_fast_is_a_429(open_house: OpenHouse) -> None:
-    house = await open_house(MESSAGES_PER_SECOND=1)
-    alice = await house.sign_in("alice")
-    statuses = [(await alice.post("/", {"msg": f"{n}"})).status for n in range(5)]
-    assert statuses == [303] * 4 + [429]
-
-
-async def test_history_goes_back_page_by_page(alice: Person) -> None:
-    await alice.talk(120)
-    pages = [await (await alice.get(path)).text() for path in ("/", "/?before=71", "/?before=21")]
-    assert [page.count(' data-seq="') for page in pages] == [50, 50, 20]
-    assert "/?before=71" in pages[0]
-    assert "/?before=21" in pages[1]
-    assert "This is the beginning of the chat" in pages[2]
-
-
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [("before=1", 200), ("before=0", 200), ("before=999999", 200), ("before=x", 400),
-     ("before=-5", 400), ("before=", 400), ("before=1&before=2", 400), ("before=" + "9" * 99, 400),
-     ("unknown=x", 200)],
-)  # fmt: skip
-async def test_the_page_takes_any_query(alice: Person, query: str, status: int) -> None:
-    await alice.talk(1)
-    assert (await alice.get(f"/?{query}")).status == status
-
-
 async def test_messages_are_shown_as_text(alice: Person) -> None:
     await alice.post("/", {"msg": "<script>alert(1)</script> & 'quotes\""})
     page = await alice.page()
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;quotes&#34;" in page
+
+
+# A query, which messages of 130 it shows, and where its links to older and newer ones lead.
+HISTORY: list[tuple[str, Sequence[int], str | None, str | None]] = [
+    ("", range(81, 131), "/?before=81", None),
+    ("before=999", range(81, 131), "/?before=81", None),
+    ("before=71", range(21, 71), "/?before=21", "/?after=70"),
+    ("before=35", range(1, 35), None, "/?after=34"),
+    ("before=2", [1], None, "/?after=1"),
+    ("before=1", [], None, None),
+    ("before=0", [], None, None),
+    ("after=0", range(1, 51), None, "/?after=50"),
+    ("after=10", range(11, 61), "/?before=11", "/?after=60"),
+    ("after=80", range(81, 131), "/?before=81", None),
+    ("after=84", range(85, 131), "/?before=85", None),
+    ("around=0", range(1, 26), None, "/?after=25"),
+    ("around=1", range(1, 26), None, "/?after=25"),
+    ("around=60", range(35, 85), "/?before=35", "/?after=84"),
+    ("around=130", range(105, 131), "/?before=105", None),
+    ("around=999", range(106, 131), "/?before=106", None),
+]
+
+
+async def test_each_page_of_history_has_links_to_what_there_is_before_and_after_it(
+    house: House, alice: Person
+) -> None:
+    journal = house.app[JOURNAL]
+    await asyncio.gather(*(say(journal, "bob", f"message {n}") for n in range(1, 131)))
+    for query, shown, older, newer in HISTORY:
+        text = await alice.page(f"/?{query}")
+        page = HistoryPage(text)
+        assert [line.seq for line in page.lines] == list(shown), query
+        assert (page.older, page.newer) == (older, newer), query
+        assert 'data-last="130"' in text, query
+        assert ("Back to the newest messages" in text) is bool(query), query
+        assert ('id="composer"' in text) is not bool(query), query  # history is only to be read
+        targets = re.findall(r'message--target" data-seq="(\d+)"', text)
+        assert targets == [str(seq) for seq in shown if query == f"around={seq}"], query
+
+
+async def test_after_the_last_message_comes_the_chat_itself(house: House, alice: Person) -> None:
+    await alice.write("one", "two")
+    await alice.post("/message/2", {"action": "delete"})
+    assert house.app[JOURNAL].recent.last == 3  # the deletion, which no page shows
+    assert HistoryPage(await alice.page("/?around=1")).newer == "/?after=2"
+    response = await alice.get("/?after=2")
+    assert (response.status, response.headers["Location"]) == (303, "/")
+
+
+@pytest.mark.parametrize("name", ["before", "around", "after"])
+async def test_a_place_that_is_no_number_is_refused_with_a_reason(alice: Person, name: str) -> None:
+    for value in ("", "x", "-1", "1.5", "9" * 16, "1&before=2&around=2&after=2"):
+        page = await alice.page(f"/?{name}={value}", status=400)
+        assert f"?{name}= takes one whole number." in page, value

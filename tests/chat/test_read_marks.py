@@ -28,11 +28,8 @@ async def test_the_read_mark_is_the_users_and_never_moves_back(
     await his.send(type="typing")
     await hers.next("typing")
     other_device = await log_in(house, "bob")
-    assert [await read_mark(bob), await read_mark(other_device), await read_mark(alice)] == [
-        3,
-        3,
-        0,
-    ]
+    marks = [await read_mark(person) for person in (bob, other_device, alice)]
+    assert marks == [3, 3, 0]
     await bob.get("/?before=2")  # history is no reading of the newest
     assert await read_mark(bob) == 3
     await bob.get("/")

@@ -82,22 +82,16 @@ def test_a_change_of_a_message_that_is_not_here_changes_no_other() -> None:
 
 
 def test_renaming_covers_messages_and_changes() -> None:
-    recent, time = Recent(), datetime.now(UTC)
-    by_alice = MessageEntry(1, "a:1", "alice", "a", "hi", time)
-    by_bob = MessageEntry(2, "b:1", "bob", "b", "hi", time)
-    entries: list[Entry] = [by_alice, by_bob]
-    entries += [
-        ChangeEntry(3, "b:2", "bob", "b", by_alice),
-        ChangeEntry(4, "a:2", "alice", "a", by_bob),
-    ]
-    for entry in entries:
-        recent.add(entry)
+    by_alice, by_bob = message(1), MessageEntry(2, "b:1", "bob", "b", "hi", NOON)
+    recent = recent_with(
+        by_alice, by_bob, ChangeEntry(3, "b:2", "bob", "b", by_alice), change(4, by_bob)
+    )
     recent.rename("a", "nobody")
     renamed = by_alice._replace(user="nobody")
     assert list(recent.entries) == [
         renamed,
         by_bob,
         ChangeEntry(3, "b:2", "bob", "b", renamed),
-        ChangeEntry(4, "a:2", "nobody", "a", by_bob),
+        change(4, by_bob)._replace(user="nobody"),
     ]
     assert recent.find("a:1") == renamed

@@ -1,20 +1,17 @@
 """Talking over `/ws`, in both formats, and what happens to those who abuse it."""
 
-import asyncio
-import json
 import time
 
 import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from chat import hub, presence
-from chat.hub import HUB
+from chat import presence
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
-from tests.support.sockets import Socket, clients_of, refusal_of
-from tests.support.waiting import PATIENCE, until
+from tests.support.sockets import Socket, refusal_of
+from tests.support.waiting import PATIENCE
 
 
 async def read_line(ws: aiohttp.ClientWebSocketResponse) -> str:
@@ -52,28 +49,6 @@ async def test_the_classic_format_is_the_tutorials(alice: Person, bob: Person) -
     assert await read_line(hers) == "bob disconnected"
 
 
-async def test_both_formats_receive_the_same_messages(alice: Person, bob: Person) -> None:
-    page, terminal = await alice.connect(), await bob.connect_classic()
-    await terminal.send_str("from a terminal")
-    frame = await page.next("message")
-    assert (frame["user"], frame["msg"]) == ("bob", "from a terminal")
-    assert frame["nonce"]
-    await page.say("from a page")
-    assert await read_line(terminal) == "(bob) from a terminal"
-    assert await read_line(terminal) == "(alice) from a page"
-
-
-async def test_who_resumes_gets_what_was_missed_and_nothing_twice(
-    alice: Person, bob: Person
-) -> None:
-    await alice.talk(5)
-    socket = await bob.connect(since=2)
-    assert (await socket.next())["seq"] == 5
-    assert [(await socket.next("message"))["seq"] for _ in range(3)] == [3, 4, 5]
-    await socket.say("next")
-    assert (await socket.next())["seq"] == 6
-
-
 @pytest.mark.parametrize(
     ("since", "truncated"), [(0, False), (3, False), (4, True), (10**14, True)]
 )
@@ -102,15 +77,6 @@ async def test_a_since_that_is_no_number_is_refused(alice: Person, query: str) -
     assert await refusal_of(alice.client.ws_connect(f"/ws?{query}")) == 400
 
 
-async def test_sending_twice_is_answered_with_the_first(hers: Socket, his: Socket) -> None:
-    await hers.say("once", nonce="n1")
-    first = await hers.next("message")
-    await hers.say("once more", nonce="n1")
-    assert await hers.next("message") == first
-    await his.say("mine", nonce="n1")  # a nonce is the user's own
-    assert [(await his.next("message"))["msg"] for _ in range(2)] == ["once", "mine"]
-
-
 async def test_a_repeat_is_known_after_a_restart_and_long_after(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,45 +95,6 @@ async def test_a_repeat_is_known_after_a_restart_and_long_after(
     socket = await again.connect(since=6)
     await socket.say("once", nonce="n1")
     assert await socket.next("message") == first
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        ("not json", "invalid"),
-        ('{"type":"message","msg":""}', "invalid"),
-        ('{"type":"message","msg":"\\ud800"}', "invalid"),
-        (json.dumps({"type": "message", "msg": "x" * 2001}), "too_long"),
-    ],
-)
-async def test_bad_input_gets_an_error_and_the_socket_stays_open(
-    hers: Socket, data: str, code: str
-) -> None:
-    await hers.ws.send_str(data)
-    assert (await hers.next("error"))["code"] == code
-    await hers.say("still here")
-    assert (await hers.next("message"))["msg"] == "still here"
-
-
-@pytest.mark.parametrize(
-    ("frame", "code"),
-    [
-        ((b"binary", WSMsgType.BINARY), 1003),
-        ((b"\xff\xfe", WSMsgType.TEXT), 1007),
-        ((b"x" * 40_000, WSMsgType.TEXT), 1009),
-    ],
-)
-async def test_abuse_closes_the_socket(
-    hers: Socket, frame: tuple[bytes, WSMsgType], code: int
-) -> None:
-    await hers.ws.send_frame(*frame)
-    assert await hers.close_code() == code
-
-
-async def test_the_largest_frame_that_is_promised_is_taken(hers: Socket) -> None:
-    frame = json.dumps({"type": "message", "msg": "hi", "padding": ""})
-    await hers.ws.send_str(frame[:-2] + "x" * (32 * 1024 - len(frame)) + '"}')
-    assert (await hers.next("message"))["msg"] == "hi"
 
 
 async def test_who_talks_too_fast_is_told_and_then_cut_off(open_house: OpenHouse) -> None:
@@ -194,48 +121,6 @@ async def test_a_flood_of_pings_is_cut_off(alice: Person) -> None:
     for _ in range(60):
         await ws.ping(b"x")
     assert await Socket(ws).close_code() == 1008
-
-
-async def test_pings_are_answered_between_messages(alice: Person) -> None:
-    ws = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
-    await ws.ping(b"are you there")
-    assert (await ws.receive(timeout=PATIENCE)).type is WSMsgType.TEXT
-    pong = await ws.receive(timeout=PATIENCE)
-    assert (pong.type, pong.data) == (WSMsgType.PONG, b"are you there")
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"Origin": "https://evil.example"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Sec-WebSocket-Protocol": "chat.v9"}, 400),
-        ({"Sec-WebSocket-Version": "1"}, 400),
-    ],
-)
-async def test_an_upgrade_that_is_not_ours_is_refused(
-    alice: Person, headers: dict[str, str], status: int
-) -> None:
-    assert await refusal_of(alice.client.ws_connect("/ws", headers=headers)) == status
-
-
-async def test_ws_without_an_upgrade_is_a_friendly_400(house: House) -> None:
-    response = await (await house.sign_in("alice")).get("/ws")
-    assert response.status == 400
-    assert "only accepts WebSocket" in await response.text()
-
-
-async def test_a_user_has_so_many_sockets_and_no_more(open_house: OpenHouse) -> None:
-    house = await open_house(SOCKETS_PER_USER=2)
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    first = await alice.connect()
-    await alice.connect()
-    assert await refusal_of(alice.connect()) == 429
-    await bob.connect()
-    await first.close()
-    [alices_id] = {client.identity.user_id for client in clients_of(house.app, "alice")}
-    await until(lambda: house.app[HUB].presence.sockets(alices_id) == 1)
-    await alice.connect()
 
 
 async def test_a_second_tab_and_a_reload_are_silent(
@@ -277,38 +162,3 @@ async def test_many_joins_at_once_are_sent_as_one_list(
     notices = [await first.next(), await first.next(), await first.next()]
     assert [notice["type"] for notice in notices] == ["joined", "joined", "people"]
     assert notices[2]["people"] == 6
-
-
-async def test_who_does_not_answer_a_ping_is_cut_off(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub, "PING_EVERY", 0)
-    monkeypatch.setattr(hub, "PONG_WAIT", 1)
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    silent = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
-    his = await bob.connect()
-    living = asyncio.create_task(his.next("left"))  # reading answers pings
-    await until(lambda: len(house.app[HUB].websockets) == 1)
-    assert (await living)["user"] == "alice"
-    assert (await silent.receive(timeout=PATIENCE)).type is WSMsgType.TEXT
-    await silent.close()
-
-
-async def test_one_socket_that_fails_harms_no_other(
-    house: House, hers: Socket, his: Socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await his.next("hello")
-    [client] = clients_of(house.app, "alice")
-    client.abort()
-    await his.say("one")
-    assert (await his.next("message"))["msg"] == "one"
-    assert await hers.close_code() == 1006
-
-
-async def test_shutdown_closes_every_socket_with_1001(house: House, alice: Person) -> None:
-    sockets = [await alice.connect() for _ in range(5)]
-    await sockets[0].say("the last word")
-    await sockets[0].next("message")
-    codes = [asyncio.create_task(socket.close_code()) for socket in sockets]
-    await house.server.close()
-    assert await asyncio.gather(*codes) == [1001] * 5

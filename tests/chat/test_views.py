@@ -19,7 +19,7 @@ from server.metrics import METRICS
 from settings import SESSION_COLLECTION
 from tests.support.accounts import user_id_of
 from tests.support.house import House, OpenHouse
-from tests.support.pages import FormPage, HistoryPage
+from tests.support.pages import FormPage
 from tests.support.people import Person
 from tests.support.sockets import Socket, clients_of, refusal_of
 from tests.support.waiting import PATIENCE, until
@@ -61,47 +61,6 @@ async def test_a_moderators_page_says_so_and_offers_to_delete_what_others_wrote(
     assert "/message/1" not in await bob.page()
     await bob.write("hello")
     assert "/message/2" in await alice.page()
-
-
-@pytest.mark.parametrize(
-    ("query", "shown", "older", "newer"),
-    [
-        ("", [1, 2, 3], None, None),
-        ("before=1", [], None, None),
-        ("before=2", [1], None, "/?after=1"),
-        ("before=3", [1, 2], None, "/?after=2"),
-        ("after=1", [2, 3], "/?before=2", None),
-        ("after=0", [1, 2, 3], None, None),
-        ("around=2", [1, 2, 3], None, None),
-        ("around=3", [1, 2, 3], None, None),
-        ("around=4", [2, 3], "/?before=2", None),
-        ("around=0", [1, 2], None, "/?after=2"),
-    ],
-)
-async def test_a_short_log_has_links_only_to_what_there_is(
-    alice: Person, monkeypatch: pytest.MonkeyPatch, query: str, shown: list[int],
-    older: str | None, newer: str | None,
-) -> None:  # fmt: skip
-    monkeypatch.setattr("chat.views.PAGE_LENGTH", 4)  # of which half is before `around`
-    await alice.write("one", "two", "three")
-    text = await alice.page(f"/?{query}")
-    page = HistoryPage(text)
-    assert [line.seq for line in page.lines] == shown
-    assert (page.older, page.newer) == (older, newer)
-    assert value(text, "data-last") == "3"
-    assert ('id="composer"' in text) is not bool(query)  # history is only to be read
-    targets = re.findall(r'message--target" data-seq="(\d+)"', text)
-    assert targets == [str(seq) for seq in shown if query == f"around={seq}"]
-
-
-async def test_a_place_that_is_no_number_is_refused_with_a_reason(alice: Person) -> None:
-    assert "?before= takes one whole number." in await alice.page("/?before=x", status=400)
-
-
-async def test_what_comes_after_the_last_message_is_the_chat_itself(alice: Person) -> None:
-    await alice.write("one")
-    response = await alice.get("/?after=1")
-    assert (response.status, response.headers["Location"]) == (303, "/")
 
 
 async def test_only_who_is_shown_the_newest_messages_has_read_them(
@@ -188,15 +147,21 @@ async def test_what_is_no_upgrade_to_the_chats_format_is_refused_with_a_reason(
     other = await alice.get("/ws", headers={"Sec-WebSocket-Protocol": "chat"})
     assert other.status == 400
     assert "Only the subprotocol chat.v1 is supported." in await other.text()
+    old = {"Sec-WebSocket-Version": "1"}
+    assert await refusal_of(alice.client.ws_connect("/ws", headers=old)) == 400
 
 
 async def test_nobody_has_more_sockets_than_the_limit(open_house: OpenHouse) -> None:
     house = await open_house(SOCKETS_PER_USER=2)
     alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    for person in (alice, alice, bob):
-        assert (await (await person.connect()).next())["type"] == "hello"
+    sockets = [await person.connect() for person in (alice, alice, bob)]
+    for socket in sockets:
+        assert (await socket.next())["type"] == "hello"
     assert "Too many open windows, please close one." in await alice.page("/ws", status=429)
     assert await refusal_of(alice.connect()) == 429
+    await sockets[0].close()
+    await until(lambda: len(clients_of(house.app, "alice")) == 1)
+    await alice.connect()
 
 
 async def test_sockets_without_a_limit(open_house: OpenHouse) -> None:
@@ -229,6 +194,11 @@ async def test_a_frame_may_have_32_kib_and_no_more(house: House, hers: Socket) -
     assert number("chat_messages_refused_total", {"code": "invalid"}) == 1
     await hers.ws.send_str("x" * (32 * 1024 + 1))
     assert await hers.close_code() == 1009
+
+
+async def test_a_text_that_is_no_utf_8_closes_the_socket(hers: Socket) -> None:
+    await hers.ws.send_frame(b"\xff\xfe", WSMsgType.TEXT)
+    assert await hers.close_code() == 1007
 
 
 async def test_what_comes_after_a_close_is_passed_over(house: House, alice: Person) -> None:
@@ -334,24 +304,13 @@ async def test_a_repeat_is_answered_to_its_sender_alone_and_everything_else_come
     hers: Socket, his: Socket
 ) -> None:
     await hers.say("one", nonce="n1")
-    await hers.say("one", nonce="n1")
+    await hers.say("one, in other words", nonce="n1")
     await hers.say("two", nonce="n2")
     await his.next("hello")
     async with asyncio.timeout(PATIENCE):
-        assert [(await hers.next("message"))["seq"] for _ in range(3)] == [1, 1, 2]
+        first, again, other = [await hers.next("message") for _ in range(3)]
+        assert (first["msg"], other["seq"]) == ("one", 2)
+        assert again == first
         assert [(await his.next("message"))["seq"] for _ in range(2)] == [1, 2]
-    await his.say("three", nonce="n1")
+    await his.say("three", nonce="n1")  # a nonce is the user's own
     assert [(await each.next("message"))["seq"] for each in (hers, his)] == [3, 3]
-
-
-async def test_a_moderator_deletes_over_a_socket_what_others_wrote(open_house: OpenHouse) -> None:
-    house = await open_house(MODERATORS=("alice",))
-    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
-    hers, his = await alice.connect(), await bob.connect()
-    seqs = [await hers.said("hers"), await his.said("his")]
-    await his.next("message")
-    await his.send(type="delete", of=seqs[0], nonce="n1")
-    assert (await his.next("error"))["code"] == "forbidden"
-    await hers.send(type="delete", of=2, nonce="n2")
-    change = await his.next("change")
-    assert (change["of"], change["user"], change["nonce"]) == (2, "alice", "n2")

@@ -46,11 +46,6 @@ def test_clean_text_has_no_controls_and_cleaning_again_changes_nothing(text: str
 @pytest.mark.parametrize(
     ("typed", "stored"),
     [
-        ("a\r\nb\rc\u0085d\u2028e\u2029f", "a\nb\nc\nd\ne\nf"),
-        ("a\tb", "a\tb"),
-        ("a\x00b\x1bc\x7fd\x9b", "abcd"),
-        ("user\u202etxt.exe", "usertxt.exe"),
-        ("\n\n  indented\n\n", "  indented"),
         ("x" * 1999 + "\r\n" + "y", None),
         ("x" * 1998 + "\r\n" + "y", "x" * 1998 + "\ny"),
         ("👍" * 2000, "👍" * 2000),
@@ -61,7 +56,9 @@ def test_clean_text_has_no_controls_and_cleaning_again_changes_nothing(text: str
         ("half \ud83d a pair", None),
     ],
 )
-def test_text_is_stored_as_typed_but_for_what_misleads(typed: str, stored: str | None) -> None:
+def test_only_a_text_that_is_too_long_invisible_or_broken_is_refused(
+    typed: str, stored: str | None
+) -> None:
     if stored is None:
         with pytest.raises(Refused):
             models.clean(typed)
@@ -110,17 +107,6 @@ def test_a_message_arrives_as_it_is_stored(msg: str) -> None:
 def test_the_length_of_a_frame_is_written_as_rfc_6455_has_it(size: int) -> None:
     line = payload(wire.message_frames(entry("x" * (size - len("(alice) ")))).classic)
     assert len(line) == size
-
-
-def test_a_classic_line_cannot_forge_another() -> None:
-    line = payload(wire.message_frames(entry("hi\n(bob) I owe alice 100")).classic)
-    assert line == "(alice) hi ⏎ (bob) I owe alice 100"
-
-
-def test_an_error_names_the_nonce_it_is_about() -> None:
-    frames = wire.error(Refused("too_fast", "Too fast"), "n1")
-    assert json.loads(payload(frames.chat_v1))["nonce"] == "n1"
-    assert payload(frames.classic) == "error: too fast"
 
 
 def test_every_event_has_its_frame_in_both_formats() -> None:
@@ -181,8 +167,10 @@ def test_a_classic_line_is_a_message_whatever_it_says() -> None:
     "fields",
     [
         '"type":"shout","msg":"hi"', '"msg":"hi"', '"type":"message"',
-        '"type":"edit","of":1,"msg":null', '"type":"edit","of":0,"msg":"hi"',
-        '"type":"delete","of":1000000000000001', '"type":"read","seq":true',
+        '"type":"edit","of":1', '"type":"edit","of":1,"msg":null', '"type":"edit","msg":"hi"',
+        *(f'"type":"edit","of":{of},"msg":"hi"' for of in ("0", '"1"', "true", "1.0", "1e30")),
+        '"type":"delete"', '"type":"delete","of":-1', '"type":"delete","of":null',
+        '"type":"delete","of":1000000000000001', '"type":"read","seq":true', '"type":"read"',
     ],
 )  # fmt: skip
 def test_a_frame_that_is_refused_is_answered_with_its_nonce(fields: str) -> None:

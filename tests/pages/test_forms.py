@@ -116,7 +116,7 @@ async def test_a_form_in_utf_8_is_taken(visitor: Person, content_type: str) -> N
     assert response.status == 303
 
 
-@pytest.mark.parametrize("path", ["/signin", "/"])
+@pytest.mark.parametrize("path", ["/signin", "/", "/account"])
 @pytest.mark.parametrize(("headers", "body", "status", "error"), [JSON_BODY, MEGABYTE])
 async def test_every_form_is_read_with_the_same_care(
     alice: Person, path: str, headers: dict[str, str], body: bytes, status: int, error: str

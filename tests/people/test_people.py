@@ -8,7 +8,7 @@ import pytest
 from auth.models import DAY
 from settings import USER_COLLECTION
 from tests.support.accounts import delete_account
-from tests.support.clocks import LateClock
+from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
 
@@ -35,13 +35,13 @@ async def test_everybody_sees_who_belongs_here_and_who_is_here(
 
 
 async def test_when_somebody_was_seen_is_told_by_the_day(
-    house: House, alice: Person, bob: Person, later: LateClock
+    house: House, alice: Person, bob: Person, clock: Clock
 ) -> None:
     users = house.database[USER_COLLECTION]
     await users.update_one({"login": "bob"}, {"$set": {"seen": 1_700_000_000}})
     await users.update_one({"login": "alice"}, {"$unset": {"seen": ""}})
     assert (await shown(alice))["bob"] == "last seen 14 Nov 2023"
-    later.ahead = 6
+    clock.now += 6
     assert (await shown(bob))["bob"] == f"you last seen {today()}"
     stored = (await users.find_one({"login": "bob"}) or {})["seen"]
     assert time.time() - DAY < stored <= time.time()

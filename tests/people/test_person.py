@@ -11,7 +11,7 @@ import pytest
 from chat.journal import JOURNAL
 from settings import USER_COLLECTION
 from tests.support.accounts import JSON, delete_account, log_in, refused, signed_in_as
-from tests.support.clocks import LateClock
+from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
 from tests.support.people import WRONG, Person
@@ -46,12 +46,12 @@ async def test_a_banned_user_is_signed_out_and_cannot_log_in(house: House) -> No
     assert (await ban(alice, "bob")).status == 303
 
 
-async def test_a_ban_reaches_other_processes(open_house: OpenHouse, later: LateClock) -> None:
+async def test_a_ban_reaches_other_processes(open_house: OpenHouse, clock: Clock) -> None:
     here, there = await open_house(MODERATORS=("alice",)), await open_house()
     alice, bob = await here.sign_in("alice"), await there.sign_in("bob")
     assert await signed_in_as(bob) == "bob"
     await ban(alice, "bob")
-    later.ahead = 5
+    clock.now += 5
     assert await signed_in_as(bob) is None
 
 
@@ -167,16 +167,9 @@ async def test_what_somebody_said_stays_if_a_ban_does_not_say_otherwise(
 async def test_whoever_has_an_address_for_a_login_can_be_banned(
     alice: Person, house: House
 ) -> None:
-    users = house.database[USER_COLLECTION]  # the tutorial took any login, and no address
-    await users.insert_one(
-        {
-            "login": "eve@home",
-            "login_key": "eve@home",
-            "look": "eve",
-            "email_key": "x",
-            "email": None,
-        }
-    )
+    # The tutorial took any login, and no address.
+    eve = {"login": "eve@home", "login_key": "eve@home", "look": "eve", "email_key": "x"}
+    await house.database[USER_COLLECTION].insert_one({**eve, "email": None})
     assert (await ban(alice, "eve@home")).status == 303
     assert "eve@home is banned" in await alice.page("/person?login=eve@home")
 
@@ -196,10 +189,10 @@ async def test_a_moderator_whom_the_operator_has_banned_can_be_let_in_again(
 
 
 async def test_a_moderator_names_another_and_takes_it_back(
-    alice: Person, bob: Person, house: House, later: LateClock
+    alice: Person, bob: Person, house: House, clock: Clock
 ) -> None:
     assert (await alice.post("/person", {"login": "bob", "action": "appoint"})).status == 303
-    later.ahead = 5
+    clock.now += 5
     assert "data-moderator" in await bob.page()
     assert (await ban(alice, "bob")).status == 400
     assert (await delete_account(bob)).status == 403

@@ -185,27 +185,6 @@ async def test_what_hangs_does_not_hold_up_the_end(
     await end_of(child)
 
 
-async def test_a_kill_takes_the_embedded_database_with_it_and_loses_nothing() -> None:
-    async with running_chat(MONGO_HOST="") as chat:
-        async with signed_in(chat.url, "alice") as alice:
-            socket = await connect(alice)
-            for number in range(10):
-                await socket.said(f"message {number}")
-            [child] = children(chat.pid)
-            await chat.kill()
-            await end_of(child)
-            await chat.start()
-            # She is still signed in: the key was kept, too.
-            async with alice.get("/", allow_redirects=False) as response:
-                assert response.status == 200
-                page = await response.text()
-            assert [f"message {n}" in page for n in range(10)] == [True] * 10
-        async with signed_in(chat.url, "alice", "/login") as again:
-            socket = await connect(again, since=8)
-            assert (await socket.next("hello"))["seq"] == 10
-            assert (await socket.next("message"))["msg"] == "message 8"
-
-
 async def test_the_embedded_database_is_started_again_when_it_dies() -> None:
     async with running_chat(MONGO_HOST="") as chat, signed_in(chat.url, "alice") as alice:
         socket = await connect(alice)

@@ -10,7 +10,7 @@ import pytest
 
 from settings import ROOT
 
-ELSEWHERE = {"bench", "tests", "data", "node_modules", "venv"}
+ELSEWHERE = {"bench", "docs", "tests", "data", "node_modules", "venv"}
 
 # Who may import whom: the packages of a line may import those of the lines below it, and their own.
 LINES = """

@@ -16,7 +16,7 @@ from tests.support.databases import another_client
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
 from tests.support.log import say
-from tests.support.pages import Finds, FormPage, HistoryPage
+from tests.support.pages import Finds, FormPage
 from tests.support.people import Person
 
 
@@ -303,56 +303,3 @@ async def test_a_search_that_takes_too_long_is_given_up(
     assert "The database is away" in (await FormPage.read(response)).error
     monkeypatch.setattr("storage.database.CALL_TIMEOUT", CALL_TIMEOUT)
     assert (await search(alice, "word")).texts == []
-
-
-@pytest.fixture
-async def talkative(alice: Person) -> Person:
-    """Alice, when she has written 130 messages."""
-    await alice.write(*map(str, range(1, 131)))
-    return alice
-
-
-async def test_the_history_around_a_message_marks_it_and_leads_back(talkative: Person) -> None:
-    page = await talkative.page("/?around=60")
-    assert re.findall(r'message--target" data-seq="(\d+)"', page) == ["60"]
-    assert 'id="m60"' in page
-    assert "Back to the newest messages" in page
-    assert 'id="composer"' not in page
-
-
-@pytest.mark.parametrize(
-    ("query", "shown", "older", "newer"),
-    [
-        ("around=60", range(35, 85), "/?before=35", "/?after=84"),
-        ("around=1", range(1, 26), None, "/?after=25"),
-        ("around=130", range(105, 131), "/?before=105", None),
-        ("around=999", range(106, 131), "/?before=106", None),
-        ("around=0", range(1, 26), None, "/?after=25"),
-        ("before=35", range(1, 35), None, "/?after=34"),
-        ("before=71", range(21, 71), "/?before=21", "/?after=70"),
-        ("after=84", range(85, 131), "/?before=85", None),
-        ("after=80", range(81, 131), "/?before=81", None),
-        ("after=10", range(11, 61), "/?before=11", "/?after=60"),
-    ],
-)
-async def test_the_history_has_links_to_what_is_before_and_after_and_an_end_on_both_sides(
-    talkative: Person, query: str, shown: range, older: str | None, newer: str | None
-) -> None:
-    page = HistoryPage(await talkative.page(f"/?{query}"))
-    assert [line.seq for line in page.lines] == list(shown)
-    assert (page.older, page.newer) == (older, newer)
-
-
-async def test_after_the_last_message_comes_the_chat_itself(house: House, alice: Person) -> None:
-    await alice.write("one", "two")
-    await alice.post("/message/2", {"action": "delete"})
-    assert house.app[JOURNAL].recent.last == 3  # the deletion, which no page shows
-    assert HistoryPage(await alice.page("/?around=1")).newer == "/?after=2"
-    response = await alice.get("/?after=2")
-    assert (response.status, response.headers["Location"]) == (303, "/")
-
-
-@pytest.mark.parametrize("name", ["around", "after"])
-@pytest.mark.parametrize("value", ["", "x", "-1", "1.5", "9" * 16, "1&around=2&after=2"])
-async def test_a_place_that_is_no_number_is_refused(alice: Person, name: str, value: str) -> None:
-    assert (await alice.get(f"/?{name}={value}")).status == 400

@@ -247,7 +247,9 @@ async def test_plain_http_behind_a_proxy_is_sent_to_https(
     assert answer.status == status
     if status == 308:
         assert answer.headers["Location"] == "https://chat.example.com/login?next=here"
-    assert (await ask(house, *headers, path="/healthz")).status == 200
+    health = await ask(house, "Host: 10.0.0.7", *headers[1:], path="/healthz")
+    assert (health.status, json.loads(health.body)) == (200, {"status": "ok", "database": "ok"})
+    assert "Set-Cookie" not in health.headers
 
 
 SECURITY = {
@@ -295,7 +297,8 @@ async def test_security_headers_are_on_everything(open_house: OpenHouse, secure:
         assert response.status == status, (method, path)
         assert {name: response.headers.get(name) for name in SECURITY} == SECURITY, (method, path)
         assert_policy_is_strict(response.headers["Content-Security-Policy"])
-        assert ("Strict-Transport-Security" in response.headers) is secure
+        year = f"max-age={365 * 24 * 3600}" if secure else None
+        assert response.headers.get("Strict-Transport-Security") == year
         assert "Server" not in response.headers
         is_asset = path.startswith("/static") and status == 200
         cached = "no-cache" if is_asset else "no-store"
@@ -311,14 +314,6 @@ def assert_policy_is_strict(policy: str) -> None:
     assert directives["base-uri"] == ["'none'"]
     assert directives["form-action"] == ["'self'"]
     assert directives["script-src"] == ["'self'"]
-
-
-async def test_hsts_lasts_a_year(open_house: OpenHouse) -> None:
-    house = await open_house(SECURE_COOKIES=True)
-    response = await (await house.visitor()).get("/login")
-    seconds = re.match(r"max-age=(\d+)", response.headers["Strict-Transport-Security"])
-    assert seconds is not None
-    assert int(seconds[1]) >= 365 * 24 * 3600
 
 
 async def test_security_headers_are_on_errors_of_the_chat_itself(
@@ -375,7 +370,7 @@ async def test_an_unknown_path_is_said_in_json_to_a_script_and_comes_back_as_tex
         ("PROPFIND", "/signin", {"GET", "HEAD", "POST"}),
         ("PUT", "/signout", {"GET", "HEAD", "POST"}),
         ("POST", "/ws", {"GET"}),
-        ("POST", "/account/messages.jsonl", {"GET", "HEAD"}),
+        ("PUT", "/account", {"GET", "HEAD", "POST"}),
         ("PUT", "/person", {"GET", "HEAD", "POST"}),
         ("POST", "/healthz", {"GET", "HEAD"}),
         ("POST", "/metrics", {"GET", "HEAD"}),
@@ -409,11 +404,3 @@ async def test_head_answers_like_get_without_a_body(
     for name in head.headers.keys() | get.headers.keys():
         if name not in ("Date", "Content-Length"):  # the page has a fresh nonce
             assert head.headers.get(name) == get.headers.get(name), name
-
-
-async def test_healthz_answers_every_host(open_house: OpenHouse) -> None:
-    house = await open_house(PUBLIC_ORIGINS=(PUBLIC,), TRUSTED_PROXIES=1, SECURE_COOKIES=True)
-    answer = await ask(house, "Host: 10.0.0.7", "X-Forwarded-Proto: http", path="/healthz")
-    assert answer.status == 200
-    assert json.loads(answer.body) == {"status": "ok", "database": "ok"}
-    assert "Set-Cookie" not in answer.headers

@@ -13,7 +13,7 @@ from chat import wire
 from chat.journal import JOURNAL
 from chat.refused import Code
 from server import metrics
-from settings import MESSAGE_COLLECTION, Settings
+from settings import Settings
 from storage.database import READY, Collection, DatabaseUnavailable
 from tests.support.accounts import JSON, log_in
 from tests.support.house import House, OpenHouse
@@ -111,28 +111,6 @@ async def test_every_code_of_a_refusal_is_there_from_the_start(house: House) -> 
         if key[0] == "chat_messages_refused_total"
     }
     assert refused == dict.fromkeys(get_args(Code), 0)
-
-
-async def test_a_lost_race_is_counted(house: House, alice: Person) -> None:
-    before = await scraped(house)
-    other = {"seq": 1, "key": "u2:n1", "user": "bob", "user_id": "u2", "msg": "first"}
-    await house.database[MESSAGE_COLLECTION].insert_one(other)
-    await alice.write("second")
-    by = await moved(house, before)
-    assert by["chat_journal_conflicts_total",] == 1
-    assert by["chat_messages_total",] == 2
-    assert by["chat_journal_wait_seconds_count",] == 1
-
-
-async def test_a_reader_that_is_cut_off_is_counted(
-    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    socket = await alice.connect()
-    before = await scraped(house)
-    monkeypatch.setattr("chat.client.UNREAD_LIMIT", -1)
-    await socket.say("hi")
-    await socket.close_code()
-    assert (await moved(house, before))["chat_readers_cut_off_total", "unread"] == 1
 
 
 async def test_log_ins_are_counted_by_their_outcome(

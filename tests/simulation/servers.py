@@ -8,11 +8,9 @@ from typing import Any, TypeVar
 
 import redis.exceptions
 from pymongo.errors import AutoReconnect
-from pymongo.results import UpdateResult
 from redis.exceptions import LockError, LockNotOwnedError
 
-from settings import MESSAGE_COLLECTION
-from storage.database import Document
+from storage.database import Conflict, Document, deadline
 from storage.redis_client import CALL_TIMEOUT
 from tests.simulation.virtual_time import RUNNING, outside
 
@@ -98,91 +96,67 @@ class Server:
 
 
 class Log(Server):
-    """The collection of messages: what of Motor's the journal uses."""
-
-    name = MESSAGE_COLLECTION
+    """The collection of messages: what of Collection's the journal uses, with its deadline."""
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
-        self.database = self
         self.documents: dict[int, Document] = {}  # by number
         self._keys: set[str] = set()
 
-    def find(
-        self, query: Document, fields: None, *, sort: list[tuple[str, int]], limit: int
-    ) -> "Query":
-        """Return a query for some documents, sorted by number."""
-        [(name, direction)] = sort
+    async def find(self, where: Document, *, sort: tuple[str, int], limit: int) -> list[Document]:
+        """Return the documents that a filter matches, sorted by number, at most `limit`."""
+        name, direction = sort
         assert name == "seq"
-        return Query(self, query, direction, limit)
+        return await self._ask(lambda: self._matching(where)[::direction][:limit])
 
-    async def find_one(self, query: Document, fields: None) -> Document | None:
-        """Return the document that a query matches."""
-        return next(iter(await self._ask(lambda: self.matching(query))), None)
+    async def find_one(self, where: Document) -> Document | None:
+        """Return the document that a filter matches."""
+        return next(iter(await self._ask(lambda: self._matching(where))), None)
 
-    async def update_one(self, query: Document, change: Document) -> UpdateResult:
-        """Change the document that a query matches."""
-        return await self._update(query, change)
+    async def update_one(self, where: Document, change: Document) -> bool:
+        """Change a document; return whether the filter matched one."""
+        return await self._ask(lambda: self._update(where, change))
 
-    async def update_many(self, query: Document, change: Document) -> UpdateResult:
-        """Change the documents that a query matches."""
-        return await self._update(query, change)
+    async def update_many(self, where: Document, change: Document) -> None:
+        """Change all documents that a filter matches."""
+        await self._ask(lambda: self._update(where, change))
 
-    async def command(self, *words: str, documents: list[Document], **options: Any) -> Document:
-        """Insert documents in order, up to the first whose number or key exists."""
-        assert words == ("insert", self.name), words
-        assert options.pop("ordered"), options
-        return await self._ask(lambda: self._insert(documents))
-
-    def matching(self, query: Document) -> list[Document]:
-        """Return copies of the documents that a query matches."""
-        return [d.copy() for d in self.documents.values() if _matches(d, query)]
+    async def insert_in_order(self, documents: list[Document]) -> None:
+        """Store documents in order, up to the first whose number or key exists. Raises Conflict."""
+        if not await self._ask(lambda: self._insert(documents)):
+            raise Conflict
 
     async def _ask(self, what: Callable[[], T]) -> T:
-        return await self.ask(what, AutoReconnect("the connection is lost"))
+        async with deadline():
+            return await self.ask(what, AutoReconnect("the connection is lost"))
 
-    def _insert(self, documents: Sequence[Document]) -> Document:
+    def _matching(self, where: Document) -> list[Document]:
+        """Return copies of the documents that a filter matches, sorted by number."""
+        numbers = sorted(seq for seq, d in self.documents.items() if _matches(d, where))
+        return [self.documents[seq].copy() for seq in numbers]
+
+    def _insert(self, documents: Sequence[Document]) -> bool:
         count = len(documents)
         is_cut = self.network.happens(0.05)  # as when an embedded server is killed
         for document in documents[: self.network.dice.randrange(count) if is_cut else count]:
             seq, key = document["seq"], document["key"]
             if seq in self.documents or key in self._keys:
                 self.network.note(f"{key} is refused as {seq}")
-                return {"ok": 1, "writeErrors": [{"code": 11000}]}
+                return False
             self.network.note(f"{key} is stored as {seq}")
             self.documents[seq] = document.copy()
             self._keys.add(key)
         if is_cut:
             raise AutoReconnect("the database was killed")
-        return {"ok": 1}
+        return True
 
-    async def _update(self, query: Document, change: Document) -> UpdateResult:
-        def update() -> UpdateResult:
-            matching = [d for d in self.documents.values() if _matches(d, query)]
-            for document in matching:
-                document.update(change.get("$set", {}))
-                for name in change.get("$unset", {}):
-                    document.pop(name, None)
-            return UpdateResult({"n": len(matching)}, acknowledged=True)
-
-        return await self._ask(update)
-
-
-class Query:
-    """A query that has not been sent."""
-
-    def __init__(self, log: Log, query: Document, direction: int, limit: int) -> None:
-        self._log, self._query = log, query
-        self._direction, self._limit = direction, limit
-
-    async def to_list(self, length: None) -> list[Document]:
-        """Return the documents."""
-
-        def read() -> list[Document]:
-            found = sorted(self._log.matching(self._query), key=lambda d: d["seq"])
-            return found[:: self._direction][: self._limit]
-
-        return await self._log._ask(read)
+    def _update(self, where: Document, change: Document) -> bool:
+        matching = [d for d in self.documents.values() if _matches(d, where)]
+        for document in matching:
+            document.update(change.get("$set", {}))
+            for name in change.get("$unset", {}):
+                document.pop(name, None)
+        return bool(matching)
 
 
 def _matches(document: Document, query: Document) -> bool:

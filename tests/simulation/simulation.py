@@ -27,7 +27,7 @@ from chat.entry import (
 from chat.journal import Journal
 from server.metrics import Metrics
 from settings import Settings
-from storage.database import Collection, DatabaseUnavailable, Document
+from storage.database import DatabaseUnavailable, Document
 from storage.redis_relay import LEASE, RedisRelay
 from tests.simulation.servers import LATEST, Client, Log, Network, RedisServer, Server, now
 from tests.simulation.virtual_time import Program, run
@@ -71,8 +71,7 @@ class Process(Program):
         self.name = name
         self.relay = RedisRelay(simulation.redis.connect(), SETTINGS)  # type: ignore[arg-type]
         self.relay.join("the log")
-        log = Collection(simulation.log)  # type: ignore[arg-type]
-        self.journal = Journal(log, self.relay, Metrics())
+        self.journal = Journal(simulation.log, self.relay, Metrics())  # type: ignore[arg-type]
         self.relay.listen("stored", self._deliver)
         self.shown: list[Entry] = []
         self.is_open = self.is_ending = False

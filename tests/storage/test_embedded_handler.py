@@ -36,12 +36,18 @@ def stored(folder: Path, name: str = "words") -> list[int]:
         return [int(id_) for (id_,) in connection.execute(f"SELECT _id FROM {name} ORDER BY id")]
 
 
-def test_an_insert_is_one_transaction(handler: AtomicHandler) -> None:
+def test_an_insert_and_a_rename_are_one_transaction_each(
+    handler: AtomicHandler, tmp_path: Path
+) -> None:
     insert(handler, {"_id": 1})
     statements: list[str] = []
     handler.get_database("chat").db.set_trace_callback(statements.append)
     insert(handler, *({"_id": number} for number in range(2, 102)))
     assert statements.count("BEGIN") == statements.count("COMMIT") == 1
+    statements.clear()
+    assert rename(handler, "words", "texts") == {"ok": 1}
+    assert statements.count("BEGIN") == statements.count("COMMIT") == 1
+    assert stored(tmp_path, "texts") == list(range(1, 102))
 
 
 def test_what_precedes_a_refused_document_is_stored(handler: AtomicHandler, tmp_path: Path) -> None:
@@ -64,15 +70,6 @@ def test_an_insert_for_which_the_disk_is_full_is_undone_and_says_so(
     connection.execute(f"PRAGMA max_page_count = {pages + 2000}")
     assert insert(handler, {"_id": 1})["n"] == 1
     assert stored(tmp_path) == [0, 1]
-
-
-def test_a_rename_is_one_transaction(handler: AtomicHandler, tmp_path: Path) -> None:
-    insert(handler, {"_id": 1})
-    statements: list[str] = []
-    handler.get_database("chat").db.set_trace_callback(statements.append)
-    assert rename(handler, "words", "texts") == {"ok": 1}
-    assert statements.count("BEGIN") == statements.count("COMMIT") == 1
-    assert stored(tmp_path, "texts") == [1]
 
 
 def test_a_rename_replaces_another_collection_only_if_it_may(

@@ -16,7 +16,6 @@ from storage.database import READY
 from tests.support.databases import EmbeddedServer, embedded_server
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
-from tests.support.sockets import refusal_of
 from tests.support.waiting import START_PATIENCE, until
 
 REFUSED_WITHIN = 7  # seconds; promised are 5, and a busy machine may take two more
@@ -100,16 +99,3 @@ async def test_an_outage_is_answered_in_time_and_signs_nobody_out(
     assert (frame["seq"], frame["msg"]) == (2, "during")
     assert house.app[JOURNAL].recent.last == 2
     assert (await visitor.log_in("alice")).status == 303
-
-
-async def test_a_cookie_of_a_chat_whose_database_is_away_is_not_touched(
-    server: EmbeddedServer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.lookup.FRESH_FOR", 0)
-    server.start()
-    house = await open_house(MONGO_HOST=server.address)
-    alice = await house.sign_in("alice")
-    server.send(signal.SIGSTOP)
-    assert await refusal_of(alice.connect()) == 503
-    server.send(signal.SIGCONT)
-    await recovery(alice)

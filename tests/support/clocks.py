@@ -1,6 +1,5 @@
 """Clocks that a test sets."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,18 +36,3 @@ def stopped_clock(start: float = 1000.0) -> Iterator[Clock]:
         for module in (limits, lookup):
             patch.setattr(module, "time", clock)
         yield clock
-
-
-class LateClock:
-    """The time of day and the monotonic clock, some seconds ahead."""
-
-    def __init__(self, ahead: float) -> None:
-        self.ahead = ahead
-
-    def monotonic(self) -> float:
-        """Return what time.monotonic will."""
-        return time.monotonic() + self.ahead
-
-    def time(self) -> float:
-        """Return what time.time will."""
-        return time.time() + self.ahead

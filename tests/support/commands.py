@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from settings import ROOT, Settings
@@ -23,15 +24,20 @@ class Ended(NamedTuple):
     notes: str  # what it said besides, or why it failed
 
 
-async def start_command(chat: Chat, *words: str) -> asyncio.subprocess.Process:
-    """Start a command with the settings of a chat, whether that runs or not."""
+async def start_command(
+    chat: Chat, *words: str, under: Sequence[str] = (), stderr: int = asyncio.subprocess.PIPE
+) -> asyncio.subprocess.Process:
+    """Start a command with the settings of a chat, whether that runs or not.
+
+    `under` is a program, with its arguments, that is to start the command.
+    """
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, str(ROOT / "app.py"), *words),
+        *(*under, sys.executable, str(ROOT / "app.py"), *words),
         cwd=chat.folder,
         env=chat.environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=stderr,
     )
 
 

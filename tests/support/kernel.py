@@ -18,12 +18,6 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used, its threads included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def resident(pid: int) -> int:
     """Return the memory that a process takes, in bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

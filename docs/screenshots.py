@@ -1,4 +1,4 @@
-"""`python -m tests.screenshots` remakes the pictures in docs: every page, in every look."""
+"""`python -m docs.screenshots` makes the pictures in docs again: every page, in every look."""
 
 import asyncio
 import tempfile
