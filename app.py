@@ -117,7 +117,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[METRICS].people.set_function(lambda: app[HUB].presence.people)
     async with background(
         open_journal(app),
-        app[SESSIONS].watch(app[HUB].open_session_ids),
+        app[SESSIONS].notice_ended(app[HUB].open_session_ids),
         app[SESSIONS].remove_expired(),
         app[METRICS].measure_lag(),
     ):

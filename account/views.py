@@ -112,7 +112,7 @@ class Account(MemberPage):
         limits, address = self.request.app[LIMITS], client_address(self.request)
         return await authenticate(
             self.request,
-            limits.on_account_page(user_id, address),
+            limits.account_page_attempt(user_id, address),
             lambda: users.get(user_id),
             password,
             field=field,

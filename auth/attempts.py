@@ -43,23 +43,23 @@ class AttemptLimits:
         self._relay = relay
         relay.listen("attempt", self.hear_attempt)
 
-    def log_in(self, name: str, address: str) -> Attempt:
+    def log_in_attempt(self, name: str, address: str) -> Attempt:
         """Return an attempt to log in with a name from an address."""
         both = _digest(name, address)
         attempt = [("address", _digest(address)), ("name and address", both)]
         return attempt if both in self._known else [*attempt, ("name", _digest(name))]
 
-    def on_account_page(self, user_id: str, address: str) -> Attempt:
+    def account_page_attempt(self, user_id: str, address: str) -> Attempt:
         """Return an attempt on the account page, which strangers must not lock."""
         both = _digest("account page", user_id, address)
         return [("address", _digest(address)), ("name and address", both)]
 
-    def registration(self, address: str) -> Attempt:
+    def registration_attempt(self, address: str) -> Attempt:
         """Return an attempt to register from an address."""
         return [("registration", _digest(address))]
 
-    def take(self, attempt: Attempt) -> float:
-        """Count an attempt and return 0, or return the seconds to wait."""
+    def refused_for(self, attempt: Attempt) -> float:
+        """Count an attempt and return 0; or return for how many seconds none is allowed."""
         for number, (name, key) in enumerate(attempt):
             if wait := self._limits[name].refused_for(key):
                 for taken, taken_key in attempt[:number]:
@@ -107,11 +107,11 @@ async def authenticate(
     field: str,
     wrong: str,
 ) -> Document:
-    """Return the account that `find` finds, if that is its password.
+    """Return the account that `find` finds, if the password is right.
 
-    The attempt counts from its start, so parallel guesses all count; and no longer if the password
-    was right, or could not be checked: too busy, or no database. Without an account, the answer and
-    the time that it takes are the same.
+    The attempt counts before the password is checked, so parallel guesses all count. It is given
+    back if the password was right, or could not be checked: too busy, or no database. Without an
+    account, the answer and the time that it takes are the same.
 
     Raises FormError beside the field, with the text `wrong` if the password is wrong; Busy;
     DatabaseUnavailable.
@@ -119,7 +119,7 @@ async def authenticate(
     hasher, users, limits = request.app[HASHER], User(request[DB]), request.app[LIMITS]
     hasher.check_room()
     clock = asyncio.get_running_loop().time
-    if wait := limits.take(attempt):
+    if wait := limits.refused_for(attempt):
         raise FormError(429, "Too many attempts, please wait", field, wait)
     is_wrong = False
     try:

@@ -1,6 +1,6 @@
 """Links that somebody gets once: invitations, and links with which to set a new password.
 
-A link holds a token, of which the database has only the hash. Whether a token is unknown, expired
+A link holds a token; the database has only its hash. Whether a token is unknown, expired
 or used up takes one look-up, so neither the answer nor its time tells which.
 """
 
@@ -61,8 +61,8 @@ class Links:
         if link["uses"] < 1 or link["expires"] <= time.time():
             return None
         if link["maker_id"]:
-            # A ban by the operator's command reaches sessions within seconds. What was made in
-            # that time must not last.
+            # A ban by the operator's command reaches sessions within seconds. Links that were made
+            # in that time must not work.
             maker = await self._users.get(link["maker_id"])
             if not maker or maker.get("banned") or not is_moderator(maker, moderators):
                 return None
@@ -72,8 +72,8 @@ class Links:
     async def used(self, link: Document) -> AsyncIterator[None]:
         """Use a link once for what a block does; if that fails, it can be used again.
 
-        So after an outage an invitation may have made an account that nobody knows of, and make
-        another. Raises UsedUp if others have used it since it was found, even in the same moment.
+        So in an outage one use of an invitation may make two accounts. Raises UsedUp if others have
+        used it since it was found, even in the same moment.
         """
         usable = {"_id": link["_id"], "uses": {"$gt": 0}}
         if not await self._collection.update_one(usable, {"$inc": {"uses": -1}}):

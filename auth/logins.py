@@ -85,9 +85,10 @@ def _is_login(login: str) -> bool:
 
 @cache
 def _prototypes() -> dict[str, str]:
-    """Return by character the one that it is written like; those that are their own are missing.
+    """Return the prototype of each character that looks like another one.
 
-    The library's data names both directions: what many are written like has many others.
+    The library lists pairs, in both directions. Of a group that looks alike, the prototype is the
+    one with the most pairs; it has none itself.
     """
     alike = {
         character: [other["c"] for other in others if len(other["c"]) == 1]

@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
 
 from auth.logins import skeleton
 from auth.passwords import PARAMETERS, Hasher
@@ -14,7 +13,7 @@ from auth.spelling import fold
 from pages.forms import BadInput
 from security.limits import Busy
 from settings import USER_COLLECTION
-from storage.database import Database, DatabaseUnavailable, Document
+from storage.database import Conflict, Database, DatabaseUnavailable, Document
 
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
@@ -123,7 +122,7 @@ class User:
         }
         try:
             await self.collection.insert_one(user)
-        except DuplicateKeyError:
+        except Conflict:
             raise UserExists from None
         return user
 

@@ -32,6 +32,6 @@ class Moderation:
         await self._end(user)
 
     async def _end(self, user: Document) -> None:
-        """End what somebody could go on doing: open sockets keep their rights, links theirs."""
+        """End an account's sessions and links: both keep the rights they were made with."""
         await self._links.revoke_made_by(str(user["_id"]))
         await self._sessions.end_all(str(user["_id"]))

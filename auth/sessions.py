@@ -16,7 +16,7 @@ from storage.database import Database, DatabaseUnavailable, Document
 from storage.lookup import FRESH_FOR, IDS_PER_QUERY, Lookup
 
 LIFETIME = timedelta(days=14)
-WATCH_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is noticed within five
+NOTICE_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is noticed within five
 SEEN_EVERY = 600  # seconds; `seen` is only this exact, because a write per page would be too much
 REMOVE_EVERY = 600  # seconds between removals of sessions that have expired
 AGENT_LENGTH = 200  # characters stored of a browser's User-Agent
@@ -32,7 +32,7 @@ class Identity:
     is_moderator: bool = False
 
 
-IDENTITY = web.RequestKey("identity", Identity)
+IDENTITY = web.RequestKey("identity", Identity)  # set by authorize, of middlewares.py
 
 
 class Sessions:
@@ -87,10 +87,10 @@ class Sessions:
                 return
             await self.end(*ids)
 
-    async def watch(self, open_sessions: Callable[[], Iterable[str]]) -> None:
-        """Tell "ended", for ever, of open sessions that expired or were ended elsewhere."""
+    async def notice_ended(self, open_sessions: Callable[[], Iterable[str]]) -> None:
+        """Tell "ended", for ever, of open sessions that have expired or were ended elsewhere."""
         while True:
-            await asyncio.sleep(WATCH_EVERY)
+            await asyncio.sleep(NOTICE_EVERY)
             ids = list(dict.fromkeys(open_sessions()))
             for start in range(0, len(ids), IDS_PER_QUERY):
                 chunk = ids[start : start + IDS_PER_QUERY]

@@ -78,7 +78,7 @@ class Login(AccountForm):
 
     @aiohttp_jinja2.template(template)
     async def get(self) -> dict[str, Any]:
-        """Show the form, and say why to those who were signed out."""
+        """Show the form, and tell whoever was signed out why."""
         if IDENTITY in self.request:
             redirect(self.request, "main")
         context = await self.context({"next": self.request.query.get("next", "")})
@@ -114,7 +114,7 @@ class Login(AccountForm):
         users, limits = User(self.request[DB]), self.request.app[LIMITS]
         user = await authenticate(
             self.request,
-            limits.log_in(fold(name), client_address(self.request)),
+            limits.log_in_attempt(fold(name), client_address(self.request)),
             lambda: users.find(name),
             form["password"],
             field="password",
@@ -150,12 +150,12 @@ class SignIn(AccountForm):
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
         app, db, invitation = self.request.app, self.request[DB], admission.invitation
         users, limits = User(db), app[LIMITS]
-        attempt = limits.registration(client_address(self.request))
+        attempt = limits.registration_attempt(client_address(self.request))
         login = check_login(login)
         check_email(email)
         check_strength(password, login, email)
         try:
-            if wait := limits.take(attempt):
+            if wait := limits.refused_for(attempt):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
             async with Links(db).used(invitation) if invitation else nullcontext():
                 return await users.create_user(
@@ -242,7 +242,7 @@ class SignOut(Page):
 
     @aiohttp_jinja2.template("auth/signout.html")
     async def get(self) -> dict[str, Any]:
-        """Ask with a button, so that a link in a message signs out nobody who follows it."""
+        """Ask with a button, so that following a link signs nobody out."""
         if IDENTITY not in self.request:
             redirect(self.request, "login")
         return {"user": self.request[IDENTITY]}

@@ -21,7 +21,7 @@ from bson import ObjectId
 from cryptography.fernet import Fernet
 from pymongo import UpdateOne
 
-from auth.sessions import WATCH_EVERY, Identity
+from auth.sessions import NOTICE_EVERY, Identity
 from bench import load, work
 from bench.people import sign_in_many
 from bench.scaling import COSTS, OTHER, Load, Room, load_of
@@ -315,7 +315,7 @@ async def of_sockets() -> dict[str, float]:
         "process": idle[0],
         "upgrade": upgrade,
         "socket": own,
-        "database: session": database * WATCH_EVERY,
+        "database: session": database * NOTICE_EVERY,
     }
 
 

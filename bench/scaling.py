@@ -11,7 +11,7 @@ second, and multiplies that with what it costs once. A part whose sum is above 1
 from dataclasses import dataclass
 from math import exp
 
-from auth.sessions import WATCH_EVERY
+from auth.sessions import NOTICE_EVERY
 from chat.hub import FLUSH_PAUSE
 from chat.journal import BATCH_DELAY, ENTRIES_PER_INSERT
 from chat.presence import NOTICES_PER_SECOND, SHARE_EVERY, SHARE_PAUSE
@@ -142,7 +142,7 @@ def counts(room: Room, costs: dict[str, float]) -> dict[str, dict[str, float]]:
         "the database": {
             "database: insert": inserts,
             "database: document": rate,
-            "database: session": room.people / WATCH_EVERY,
+            "database: session": room.people / NOTICE_EVERY,
             "database: read mark": marks,
         },
     }

@@ -78,7 +78,7 @@ def printable(text: object) -> str:
 
 
 def origin_for_links(settings: Settings) -> str:
-    """Return where links lead. Raises CommandError if nobody could open them."""
+    """Return the origin of links. Raises CommandError if nobody could open them."""
     if settings.PUBLIC_ORIGINS:
         return settings.PUBLIC_ORIGINS[0]
     if not is_loopback(settings.SITE_HOST):

@@ -35,7 +35,7 @@ async def check(arguments: Namespace) -> None:
 
 
 async def findings() -> AsyncIterator[Finding]:
-    """Yield what is found; what needs something that is wrong is left out."""
+    """Yield the findings; checks that need something that is wrong are left out."""
     try:
         values = list(each_setting())
         for variable, value in values:

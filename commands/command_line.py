@@ -110,7 +110,7 @@ def run_command(arguments: Namespace) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):
                 stream.flush()
-        os._exit(status)  # without waiting for the driver's threads, as server.run() does
+        os._exit(status)  # without waiting for the driver's threads, as server/process.py does
 
 
 async def _until_interrupted(arguments: Namespace) -> None:

@@ -33,7 +33,7 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     newest = await collection.find({}, sort=("seq", -1), limit=RECENT_LENGTH)
     # A chat that was killed may have stored changes that it has not made.
     await make_changes(collection, newest[::-1])
-    # What is said from now on is not exported, so whatever is has its author among the accounts.
+    # Later entries are not exported, so each one's author is among the accounts, read after this.
     last = newest[0]["seq"] if newest else 0
     accounts = entries = exported = 0
     file.write(to_line(HEADER))
@@ -54,7 +54,7 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
 
 @contextmanager
 def written(name: str) -> Iterator[IO[bytes]]:
-    """Open a file that takes its name, and the place of another, once the block has ended well.
+    """Open a temporary file, which takes the place of `name` once the block has ended well.
 
     Only its owner may read it. A pipe or a device is written to directly; "-" is standard output.
     Raises CommandError.

@@ -33,7 +33,7 @@ BYTES_PER_INSERT = LINE_LENGTH = 8 * 1024 * 1024  # MongoDB's limit for a docume
 
 
 async def import_room(arguments: Namespace) -> None:
-    """Read a room from a file into the empty one of the settings."""
+    """Import a file into the room of the settings, which must be empty."""
     path = Path(arguments.file)
     for fields in checked(path):  # all of it, before anything is stored
         end = fields
@@ -61,7 +61,7 @@ async def import_room(arguments: Namespace) -> None:
 
 
 async def fill(db: Database, path: Path, end: Fields) -> Staging:
-    """Store what the file has, where it does not count yet; `end` is the file's last line.
+    """Store what the file has in collections that do not count yet; `end` is its last line.
 
     Raises CommandError, StagingDropped, DatabaseUnavailable.
     """

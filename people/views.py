@@ -156,7 +156,7 @@ class Person(MemberPage):
         """Ban the account, and perhaps remove what it has said."""
         self.check_not_moderator("A moderator can't be banned")
         await self.moderation.ban(self.user)
-        return await self.remove(form) if "remove" in form else self.url
+        return await self.remove(form) if "also_remove" in form else self.url
 
     async def unban(self, form: dict[str, str]) -> URL:
         """Undo the ban."""

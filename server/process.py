@@ -34,7 +34,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 2048  # connections that wait to be accepted; a whole room may come back at once
 END_WITHIN = 4  # seconds from the signal to the end of the process; five are promised
 EXPECT = "100-continue"
-KEEPALIVE = 75  # seconds; browsers use a connection again soon. Proxies may need aiohttp's hour
+KEEPALIVE = 75  # seconds; behind a proxy aiohttp's default, an hour, stays
 LINGER = 2  # seconds in which a form is read that is refused before its end; aiohttp's are 10
 FINISH_WITHIN = 2.5  # seconds at the end in which open requests are answered, and sockets closed
 SHUTDOWN_TIMEOUT = 0.25  # seconds for requests that are open even then; aiohttp applies it twice
@@ -55,7 +55,7 @@ def run(
 ) -> NoReturn:
     """Serve the application until SIGINT or SIGTERM, then exit, with status `failure` if it fails.
 
-    Listens where HOST says, unless somebody else has opened `listeners`. Exits with os._exit(),
+    Listens where HOST says, unless `listeners` are given. Exits with os._exit(),
     because sys.exit() would wait for the driver's threads, which may be waiting for a database that
     does not answer.
     """
@@ -180,7 +180,7 @@ def listen(settings: Settings) -> list[socket.socket]:
 def _checked(handle: Handler, connections: Connections) -> Handler:
     """Return a handler that answers an unknown `Expect` with 417, and tells of each request.
 
-    aiohttp 3.14.5 quotes it, and fails with a 500 and a traceback on bytes that are not UTF-8.
+    aiohttp 3.14.5 would quote it, and fails with a 500 and a traceback on bytes that are not UTF-8.
     """
 
     async def handle_checked(request: web.BaseRequest) -> web.StreamResponse:

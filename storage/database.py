@@ -45,7 +45,7 @@ class DatabaseUnavailable(Exception):
 
 
 class Conflict(Exception):
-    """A document was refused because a unique value exists; those before it are stored."""
+    """A document is not stored, because one with a unique value of it exists already."""
 
 
 @asynccontextmanager
@@ -115,12 +115,15 @@ class Collection:
             return await found.to_list(None)
 
     async def insert_one(self, document: Document) -> None:
-        """Store a document. Raises DuplicateKeyError."""
-        async with self._limited():
-            await self.motor.insert_one(document)
+        """Store a document. Raises Conflict."""
+        try:
+            async with self._limited():
+                await self.motor.insert_one(document)
+        except DuplicateKeyError:
+            raise Conflict from None
 
     async def insert_in_order(self, documents: list[Document]) -> None:
-        """Store documents in order, up to the first that is refused. Raises Conflict.
+        """Store documents in order, up to the first that is refused: then Conflict is raised.
 
         Sends the command of insert_many(ordered=True) at half its cost, which comes from splitting
         batches that are too large for one command. Ours are not.
@@ -222,7 +225,7 @@ async def is_empty(db: Database) -> bool:
 async def log_id(db: Database) -> str:
     """Return the id of this database's log, made once. Raises DatabaseUnavailable."""
     ids = db[LOG_ID_COLLECTION]
-    with suppress(DuplicateKeyError):  # it has one
+    with suppress(Conflict):  # it has one
         await ids.insert_one({"_id": "log", "id": secrets.token_hex(16)})
     document = await ids.find_one({"_id": "log"})
     assert document is not None

@@ -58,8 +58,8 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
 async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncIterator[bool]:
     """Let a command use the database of a folder, beside a chat that runs on it or without one.
 
-    Yields whether nobody else uses it. Raises StartError, also if there is no database, unless it
-    `is_new`.
+    Yields True if nobody else uses it. Raises StartError, also if there is no database yet, unless
+    `is_new` allows that.
     """
     owns_folder = _check_folder(data_dir, is_new)
     async with _locked(data_dir, patience=0) as lock:

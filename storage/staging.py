@@ -1,8 +1,8 @@
 """Staging: the collections that an import fills, which do not count until they are renamed.
 
-Two renames publish what is in them: the messages get their name first, then the accounts. Nobody
-reads what an import left that was killed before, and the next import drops it. An import that was
-killed between the two has left messages without accounts, and finish_import() does the rest.
+Two renames publish what is in them: the messages get their name first, then the accounts. What an
+import has left that was killed before is never read, and the next import drops it. One that was
+killed between the two has left messages without accounts; finish_import() renames those, too.
 """
 
 import secrets
@@ -44,7 +44,7 @@ class Staging:
             await self.collection(name).insert_one({"_id": self._id})
 
     async def complete(self) -> None:
-        """Make unique what has to be so before a chat can write, and remove create()'s documents.
+        """Create the unique indexes, and remove the documents of create().
 
         Raises StagingDropped if the collections are not the same ones; DatabaseUnavailable.
         """
@@ -70,7 +70,7 @@ class Staging:
         await drop([self.collection(USER_COLLECTION), self.collection(MESSAGE_COLLECTION)])
 
     async def others(self, name: str) -> list[Collection]:
-        """Return what other imports have created that would be called `name`.
+        """Return the collections of other imports for `name`.
 
         Raises DatabaseUnavailable.
         """

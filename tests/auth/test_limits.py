@@ -242,8 +242,8 @@ async def test_a_forged_x_forwarded_for_does_not_bypass_limits(
 
 def test_what_another_process_allowed_counts_even_if_it_is_one_too_many(clock: Clock) -> None:
     limits = AttemptLimits(1, Relay())
-    attempt = limits.registration("203.0.113.1")
+    attempt = limits.registration_attempt("203.0.113.1")
     for _ in range(2):
         limits.hear_attempt(("taken", attempt))
         clock.now += 1800
-    assert limits.take(attempt) == pytest.approx(1800)
+    assert limits.refused_for(attempt) == pytest.approx(1800)

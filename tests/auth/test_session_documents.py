@@ -150,7 +150,7 @@ async def test_very_many_sessions_of_a_user_end_but_for_those_to_keep(
 async def test_the_watch_asks_for_every_open_session_and_begins_anew_after_an_outage(
     known: Sessions, ended: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "WATCH_EVERY", 0)
+    monkeypatch.setattr(sessions, "NOTICE_EVERY", 0)
     monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
     asked: list[list[str]] = []
     is_enough = asyncio.Event()
@@ -168,7 +168,7 @@ async def test_the_watch_asks_for_every_open_session_and_begins_anew_after_an_ou
         return [id_ for id_ in ("s1", "s2", "s1", "s3", "s4", "s5", "s6") if id_ not in ended]
 
     monkeypatch.setattr(known, "_fetch", fetch)
-    async with background(known.watch(open_sessions)), asyncio.timeout(2):
+    async with background(known.notice_ended(open_sessions)), asyncio.timeout(2):
         await is_enough.wait()
     assert asked == [["s1", "s2"], ["s3", "s4"], ["s1", "s3"], ["s4", "s5"], ["s6"]]
     assert ended == ["s2", "s5"]

@@ -313,7 +313,7 @@ async def test_a_classic_socket_is_closed_at_sign_out_too(alice: Person) -> None
 async def test_a_session_that_ends_elsewhere_closes_its_sockets(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "WATCH_EVERY", 0.02)
+    monkeypatch.setattr(sessions, "NOTICE_EVERY", 0.02)
     here, there = await open_house(), await open_house()
     alice = await here.sign_in("alice")
     elsewhere = await present(there, held_by(alice))

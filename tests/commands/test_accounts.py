@@ -94,7 +94,7 @@ async def test_with_redis_a_ban_by_command_closes_sockets_at_once(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("auth.sessions.WATCH_EVERY", 3600)  # so that only Redis can tell
+    monkeypatch.setattr("auth.sessions.NOTICE_EVERY", 3600)  # so that only Redis can tell
     redis.start()
     house = await open_house(REDIS_URL=redis.url)
     await until(lambda: house.app[RELAY].is_connected)

@@ -143,7 +143,7 @@ async def test_a_ban_can_remove_everything_that_was_said(
     reader = await alice.connect()
     await bob.write(*(f"spam {number}" for number in range(30)))
     await alice.write("my own")
-    await alice.post("/person", {"login": "bob", "action": "ban", "remove": "yes"})
+    await alice.post("/person", {"login": "bob", "action": "ban", "also_remove": "yes"})
     page = await alice.page()
     assert "spam" not in page
     assert "my own" in page

@@ -36,7 +36,7 @@ FIELDS = {  # of the forms, by the path that they are posted to
     "/signin": ["login", "email", "password", "password2"],
     "/account": ["action", "old", "password", "password2", "session", "confirm"],
     "/people": ["action", "uses", "days", "link"],
-    "/person": ["login", "action", "remove"],
+    "/person": ["login", "action", "also_remove"],
     "/password": ["link", "password", "password2"],
 }
 FORM = "application/x-www-form-urlencoded"
