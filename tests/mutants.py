@@ -29,6 +29,7 @@ MODULES = {  # and the tests that have to notice, the fast ones first
     "chat/client.py": "chat/test_client",
     "chat/hub.py": "chat/test_hub",
     "chat/wire.py": "chat/test_wire",
+    "chat/changes.py": "chat/test_journal_steps chat/test_changes chat/test_agreement",
     "chat/journal.py": "chat/test_journal_steps chat/test_journal chat/test_agreement",
     "chat/views.py": "chat/test_views chat/test_page",
 }
