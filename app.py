@@ -1,6 +1,8 @@
 """The application: create_app() puts its parts together, and `python app.py` runs it.
 
-`python app.py --help` lists the commands for its operator.
+Each part gets what it needs when it is made, and hears of everything else through the relay
+(server/relay.py). Views find the parts on the application, under typed keys such as HUB.
+`python app.py --help` lists the commands for the operator.
 """
 
 import asyncio
@@ -37,12 +39,7 @@ from server.metrics import METRICS, Metrics
 from server.process import run
 from server.relay import RELAY
 from settings import MESSAGE_COLLECTION, SETTINGS, Settings
-from storage.database import (
-    DATABASE,
-    READY,
-    DatabaseUnavailable,
-    log_id,
-)
+from storage.database import DATABASE, READY, DatabaseUnavailable, log_id
 from storage.embedded import embedded_ctx
 from storage.indexes import create_indexes
 from storage.mongodb import database_ctx
@@ -105,7 +102,7 @@ def create_app(settings: Settings) -> web.Application:
 
 
 async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Create the parts that hold nothing open, and run their background tasks."""
+    """Create the parts that need no closing, and run the tasks of all of them."""
     settings, db, relay = app[SETTINGS], app[DATABASE], app[RELAY]
     messages = db[MESSAGE_COLLECTION]
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR, relay)
