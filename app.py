@@ -86,6 +86,7 @@ def create_app(settings: Settings) -> web.Application:
     setup_templates(app)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(say_goodbye)
+    # Started in this order, and closed in reverse.
     app.cleanup_ctx.extend(
         [
             embedded_ctx,
@@ -125,7 +126,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 async def open_journal(app: web.Application) -> None:
-    """Migrate and index the database, retrying until it is available, then run the journal."""
+    """Prepare the database, retrying until it is available; then run the journal, for ever."""
     while True:
         try:
             await finish_import(app[DATABASE])
@@ -155,4 +156,5 @@ if __name__ == "__main__":
     arguments = read_arguments()
     if arguments.command:
         run_command(arguments)
-    run(create_app)
+    else:
+        run(create_app)

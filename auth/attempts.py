@@ -58,10 +58,10 @@ class AttemptLimits:
         """Return an attempt to register from an address."""
         return [("registration", _digest(address))]
 
-    def refused_for(self, attempt: Attempt) -> float:
-        """Count an attempt and return 0; or return for how many seconds none is allowed."""
+    def use_or_wait(self, attempt: Attempt) -> float:
+        """Count an attempt and return 0; or return the seconds to wait until one is allowed."""
         for number, (name, key) in enumerate(attempt):
-            if wait := self._limits[name].refused_for(key):
+            if wait := self._limits[name].use_or_wait(key):
                 for taken, taken_key in attempt[:number]:
                     self._limits[taken].give_back(taken_key)
                 return wait
@@ -78,7 +78,7 @@ class AttemptLimits:
         self._relay.tell_all("attempt", ("remembered", [both]))
 
     def hear_attempt(self, told: tuple[str, Attempt]) -> None:
-        """Count what happened here or in another process.
+        """Count what happened in another process, or was given back or remembered here.
 
         Raises LookupError, TypeError, ValueError for anything else.
         """
@@ -119,7 +119,7 @@ async def authenticate(
     hasher, users, limits = request.app[HASHER], User(request[DB]), request.app[LIMITS]
     hasher.check_room()
     clock = asyncio.get_running_loop().time
-    if wait := limits.refused_for(attempt):
+    if wait := limits.use_or_wait(attempt):
         raise FormError(429, "Too many attempts, please wait", field, wait)
     is_wrong = False
     try:

@@ -50,7 +50,7 @@ def skeleton(login: str) -> str:
     """Return what logins that look alike have in common (UTS 39, 4).
 
     Letters are looked up as they are written, because small letters may differ where capitals are
-    alike. Of longer sequences only the best known is taken for what it looks like.
+    alike. Of letters that look like one together only `rn` is known, like `m`.
     """
     prototypes = _prototypes()
     characters = unicodedata.normalize("NFKC", login)

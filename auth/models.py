@@ -67,7 +67,10 @@ class User:
         return bool(await self.collection.find_one({"look": skeleton(login)}, ["_id"]))
 
     async def check_user(self, user: Document | None, password: str, hasher: Hasher) -> bool:
-        """Return whether the password is the user's; takes as long without a user. Raises Busy."""
+        """Return whether the password is the user's; takes as long without a user. Raises Busy.
+
+        If its hash was made with parameters of old, a new one is stored, also in `user`.
+        """
         if not await hasher.matches(password, user["password"] if user else None):
             return False
         if user and not user["password"].startswith(PARAMETERS):  # it was hashed with former ones

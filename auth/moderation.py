@@ -1,4 +1,4 @@
-"""Moderation: accounts lose or get rights, and what they could be used for ends."""
+"""Moderation: bans, appoints and dismisses, and ends what would keep the old rights."""
 
 from auth.links import Links
 from auth.models import User

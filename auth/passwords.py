@@ -25,7 +25,7 @@ MIN_LENGTH, MAX_LENGTH = 8, 256  # code points
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 PARAMETERS = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
 
-THREADS = 2  # Argon2 leaves the GIL; more threads than cores would only cost memory
+THREADS = 2  # Argon2 releases the GIL; more threads than cores would only cost memory
 NICE = 10  # how much lower the priority of these threads is
 MAX_WAITING = 40  # hashes that may wait, about a second's work; beyond that Busy is raised
 

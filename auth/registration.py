@@ -17,7 +17,7 @@ INVALID = "This invitation can't be used. Please ask for a new one."
 
 @dataclass(frozen=True)
 class Admission:
-    """That a visitor may create an account, and as what."""
+    """Permission to create an account, and of what kind."""
 
     is_first: bool = False  # there are no accounts and messages
     makes_moderator: bool = False

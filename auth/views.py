@@ -155,7 +155,7 @@ class SignIn(AccountForm):
         check_email(email)
         check_strength(password, login, email)
         try:
-            if wait := limits.refused_for(attempt):
+            if wait := limits.use_or_wait(attempt):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
             async with Links(db).used(invitation) if invitation else nullcontext():
                 return await users.create_user(

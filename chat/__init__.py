@@ -1,0 +1,1 @@
+"""The room: messages from the key press to every screen, who is here, what has been read."""

@@ -14,7 +14,7 @@ from storage.database import Collection, Document
 async def make_changes(
     collection: Collection, documents: Sequence[Document]
 ) -> dict[int, Document]:
-    """Change messages as the changes among some documents of the log say; often there are none.
+    """Change messages as the changes among some documents say; often there are none to make.
 
     Return the message of each change, by the change's number, unless somebody has removed it from
     the database. Making a change again is harmless. Raises DatabaseUnavailable.
@@ -46,7 +46,7 @@ async def _change(
     collection: Collection, message: Document | None, change: Document
 ) -> Document | None:
     """Change a message, unless it is deleted or was changed later; return it as it is then."""
-    while message and "text" in change and _is_newer(message, change["seq"]):
+    while message and "text" in change and _still_applies(message, change["seq"]):
         values = {"msg": change["text"], "state": change["state"], "changed": change["seq"]}
         # Only if no other process has changed it meanwhile.
         unchanged = {"_id": message["_id"], "changed": message.get("changed")}
@@ -56,6 +56,6 @@ async def _change(
     return message
 
 
-def _is_newer(message: Document, seq: int) -> bool:
+def _still_applies(message: Document, seq: int) -> bool:
     # A deleted message has no text, and a late edit must not bring it back.
     return message.get("msg") != "" and message.get("changed", 0) < seq

@@ -1,4 +1,4 @@
-"""Client: one open WebSocket, written to without ever waiting for its reader.
+"""Client: one open WebSocket. Writing to it never waits for the browser at the other end.
 
 Frames are made in wire.py and written to the transport here, not by ws.send_str(), because that
 encodes a frame again for each reader, and has to be awaited. In a second of processor time it makes
@@ -94,7 +94,7 @@ class Client:
 
     def finish(self) -> None:
         """Release the connection at the end of its view, whatever ended it."""
-        # Of the peer; None: it sent no close frame, 0: one without a code.
+        # The peer's close code; None without a close frame, 0 if the frame had no code.
         code = self.ws.close_code
         if code is None:
             code = WSCloseCode.INTERNAL_ERROR

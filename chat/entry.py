@@ -3,8 +3,8 @@
     message: {seq, key, user, user_id, time, msg, state?, changed?}
     change:  {seq, key, user, user_id, time, of, text?, state?}
 
-`of` is the number of the message that is changed. A change has `text` and `state` only until its
-message has them: then `changed` says which change was the last one.
+`of` is the number of the message that is changed. A change has `text` and `state` until they are
+copied to its message, whose `changed` is the number of its last change.
 """
 
 from datetime import UTC, datetime

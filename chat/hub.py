@@ -61,7 +61,7 @@ class Hub:
         """
         identity = client.identity
         self.presence.arrive(identity.user_id, identity.login, returning)
-        self._flush()  # before the socket is added: it gets these entries from `recent`
+        self._flush()  # or the new socket would get twice what it also gets from `recent`
         self.websockets.add(client)
         missed = [] if since is None else recent.after(since)
         replay = b"".join(
@@ -107,7 +107,7 @@ class Hub:
 
         Return False if the user's last notice was less than TYPING_EVERY ago.
         """
-        if self._typing.refused_for(user.user_id):
+        if self._typing.use_or_wait(user.user_id):
             return False
         self._relay.tell_all("typing", user.login)
         return True
@@ -123,7 +123,7 @@ class Hub:
 
     def count_wasted_frame(self, client: Client) -> None:
         """Count a frame that was refused or not needed; close the socket after too many."""
-        if self._wasted.refused_for(client.identity.session_id):
+        if self._wasted.use_or_wait(client.identity.session_id):
             client.close(WSCloseCode.POLICY_VIOLATION, "Too many frames")
 
     def open_session_ids(self) -> Iterable[str]:

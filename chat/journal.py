@@ -33,7 +33,7 @@ ENTRIES_PER_INSERT = 200
 QUEUE_LIMIT = 2000  # drafts; further senders wait for a place, so that memory is bounded
 APPEND_TIMEOUT = 4.4  # seconds until append() gives up; longer than a call (CALL_TIMEOUT)
 CHECK_EVERY = 0.2  # seconds between checks for drafts that have waited so long
-HANDED_OVER_FOR = 1  # seconds in which the writer should have stored a draft; then we do it
+HANDED_OVER_FOR = 1  # seconds that a draft waits for the writer; then this process stores it
 POLL_EVERY = 2  # seconds between reads of what other processes stored
 RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
 
@@ -129,7 +129,7 @@ class Journal:
         return await self._find_known(key) or await self._find_stored(key)
 
     def hear_drafts(self, drafts: Sequence[Document]) -> None:
-        """Store drafts of another process, too; it keeps them until their entries come back.
+        """Store drafts that another process hands over; it keeps them until it hears the entries.
 
         Only if this process is the writer. Raises LookupError, TypeError for anything else.
         """
@@ -183,7 +183,8 @@ class Journal:
 
     async def _find_known(self, key: str) -> Entry | None:
         """Return the entry with a key, if it is delivered or waits here: then wait for it."""
-        # No await without a draft: before append() adds one, another task could add the same.
+        # Must not await unless a draft is there: else another task could add one with the same key
+        # before append() does.
         if entry := self.recent.find(key):
             return entry
         draft = self.waiting.get(key)
@@ -232,8 +233,8 @@ class Journal:
                 log.exception("the journal failed, and goes on")
                 for draft in drafts:
                     draft.give_up()
-            has_own_drafts = not all(draft.is_handed_over for draft in self.waiting.values())
-            if has_own_drafts or self._heard:
+            has_drafts_to_store = not all(draft.is_handed_over for draft in self.waiting.values())
+            if has_drafts_to_store or self._heard:
                 self._work.set()
 
     def _hand_over(self) -> None:
@@ -249,8 +250,8 @@ class Journal:
         """Return the drafts that this process has to store."""
         if not self._relay.has_other_writer:
             return self._unanswered()
-        handed_over_by = asyncio.get_running_loop().time() - HANDED_OVER_FOR
-        return [draft for draft in self._unanswered() if draft.queued_at < handed_over_by]
+        queued_before = asyncio.get_running_loop().time() - HANDED_OVER_FOR
+        return [draft for draft in self._unanswered() if draft.queued_at < queued_before]
 
     def _unanswered(self) -> list[Draft]:
         return [draft for draft in self.waiting.values() if not draft.stored.done()]
@@ -293,8 +294,8 @@ class Journal:
         """Find out what a failed insert has stored, and deliver it.
 
         An ordered insert stops at the first draft that is refused. If even the first one is not
-        stored, then another process took its number, and the next insert uses a new one; or an old
-        entry has its key, and answers it. After that the next draft is the first.
+        stored, another process took its number, and the next insert gives it a new one; or an old
+        entry has its key, and is its answer.
         """
         with suppress(DatabaseUnavailable):
             await self._catch_up()
@@ -338,7 +339,7 @@ class Journal:
 
 
 def entries_of(documents: Sequence[Document], messages: dict[int, Document]) -> list[Entry]:
-    """Return the entries in documents; `messages` has those of changes, by the change's number."""
+    """Return the entries in documents; `messages` has the message of each change, by its number."""
     return [to_entry(document, messages.get(document["seq"])) for document in documents]
 
 

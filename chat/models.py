@@ -178,7 +178,7 @@ class Message:
         return [MessageEntry.from_document(document) for document in documents]
 
     def _check_pace(self, user: Identity) -> None:
-        if wait := self._limit.refused_for(user.user_id):
+        if wait := self._limit.use_or_wait(user.user_id):
             raise Refused("too_fast", TOO_FAST, wait)
 
     async def _change(

@@ -203,7 +203,7 @@ class WebSocket(web.View):
         app, user = self.request.app, client.identity
         messages, last_before = app[MESSAGES], app[JOURNAL].recent.last
         entry: Entry
-        client.is_busy = True
+        client.is_busy = True  # it reads no pongs meanwhile: see Hub.ping_sockets()
         try:
             if frame.type == "edit":
                 entry = await messages.edit(user, frame.seq, frame.msg, frame.nonce)
@@ -214,7 +214,7 @@ class WebSocket(web.View):
         finally:
             client.is_busy = False
         is_repeat = entry.seq <= last_before
-        if is_repeat:  # only its sender needs an answer: all the others have the entry
+        if is_repeat:  # everybody has it; a new one comes to its sender through the hub
             app[HUB].send(client, wire.entry_frames(entry))
 
 

@@ -1,0 +1,1 @@
+"""What the operator types: `python app.py check`, export, import, ban …"""

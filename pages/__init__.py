@@ -1,0 +1,1 @@
+"""What every page needs: forms and their errors, templates, static files."""

@@ -1,0 +1,1 @@
+"""The page /search: finds messages by words."""

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from chat.entry import MessageEntry, is_change
 from chat.recent import Recent
-from search.words import bare, has_spaces, indexed_parts, pattern, whole
+from search.words import bare, indexed_parts, is_spaced, pattern, whole
 from security.limits import Busy, Limit
 from storage.database import Collection, Document, deadline
 
@@ -52,9 +52,9 @@ class Page:
         return self.older is not None and len(self._entries) <= PAGE_LENGTH
 
     def add(self, documents: list[Document]) -> None:
-        """Add the messages that contain all the words; there are more if the documents are many."""
+        """Add the messages that contain all the words; fewer than were asked for are the last."""
         for message, text in messages_in(documents):
-            if all(pattern.search(text) for pattern in self._patterns):
+            if all(each.search(text) for each in self._patterns):
                 self._entries.append(message)
         self.read += len(documents)
         self.older = documents[-1]["seq"] if len(documents) == ENTRIES_PER_QUERY else None
@@ -99,8 +99,8 @@ class Finder:
         while page.wants_more and page.read < NEWEST and clock() < give_up_at:
             page.add(await self._read(page.older))
         if page.wants_more:
-            text_search = await self._search_for_rare(words)
-            page.add(await self._read(page.older, text_search))
+            text_search = await self._query_for_rare(words)
+            page.add(await self._read(page.older, text_search))  # even if the time is up
             while page.wants_more and clock() < give_up_at:
                 page.add(await self._read(page.older, text_search))
         return page.found()
@@ -112,9 +112,9 @@ class Finder:
         where = {"seq": {"$lt": before}, **(text_search or {})}
         return await self._messages.find(where, sort=("seq", -1), limit=ENTRIES_PER_QUERY)
 
-    async def _search_for_rare(self, words: list[str]) -> Document:
+    async def _query_for_rare(self, words: list[str]) -> Document:
         """Return the part of a query that asks the text index for those words that are rare."""
-        words = [word for word in words if has_spaces(word)]
+        words = [word for word in words if is_spaced(word)]
         if self._recent.last > RARE:
             await self._take_sample()
             most = RARE / self._recent.last * len(self._sample)

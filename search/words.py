@@ -47,8 +47,8 @@ def whole(word: str) -> re.Pattern[str]:
     return re.compile(rf"{BEGINNING}{re.escape(bare(word))}{END}")
 
 
-def has_spaces(word: str) -> bool:
-    """Return whether a word is of a script with spaces, so that the text index has it."""
+def is_spaced(word: str) -> bool:
+    """Return whether a word's script puts spaces between words, so that the text index has it."""
     return not UNSPACED.search(word)
 
 
@@ -59,7 +59,7 @@ def indexed_parts(word: str) -> list[str]:
 
 def _pattern(word: str) -> str:
     word = re.escape(bare(word))
-    if not has_spaces(word):
+    if not is_spaced(word):
         return word
     end = rf"(?:{END}|(?={UNSPACED.pattern}))" if len(word) < SHORTEST_PART else ""
     return rf"(?:{BEGINNING}|(?<={UNSPACED.pattern})){word}{end}"

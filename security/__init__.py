@@ -1,0 +1,1 @@
+"""Other sites, other hosts, and other people's floods: guard, headers, addresses, limits, keys."""

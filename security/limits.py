@@ -20,8 +20,8 @@ class Limit:
         self._uses: dict[Hashable, deque[float]] = {}  # by key: when, the latest last
         self._sweep_at = SWEEP_AT
 
-    def refused_for(self, key: Hashable) -> float:
-        """Count one use and return 0; or return for how many seconds none is allowed."""
+    def use_or_wait(self, key: Hashable) -> float:
+        """Count one use and return 0; or return the seconds to wait until one is allowed."""
         now = time.monotonic()
         uses = self._uses.get(key)
         if uses and len(uses) == self._count and uses[0] + self._seconds > now:

@@ -1,6 +1,6 @@
 """The relay tells the parts of the chat what has happened, here and in other processes.
 
-Each thing that is told has a kind, and calls all listeners of that kind:
+Whatever is told has a kind, and all listeners of that kind are called:
 
     kind         told by    to              content                        listeners
     stored       journal    here            entries that are stored        hub
@@ -11,7 +11,7 @@ Each thing that is told has a kind, and calls all listeners of that kind:
     typing       hub        all             a login                        hub
     presence     Presence   the others      its process, and who is there  Presence
     gone         relay      here            a process that has ended       Presence
-    attempt      limits     all             a log-in or registration       limits
+    attempt      attempts   others, or all  a log-in or registration       attempts
 
 The class here serves a single process. RedisRelay, in storage/redis_relay.py, reaches others.
 """

@@ -11,8 +11,8 @@ MongoDB, Atlas and the embedded NX-27017 0.8.1 have to understand the same state
 - No TTL index: with one, NX-27017 reads all of a collection at each look-up.
 - A call takes a few milliseconds, however many documents there are: NX-27017 serves one at a time.
 
-Only storage/ imports Motor, because it has reached its end of life: PyMongo's asynchronous client
-can replace it here.
+Motor is past its end of life, so only storage/ imports it: PyMongo's asynchronous client can
+replace it here.
 """
 
 import asyncio
@@ -125,8 +125,8 @@ class Collection:
     async def insert_in_order(self, documents: list[Document]) -> None:
         """Store documents in order, up to the first that is refused: then Conflict is raised.
 
-        Sends the command of insert_many(ordered=True) at half its cost, which comes from splitting
-        batches that are too large for one command. Ours are not.
+        Sends the plain command. insert_many() costs twice as much, because it splits batches that
+        are too large for one command, and ours are not.
         """
         async with self._limited():
             reply = await self.motor.database.command(

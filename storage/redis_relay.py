@@ -1,6 +1,6 @@
 """The relay between processes, through Redis: one of them writes, and all hear what is stored.
 
-Nothing is lost if Redis loses a message. The log in the database is the only truth, and its
+Nothing is lost if Redis loses what is told. The log in the database is the only truth, and its
 unique indexes decide who has written: while Redis is away, or says something wrong, everything
 takes longer, and nothing is lost, doubled or out of order.
 

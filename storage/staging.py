@@ -1,8 +1,8 @@
 """Staging: the collections that an import fills, which do not count until they are renamed.
 
-Two renames publish what is in them: the messages get their name first, then the accounts. What an
-import has left that was killed before is never read, and the next import drops it. One that was
-killed between the two has left messages without accounts; finish_import() renames those, too.
+Two renames publish what is in them: the messages get their name first, then the accounts. If an
+import is killed before, its collections are never read, and the next import drops them. If it is
+killed between the two, there are messages without accounts; finish_import() renames those, too.
 """
 
 import secrets

@@ -2,7 +2,8 @@
 // every screen:
 //
 // 1. The composer takes the text, and gives it to the outbox.
-// 2. The outbox keeps it, and gives it to the connection, until the server has stored it.
+// 2. The outbox keeps it in localStorage (pending_store.js), and gives it to the connection, until
+//    the server has stored it.
 // 3. The connection sends it to the server, and gets it back, like every other page in the room.
 // 4. handlers.message, below, takes it out of the outbox and shows it in the log.
 

@@ -246,4 +246,4 @@ def test_what_another_process_allowed_counts_even_if_it_is_one_too_many(clock: C
     for _ in range(2):
         limits.hear_attempt(("taken", attempt))
         clock.now += 1800
-    assert limits.refused_for(attempt) == pytest.approx(1800)
+    assert limits.use_or_wait(attempt) == pytest.approx(1800)

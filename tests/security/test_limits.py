@@ -21,7 +21,7 @@ UPTIMES = st.floats(0, 1e8)  # seconds; three years
 
 def uses(limit: Limit, key: str, attempts: int) -> int:
     """Return how many of so many attempts are allowed."""
-    return sum(limit.refused_for(key) == 0 for _ in range(attempts))
+    return sum(limit.use_or_wait(key) == 0 for _ in range(attempts))
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_a_limit_allows_its_count(
 def test_limit_tells_how_long_to_wait(clock: Clock) -> None:
     limit = Limit(5, 300)
     uses(limit, "alice", 5)
-    assert limit.refused_for("alice") == pytest.approx(300)
+    assert limit.use_or_wait("alice") == pytest.approx(300)
     clock.now += 299
-    assert limit.refused_for("alice") == pytest.approx(1)
+    assert limit.use_or_wait("alice") == pytest.approx(1)
     clock.now += 1
-    assert limit.refused_for("alice") == 0
+    assert limit.use_or_wait("alice") == 0
 
 
 def test_limit_that_is_off_counts_nothing() -> None:
@@ -72,7 +72,7 @@ def test_limit_takes_one_use_back(clock: Clock) -> None:
 def test_limit_gives_nobody_more_than_its_count_for_uses_given_back(clock: Clock) -> None:
     limit = Limit(5, 300)
     for _ in range(100):
-        limit.refused_for("alice")
+        limit.use_or_wait("alice")
         limit.give_back("alice")
     limit.give_back("bob")
     assert uses(limit, "alice", 100) == 5
@@ -83,15 +83,15 @@ def test_limit_removes_only_expired_keys(clock: Clock, monkeypatch: pytest.Monke
     monkeypatch.setattr(limits, "SWEEP_AT", 100)
     limit = Limit(1, 60)
     for number in range(100):
-        limit.refused_for(f"early {number}")
+        limit.use_or_wait(f"early {number}")
     clock.now += 59
-    limit.refused_for("late")
+    limit.use_or_wait("late")
     assert len(limit._uses) == 101
     clock.now += 1
     limit._sweep_at = 101
-    limit.refused_for("later")
+    limit.use_or_wait("later")
     assert set(limit._uses) == {"late", "later"}
-    assert limit.refused_for("late") > 0
+    assert limit.use_or_wait("late") > 0
 
 
 def test_expired_keys_are_removed_each_time_the_number_of_keys_has_doubled(
@@ -102,7 +102,7 @@ def test_expired_keys_are_removed_each_time_the_number_of_keys_has_doubled(
     for seconds, newcomers, kept in [(0, 101, 101), (60, 101, 202), (0, 1, 102)]:
         clock.now += seconds
         for _ in range(newcomers):
-            limit.refused_for(object())
+            limit.use_or_wait(object())
         assert len(limit._uses) == kept
 
 
@@ -123,7 +123,7 @@ def test_limit_never_allows_more_than_its_count_in_any_period(
         limit = Limit(count, seconds)
         for pause in pauses:
             clock.now += pause
-            if limit.refused_for("alice") == 0:
+            if limit.use_or_wait("alice") == 0:
                 allowed.append(clock.now)
             assert sum(at + seconds > clock.now for at in allowed) <= count
 
@@ -135,10 +135,10 @@ def test_limit_allows_one_more_after_the_wait_it_named(
     with stopped_clock(start) as clock:
         limit = Limit(count, seconds)
         uses(limit, "alice", count)
-        wait = limit.refused_for("alice")
+        wait = limit.use_or_wait("alice")
         assert 0 < wait <= seconds + 1e-3
         clock.now += wait + 1e-6
-        assert limit.refused_for("alice") == 0
+        assert limit.use_or_wait("alice") == 0
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,7 @@ class Simulation:
         self.redis.is_away = False
 
     async def _make_redis_read_only(self) -> None:
+        self.network.note("Redis takes no writes")
         self.redis.refuses_locks = True
         await asyncio.sleep(self.dice.uniform(1, 6))
         self.redis.refuses_locks = False

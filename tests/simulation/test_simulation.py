@@ -1,6 +1,6 @@
 """Three simulated processes under faults that a seed decides: one log, and all deliver it alike.
 
-`SEED=54 make test TESTS=tests/simulation` repeats what a seed did.
+`SEED=54 .venv/bin/pytest tests/simulation` repeats what a seed did.
 """
 
 import os

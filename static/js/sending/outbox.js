@@ -76,7 +76,7 @@ export class Outbox {
 
   #append(message) {
     if (!message) return // another tab has sent or discarded it
-    const nonce = this.#store.append(message)
+    const nonce = this.#store.append(message) // at the end, with the time of now
     this.#writtenHere.add(nonce)
     this.#showAndSend()
   }
