@@ -7,7 +7,7 @@ from playwright.async_api import Browser, expect
 
 from chat.journal import JOURNAL
 from settings import Settings
-from tests.support.browser import A_WHILE, Visit, Visitor, all_show, visiting
+from tests.support.browser import A_WHILE, Visit, Visitor, visiting
 from tests.support.log import change
 from tests.support.site import ChatSite, serving
 
@@ -28,13 +28,6 @@ async def test_two_people_talk(alice: Visitor, bob: Visitor) -> None:
                 )
             ]
         )
-
-
-async def test_what_was_said_in_a_hurry_keeps_its_order(alice: Visitor, bob: Visitor) -> None:
-    said = [f"line {number}" for number in range(30)]
-    for text in said:
-        await alice.say(text)
-    await all_show((alice, bob), *said)
 
 
 async def test_the_talk_is_the_same_after_a_reload(

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from settings import Settings
-from storage.database import MotorDatabase
 from tests.support.databases import another_client, database_at
-from tests.support.history import Client, check, come_to_rest, talking, visited
+from tests.support.history import Company, visited
 from tests.support.kernel import children
 from tests.support.processes import NO_LIMITS, Chat, running_chat
 from tests.support.proxies import Scissors
@@ -31,26 +30,11 @@ CUTS = 30  # in each direction
 
 
 @dataclass
-class Room:
-    """A chat process, its clients, and the dice that decide when a fault comes."""
+class Room(Company):
+    """A chat process, and its clients."""
 
     chat: Chat
-    clients: list[Client]
-    dice: random.Random
-    database: MotorDatabase
     scissors: Scissors
-
-    @asynccontextmanager
-    async def judged(self, senders: int = SENDERS, pace: float = PACE) -> AsyncIterator[None]:
-        """Let clients talk while the body runs, let all come to rest, and judge what they lived."""
-        async with talking(self.clients[:senders], pace, self.dice):
-            yield
-        await come_to_rest(self.clients, self.database)
-        await check(self.clients, self.database)
-
-    async def a_while(self, shortest: float, longest: float) -> None:
-        """Let the talk go on for a random time: when a fault comes is part of the fault."""
-        await asyncio.sleep(self.dice.uniform(shortest, longest))
 
     def signal_database(self, number: signal.Signals) -> None:
         """Send the embedded database's process a signal."""
@@ -81,13 +65,13 @@ async def room(
             await stack.enter_async_context(scissors)
         doors = [scissors.url if is_cut else chat.url]
         company = visited(doors, clients, dice, copies=copies)
-        yield Room(chat, await stack.enter_async_context(company), dice, database, scissors)
+        yield Room(await stack.enter_async_context(company), database, dice, chat, scissors)
 
 
 @pytest.mark.serial
 async def test_a_killed_chat_loses_doubles_and_reorders_nothing() -> None:
     async with room(1) as here:
-        async with here.judged():
+        async with here.judged(PACE, SENDERS):
             for _ in range(ROUNDS):
                 await here.a_while(0.3, 1.2)
                 await here.chat.kill()
@@ -100,7 +84,7 @@ async def test_a_killed_chat_loses_doubles_and_reorders_nothing() -> None:
 @pytest.mark.serial
 async def test_a_killed_database_process_loses_doubles_and_reorders_nothing() -> None:
     async with room(2, MONGO_HOST="") as here:
-        async with here.judged():
+        async with here.judged(PACE, SENDERS):
             for kills in range(1, 4):
                 await here.a_while(0.3, 1)
                 await here.kill_database(kills)
@@ -109,7 +93,7 @@ async def test_a_killed_database_process_loses_doubles_and_reorders_nothing() ->
 
 async def test_a_database_that_stands_still_loses_doubles_and_reorders_nothing() -> None:
     async with room(3, MONGO_HOST="") as here:
-        async with here.judged():
+        async with here.judged(PACE, SENDERS):
             for longer_than_the_deadline in (5, 5.5):  # seconds; PATIENCE's 4.5 s end in one
                 await here.a_while(0.3, 1)
                 here.signal_database(signal.SIGSTOP)
@@ -122,7 +106,7 @@ async def test_a_database_that_stands_still_loses_doubles_and_reorders_nothing()
 @pytest.mark.serial
 async def test_sockets_cut_anywhere_lose_double_and_reorder_nothing() -> None:
     async with room(4, is_cut=True) as here:
-        async with here.judged():
+        async with here.judged(PACE, SENDERS):
             here.scissors.are_out = True
             while min(here.scissors.cuts.values()) < CUTS:
                 await here.a_while(0.1, 0.2)
@@ -135,7 +119,7 @@ async def test_sockets_cut_anywhere_lose_double_and_reorder_nothing() -> None:
 async def test_who_missed_more_than_is_replayed_finds_all_of_it_on_the_pages() -> None:
     async with room(5) as here:
         wanderer = here.clients[-1]
-        async with here.judged(pace=2 * PACE):
+        async with here.judged(2 * PACE, SENDERS):
             for visits in range(1, 4):
                 await wanderer.visited(visits)
                 missed = wanderer.last + 700
@@ -149,7 +133,7 @@ async def test_who_missed_more_than_is_replayed_finds_all_of_it_on_the_pages() -
 async def test_messages_sent_up_to_three_times_are_stored_and_shown_once() -> None:
     async with room(6, copies=3) as here:
         senders = here.clients[:SENDERS]
-        async with here.judged():
+        async with here.judged(PACE, SENDERS):
             await senders[0].shown(700)
             # What is not among the recent messages any more is looked up, and answered as before.
             for client in senders:
@@ -161,7 +145,7 @@ async def test_messages_sent_up_to_three_times_are_stored_and_shown_once() -> No
 @pytest.mark.serial
 async def test_two_hundred_sockets_live_through_restarts_in_mid_talk() -> None:
     async with room(7, clients=200) as here:
-        async with here.judged(senders=60, pace=60):
+        async with here.judged(60, speakers=60):
             for restarts in range(1, 4):
                 for client in here.clients:
                     await client.visited(restarts)
@@ -191,8 +175,8 @@ async def test_two_chats_on_one_database_keep_one_log_while_one_is_replaced(
         await comes.stop()
         doors = [stays.url, goes.url]
         async with visited(doors, SENDERS + 14, dice) as clients:
-            here = Room(stays, clients, dice, database, Scissors(stays.port, dice))
-            async with here.judged():
+            here = Room(clients, database, dice, stays, Scissors(stays.port, dice))
+            async with here.judged(PACE, SENDERS):
                 await here.a_while(2, 3)
                 await comes.start()
                 doors.append(comes.url)

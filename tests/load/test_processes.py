@@ -12,13 +12,13 @@ import pytest
 
 from chat.journal import APPEND_TIMEOUT, HANDED_OVER_FOR
 from settings import MESSAGE_COLLECTION
-from storage.database import CALL_TIMEOUT, MotorDatabase
+from storage.database import CALL_TIMEOUT
 from storage.redis_relay import LEASE
 from tests.support.accounts import signed_in
 from tests.support.clocks import clock_ahead
 from tests.support.databases import EmbeddedServer, database_at, embedded_server
 from tests.support.guests import sign_in_guests
-from tests.support.history import RETRY_PAUSE, Client, check, come_to_rest, talking, visited
+from tests.support.history import RETRY_PAUSE, Company, visited
 from tests.support.processes import NO_LIMITS, Chat, running_chat
 from tests.support.proxies import LongWay
 from tests.support.redis_server import RedisServer, redis_server
@@ -49,28 +49,13 @@ pytestmark = [pytest.mark.serial, pytest.mark.timeout(120 + 60 * ROUNDS)]
 
 
 @dataclass
-class Processes:
+class Processes(Company):
     """Processes of one deployment, their Redis, and clients that come to any of them."""
 
     chats: list[Chat]
     redis: RedisServer
     server: EmbeddedServer
     way: LongWay  # to the server
-    clients: list[Client]
-    database: MotorDatabase
-    dice: random.Random
-
-    @asynccontextmanager
-    async def judged(self, pace: float = PACE) -> AsyncIterator[None]:
-        """Let clients talk while the body runs, let all come to rest, and judge what they lived."""
-        async with talking(self.clients, pace, self.dice):
-            yield
-        await come_to_rest(self.clients, self.database)
-        await check(self.clients, self.database)
-
-    async def a_while(self) -> None:
-        """Let the talk go on for a random time: when a fault comes is part of the fault."""
-        await asyncio.sleep(self.dice.uniform(0.5, 2))
 
     async def goes_on(self) -> None:
         """Wait until each client says something after this moment, and it is stored."""
@@ -105,14 +90,14 @@ async def processes(
         database = await stack.enter_async_context(database_at(server.address, "chat"))
         doors = [chat.url for chat in chats]
         clients = await stack.enter_async_context(visited(doors, CLIENTS, dice))
-        yield Processes(chats, redis, server, way, clients, database, dice)
+        yield Processes(clients, database, dice, chats, redis, server, way)
 
 
 @pytest.mark.parametrize("delay", [0, 0.01])
 async def test_killed_processes_and_a_killed_redis_lose_double_and_reorder_nothing(
     delay: float,
 ) -> None:
-    async with processes(1, delay) as here, here.judged():
+    async with processes(1, delay) as here, here.judged(PACE):
         for number in range(ROUNDS):
             await here.a_while()
             if number % 2:
@@ -125,7 +110,7 @@ async def test_killed_processes_and_a_killed_redis_lose_double_and_reorder_nothi
 
 
 async def test_processes_and_a_redis_that_stand_still_lose_double_and_reorder_nothing() -> None:
-    async with processes(2) as here, here.judged():
+    async with processes(2) as here, here.judged(PACE):
         for number in range(STOPS):
             await here.a_while()
             stopped = here.redis if number % 2 else here.dice.choice(here.chats)
@@ -146,7 +131,7 @@ async def test_saying_goes_on_within_three_seconds_of_a_kill() -> None:
 
 
 async def test_a_database_that_is_killed_stopped_slow_or_loses_answers_costs_only_time() -> None:
-    async with processes(4) as here, here.judged():
+    async with processes(4) as here, here.judged(PACE):
         for round_ in range(1, DATABASE_ROUNDS + 1):
             await here.a_while()
             here.server.kill()
@@ -173,7 +158,7 @@ async def test_a_database_that_is_killed_stopped_slow_or_loses_answers_costs_onl
 
 async def test_clocks_that_are_two_minutes_apart_change_no_order_and_expire_nothing() -> None:
     async with processes(5, ahead=(0, 120)) as here:
-        async with here.judged():
+        async with here.judged(PACE):
             for chat in here.chats:
                 await here.a_while()
                 await chat.kill()

@@ -46,15 +46,6 @@ async def test_a_banned_user_is_signed_out_and_cannot_log_in(house: House) -> No
     assert (await ban(alice, "bob")).status == 303
 
 
-async def test_a_ban_reaches_other_processes(open_house: OpenHouse, clock: Clock) -> None:
-    here, there = await open_house(MODERATORS=("alice",)), await open_house()
-    alice, bob = await here.sign_in("alice"), await there.sign_in("bob")
-    assert await signed_in_as(bob) == "bob"
-    await ban(alice, "bob")
-    clock.now += 5
-    assert await signed_in_as(bob) is None
-
-
 async def test_the_page_asks_says_what_has_happened_and_undoes_it(
     alice: Person, bob: Person
 ) -> None:

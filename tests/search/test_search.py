@@ -10,9 +10,7 @@ import pytest
 from chat.journal import JOURNAL
 from search.finder import ENTRIES_PER_QUERY, FINDER, PAGE_LENGTH, QUEUE, SEARCHES
 from search.views import QUERY_LENGTH, QUERY_WORDS
-from settings import MESSAGE_COLLECTION, Settings
 from storage.database import CALL_TIMEOUT
-from tests.support.databases import another_client
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
 from tests.support.log import say
@@ -199,21 +197,6 @@ async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_neve
     assert (await search(alice, "wording")).texts == []
     assert (await search(alice, "first")).texts == []
     assert (await search(alice, "phrase")).texts == ["other phrase"]
-
-
-async def test_what_an_older_version_stored_is_found_and_a_restart_keeps_the_index(
-    settings: Settings, open_house: OpenHouse
-) -> None:
-    document = {"seq": 1, "key": "k", "user": "bob", "user_id": "u", "msg": "said before"}
-    async with another_client(settings) as database:
-        await database[MESSAGE_COLLECTION].insert_one(document)
-    alice = await (await open_house()).sign_in("alice")
-    for text in ("said after one restart", "said after another"):
-        alice = await (await open_house()).visitor()
-        await alice.log_in("alice")
-        await alice.write(text)
-    texts = (await search(alice, "said")).texts
-    assert texts == ["said after another", "said after one restart", "said before"]
 
 
 LONG = 300  # messages; for the test below that is a long log, in which 50 make a word frequent

@@ -319,6 +319,30 @@ async def talking(
             task.cancel()
 
 
+@dataclass
+class Company:
+    """Clients of a chat, its database, and the dice that decide when a fault comes."""
+
+    clients: list[Client]
+    database: MotorDatabase
+    dice: random.Random
+
+    @asynccontextmanager
+    async def judged(self, pace: float, speakers: int | None = None) -> AsyncIterator[None]:
+        """Let clients talk while the body runs, let all come to rest, and judge what they lived.
+
+        The first few speak, or all of them, together as many messages per second.
+        """
+        async with talking(self.clients[:speakers], pace, self.dice):
+            yield
+        await come_to_rest(self.clients, self.database)
+        await check(self.clients, self.database)
+
+    async def a_while(self, shortest: float = 0.5, longest: float = 2) -> None:
+        """Let the talk go on for a random time: when a fault comes is part of the fault."""
+        await asyncio.sleep(self.dice.uniform(shortest, longest))
+
+
 @asynccontextmanager
 async def visited(
     doors: Sequence[str],
