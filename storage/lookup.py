@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 FRESH_FOR = 5  # seconds a value is used before it is looked up again
 KEPT_FOR = 20  # seconds a value is kept; longer than a fetch with its three calls can take
 IDS_PER_QUERY = 1000
+QUERY_PATIENCE = 0.5  # seconds; with it and a call's deadline, a page is answered within five
 
 T = TypeVar("T")
 
@@ -20,8 +21,8 @@ class Lookup(Generic[T]):
         self._fetch = fetch
         self._known: dict[str, tuple[float, T | None]] = {}  # time and value; None: there is none
         self._wanted: dict[str, None] = {}  # the ids for the next query
-        self._next: asyncio.Task[None] | None = None  # that query
-        self._turn = asyncio.Lock()  # one query at a time
+        self._next: asyncio.Task[None] | None = None  # that query, until it begins
+        self._last: asyncio.Task[None] | None = None  # it, or the one before
 
     async def get(self, id_: str) -> T | None:
         """Return a value that is at most FRESH_FOR seconds old. Raises whatever `fetch` raises."""
@@ -30,7 +31,7 @@ class Lookup(Generic[T]):
             return value
         self._wanted[id_] = None
         if self._next is None:
-            self._next = asyncio.create_task(self._query())
+            self._next = self._last = asyncio.create_task(self._query(self._last))
             # Otherwise asyncio would log an error for which nobody waits any more.
             self._next.add_done_callback(lambda query: query.cancelled() or query.exception())
         await asyncio.shield(self._next)
@@ -48,18 +49,19 @@ class Lookup(Generic[T]):
         """Return whether the id is known to have no value."""
         return id_ in self._known and self._known[id_][1] is None
 
-    async def _query(self) -> None:
-        """Look up what is wanted by now; those who ask meanwhile share the next query."""
-        async with self._turn:
-            ids, self._wanted, self._next = list(self._wanted), {}, None
-            asked_at = time.monotonic()
-            self._known = {
-                id_: known for id_, known in self._known.items() if known[0] > asked_at - KEPT_FOR
-            }
-            for start in range(0, len(ids), IDS_PER_QUERY):
-                chunk = ids[start : start + IDS_PER_QUERY]
-                found = await self._fetch(chunk)
-                for id_ in chunk:
-                    known_at, _ = self._known.get(id_, (0, None))
-                    if known_at < asked_at:
-                        self._known[id_] = (asked_at, found.get(id_))
+    async def _query(self, before: asyncio.Task[None] | None) -> None:
+        """Look up what is wanted by then, after the query before, unless that one stalls."""
+        if before:
+            await asyncio.wait([before], timeout=QUERY_PATIENCE)
+        ids, self._wanted, self._next = list(self._wanted), {}, None
+        asked_at = time.monotonic()
+        self._known = {
+            id_: known for id_, known in self._known.items() if known[0] > asked_at - KEPT_FOR
+        }
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            chunk = ids[start : start + IDS_PER_QUERY]
+            found = await self._fetch(chunk)
+            for id_ in chunk:
+                known_at, _ = self._known.get(id_, (0, None))
+                if known_at < asked_at:
+                    self._known[id_] = (asked_at, found.get(id_))

@@ -67,6 +67,21 @@ async def test_ids_asked_for_during_a_query_share_the_next() -> None:
     assert table.queries == [["a"], ["b", "c"]]
 
 
+async def test_a_query_that_stalls_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "QUERY_PATIENCE", 0.01)
+    table = Table(a=1, b=2)
+    values = Lookup(table.fetch)
+    table.go_on.clear()
+    stalled = asyncio.create_task(values.get("a"))
+    await table.answered.wait()
+    table.go_on = asyncio.Event()
+    table.go_on.set()
+    async with asyncio.timeout(PATIENCE):
+        assert await values.get("b") == 2
+    assert not stalled.done()
+    stalled.cancel()
+
+
 async def test_very_many_ids_take_several_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup, "IDS_PER_QUERY", 10)
     table = Table()
