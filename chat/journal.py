@@ -133,17 +133,13 @@ class Journal:
 
         Only if this process is the writer. Raises LookupError, TypeError for anything else.
         """
-        if not self._relay.is_writer:
-            return
         for document in drafts:
+            check_draft(document)
+        for document in drafts if self._relay.is_writer else ():
             key, login, user_id = document["key"], document["user"], document["user_id"]
-            content = document["content"]
-            check_texts(key, login, user_id)
-            if content.keys() not in ({"msg"}, {"of", "text", "state"}):
-                raise TypeError("neither a message nor a change")
             is_known = key in self.waiting or self.recent.find(key)
             if not is_known and len(self.waiting) < QUEUE_LIMIT:
-                draft = self._add_draft(key, login, user_id, content)
+                draft = self._add_draft(key, login, user_id, document["content"])
                 draft.stored.add_done_callback(partial(self._forget, key))
 
     def hear_entries(self, documents: Sequence[Document]) -> None:
@@ -341,6 +337,18 @@ class Journal:
 def entries_of(documents: Sequence[Document], messages: dict[int, Document]) -> list[Entry]:
     """Return the entries in documents; `messages` has the message of each change, by its number."""
     return [to_entry(document, messages.get(document["seq"])) for document in documents]
+
+
+def check_draft(document: Document) -> None:
+    """Check a draft from another process. Raises LookupError, TypeError."""
+    content = document["content"]
+    check_texts(document["key"], document["user"], document["user_id"])
+    if content.keys() == {"msg"}:
+        check_texts(content["msg"])
+    elif content.keys() == {"of", "text", "state"} and type(content["of"]) is int:
+        check_texts(content["text"], content["state"])
+    else:
+        raise TypeError("neither a message nor a change")
 
 
 def check_entry(document: Document) -> None:

@@ -12,6 +12,7 @@ room always gives the same bytes.
 """
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -135,7 +136,7 @@ FIELDS: dict[str, tuple[dict[str, Callable[[Any], bool]], dict[str, Callable[[An
     "chat": ({"version": _is_number}, {}),
     "account": (
         {
-            "id": lambda value: _is_text(value) and ObjectId.is_valid(value),
+            "id": lambda value: _is_text(value) and bool(re.fullmatch("[0-9a-f]{24}", value)),
             **dict.fromkeys(("login", "login_key", "look", "email", "email_key"), _is_text),
             "password": lambda value: value is None or _is_text(value),
             "created": _is_time,

@@ -13,13 +13,11 @@ from commands.archive import VERSION, BadLine, Fields, from_line, to_document
 from commands.progress import progress
 from commands.room import CommandError, open_room
 from settings import (
-    LINK_COLLECTION,
     MESSAGE_COLLECTION,
-    SESSION_COLLECTION,
     USER_COLLECTION,
     load_settings,
 )
-from storage.database import Database, DatabaseUnavailable, Document, is_empty
+from storage.database import Database, DatabaseUnavailable, Document, deadline, is_empty
 from storage.indexes import create_indexes
 from storage.staging import Staging, StagingDropped, drop
 
@@ -77,25 +75,33 @@ async def fill(db: Database, path: Path, end: Fields) -> Staging:
             )
     except BaseException:  # Ctrl-C, too
         with suppress(DatabaseUnavailable):  # else the next import does it
-            await staging.drop()
+            async with deadline():
+                await staging.drop()
         raise
     return staging
 
 
 async def make_way(db: Database, staging: Staging) -> None:
-    """Check that the room is empty, and remove what other imports and former people have left.
+    """Check that the room is empty, and remove what other imports have left.
 
     Raises CommandError, DatabaseUnavailable.
     """
+    await check_empty(db)
     # The messages first: an import that is still under way can't end without them. If it has
     # renamed them before, the room is not empty any more, and needs its accounts.
     accounts = await staging.others(USER_COLLECTION)
     await drop(await staging.others(MESSAGE_COLLECTION))
+    await check_empty(db)
+    await drop(accounts)
+
+
+async def check_empty(db: Database) -> None:
+    """Check that the room has neither accounts nor messages.
+
+    Raises CommandError, DatabaseUnavailable.
+    """
     if not await is_empty(db):
         raise CommandError("The room is not empty: import into a new one.")
-    await drop(accounts)
-    for name in (SESSION_COLLECTION, LINK_COLLECTION):
-        await db.unhurried(name).delete_many({})
 
 
 async def store(staging: Staging, path: Path, entries: int) -> None:

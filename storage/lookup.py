@@ -11,6 +11,7 @@ IDS_PER_QUERY = 1000
 QUERY_PATIENCE = 0.5  # seconds; with it and a call's deadline, a page is answered within five
 
 T = TypeVar("T")
+Query = asyncio.Task[dict[str, T | None]]
 
 
 class Lookup(Generic[T]):
@@ -21,8 +22,8 @@ class Lookup(Generic[T]):
         self._fetch = fetch
         self._known: dict[str, tuple[float, T | None]] = {}  # time and value; None: there is none
         self._wanted: dict[str, None] = {}  # the ids for the next query
-        self._next: asyncio.Task[None] | None = None  # that query, until it begins
-        self._last: asyncio.Task[None] | None = None  # it, or the one before
+        self._next: Query[T] | None = None  # that query, until it begins
+        self._last: Query[T] | None = None  # it, or the one before
 
     async def get(self, id_: str) -> T | None:
         """Return a value that is at most FRESH_FOR seconds old. Raises whatever `fetch` raises."""
@@ -34,8 +35,7 @@ class Lookup(Generic[T]):
             self._next = self._last = asyncio.create_task(self._query(self._last))
             # Otherwise asyncio would log an error for which nobody waits any more.
             self._next.add_done_callback(lambda query: query.cancelled() or query.exception())
-        await asyncio.shield(self._next)
-        return self._known[id_][1]
+        return (await asyncio.shield(self._next))[id_]
 
     def put(self, id_: str, value: T | None) -> None:
         """Set a value, None if it no longer exists. A query that began before does not undo it."""
@@ -49,7 +49,7 @@ class Lookup(Generic[T]):
         """Return whether the id is known to have no value."""
         return id_ in self._known and self._known[id_][1] is None
 
-    async def _query(self, before: asyncio.Task[None] | None) -> None:
+    async def _query(self, before: "Query[T] | None") -> dict[str, T | None]:
         """Look up what is wanted by then, after the query before, unless that one stalls."""
         if before:
             await asyncio.wait([before], timeout=QUERY_PATIENCE)
@@ -58,6 +58,7 @@ class Lookup(Generic[T]):
         self._known = {
             id_: known for id_, known in self._known.items() if known[0] > asked_at - KEPT_FOR
         }
+        values: dict[str, T | None] = {}
         for start in range(0, len(ids), IDS_PER_QUERY):
             chunk = ids[start : start + IDS_PER_QUERY]
             found = await self._fetch(chunk)
@@ -65,3 +66,5 @@ class Lookup(Generic[T]):
                 known_at, _ = self._known.get(id_, (0, None))
                 if known_at < asked_at:
                     self._known[id_] = (asked_at, found.get(id_))
+                values[id_] = self._known[id_][1]
+        return values

@@ -26,7 +26,7 @@ from redis.exceptions import LockError
 
 from security.keys import fernet_key, secret_keys
 from server.background import background
-from server.relay import HERE_ONLY, RELAY, Relay
+from server.relay import HERE_ONLY, RELAY, Relay, check_texts
 from settings import SETTINGS, Settings
 from storage.redis_client import CALL_TIMEOUT, FAILURES, REDIS
 
@@ -110,10 +110,9 @@ class RedisRelay(Relay):
         await self._joined.wait()
         while _is_not_cancelled():
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._send())
-                    tasks.create_task(self._listen())
-                    tasks.create_task(self._beat())
+                # In a task of its own: before Python 3.13 a TaskGroup that fails leaves the task in
+                # which it was opened as if it were cancelled.
+                await asyncio.create_task(self._keep_in_touch())
             except Exception:  # such as an answer that is not Redis's
                 log.exception("the relay failed, and goes on")
                 await asyncio.sleep(RETRY_PAUSE)
@@ -132,6 +131,12 @@ class RedisRelay(Relay):
     def _encode(self, kind: str, content: Any) -> bytes:
         message = {"from": self.id, "kind": kind, "content": content}
         return self._fernet.encrypt(bson.encode(message))
+
+    async def _keep_in_touch(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send())
+            tasks.create_task(self._listen())
+            tasks.create_task(self._beat())
 
     async def _send(self) -> None:
         while _is_not_cancelled():
@@ -190,6 +195,7 @@ class RedisRelay(Relay):
         try:
             message = bson.decode(self._fernet.decrypt(data), codec_options=TZ_AWARE)
             sender, kind, content = message["from"], message["kind"], message["content"]
+            check_texts(sender, kind)
             if sender == self.id:
                 self._own_beat_came_back()
                 return

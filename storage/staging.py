@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from pymongo.errors import OperationFailure
 
-from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 from storage.database import Collection, Database, upkeep
 from storage.indexes import INDEXES
 
@@ -62,6 +62,9 @@ class Staging:
         Raises StagingDropped, DatabaseUnavailable.
         """
         await _rename(self.collection(MESSAGE_COLLECTION), MESSAGE_COLLECTION)
+        # Of former people, or of one who has registered just now, whose account is replaced.
+        for name in (SESSION_COLLECTION, LINK_COLLECTION):
+            await self._db.unhurried(name).delete_many({})
         with suppress(StagingDropped):  # a chat has started just now, and has finished the import
             await _rename(self.collection(USER_COLLECTION), USER_COLLECTION)
 
@@ -92,9 +95,13 @@ async def finish_import(db: Database) -> None:
     """
     for users in await _staged(db, USER_COLLECTION):
         messages = users.removesuffix(USER_COLLECTION) + MESSAGE_COLLECTION
-        if messages not in await _staged(db, MESSAGE_COLLECTION) and await _has_only_messages(db):
-            with suppress(StagingDropped):  # another process has just done it
-                await _rename(db[users], USER_COLLECTION)
+        if messages in await _staged(db, MESSAGE_COLLECTION) or not await _has_only_messages(db):
+            continue
+        id_ = users.removeprefix(PREFIX).removesuffix(f"_{USER_COLLECTION}")
+        if await db[users].find_one({"_id": id_}):  # create()'s: this import was never complete
+            continue
+        with suppress(StagingDropped):  # another process has just done it
+            await _rename(db[users], USER_COLLECTION)
 
 
 async def _staged(db: Database, name: str) -> list[str]:

@@ -319,6 +319,10 @@ async def test_two_deployments_on_one_redis_do_not_hear_each_other(
 KEY, ANOTHER_KEY = "a key for the tests", "a key of others"
 
 
+AUTHOR = {"key": "k", "user": "eve", "user_id": "u"}
+CHANGE = {"of": 1, "text": "hi", "state": "edited"}
+
+
 def told(kind: str, content: Any) -> bytes:
     """Return what another process might say, before it is encrypted."""
     return bson.encode({"from": "elsewhere", "kind": kind, "content": content})
@@ -333,6 +337,11 @@ def told(kind: str, content: Any) -> bytes:
         (KEY, b"no bson", "InvalidBSON"),
         (KEY, bson.encode({"from": "elsewhere", "kind": "typing"}), "KeyError"),
         (KEY, told("beat", None), "TypeError"),
+        (KEY, bson.encode({"from": 7, "kind": "typing", "content": "eve"}), "TypeError"),
+        (KEY, told("drafts", [AUTHOR | {"content": {"msg": 7}}]), "TypeError"),
+        (KEY, told("drafts", [AUTHOR | {"content": CHANGE | {"of": [1]}}]), "TypeError"),
+        (KEY, told("drafts", [AUTHOR | {"content": CHANGE | {"text": None}}]), "TypeError"),
+        (KEY, told("drafts", [AUTHOR | {"content": {}}]), "TypeError"),
         (KEY, told("entries", 7), "TypeError"),
         (KEY, told("entries", [{"seq": 1}]), "KeyError"),
         (KEY, told("entries", [{"seq": 1, "key": "k"}]), "KeyError"),
@@ -348,7 +357,7 @@ def told(kind: str, content: Any) -> bytes:
         (KEY, told("attempt", ["taken", [["no limit", b""]]]), "KeyError"),
         (KEY, told("entries", [{"seq": 1, "key": "k", "user": "u", "user_id": "u"}]), "KeyError"),
     ],
-    ids=range(16),
+    ids=range(21),
 )
 async def test_what_makes_no_sense_is_ignored_with_one_line_in_the_log(
     houses: list[House],
@@ -420,4 +429,6 @@ async def test_a_relay_that_fails_goes_on(
 
     monkeypatch.setattr(relay._redis, "pipeline", fail_once)
     await until(lambda: "the relay failed, and goes on" in caplog.text)
+    failed_at = asyncio.get_running_loop().time()
+    await until(lambda: relay._heard_at > failed_at)
     await joined(houses)

@@ -22,7 +22,7 @@ from chat.journal import JOURNAL
 from commands import importing
 from commands.importing import batches, checked
 from commands.room import CommandError
-from settings import MESSAGE_COLLECTION, ROOT, USER_COLLECTION, Settings
+from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
 from storage import database, indexes, staging
 from storage.database import Database, MotorDatabase, deadline, upkeep
 from storage.embedded import embedded_uri
@@ -222,6 +222,7 @@ BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
     ("a number twice", [*GOOD[:3], MESSAGE | {"key": "1:b"}], "line 4: 'seq' is not higher"),
     ("a key twice", [*GOOD[:3], CHANGE | {"key": "1:a"}], "line 4: 'key' is there twice"),
     ("an account twice", [*GOOD[:2], ACCOUNT], "line 3: 'id' is there twice"),
+    ("capitals", [GOOD[0], ACCOUNT | {"id": "A" * 24}], "line 2: 'id' has a wrong value"),
     (
         "a login twice",
         [*GOOD[:2], ACCOUNT | {"id": "000000000000000000000002"}],
@@ -521,6 +522,44 @@ async def test_an_import_that_is_being_renamed_is_not_dropped(
         await importing.make_way(Database(db), Staging(Database(db)))
     await finish_import(Database(db))
     assert await all_logins(db) == ["alice"]
+
+
+async def killed(db: MotorDatabase, file: Path) -> Staging:
+    """Leave what an import leaves that is killed before its renames."""
+    write(file, *GOOD, END)
+    staging = Staging(Database(db))
+    await staging.create()
+    await importing.store(staging, file, 2)
+    return staging
+
+
+async def test_a_killed_import_never_comes_into_a_room_that_others_have_used_since(
+    db: MotorDatabase, file: Path
+) -> None:
+    await killed(db, file)
+    await db[MESSAGE_COLLECTION].insert_one({"seq": 1, "msg": "of somebody who has left since"})
+    with pytest.raises(CommandError, match="The room is not empty"):
+        await importing.fill(Database(db), file, END)
+    await finish_import(Database(db))
+    assert await all_logins(db) == []
+
+
+async def test_accounts_of_an_import_that_was_never_complete_are_not_renamed(
+    db: MotorDatabase, file: Path
+) -> None:
+    staging = await killed(db, file)
+    await staging.collection(MESSAGE_COLLECTION).motor.rename(MESSAGE_COLLECTION)
+    await finish_import(Database(db))
+    assert await all_logins(db) == []
+
+
+async def test_an_import_ends_the_sessions_that_were_there(db: MotorDatabase, file: Path) -> None:
+    write(file, *GOOD, END)
+    filled = await importing.fill(Database(db), file, END)
+    await db[SESSION_COLLECTION].insert_one({"_id": "s", "user_id": ACCOUNT["id"]})
+    await filled.publish()
+    assert await all_logins(db) == ["alice"]
+    assert await db[SESSION_COLLECTION].find_one({}) is None
 
 
 async def test_of_several_imports_at_once_one_at_most_is_in_the_room(

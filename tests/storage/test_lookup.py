@@ -91,6 +91,18 @@ async def test_very_many_ids_take_several_queries(monkeypatch: pytest.MonkeyPatc
     assert [len(query) for query in table.queries] == [10, 10, 5]
 
 
+async def test_whoever_waits_is_answered_although_the_value_is_not_kept(clock: Clock) -> None:
+    table = Table(a=1, b=2)
+    values = Lookup(table.fetch)
+    table.go_on.clear()
+    first = asyncio.create_task(values.get("a"))
+    await table.answered.wait()
+    clock.now += KEPT_FOR + 1
+    other = asyncio.create_task(values.get("b"))
+    table.go_on.set()
+    assert (await first, await other) == (1, 2)
+
+
 async def test_a_failed_query_fails_for_everybody_who_waits_and_is_not_remembered() -> None:
     table = Table(a=1)
     values = Lookup(table.fetch)
