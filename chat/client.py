@@ -48,7 +48,7 @@ class Client:
         self.ws = ws
         self._metrics = request.app[METRICS]
         self.identity = identity
-        self.is_classic = ws.ws_protocol != wire.CHAT_V1
+        self.is_classic = ws.ws_protocol != wire.CHAT_V1  # speaks the tutorial's plain text
         self.is_closed = False  # a close frame was sent
         self.is_busy = False  # its view waits for the journal and can't read pongs
         self.pinged_at = asyncio.get_running_loop().time()

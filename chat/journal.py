@@ -1,8 +1,9 @@
 """The journal writes the log: it numbers entries, stores them, and delivers what is stored.
 
 The log is dense: `seq` is 1, 2, 3 … without a hole. The journal numbers entries from the last one
-it knows and stores them with an *ordered* insert under a unique index. If another process has taken
-a number, nothing is stored from there on; the journal reads what the other stored and tries again.
+it knows and stores them with an *ordered* insert; `seq` and `key` have unique indexes. If another
+process has taken a number, nothing is stored from there on; the journal reads what the other stored
+and tries again.
 
 Several processes would often lose such races. With Redis one of them is the writer: the others hand
 it their drafts, and deliver what it has stored when it tells them (see server/relay.py).
@@ -42,11 +43,11 @@ RETRY_PAUSE = 0.1  # seconds before another attempt after a failed one
 class Draft:
     """An entry that waits to be stored: a message, or a change."""
 
-    key: str
+    key: str  # <user_id>:<nonce>, so that a message that is sent again has the same
     login: str  # the author's
     user_id: str
     content: Document  # {msg} of a message, {of, text, state} of a change
-    stored: asyncio.Future[Entry]
+    answer: asyncio.Future[Entry]  # the entry, once it is delivered
     queued_at: float  # the loop's time
     is_handed_over: bool = False
 
@@ -69,9 +70,9 @@ class Draft:
 
     def give_up(self) -> None:
         """Make append() raise DatabaseUnavailable, unless the entry is stored."""
-        if not self.stored.done():
-            self.stored.set_exception(DatabaseUnavailable("not confirmed"))
-            self.stored.exception()  # if its sender has left, asyncio would log the exception
+        if not self.answer.done():
+            self.answer.set_exception(DatabaseUnavailable("not confirmed"))
+            self.answer.exception()  # if its sender has left, asyncio would log the exception
 
 
 class Journal:
@@ -85,7 +86,7 @@ class Journal:
         self._metrics = metrics
         self._heard: list[Document] = []  # entries that other processes say they have stored
         self._is_poll_due = False
-        self._queue = asyncio.Semaphore(QUEUE_LIMIT)
+        self._places = asyncio.Semaphore(QUEUE_LIMIT)
         self._work = asyncio.Event()  # a draft waits, or it is time to poll
         self._closed = False
         relay.listen("entries", self.hear_entries)
@@ -104,14 +105,14 @@ class Journal:
         If the log has an entry with this key, return that one. Raises DatabaseUnavailable if it is
         not confirmed within APPEND_TIMEOUT, once it has a place in the queue.
         """
-        async with self._queue:
+        async with self._places:
             if entry := await self._find_known(key):
                 return entry
             if self._closed:
                 raise DatabaseUnavailable("the chat is ending")
             draft = self._add_draft(key, login, user_id, content)
             try:
-                return await draft.stored
+                return await draft.answer
             finally:
                 self.waiting.pop(key, None)
 
@@ -122,7 +123,7 @@ class Journal:
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write())
-            tasks.create_task(self._watch_time())
+            tasks.create_task(self._expire_and_poll())
 
     async def find(self, key: str) -> Entry | None:
         """Return the entry with a key, None without one. Raises DatabaseUnavailable."""
@@ -135,12 +136,14 @@ class Journal:
         """
         for document in drafts:
             check_draft(document)
-        for document in drafts if self._relay.is_writer else ():
+        if not self._relay.is_writer:
+            return
+        for document in drafts:
             key, login, user_id = document["key"], document["user"], document["user_id"]
             is_known = key in self.waiting or self.recent.find(key)
             if not is_known and len(self.waiting) < QUEUE_LIMIT:
                 draft = self._add_draft(key, login, user_id, document["content"])
-                draft.stored.add_done_callback(partial(self._forget, key))
+                draft.answer.add_done_callback(partial(self._forget, key))
 
     def hear_entries(self, documents: Sequence[Document]) -> None:
         """Deliver entries that another process says it has stored, when they are next.
@@ -155,13 +158,13 @@ class Journal:
 
     async def settle(self, user_id: str) -> None:
         """Wait until none of a user's drafts waits any more."""
-        if own := [draft.stored for draft in self.waiting.values() if draft.user_id == user_id]:
+        if own := [draft.answer for draft in self.waiting.values() if draft.user_id == user_id]:
             await asyncio.wait(own)
 
     async def drain(self, timeout: float) -> None:
         """Refuse new drafts, and wait at most `timeout` seconds until the others are stored."""
         self._closed = True
-        if waiting := [draft.stored for draft in self.waiting.values()]:
+        if waiting := [draft.answer for draft in self.waiting.values()]:
             await asyncio.wait(waiting, timeout=timeout)
             for draft in self.waiting.values():
                 draft.give_up()
@@ -178,13 +181,13 @@ class Journal:
         self.waiting.pop(key, None)
 
     async def _find_known(self, key: str) -> Entry | None:
-        """Return the entry with a key, if it is delivered or waits here: then wait for it."""
+        """Return the entry with a key if it is a recent one, or waits here: then wait for it."""
         # Must not await unless a draft is there: else another task could add one with the same key
         # before append() does.
         if entry := self.recent.find(key):
             return entry
         draft = self.waiting.get(key)
-        return await asyncio.shield(draft.stored) if draft else None
+        return await asyncio.shield(draft.answer) if draft else None
 
     async def _find_stored(self, key: str) -> Entry | None:
         document = await self._collection.find_one({"key": key})
@@ -192,7 +195,8 @@ class Journal:
             return to_entry(document, await self._collection.find_one({"seq": document["of"]}))
         return to_entry(document) if document else None
 
-    async def _watch_time(self) -> None:
+    async def _expire_and_poll(self) -> None:
+        """Give up drafts that have waited too long, and let _write() look for others' entries."""
         # One timer for all drafts: one for each would cost as much as the rest of append().
         clock = asyncio.get_running_loop().time
         last_poll = clock()
@@ -250,7 +254,7 @@ class Journal:
         return [draft for draft in self._unanswered() if draft.queued_at < queued_before]
 
     def _unanswered(self) -> list[Draft]:
-        return [draft for draft in self.waiting.values() if not draft.stored.done()]
+        return [draft for draft in self.waiting.values() if not draft.answer.done()]
 
     async def _deliver_heard(self) -> None:
         """Deliver what follows the last entry; read what is missing. Raises DatabaseUnavailable."""
@@ -266,7 +270,7 @@ class Journal:
 
     async def _store(self, drafts: list[Draft]) -> None:
         """Store drafts as the next entries and deliver them, until each is stored or given up."""
-        while drafts := [draft for draft in drafts if not draft.stored.done()]:
+        while drafts := [draft for draft in drafts if not draft.answer.done()]:
             last, time = self.recent.last, now()
             documents = [draft.to_store(last + n, time) for n, draft in enumerate(drafts, 1)]
             try:
@@ -280,7 +284,7 @@ class Journal:
                 # Another process took a number first, a key exists already, or only the reply was
                 # lost: some of the drafts may be stored, even all of them.
                 await self._recover(drafts[0])
-                if self.recent.last == last and not drafts[0].stored.done():
+                if self.recent.last == last and not drafts[0].answer.done():
                     await asyncio.sleep(RETRY_PAUSE)
             else:
                 await self._deliver(documents)
@@ -295,15 +299,15 @@ class Journal:
         """
         with suppress(DatabaseUnavailable):
             await self._catch_up()
-            if not first.stored.done():
+            if not first.answer.done():
                 await self._answer_repeat(first)
 
     async def _answer_repeat(self, draft: Draft) -> None:
         """Answer a draft with the entry that has its key, if it repeats an entry of long ago."""
         entry = await self._find_stored(draft.key)
-        is_given_up = draft.stored.done()
+        is_given_up = draft.answer.done()
         if entry and entry.seq <= self.recent.last and not is_given_up:
-            draft.stored.set_result(entry)
+            draft.answer.set_result(entry)
 
     async def _catch_up(self) -> None:
         """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""
@@ -326,8 +330,8 @@ class Journal:
         queued_at = []
         for entry in entries:
             draft = self.waiting.pop(entry.key, None)
-            if draft and not draft.stored.done():
-                draft.stored.set_result(entry)
+            if draft and not draft.answer.done():
+                draft.answer.set_result(entry)
                 queued_at.append(draft.queued_at)
         if queued_at:
             waited = asyncio.get_running_loop().time() - min(queued_at)
@@ -335,7 +339,7 @@ class Journal:
 
 
 def entries_of(documents: Sequence[Document], messages: dict[int, Document]) -> list[Entry]:
-    """Return the entries in documents; `messages` has the message of each change, by its number."""
+    """Return the entries in documents; `messages` are those of changes, by the change's number."""
     return [to_entry(document, messages.get(document["seq"])) for document in documents]
 
 

@@ -121,7 +121,7 @@ def message_frames(message: MessageEntry) -> Frames:
         "user": message.user,
         "msg": message.msg,
         "time": iso_time(message.time),
-        "nonce": nonce_of(message),
+        "nonce": nonce_of(message),  # a part of its key
     }
     if message.state:
         event["state"] = message.state

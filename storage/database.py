@@ -45,7 +45,7 @@ class DatabaseUnavailable(Exception):
 
 
 class Conflict(Exception):
-    """A document is not stored, because one with a unique value of it exists already."""
+    """A document is not stored: another one has the same value in a unique field."""
 
 
 @asynccontextmanager

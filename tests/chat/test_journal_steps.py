@@ -141,7 +141,7 @@ async def test_who_leaves_does_not_take_away_what_others_wait_for(journal: Journ
     senders[0].cancel()
     await asyncio.sleep(0)
     entry = MessageEntry(1, "u3:n1", "carol", "u3", "hi", START)
-    draft.stored.set_result(entry)
+    draft.answer.set_result(entry)
     assert await senders[1] == entry
 
 
@@ -167,7 +167,7 @@ async def test_what_has_waited_too_long_is_given_up_and_the_log_is_read_now_and_
 
     async def sleep(pause: float) -> None:
         nonlocal seconds
-        given_up.append(sum(draft.stored.done() for draft in journal.waiting.values()))
+        given_up.append(sum(draft.answer.done() for draft in journal.waiting.values()))
         polled.append(journal._is_poll_due)
         journal._is_poll_due = False
         seconds += pause
@@ -178,7 +178,7 @@ async def test_what_has_waited_too_long_is_given_up_and_the_log_is_read_now_and_
     parts = SimpleNamespace(get_running_loop=lambda: loop, sleep=sleep)
     monkeypatch.setattr(journal_module, "asyncio", parts)
     with pytest.raises(Enough):
-        await journal._watch_time()
+        await journal._expire_and_poll()
     assert given_up == [0, 0, 0, 0, 1, 1, 2, 2, 2, 2]  # at 100, 100.5, 101 …
     assert polled == [False] * 4 + [True] + [False] * 3 + [True, False]
 
@@ -200,7 +200,7 @@ async def test_drafts_are_stored_some_at_a_time(
     drafts[1].give_up()
     journal._work.set()
     async with background(journal._write()):
-        await asyncio.wait([draft.stored for draft in drafts])
+        await asyncio.wait([draft.answer for draft in drafts])
     assert sizes == [2, 2, 1]
 
 
@@ -244,9 +244,9 @@ async def test_drafts_that_the_journal_fails_with_are_given_up_and_the_next_are_
     drafts = [wait(journal, f"u3:n{number}") for number in range(3)]
     journal._work.set()
     async with background(journal._write()):
-        assert (await drafts[2].stored).seq == 1
+        assert (await drafts[2].answer).seq == 1
     for draft in drafts[:2]:
-        assert isinstance(draft.stored.exception(), DatabaseUnavailable)
+        assert isinstance(draft.answer.exception(), DatabaseUnavailable)
     assert [record.message for record in caplog.records] == ["the journal failed, and goes on"]
 
 
@@ -256,7 +256,7 @@ async def test_after_another_process_took_the_numbers_the_next_are_tried_at_once
     await messages.insert_many([message(1), message(2)])
     drafts = [wait(journal, key) for key in ("u3:n1", "u3:n2")]
     await journal._store(drafts)
-    assert [(await draft.stored).seq for draft in drafts] == [3, 4]
+    assert [(await draft.answer).seq for draft in drafts] == [3, 4]
     assert await stored(messages) == [(e.seq, e.key) for e in delivered]
     assert [entry.seq for entry in delivered] == [1, 2, 3, 4]
     assert pauses == []
@@ -281,7 +281,7 @@ async def test_after_an_error_there_is_a_pause_unless_all_is_stored(
     monkeypatch.setattr(Collection, "insert_in_order", insert)
     drafts = [wait(journal, key) for key in ("u3:n1", "u3:n2")]
     await journal._store(drafts)
-    assert [await draft.stored for draft in drafts] == delivered
+    assert [await draft.answer for draft in drafts] == delivered
     assert await stored(messages) == [(1, "u3:n1"), (2, "u3:n2")]
     assert pauses == [RETRY_PAUSE] * number_of_pauses
 
@@ -297,8 +297,8 @@ async def test_a_repeat_of_long_ago_is_answered_and_the_next_are_stored_at_once(
     await journal.open()
     drafts = [wait(journal, key) for key in ("u1:n1", "u3:n1")]
     await journal._store(drafts)
-    assert await drafts[0].stored == MessageEntry.from_document(message(1))
-    assert (await drafts[1].stored).seq == 3
+    assert await drafts[0].answer == MessageEntry.from_document(message(1))
+    assert (await drafts[1].answer).seq == 3
     assert pauses == []
 
 
@@ -311,7 +311,7 @@ async def test_a_repeat_is_answered_only_with_what_is_delivered(
     await messages.insert_one(message(3))
     draft = wait(journal, f"u1:n{seq}")
     await journal._answer_repeat(draft)
-    assert draft.stored.done() is is_answered
+    assert draft.answer.done() is is_answered
 
 
 async def test_what_others_stored_is_read_in_order_however_much_it_is(

@@ -14,7 +14,7 @@ export class Outbox {
   #store
   #list
   #connection
-  #isConnected = false
+  #maySend = false
   #inFlight = null // nonce of the message that was sent and is not answered
   #writtenHere = new Set() // nonces of the messages written in this tab
   #backoff = new Backoff()
@@ -42,12 +42,12 @@ export class Outbox {
 
   // Send what waits: the connection is there, or pages are fetched instead.
   resume() {
-    this.#isConnected = true
+    this.#maySend = true
     this.#resend()
   }
 
   pause() {
-    this.#isConnected = false
+    this.#maySend = false
     clearTimeout(this.#timer)
   }
 
@@ -98,7 +98,7 @@ export class Outbox {
     const waiting = messages.filter(isWaiting)
     this.#list.show(messages, waiting)
     if (!waiting.some(({ nonce }) => nonce === this.#inFlight)) this.#inFlight = null
-    if (this.#isConnected && this.#inFlight === null && waiting.length) this.#transmit(waiting[0])
+    if (this.#maySend && this.#inFlight === null && waiting.length) this.#transmit(waiting[0])
   }
 
   #transmit({ nonce, msg, at }) {
