@@ -37,7 +37,7 @@ class BadLine(Exception):
 def account_fields(user: Document, last: int) -> Fields:
     """Return an account as a line; `last` is the number of the last entry that is exported."""
     created = user.get("created")
-    if not isinstance(created, datetime):  # NX-27017 0.8.1 stores dates set by an update as text
+    if not isinstance(created, datetime):  # an update may have made it a text: see storage/
         created = user["_id"].generation_time
     fields = {
         "type": "account",

@@ -97,6 +97,11 @@ def test_only_storage_imports_motor() -> None:
     assert {m.partition(".")[0] for m in TREES if "motor" in packages(m)} == {"storage"}
 
 
+def test_only_storage_knows_which_database_is_embedded() -> None:
+    named = {m for m, path in PATHS.items() if re.search("nx.?27017", path.read_text(), re.I)}
+    assert {m.partition(".")[0] for m in named} == {"storage"}
+
+
 @pytest.mark.parametrize(
     "module", ["chat.hub", "chat.client", "chat.recent", "chat.presence", "chat.wire"]
 )

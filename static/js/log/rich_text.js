@@ -74,7 +74,7 @@ const RULES = {
   name: {
     pattern: /(?<![\p{L}\p{M}\p{N}_.@-])@(?<name>[\p{L}\p{M}\p{N}_.-]+)/u,
     token({ name }, _, reader) {
-      const login = [name, name.replace(/(?<![.-])[.-]+$/, "")].find((it) => isSame(it, reader))
+      const login = [name, name.replace(/(?<![.-])[.-]+$/, "")].find((each) => isSame(each, reader))
       const node = () => element("mark", "mention", `@${login}`)
       return login && { node, length: login.length + 1, isMention: true }
     },

@@ -58,7 +58,7 @@ export class ScrollPosition {
     }
     const { top } = this.#log.getBoundingClientRect()
     const messages = [...this.#log.querySelectorAll(".message")]
-    const firstInView = messages.find((it) => it.getBoundingClientRect().bottom > top)
+    const firstInView = messages.find((message) => message.getBoundingClientRect().bottom > top)
     const before = firstInView?.getBoundingClientRect().top
     change()
     if (firstInView) this.#log.scrollTop += firstInView.getBoundingClientRect().top - before
