@@ -6,7 +6,8 @@ import { dayName } from "./time.js"
 const GROUPED_WITHIN = 5 * 60_000 // ms between two messages
 const A_MINUTE = 60_000 // ms
 
-// Join a message to those above it, below a divider if it begins a day. Call it again when something else comes before the message.
+// Join a message to those above it, or put a divider above it if it begins a day. Call it again when
+// something else comes before the message.
 export function placeInGroup(message) {
   const newDivider = rowBefore(message)?.matches(".log__new") ? rowBefore(message) : null
   const spot = newDivider ?? message // a day begins above the divider "New"

@@ -195,7 +195,8 @@ export class Log {
       this.#history.prepend(...older)
       for (const message of older) this.#format(message)
       const formerlyAfterDivider = this.#newDivider.place(this.#messages)
-      for (const message of [...older, first, formerlyAfterDivider]) if (message) placeInGroup(message)
+      const moved = [...older, first, formerlyAfterDivider].filter(Boolean)
+      for (const message of moved) placeInGroup(message)
       this.#older.continueFrom(page)
     })
   }

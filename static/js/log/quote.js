@@ -8,7 +8,8 @@ export function quote({ seq, user, msg }) {
   const lines = msg.split("\n").filter((line) => line.trim() && !line.startsWith(">"))
   const shown = lines.slice(0, LINES).map(shorten)
   if (lines.length > LINES) shown.push("…")
-  return [`${user} #${seq}: ${shown[0] ?? "…"}`, ...shown.slice(1)].map((line) => `> ${line}\n`).join("")
+  const [first = "…", ...others] = shown
+  return [`${user} #${seq}: ${first}`, ...others].map((line) => `> ${line}\n`).join("")
 }
 
 function shorten(line) {
