@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from settings import Settings
 
+FAIL_APART = 0.5  # seconds
 BEAT_EVERY = 1  # seconds; the master kills a worker that has been silent for its --timeout
 
 
@@ -41,7 +42,10 @@ class ChatWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         from server.process import run
 
         listeners = [listener.sock for listener in self.sockets]
-        run(self._create_app, listeners, Arbiter.WORKER_BOOT_ERROR)
+        # One after the other. gunicorn 27.0.1 ends all workers when one could not start; if it
+        # then sees another that could not, it fails with a traceback and status 1.
+        fail_after = (self.age - 1) % self.cfg.workers * FAIL_APART
+        run(self._create_app, listeners, Arbiter.WORKER_BOOT_ERROR, fail_after)
 
     def _create_app(self, settings: "Settings") -> "web.Application":
         from settings import StartError

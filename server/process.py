@@ -52,8 +52,11 @@ def run(
     create_app: Callable[[Settings], web.Application],
     listeners: Sequence[socket.socket] = (),
     failure: int = 1,
+    fail_after: float = 0,
 ) -> NoReturn:
-    """Serve the application until SIGINT or SIGTERM, then exit, with status `failure` if it fails.
+    """Serve the application until SIGINT or SIGTERM, then exit.
+
+    If it fails, exit with status `failure`, but `fail_after` seconds later, unless a signal comes.
 
     Listens where HOST says, unless `listeners` are given. Exits with os._exit(),
     because sys.exit() would wait for the driver's threads, which may be waiting for a database that
@@ -74,6 +77,8 @@ def run(
         status = failure
         log.exception("the chat can't go on")
     finally:  # even if printing fails because nobody reads it
+        if status:
+            time.sleep(fail_after)
         os._exit(status)
 
 
