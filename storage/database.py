@@ -52,14 +52,14 @@ class Conflict(Exception):
 async def deadline() -> AsyncIterator[None]:
     """Limit a call to CALL_TIMEOUT. Raises DatabaseUnavailable for any of its errors.
 
-    Only DuplicateKeyError passes: it is an answer, not an outage.
+    But Conflict for a refused duplicate: that is an answer, not an outage.
     """
     try:
         # Motor's own timeouts only start when one of its threads is free, which is far too late.
         async with asyncio.timeout(CALL_TIMEOUT):
             yield
     except DuplicateKeyError:
-        raise
+        raise Conflict from None
     except (PyMongoError, TimeoutError) as error:
         raise DatabaseUnavailable(type(error).__name__) from error
 
@@ -116,11 +116,8 @@ class Collection:
 
     async def insert_one(self, document: Document) -> None:
         """Store a document. Raises Conflict."""
-        try:
-            async with self._limited():
-                await self.motor.insert_one(document)
-        except DuplicateKeyError:
-            raise Conflict from None
+        async with self._limited():
+            await self.motor.insert_one(document)
 
     async def insert_in_order(self, documents: list[Document]) -> None:
         """Store documents in order, up to the first that is refused: then Conflict is raised.
@@ -172,11 +169,6 @@ class Collection:
         """Delete all documents that a filter matches."""
         async with self._limited():
             await self.motor.delete_many(where)
-
-    async def count(self) -> int:
-        """Return how many documents there are."""
-        async with self._limited():
-            return await self.motor.count_documents({})
 
 
 class Database:
