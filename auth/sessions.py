@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from auth.models import User, is_moderator
+from server.background import spread
 from server.relay import Relay, check_texts
 from settings import SESSION_COLLECTION
 from storage.database import Database, DatabaseUnavailable, Document
@@ -19,6 +20,7 @@ LIFETIME = timedelta(days=14)
 NOTICE_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is noticed within five
 SEEN_EVERY = 600  # seconds; `seen` is only this exact, because a write per page would be too much
 REMOVE_EVERY = 600  # seconds between removals of sessions that have expired
+REMOVE_PAUSE = 0.1  # seconds between some of them and the next
 AGENT_LENGTH = 200  # characters stored of a browser's User-Agent
 
 
@@ -90,15 +92,10 @@ class Sessions:
     async def notice_ended(self, open_sessions: Callable[[], Iterable[str]]) -> None:
         """Tell "ended", for ever, of open sessions that have expired or were ended elsewhere."""
         while True:
-            await asyncio.sleep(NOTICE_EVERY)
-            ids = list(dict.fromkeys(open_sessions()))
-            for start in range(0, len(ids), IDS_PER_QUERY):
-                chunk = ids[start : start + IDS_PER_QUERY]
-                try:
-                    found = await self._fetch(chunk)
-                except DatabaseUnavailable:
-                    break  # nobody is signed out because the database is away
-                self._relay.tell_here("ended", [id_ for id_ in chunk if id_ not in found])
+            # Sorted, so that it is each one's turn at about the same time of each round.
+            async for ids in spread(sorted(set(open_sessions())), IDS_PER_QUERY, NOTICE_EVERY):
+                with suppress(DatabaseUnavailable):  # then nobody is signed out
+                    self._relay.tell_here("ended", await self._ended_among(ids))
 
     async def remove_expired(self) -> None:
         """Delete the documents of sessions that have certainly expired, again and again."""
@@ -115,6 +112,17 @@ class Sessions:
                 return
             ids = [document["_id"] for document in documents]
             await self.collection.delete_many({"_id": {"$in": ids}})
+            await asyncio.sleep(REMOVE_PAUSE)
+
+    async def _ended_among(self, ids: Sequence[str]) -> list[str]:
+        """Return which of some sessions have ended."""
+        now = datetime.now(UTC)
+        documents = await self.collection.find({"_id": {"$in": ids}}, ["expires", "seen"])
+        open_ones = {d["_id"] for d in documents if d["expires"] > now}
+        # Rarely, because it reads their accounts, too.
+        if stale := [d["_id"] for d in documents if _is_stale(d, now)]:
+            open_ones -= set(stale) - set(await self._fetch(stale))
+        return [id_ for id_ in ids if id_ not in open_ones]
 
     async def _fetch(self, ids: list[str]) -> dict[str, Identity]:
         """Read the valid sessions of users who may use the chat, and note that they are in use."""
@@ -122,8 +130,7 @@ class Sessions:
         documents = await self.collection.find({"_id": {"$in": ids}})
         documents = [d for d in documents if d["expires"] > now]
         seen = int(now.timestamp())
-        stale = [d["_id"] for d in documents if d["seen"] < seen - SEEN_EVERY]
-        if stale:
+        if stale := [d["_id"] for d in documents if _is_stale(d, now)]:
             await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
         users = await self._users.get_login(d["user_id"] for d in documents)
         await self._users.saw(users.values(), seen)
@@ -142,6 +149,11 @@ class Sessions:
     def _identity(self, session_id: str, user: Document) -> Identity:
         moderates = is_moderator(user, self._moderators)
         return Identity(str(user["_id"]), session_id, user["login"], moderates)
+
+
+def _is_stale(session: Document, now: datetime) -> bool:
+    """Return whether it is time to note again that a session is in use."""
+    return bool(session["seen"] < int(now.timestamp()) - SEEN_EVERY)
 
 
 SESSIONS = web.AppKey("sessions", Sessions)

@@ -102,6 +102,10 @@ class Client:
         self._transport.close()  # once everything is sent
         if self._abort_timer and not self._transport.get_write_buffer_size():
             self._abort_timer.cancel()  # else it cuts off a peer that does not read the rest
+        if error := self.ws.exception():
+            # Its traceback leads back to the response, which holds all that the connection had:
+            # a cycle, which would stay until the next full collection (server/garbage.py).
+            error.with_traceback(None).__context__ = None
 
     def abort(self) -> None:
         """Drop the connection and everything unread, also what the kernel holds."""

@@ -16,12 +16,13 @@ from chat.entry import Entry
 from chat.presence import Presence
 from chat.recent import Recent
 from security.limits import Limit
-from server.background import background
+from server.background import background, spread
 from server.metrics import METRICS, Metrics
 from server.relay import RELAY, Relay, check_texts
 
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
+PINGED_AT_ONCE = 100  # sockets; a thousand pings would take 7 ms
 REPLAY_LIMIT = 192 * 1024  # bytes, less than UNREAD_LIMIT; for more the page loads its history
 FLUSH_PAUSE = 0.25  # of the time that a flush took; so a busy room has more frames in a write
 ABORT_TIMEOUT = 0.1  # seconds that the views of aborted sockets get to return
@@ -159,14 +160,15 @@ class Hub:
         """Ping every socket, for ever, and cut off those that don't answer."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(1)
-            now = loop.time()
-            for client in list(self.websockets):
-                if client.is_silent and not client.is_busy and now - client.pinged_at > PONG_WAIT:
-                    self._metrics.readers_cut_off.labels("no_pong").inc()
-                    client.abort()
-                elif now - client.pinged_at >= PING_EVERY:
-                    client.ping(now)
+            async for clients in spread(list(self.websockets), PINGED_AT_ONCE, 1):
+                now = loop.time()
+                for client in self.websockets.intersection(clients):  # without who has just left
+                    waited = now - client.pinged_at
+                    if client.is_silent and not client.is_busy and waited > PONG_WAIT:
+                        self._metrics.readers_cut_off.labels("no_pong").inc()
+                        client.abort()
+                    elif waited >= PING_EVERY:
+                        client.ping(now)
 
     def _flush(self) -> None:
         """Write all unsent frames to each socket at once, because system calls cost the most."""

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from aiohttp import hdrs, web
 
 from security.address import own_address
+from server.background import background
 from server.connections import (
     ACCEPTED_AT_ONCE,
     CONNECTIONS,
@@ -25,6 +26,7 @@ from server.connections import (
     Connections,
     raise_file_limit,
 )
+from server.garbage import collect_when_idle
 from server.logs import AccessLogger, LoopErrors, set_up_logging
 from settings import SETTINGS, Settings, StartError, load_settings
 
@@ -214,7 +216,8 @@ async def _serve(
         shutdown.begin = lambda: loop.call_soon_threadsafe(stop.set)
         with suppress(OSError):  # nobody reads standard output
             _announce(app[SETTINGS], listeners[0].getsockname()[1])
-        await stop.wait()
+        async with background(collect_when_idle()):
+            await stop.wait()
 
 
 def _announce(settings: Settings, port: int) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from auth.sessions import Identity, Sessions
 from server.background import background
 from server.relay import Relay
 from settings import SESSION_COLLECTION, USER_COLLECTION
-from storage.database import Database, DatabaseUnavailable, MotorDatabase
+from storage.database import Database, DatabaseUnavailable, Document, MotorDatabase
 from tests.support.clocks import Clock
 from tests.support.waiting import until
 
@@ -147,38 +149,71 @@ async def test_very_many_sessions_of_a_user_end_but_for_those_to_keep(
     assert [d["_id"] async for d in db[SESSION_COLLECTION].find({})] == [other]
 
 
-async def test_the_watch_asks_for_every_open_session_and_begins_anew_after_an_outage(
-    known: Sessions, ended: list[str], monkeypatch: pytest.MonkeyPatch
+async def test_open_sessions_are_looked_at_few_at_a_time_and_again_after_an_outage(
+    db: MotorDatabase, known: Sessions, ended: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "NOTICE_EVERY", 0)
-    monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
-    asked: list[list[str]] = []
-    is_enough = asyncio.Event()
+    user_id = await new_user(db, "alice")
+    made = sorted([(await known.create(user_id, "alice", "")).session_id for _ in range(60)])
+    gone = made[3], made[40]
+    await db[SESSION_COLLECTION].delete_many({"_id": {"$in": gone}})  # by another process
+    find, asked = known.collection.find, []
 
-    async def fetch(ids: list[str]) -> dict[str, Identity]:
-        asked.append(ids)
+    async def watched(where: Document, *arguments: Any, **options: Any) -> list[Document]:
+        asked.append(list(where["_id"]["$in"]))
         if len(asked) == 2:
             raise DatabaseUnavailable
-        if len(asked) == 5:
-            is_enough.set()
-            await asyncio.Event().wait()
-        return {id_: Identity("u1", id_, "alice") for id_ in ids if id_ not in ("s2", "s5")}
+        return await find(where, *arguments, **options)
 
-    def open_sessions() -> list[str]:
-        return [id_ for id_ in ("s1", "s2", "s1", "s3", "s4", "s5", "s6") if id_ not in ended]
+    def still_open() -> list[str]:
+        return [each for each in made * 2 if each not in ended]  # somebody has two sockets
 
-    monkeypatch.setattr(known, "_fetch", fetch)
-    async with background(known.notice_ended(open_sessions)), asyncio.timeout(2):
-        await is_enough.wait()
-    assert asked == [["s1", "s2"], ["s3", "s4"], ["s1", "s3"], ["s4", "s5"], ["s6"]]
-    assert ended == ["s2", "s5"]
-    assert [known.has_ended(id_) for id_ in ("s1", "s2", "s5")] == [False, True, True]
+    monkeypatch.setattr(known.collection, "find", watched)
+
+    async def have_ended() -> bool:
+        return len(ended) == 2
+
+    async with background(known.notice_ended(still_open)):
+        await until(have_ended, within=2)
+    assert asked[:4] == [made[:25], made[25:50], made[50:], made[:25]]
+    assert ended == [*gone]
+    assert [known.has_ended(each) for each in made] == [each in gone for each in made]
+
+
+async def test_an_open_session_is_noted_as_seen_and_ends_when_it_expires_or_its_account_has_gone(
+    db: MotorDatabase,
+    known: Sessions,
+    ended: list[str],
+    calendar: type[Calendar],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "NOTICE_EVERY", 0)
+    alice = await known.create(await new_user(db, "alice"), "alice", "")
+    nobody = await known.create("nobody", "nobody", "")
+    open_sessions = {alice.session_id, nobody.session_id}
+
+    async def has_ended(session_id: str) -> bool:
+        open_sessions.difference_update(ended)
+        return session_id in ended
+
+    async def is_seen() -> bool:
+        document = await db[SESSION_COLLECTION].find_one({"_id": alice.session_id})
+        return document is not None and document["seen"] == SECONDS + 601
+
+    async with background(known.notice_ended(lambda: open_sessions)):
+        calendar.passed = timedelta(seconds=601)
+        await until(is_seen, within=2)
+        await until(partial(has_ended, nobody.session_id), within=2)
+        assert not await has_ended(alice.session_id)
+        calendar.passed = timedelta(days=14)
+        await until(partial(has_ended, alice.session_id), within=2)
 
 
 async def test_sessions_unseen_for_more_than_two_weeks_are_removed_however_many_there_are(
     db: MotorDatabase, known: Sessions, calendar: type[Calendar], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "REMOVE_EVERY", 0)
+    monkeypatch.setattr(sessions, "REMOVE_PAUSE", 0)
     monkeypatch.setattr(sessions, "IDS_PER_QUERY", 2)
     calendar.passed = timedelta(seconds=1)
     kept = (await known.create("u1", "alice", "")).session_id

@@ -1,6 +1,7 @@
 """The room by itself: who gets which frames, in which order, and who is sent away."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from chat.client import CLOSE_WAIT, Client
 from chat.entry import MessageEntry, now
 from chat.hub import HUB, WEBSOCKETS, Hub, hub_ctx
 from chat.recent import Recent
+from server import background as background_module
 from server.metrics import METRICS, Metrics
 from server.relay import RELAY, Relay
 from tests.support.clocks import Clock
@@ -276,27 +278,53 @@ async def test_everybody_is_pinged_and_who_does_not_answer_is_cut_off(
     room: Room, monkeypatch: pytest.MonkeyPatch, is_silent: bool, is_busy: bool, pinged: float,
     done: list[str],
 ) -> None:  # fmt: skip
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 2:
-            raise asyncio.CancelledError
-
-    loop = SimpleNamespace(time=lambda: 100.0)
     reader = Reader("alice")
     reader.is_silent, reader.is_busy, reader.pinged_at = is_silent, is_busy, 100 - pinged
     room.websockets.add(reader)
-    parts = SimpleNamespace(get_running_loop=lambda: loop, sleep=sleep)
-    with monkeypatch.context() as patch:
-        patch.setattr(hub_module, "asyncio", parts)
-        with pytest.raises(asyncio.CancelledError):
-            await room.ping_sockets()
-    assert (reader.done, pauses) == (done, [1, 1])
+    assert await pauses_between_pings(room, monkeypatch) == [1]
+    assert reader.done == done
     cut_off = room._metrics.registry.get_sample_value(
         "chat_readers_cut_off_total", {"reason": "no_pong"}
     )
     assert cut_off == done.count("abort")
+
+
+async def test_many_are_pinged_in_steps_and_not_who_has_just_left(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers = [Reader(f"reader{number}") for number in range(250)]
+    room.websockets.update(readers)
+    leaver, pinged = list(room.websockets)[-1], []
+
+    def note_how_many() -> None:
+        pinged.append(sum(1 for reader in readers if reader.done))
+        room.websockets.discard(leaver)
+
+    assert (
+        await pauses_between_pings(room, monkeypatch, note_how_many) == [pytest.approx(1 / 3)] * 3
+    )
+    assert pinged == [100, 200, 249]
+
+
+async def pauses_between_pings(
+    room: Room, monkeypatch: pytest.MonkeyPatch, at_pause: Callable[[], None] = lambda: None
+) -> list[float]:
+    """Ping everybody at the loop's time 100, in one round; return its pauses, in seconds."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        at_pause()
+        if sum(pauses) > 0.99:
+            raise asyncio.CancelledError
+
+    loop = SimpleNamespace(time=lambda: 100.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub_module, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+        patch.setattr(background_module, "asyncio", SimpleNamespace(sleep=sleep))
+        with pytest.raises(asyncio.CancelledError):
+            await room.ping_sockets()
+    return pauses
 
 
 async def test_the_room_of_an_application_is_watched_while_it_runs(
