@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from auth.models import User, is_moderator
-from server.background import spread
+from server.background import paced
 from server.relay import Relay, check_texts
 from settings import SESSION_COLLECTION
 from storage.database import Database, DatabaseUnavailable, Document
@@ -93,7 +93,7 @@ class Sessions:
         """Tell "ended", for ever, of open sessions that have expired or were ended elsewhere."""
         while True:
             # Sorted, so that it is each one's turn at about the same time of each round.
-            async for ids in spread(sorted(set(open_sessions())), IDS_PER_QUERY, NOTICE_EVERY):
+            async for ids in paced(sorted(set(open_sessions())), IDS_PER_QUERY, NOTICE_EVERY):
                 with suppress(DatabaseUnavailable):  # then nobody is signed out
                     self._relay.tell_here("ended", await self._ended_among(ids))
 

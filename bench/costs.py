@@ -23,7 +23,6 @@ from pymongo import UpdateOne
 
 from auth.sessions import NOTICE_EVERY, Identity
 from bench import load, work
-from bench.people import sign_in_many
 from bench.scaling import COSTS, OTHER, Load, Room, load_of
 from bench.servers import SECRET_KEY, Server, chats, cpu_seconds
 from chat import wire
@@ -62,9 +61,8 @@ SMALL, LARGE = 500, 100_000  # bytes
 
 async def observe(room: Room) -> tuple[Room, Load]:
     """Let people talk; return the room at the pace they reached, and how busy each part was."""
-    async with chats(room.processes) as servers:
-        cookies = await sign_in_many(servers[0], room.people)
-        people = await load.connect_to_all(servers, room.people, cookies)
+    async with chats(room.processes, room.people) as servers:
+        people = await load.connect_to_all(servers, room.people, servers[0].cookies)
         await asyncio.sleep(QUIET)
         before, started = used(servers), time.monotonic()
         said = await talk(people, room.per_second)
@@ -148,7 +146,7 @@ async def of_writes() -> dict[str, float]:
 
 async def of_frames() -> dict[str, float]:
     """Return what it costs to read and check a message: one that is only answered, as a repeat."""
-    async with chats(1) as [server]:
+    async with chats(1, 1) as [server]:
         [person] = await load.connect(server, 1, server.cookies)
         await asyncio.sleep(QUIET)
         before, said = cpu_seconds(server.pid), load.timestamp()
@@ -301,12 +299,11 @@ def shortest(do: Callable[[], object]) -> float:
 
 async def of_sockets() -> dict[str, float]:
     """Return what it costs to let in somebody whose session is not in memory, and to keep them."""
-    async with chats(1) as [server]:
-        cookies = await sign_in_many(server, work.STRANGERS)
+    async with chats(1, work.STRANGERS) as [server]:
         idle = await idling(server)
         before = cpu_seconds(server.pid)
-        people = await load.connect(server, len(cookies), cookies)
-        upgrade = (cpu_seconds(server.pid) - before) / len(cookies)
+        people = await load.connect(server, work.STRANGERS, server.cookies)
+        upgrade = (cpu_seconds(server.pid) - before) / work.STRANGERS
         await asyncio.sleep(QUIET)
         busy = await idling(server)
         await work.hang_up(people)

@@ -10,8 +10,9 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.accounts import signed_in
-from tests.support.databases import embedded_server
+from bench.servers import SECRET_KEY
+from tests.support.databases import database_at, embedded_server
+from tests.support.guests import sign_in_guests
 from tests.support.processes import NO_LIMITS, running_chat
 from tests.support.proxies import LongWay
 from tests.support.redis_server import redis_server
@@ -90,20 +91,26 @@ async def let_write(processes: int, delay: float, has_redis: bool) -> list[Write
         way = LongWay(server.folder, delay)
         settings: dict[str, Any] = {
             "MONGO_HOST": await stack.enter_async_context(way.listening()),
-            "SECRET_KEY": "a key for the benchmark",
+            "SECRET_KEY": SECRET_KEY,
             "REDIS_URL": stack.enter_context(redis_server()).url if has_redis else "",
             **NO_LIMITS,
         }
         chats = [
             await stack.enter_async_context(running_chat(**settings)) for _ in range(processes)
         ]
-        browser = await stack.enter_async_context(signed_in(chats[0].url, "alice"))
+        async with database_at(server.address, "chat") as database:
+            cookies = iter(await sign_in_guests(database, SECRET_KEY, processes * WRITERS))
+        browser = await stack.enter_async_context(aiohttp.ClientSession())
         await asyncio.sleep(SETTLE)
-        writers = [
-            Writer(await browser.ws_connect(f"{chat.url}/ws", protocols=["chat.v1"]), *place)
-            for process, chat in enumerate(chats)
-            for place in ((process, number) for number in range(WRITERS))
-        ]
+        writers = []
+        for process, chat in enumerate(chats):
+            for number in range(WRITERS):
+                ws = await browser.ws_connect(
+                    f"{chat.url}/ws",
+                    protocols=["chat.v1"],
+                    headers={"Cookie": f"session={next(cookies)}"},
+                )
+                writers.append(Writer(ws, process, number))
         listening = [asyncio.create_task(writer.listen()) for writer in writers]
         await asyncio.gather(*(writer.write() for writer in writers))
         await asyncio.sleep(SETTLE)

@@ -12,10 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from pathlib import Path
 from typing import Any
 
-from yarl import URL
-
-from tests.support.accounts import signed_in
-from tests.support.databases import embedded_server
+from storage.embedded import embedded_uri
+from tests.support.databases import database_at, embedded_server
+from tests.support.guests import sign_in_guests
 from tests.support.kernel import children
 from tests.support.processes import NO_LIMITS, free_port, running_chat
 from tests.support.redis_server import redis_server
@@ -23,6 +22,7 @@ from tests.support.redis_server import redis_server
 SERVER_CORE, LOAD_CORE = 0, 1
 SECRET_KEY = "a key for the benchmark"
 CHAT_HEADERS = "Sec-WebSocket-Protocol: chat.v1\r\n"
+PEOPLE = 1200  # who are signed in, so that each of a thousand sockets is another one's
 ELECTION = 4  # seconds until one process is the writer, and the others know
 
 
@@ -76,20 +76,23 @@ async def answers(port: int) -> None:
 
 @asynccontextmanager
 async def chat() -> AsyncIterator[Server]:
-    """Run the chat as a user would, its limits off, with somebody signed in."""
+    """Run the chat as a user would, its limits off, with PEOPLE signed in."""
     async with running_chat(SECRET_KEY=SECRET_KEY, MONGO_HOST="", **NO_LIMITS) as process:
         pin(process.pid, SERVER_CORE)
         server = Server("chat", process.pid, process.port, CHAT_HEADERS)
         [server.database] = children(process.pid)
         pin(server.database, LOAD_CORE)
         server.data = Path(process.environment["DATA_DIR"])
-        server.cookies = [await sign_in(server, "alice")]
+        server.cookies = await sign_in_many(server, PEOPLE)
         yield server
 
 
 @asynccontextmanager
-async def chats(count: int) -> AsyncIterator[list[Server]]:
-    """Run the chat in so many processes, which share a database, a Redis and a core."""
+async def chats(count: int, people: int) -> AsyncIterator[list[Server]]:
+    """Run the chat in so many processes, which share a database, a Redis and a core.
+
+    All of them know the same people.
+    """
     async with AsyncExitStack() as stack:
         database = stack.enter_context(embedded_server())
         database.start()
@@ -109,18 +112,20 @@ async def chats(count: int) -> AsyncIterator[list[Server]]:
             server.database, server.redis = database.process.pid, redis.pid
             server.data = Path(database.folder)
             servers.append(server)
-        cookies = [await sign_in(servers[0], "alice")]
+        cookies = await sign_in_many(servers[0], people)
         for server in servers:
             server.cookies = cookies
         await asyncio.sleep(ELECTION)
         yield servers
 
 
-async def sign_in(server: Server, login: str) -> str:
-    """Register somebody and return the cookie."""
-    url = f"http://127.0.0.1:{server.port}"
-    async with signed_in(url, login) as session:
-        return session.cookie_jar.filter_cookies(URL(url))["session"].value
+async def sign_in_many(server: Server, count: int, first: int = 0) -> list[str]:
+    """Store so many accounts and sessions, without as many passwords to hash.
+
+    Return their cookies; `first` is the number of the first guest.
+    """
+    async with database_at(embedded_uri(server.data), "chat") as database:
+        return await sign_in_guests(database, SECRET_KEY, count, first)
 
 
 @contextmanager

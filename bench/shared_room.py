@@ -57,8 +57,8 @@ async def measure(rounds: int) -> list[str]:
 
 async def talk(count: int, readers: int) -> Shared:
     """Let some talk in a closed loop, before readers who are spread over so many processes."""
-    async with chats(count) as servers:
-        people = await load.connect_to_all(servers, readers, servers[0].cookies * count)
+    async with chats(count, readers) as servers:
+        people = await load.connect_to_all(servers, readers, servers[0].cookies)
         await asyncio.sleep(work.SETTLE)
         before, received = used(servers), load.received(people)
         await load.converse(people, TALKERS, SECONDS)

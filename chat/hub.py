@@ -16,7 +16,7 @@ from chat.entry import Entry
 from chat.presence import Presence
 from chat.recent import Recent
 from security.limits import Limit
-from server.background import background, spread
+from server.background import background, paced
 from server.metrics import METRICS, Metrics
 from server.relay import RELAY, Relay, check_texts
 
@@ -160,7 +160,7 @@ class Hub:
         """Ping every socket, for ever, and cut off those that don't answer."""
         loop = asyncio.get_running_loop()
         while True:
-            async for clients in spread(list(self.websockets), PINGED_AT_ONCE, 1):
+            async for clients in paced(list(self.websockets), PINGED_AT_ONCE, 1):
                 now = loop.time()
                 for client in self.websockets.intersection(clients):  # without who has just left
                     waited = now - client.pinged_at

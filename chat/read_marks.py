@@ -8,7 +8,7 @@ from aiohttp import web
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from server.background import background, spread
+from server.background import background, paced
 from settings import USER_COLLECTION
 from storage.database import DATABASE, Collection, DatabaseUnavailable
 from storage.lookup import Lookup
@@ -42,7 +42,7 @@ class ReadMarks:
     async def run(self) -> None:
         """Store the marks that moved, for ever."""
         while True:
-            async for user_ids in spread(list(self._moved), MARKS_PER_CALL, STORE_EVERY):
+            async for user_ids in paced(list(self._moved), MARKS_PER_CALL, STORE_EVERY):
                 with suppress(DatabaseUnavailable):  # the next round stores them
                     await self._store(user_ids)
 

@@ -22,7 +22,7 @@ async def background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[No
                 await task
 
 
-async def spread(items: Sequence[T], at_once: int, seconds: float) -> AsyncIterator[Sequence[T]]:
+async def paced(items: Sequence[T], at_once: int, seconds: float) -> AsyncIterator[Sequence[T]]:
     """Yield all items, at most `at_once` of them at a time, evenly over so many seconds.
 
     What is done for each of a thousand people in one go would hold up what they say.

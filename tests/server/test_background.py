@@ -22,7 +22,7 @@ async def test_many_things_are_done_in_even_steps(
         await asyncio.sleep(0)
 
     monkeypatch.setattr(background, "asyncio", SimpleNamespace(sleep=sleep))
-    async for some in background.spread(range(count), 3, 6):
+    async for some in background.paced(range(count), 3, 6):
         done.append(list(some))
     pause = 6 / len(steps)
     assert done == [each for step in steps for each in (step, pause)]

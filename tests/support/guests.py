@@ -12,12 +12,17 @@ from settings import SESSION_COLLECTION, USER_COLLECTION
 from storage.database import MotorDatabase
 
 
-async def sign_in_guests(database: MotorDatabase, key: str, count: int) -> list[str]:
-    """Store so many accounts and sessions, and return their cookies; `key` is the SECRET_KEY."""
+async def sign_in_guests(
+    database: MotorDatabase, key: str, count: int, first: int = 0
+) -> list[str]:
+    """Store so many accounts and sessions, and return their cookies.
+
+    `key` is the SECRET_KEY, `first` the number of the first guest.
+    """
     storage = SessionCookie([key], secure=False)
     now = datetime.now(UTC)
     users, sessions, cookies = [], [], []
-    for number in range(count):
+    for number in range(first, first + count):
         id_, login, session = ObjectId(), f"guest{number}", f"session{number}"
         names = {"login": login, "login_key": login, "look": login, "email_key": f"{number}@x"}
         users.append({"_id": id_, **names})
