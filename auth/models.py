@@ -1,5 +1,6 @@
 """User: an account in the database."""
 
+import logging
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -8,12 +9,14 @@ from datetime import UTC, datetime
 from bson import ObjectId
 
 from auth.logins import skeleton
-from auth.passwords import PARAMETERS, Hasher
+from auth.passwords import PARAMETERS, Hasher, is_checkable
 from auth.spelling import fold
 from pages.forms import BadInput
 from security.limits import Busy
 from settings import USER_COLLECTION
 from storage.database import Conflict, Database, DatabaseUnavailable, Document
+
+log = logging.getLogger(__name__)
 
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
@@ -71,7 +74,11 @@ class User:
 
         If its hash was made with parameters of old, a new one is stored, also in `user`.
         """
-        if not await hasher.matches(password, user["password"] if user else None):
+        phc = user["password"] if user else None
+        if user and phc is not None and not is_checkable(phc):
+            # Imported, or written by another program.
+            log.warning("account %s: its password's hash can't be used, set a new one", user["_id"])
+        if not await hasher.matches(password, phc):
             return False
         if user and not user["password"].startswith(PARAMETERS):  # it was hashed with former ones
             with suppress(Busy, DatabaseUnavailable):  # the next log-in tries again

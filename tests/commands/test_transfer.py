@@ -47,6 +47,12 @@ MESSAGE = {
 }  # fmt: skip
 CHANGE = MESSAGE | {"type": "change", "seq": 2, "key": "change:1:a", "of": 1}
 del CHANGE["msg"]
+HASH = "$argon2id$v=19$m={},t={},p={}$c2FsdHNhbHRzYWx0$" + "A" * 43
+HEAVY_HASHES = [  # whose check would take more than a process has
+    *(HASH.format(*parameters) for parameters in ((2**21, 2, 1), (2**12, 2**31, 1), (99, 2, 255))),
+    HASH.format("+2097152", 2, 1),
+    HASH.format(99, 2, 1) + "A" * 100_000,
+]
 GOOD = [{"type": "chat", "version": 1}, ACCOUNT, MESSAGE, CHANGE]
 END = {"type": "end", "accounts": 1, "entries": 2}
 
@@ -249,7 +255,7 @@ BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
             (ACCOUNT, "id", ["x", 1, "0" * 23]),
             (ACCOUNT, "seen", [-1, 10**11]),
             (ACCOUNT, "moderator", [False, 1, "true"]),
-            (ACCOUNT, "password", [1, {}]),
+            (ACCOUNT, "password", [1, {}, *HEAVY_HASHES]),
             (MESSAGE, "seq", [0, -1, "1", 1.0, True, 10**15]),
             (MESSAGE, "msg", [None, 1, "\ud800", ["x"]]),
             (MESSAGE, "time", ["now", 1, "2026-11-22", "2026-11-22T06:16:18.882+01:00"]),
