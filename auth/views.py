@@ -165,6 +165,7 @@ class SignIn(AccountForm):
                     app[HASHER],
                     is_first=admission.is_first,
                     moderates=admission.makes_moderator,
+                    invitation=invitation["_id"] if invitation else None,
                 )
         except UsedUp:
             raise FormError(403, INVALID) from None

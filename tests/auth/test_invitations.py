@@ -10,7 +10,14 @@ from auth.links import Links
 from auth.models import DAY
 from settings import LINK_COLLECTION, USER_COLLECTION
 from storage.database import DATABASE
-from tests.support.accounts import accounts, log_in, refused, signed_in_as
+from tests.support.accounts import (
+    accounts,
+    delete_account,
+    finish_departures,
+    log_in,
+    refused,
+    signed_in_as,
+)
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person, registration
@@ -138,7 +145,8 @@ async def test_a_room_that_everybody_has_left_is_not_a_stranger_s(open_house: Op
     house = await open_house(REGISTRATION="invite")
     alice = await house.sign_in("alice")
     await alice.write("for us only")
-    await alice.post("/account", {"action": "delete", "confirm": "correct horse battery"})
+    await delete_account(alice)
+    await finish_departures(house)
     assert await accounts(house) == []
     await is_refused(house, "", NOT_INVITED)
 
