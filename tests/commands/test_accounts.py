@@ -107,6 +107,20 @@ async def test_a_command_says_what_it_waits_for_and_for_no_longer_than_it_may(
         assert is_alone
 
 
+async def test_whoever_bans_the_last_moderator_is_told_so(chat: Chat) -> None:
+    async with signed_in(chat.url, "alice"):
+        pass
+    status, output, notes = await run(chat, "ban", "alice")
+    assert (status, output) == (0, "alice is banned.\n")
+    assert "Nobody moderates the room now" in notes
+    assert (await run(chat, "unban", "alice")).notes == ""
+    link = await done(chat, "invite")
+    bob = registration("bob", invitation=link.strip().partition("=")[2])
+    assert await post(f"{chat.url}/signin", bob) == 303
+    chat.environment["MODERATORS"] = "bob"
+    assert (await run(chat, "ban", "alice")).notes == ""
+
+
 async def test_a_ban_by_command_closes_sockets(chat: Chat) -> None:
     async with signed_in(chat.url, "alice") as alice:
         socket = await connect(alice)
