@@ -202,6 +202,21 @@ async def test_a_form_finished_after_a_deletion_elsewhere_is_refused(
     assert elsewhere.app[JOURNAL].recent.last == 0
 
 
+async def test_a_process_that_stood_still_stores_nothing_of_an_account_that_is_gone(
+    open_house: OpenHouse, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auth.sessions.NOTICE_EVERY", 3600)
+    here, elsewhere = await open_house(), await open_house()
+    alice = await here.sign_in("alice")
+    socket = await (await present(elsewhere, held_by(alice))).connect()
+    await delete_account(alice)
+    await finish_departures(here)
+    clock.now += 60
+    await socket.say("late")
+    assert await socket.close_code() == 4401
+    assert elsewhere.app[JOURNAL].recent.last == 0
+
+
 async def test_somebody_who_has_just_become_a_moderator_stays(house: House, alice: Person) -> None:
     await signed_in_as(alice)
     users = house.database[USER_COLLECTION]
