@@ -119,7 +119,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
         open_journal(app),
         app[SESSIONS].notice_ended(app[HUB].open_session_ids),
         app[SESSIONS].remove_expired(),
-        app[DEPARTURES].run(),
+        finish_departures(app),
         app[METRICS].measure_lag(),
     ):
         with suppress(TimeoutError):
@@ -145,6 +145,12 @@ async def open_journal(app: web.Application) -> None:
         await asyncio.sleep(RETRY_PAUSE)
     app[READY].set()
     await app[JOURNAL].run()
+
+
+async def finish_departures(app: web.Application) -> None:
+    """Finish what deleted and banned accounts leave, for ever, once the database is ready."""
+    await app[READY].wait()
+    await app[DEPARTURES].run()
 
 
 async def say_goodbye(app: web.Application) -> None:

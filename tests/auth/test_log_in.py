@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from yarl import URL
 
 from auth import passwords
+from auth.models import DELETION, User
 from settings import USER_COLLECTION
 from tests.support.accounts import (
     FILL,
@@ -21,7 +22,7 @@ from tests.support.accounts import (
 )
 from tests.support.house import House
 from tests.support.people import PASSWORD, WRONG, Person
-from tests.support.sessions import held_by, present
+from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.sockets import refusal_of
 
 
@@ -140,6 +141,24 @@ async def test_what_cannot_be_checked_now_is_put_off(
     page = await refused(visitor, path, REGISTRATION, 503, error)
     assert page.retry_after > 0
     assert page.value("login") == "bob"
+
+
+@pytest.mark.parametrize("mark", [{"banned": True}, {"unfinished": DELETION}], ids=str)
+async def test_a_log_in_during_a_ban_or_a_deletion_leaves_no_session(
+    house: House, mark: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.sign_in("alice")
+    before = await stored_sessions(house)
+    check = User.check_user
+
+    async def just_before(*what: Any) -> bool:
+        is_right = await check(*what)
+        await house.database[USER_COLLECTION].update_one({}, {"$set": mark})
+        return is_right
+
+    monkeypatch.setattr(User, "check_user", just_before)
+    assert (await (await house.visitor()).log_in("alice")).status == 401
+    assert await stored_sessions(house) == before
 
 
 async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> None:

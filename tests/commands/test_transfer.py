@@ -18,6 +18,8 @@ import aiohttp
 import pytest
 from pymongo.errors import DuplicateKeyError
 
+from auth.models import DELETION
+from chat.entry import DELETED_USER
 from chat.journal import JOURNAL
 from commands import importing
 from commands.importing import batches, checked
@@ -643,6 +645,16 @@ async def test_an_export_takes_the_place_of_an_earlier_one_only_when_it_is_compl
     assert await ended(exporting) == (1, "", "Interrupted.\n")
     assert content(file) == before
     assert os.listdir(file.parent) == [file.name]
+
+
+async def test_an_export_has_neither_a_deleted_account_nor_its_name(
+    db: MotorDatabase, small_room: Chat, file: Path
+) -> None:
+    await db[USER_COLLECTION].update_one({}, {"$set": {"unfinished": DELETION}})
+    await done(small_room, "export", str(file))
+    assert [line["type"] for line in lines(file)] == ["chat", "message", "change", "end"]
+    assert {line["user"] for line in lines(file)[1:3]} == {DELETED_USER}
+    assert "\tmoderator, deleted\t" in await done(small_room, "users")
 
 
 async def test_an_export_through_a_link_leaves_the_link(small_room: Chat, file: Path) -> None:
