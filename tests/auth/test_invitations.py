@@ -200,7 +200,9 @@ async def test_a_ban_takes_back_the_invitation_that_let_somebody_in_with_one_pre
     kept = await invite(alice, uses=2)
     assert await register(house, "bob", token) == 303
     page = await alice.page("/person?login=bob")
-    chosen = re.findall(r'name="(invitation-\d+)" value="(\w+)" checked>(.*?)</label>', page)
+    chosen = re.findall(
+        r'name="(invitation-\d+)" value="(\w+)" checked>(.*?)</label>', page, re.DOTALL
+    )
     [(name, link, text)] = chosen
     assert "by which bob came" in text
     assert "19 more can use it" in text
