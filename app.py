@@ -18,6 +18,7 @@ from auth.attempts import LIMITS, AttemptLimits
 from auth.passwords import HASHER, hasher_ctx
 from auth.session_storage import SessionCookie, SessionInRedis
 from auth.sessions import SESSIONS, Sessions
+from chat.departures import DEPARTURES, Departures
 from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal
 from chat.migrate import migrate
@@ -110,6 +111,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[SESSIONS] = Sessions(db, relay, settings.MODERATORS)
     app[JOURNAL] = Journal(messages, relay, app[METRICS])
     app[MESSAGES] = Message(messages, app[JOURNAL], relay, settings.MESSAGES_PER_SECOND)
+    app[DEPARTURES] = Departures(db, app[SESSIONS], app[MESSAGES])
     app[FINDER] = Finder(messages, app[JOURNAL].recent)
     app[METRICS].sockets.set_function(lambda: len(app[WEBSOCKETS]))
     app[METRICS].people.set_function(lambda: app[HUB].presence.people)
@@ -117,6 +119,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
         open_journal(app),
         app[SESSIONS].notice_ended(app[HUB].open_session_ids),
         app[SESSIONS].remove_expired(),
+        finish_departures(app),
         app[METRICS].measure_lag(),
     ):
         with suppress(TimeoutError):
@@ -142,6 +145,12 @@ async def open_journal(app: web.Application) -> None:
         await asyncio.sleep(RETRY_PAUSE)
     app[READY].set()
     await app[JOURNAL].run()
+
+
+async def finish_departures(app: web.Application) -> None:
+    """Finish what deleted and banned accounts leave, for ever, once the database is ready."""
+    await app[READY].wait()
+    await app[DEPARTURES].run()
 
 
 async def say_goodbye(app: web.Application) -> None:

@@ -10,18 +10,20 @@ from account.sessions import ListedSession, list_sessions
 from auth.attempts import LIMITS, authenticate
 from auth.cookies import forget_session
 from auth.links import Links
-from auth.models import User
+from auth.models import Changed, User, is_moderator
 from auth.pages import MemberPage
 from auth.passwords import HASHER, check_strength
 from auth.sessions import IDENTITY, SESSIONS
-from chat.models import MESSAGES
+from chat.departures import DEPARTURES
 from pages.forms import BadInput, FormError, check_filled, check_repeated, url_for
 from security.address import client_address
+from settings import SETTINGS
 from storage.database import DB, Document
 
 WRONG_PASSWORD = "Wrong password"
 PASSWORD_CHANGED = "Your password has been changed. You have been signed out on all other devices."
 SESSION_ENDED = "The session has ended."
+ACCOUNT_CHANGED = "A moderator has just changed your account. Please try again."
 
 
 class Account(MemberPage):
@@ -80,19 +82,18 @@ class Account(MemberPage):
 
     async def delete(self, form: dict[str, str]) -> URL:
         """Delete the account; its messages stay, without its name."""
-        app, identity = self.request.app, self.request[IDENTITY]
+        app = self.request.app
         if not form.get("confirm", "").strip():
             raise BadInput("confirm", "Please enter your password")
-        if identity.is_moderator:
+        user = await self.check_password(form["confirm"], "confirm")
+        if is_moderator(user, app[SETTINGS].MODERATORS):
             # If MODERATORS names the login, anybody could register it and would be a moderator; and
             # the room would perhaps have no moderator any more.
             raise FormError(403, "A moderator's account can't be deleted", "confirm")
-        user = await self.check_password(form["confirm"], "confirm")
-        # The account last: if a step fails, its owner can still log in and try again.
-        await app[SESSIONS].end_all(identity.user_id)
-        await Links(self.request[DB]).revoke_passwords(identity.user_id)
-        await app[MESSAGES].anonymize(identity.user_id)
-        await User(self.request[DB]).delete(user)
+        try:
+            await app[DEPARTURES].delete(user)
+        except Changed:
+            raise FormError(409, ACCOUNT_CHANGED, "confirm") from None
         await forget_session(self.request)
         return url_for(self.request, "login")
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from auth.models import DAY, User, is_moderator
+from auth.models import DAY, User
 from auth.sessions import Identity
 from settings import LINK_COLLECTION
 from storage.database import Database, Document
@@ -60,13 +60,12 @@ class Links:
             return None
         if link["uses"] < 1 or link["expires"] <= time.time():
             return None
-        if link["maker_id"]:
-            # A ban by the operator's command reaches sessions within seconds. Links that were made
-            # in that time must not work.
-            maker = await self._users.get(link["maker_id"])
-            if not maker or maker.get("banned") or not is_moderator(maker, moderators):
-                return None
-        return link
+        # A ban by the operator's command reaches sessions within seconds. Links that were made in
+        # that time must not work.
+        is_operator_s = not link["maker_id"]
+        if is_operator_s or await self._users.moderates(link["maker_id"], moderators):
+            return link
+        return None
 
     @asynccontextmanager
     async def used(self, link: Document) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """User: an account in the database."""
 
+import logging
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -8,12 +9,14 @@ from datetime import UTC, datetime
 from bson import ObjectId
 
 from auth.logins import skeleton
-from auth.passwords import PARAMETERS, Hasher
+from auth.passwords import PARAMETERS, Hasher, is_checkable
 from auth.spelling import fold
 from pages.forms import BadInput
 from security.limits import Busy
 from settings import USER_COLLECTION
 from storage.database import Conflict, Database, DatabaseUnavailable, Document
+
+log = logging.getLogger(__name__)
 
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
@@ -23,8 +26,17 @@ DAY = 86400  # seconds
 FIRST_ID = ObjectId("000000000000000000000001")
 
 
+# What may be unfinished with an account; it is done once more, later: see chat/departures.py.
+DELETION, REMOVAL = "deletion", "removal"
+MARKS = ("moderator", "banned", "unfinished")
+
+
 class UserExists(Exception):
     """The login, one that looks like it, or the e-mail address is taken."""
+
+
+class Changed(Exception):
+    """Somebody else has changed an account's marks since it was read."""
 
 
 def check_email(email: str) -> None:
@@ -38,13 +50,26 @@ def is_moderator(user: Document, logins: Iterable[str]) -> bool:
     return user.get("moderator", False) or is_named(user["login"], logins)
 
 
+def may_moderate(user: Document, logins: Iterable[str]) -> bool:
+    """Return whether a moderator's account can be used."""
+    return is_moderator(user, logins) and not user.get("banned") and not is_deleted(user)
+
+
+def is_deleted(user: Document) -> bool:
+    """Return whether an account's owner has deleted it; its login is still taken."""
+    return user.get("unfinished") == DELETION
+
+
 def is_named(login: str, logins: Iterable[str]) -> bool:
     """Return whether a login is among others, in any of its spellings."""
     return fold(login) in map(fold, logins)
 
 
 class User:
-    """Reads and changes accounts. Every method may raise DatabaseUnavailable."""
+    """Reads and changes accounts. Every method may raise DatabaseUnavailable.
+
+    Whatever looks for one account finds none that is deleted.
+    """
 
     def __init__(self, db: Database) -> None:
         self.collection = db[USER_COLLECTION]
@@ -52,15 +77,20 @@ class User:
     async def find(self, name: str) -> Document | None:
         """Return the account with this login or e-mail address."""
         field = "email_key" if "@" in name else "login_key"
-        return await self.collection.find_one({field: fold(name)})
+        return await self._find({field: fold(name)})
 
     async def find_login(self, login: str) -> Document | None:
         """Return the account with this login."""
-        return await self.collection.find_one({"login_key": fold(login)})
+        return await self._find({"login_key": fold(login)})
 
     async def get(self, user_id: str) -> Document | None:
         """Return the account with this id."""
-        return await self.collection.find_one({"_id": ObjectId(user_id)})
+        return await self._find({"_id": ObjectId(user_id)})
+
+    async def moderates(self, user_id: str, logins: Iterable[str]) -> bool:
+        """Return whether an account may moderate now; `logins` are those of MODERATORS."""
+        user = await self.get(user_id)
+        return user is not None and may_moderate(user, logins)
 
     async def has_login_like(self, login: str) -> bool:
         """Return whether there is an account whose login looks like this one."""
@@ -71,7 +101,11 @@ class User:
 
         If its hash was made with parameters of old, a new one is stored, also in `user`.
         """
-        if not await hasher.matches(password, user["password"] if user else None):
+        phc = user["password"] if user else None
+        if user and phc is not None and not is_checkable(phc):
+            # Imported, or written by another program.
+            log.warning("account %s: its password's hash can't be used, set a new one", user["_id"])
+        if not await hasher.matches(password, phc):
             return False
         if user and not user["password"].startswith(PARAMETERS):  # it was hashed with former ones
             with suppress(Busy, DatabaseUnavailable):  # the next log-in tries again
@@ -87,13 +121,33 @@ class User:
             user["password"] = phc
         return has_changed
 
-    async def mark(self, user: Document, **marks: bool) -> None:
-        """Mark an account: whether it is `banned`, whether it is a `moderator`."""
-        await self.collection.update_one({"_id": user["_id"]}, {"$set": marks})
+    async def mark(self, user: Document, **marks: bool | str) -> None:
+        """Mark an account: whether it is `banned`, or a `moderator`; what is `unfinished`.
+
+        Raises Changed if the account has not the marks that `user` has: whether this may be done
+        was decided by those.
+        """
+        unchanged = {"_id": user["_id"], **{name: user.get(name) for name in MARKS}}
+        if not await self.collection.update_one(unchanged, {"$set": marks}):
+            raise Changed
         user |= marks
 
-    async def delete(self, user: Document) -> None:
-        """Delete an account; anybody may register its login then."""
+    async def reinstate(self, user: Document) -> None:
+        """Make an account a moderator again, whatever has happened to it meanwhile."""
+        await self.collection.update_one({"_id": user["_id"]}, {"$set": {"moderator": True}})
+        user["moderator"] = True
+
+    async def unfinished(self, count: int) -> list[Document]:
+        """Return at most `count` accounts of which something is unfinished, deleted ones too."""
+        return await self.collection.find({"unfinished": {"$gt": ""}}, limit=count)
+
+    async def finish_removal(self, user: Document) -> None:
+        """Note that nothing is left of what a moderator has removed."""
+        done = {"_id": user["_id"], "unfinished": REMOVAL}
+        await self.collection.update_one(done, {"$unset": {"unfinished": "", "remover": ""}})
+
+    async def finish_deletion(self, user: Document) -> None:
+        """Delete an account for good; anybody may register its login then."""
         await self.collection.delete_one({"_id": user["_id"]})
 
     async def create_user(
@@ -105,9 +159,11 @@ class User:
         *,
         is_first: bool = False,
         moderates: bool = False,
+        invitation: str | None = None,
     ) -> Document:
         """Store a new account with a checked login and address, return it.
 
+        `invitation` is the id of the link that lets it in.
         Raises UserExists, also if it is to be the first one and another has become that; Busy.
         """
         now = datetime.now(UTC)
@@ -122,6 +178,7 @@ class User:
             "created": now,
             "seen": int(now.timestamp()),
             **({"moderator": True} if moderates else {}),
+            **({"invitation": invitation} if invitation else {}),
         }
         try:
             await self.collection.insert_one(user)
@@ -130,11 +187,13 @@ class User:
         return user
 
     async def get_login(self, user_ids: Iterable[str]) -> dict[str, Document]:
-        """Return {login, moderator, seen} of those users that exist and are not banned, by id."""
+        """Return {login, moderator, seen} of those users who may use the chat, by id."""
         ids = [ObjectId(user_id) for user_id in set(user_ids) if ObjectId.is_valid(user_id)]
-        fields = ["login", "moderator", "seen", "banned"]
+        fields = ["login", "seen", *MARKS]
         users = await self.collection.find({"_id": {"$in": ids}}, fields)
-        return {str(user["_id"]): user for user in users if not user.get("banned")}
+        return {
+            str(user["_id"]): user for user in users if not (user.get("banned") or is_deleted(user))
+        }
 
     async def saw(self, users: Iterable[Document], time: int) -> None:
         """Note when users were last seen, once a day; `time` is in seconds since 1970."""
@@ -144,6 +203,13 @@ class User:
             await self.collection.update_many({"_id": {"$in": ids}}, {"$set": {"seen": time}})
 
     async def page(self, after: str, count: int) -> list[Document]:
-        """Return at most `count` accounts whose `login_key` comes after `after`, in that order."""
+        """Return at most `count` accounts whose `login_key` comes after `after`, in that order.
+
+        Deleted ones are among them.
+        """
         following = {"login_key": {"$gt": after}}
         return await self.collection.find(following, sort=("login_key", 1), limit=count)
+
+    async def _find(self, where: Document) -> Document | None:
+        user = await self.collection.find_one(where)
+        return None if user and is_deleted(user) else user

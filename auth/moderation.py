@@ -1,13 +1,19 @@
 """Moderation: bans, appoints and dismisses, and ends what would keep the old rights."""
 
+from collections.abc import Sequence
+
 from auth.links import Links
 from auth.models import User
-from auth.sessions import Sessions
+from auth.sessions import Identity, Sessions
 from storage.database import Database, Document
 
 
+class NotModerator(Exception):
+    """Whoever wants to moderate has just been dismissed or banned."""
+
+
 class Moderation:
-    """Bans, appoints and dismisses. Every method may raise DatabaseUnavailable."""
+    """Bans, appoints and dismisses. Every method may raise Changed, and DatabaseUnavailable."""
 
     def __init__(self, db: Database, sessions: Sessions) -> None:
         self._users = User(db)
@@ -26,9 +32,17 @@ class Moderation:
         # Whoever has a link that was made for a member must not get a moderator's rights.
         await self._links.revoke_passwords(str(user["_id"]))
 
-    async def dismiss(self, user: Document) -> None:
-        """Make a moderator an ordinary member, who has to log in again."""
+    async def dismiss(self, user: Document, moderator: Identity, named: Sequence[str]) -> None:
+        """Make a moderator an ordinary member, who has to log in again.
+
+        Raises NotModerator, so that one is left if two dismiss each other, or several in a circle;
+        `named` are the logins of the setting MODERATORS.
+        """
         await self._users.mark(user, moderator=False)
+        # After the mark: before it, of two who dismiss each other both would still be moderators.
+        if not await self._users.moderates(moderator.user_id, named):
+            await self._users.reinstate(user)
+            raise NotModerator
         await self._end(user)
 
     async def _end(self, user: Document) -> None:

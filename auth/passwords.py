@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import AsyncIterator, Callable
@@ -25,6 +26,14 @@ MIN_LENGTH, MAX_LENGTH = 8, 256  # code points
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 PARAMETERS = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
 
+# A stored hash says how much memory and time its check takes; more than this could end the process.
+# RFC 9106's second choice (64 MiB, 3 passes, 4 lanes) is within.
+MOST_MEMORY_KIB, MOST_PASSES, MOST_LANES = 65_536, 10, 8
+HASH = re.compile(
+    r"\$argon2id\$v=19\$m=([0-9]{1,9}),t=([0-9]{1,9}),p=([0-9]{1,9})"
+    r"\$[A-Za-z0-9+/]{1,86}\$[A-Za-z0-9+/]{1,86}"  # at most 64 bytes of salt, and of hash
+)
+
 THREADS = 2  # Argon2 releases the GIL; more threads than cores would only cost memory
 NICE = 10  # how much lower the priority of these threads is
 MAX_WAITING = 40  # hashes that may wait, about a second's work; beyond that Busy is raised
@@ -45,6 +54,15 @@ def check_strength(password: str, *own: str) -> None:
         raise BadInput("password", "This password is too common, please choose another")
 
 
+def is_checkable(phc: str) -> bool:
+    """Return whether this is a hash whose check takes no more memory and time than it may."""
+    match = HASH.fullmatch(phc)
+    if match is None:
+        return False
+    memory, passes, lanes = map(int, match.groups())
+    return memory <= MOST_MEMORY_KIB and passes <= MOST_PASSES and lanes <= MOST_LANES
+
+
 class Hasher:
     """Hashes and checks passwords in two threads, so that the event loop never waits for them."""
 
@@ -60,10 +78,14 @@ class Hasher:
         return await self._run(lambda: _derive(_bytes(password)))
 
     async def matches(self, password: str, phc: str | None) -> bool:
-        """Return whether the hash is of this password. None takes the same time. Raises Busy."""
+        """Return whether the hash is of this password. Raises Busy.
+
+        Takes the same time with None, and with a hash that is not checkable: nothing matches those.
+        """
         # A faster answer without a hash would reveal that the login does not exist.
-        matches = await self._run(lambda: _verify(_bytes(password), phc or self._dummy))
-        return matches and phc is not None
+        stored = phc if phc and is_checkable(phc) else None
+        matches = await self._run(lambda: _verify(_bytes(password), stored or self._dummy))
+        return matches and stored is not None
 
     def check_room(self) -> None:
         """Check that another password may wait. Raises Busy."""
@@ -120,6 +142,6 @@ def _dummy_hash() -> str:
 def _verify(secret: bytes, phc: str) -> bool:
     try:
         Argon2id.verify_phc_encoded(secret, phc)
-    except InvalidKey:
+    except (InvalidKey, ValueError):  # the latter for parameters that are too low
         return False
     return True

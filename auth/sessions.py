@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from server.background import paced
 from server.relay import Relay, check_texts
 from settings import SESSION_COLLECTION
 from storage.database import Database, DatabaseUnavailable, Document
-from storage.lookup import FRESH_FOR, IDS_PER_QUERY, Lookup
+from storage.lookup import FRESH_FOR, IDS_PER_QUERY, KEPT_FOR, Lookup
 
 LIFETIME = timedelta(days=14)
 NOTICE_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is noticed within five
@@ -47,6 +48,7 @@ class Sessions:
         self._users = User(db)
         self._moderators = moderators
         self._identities = Lookup(self._fetch)
+        self._noticed_at = -float("inf")  # when notice_ended() last looked at all open sessions
         relay.listen("ended", self._forget)
 
     async def create(self, user_id: str, login: str, agent: str) -> Identity:
@@ -68,6 +70,16 @@ class Sessions:
     async def identify(self, session_id: str) -> Identity | None:
         """Return the identity of a session, None if it has ended. Raises DatabaseUnavailable."""
         return await self._identities.get(session_id)
+
+    async def may_speak(self, session_id: str) -> bool:
+        """Return whether an open session has not ended. Raises DatabaseUnavailable.
+
+        Without a query, unless this process stood still, or was cut off from the database: then
+        notice_ended() does not know yet.
+        """
+        if self._noticed_at + KEPT_FOR > time.monotonic():
+            return not self.has_ended(session_id)
+        return await self.identify(session_id) is not None
 
     def has_ended(self, session_id: str) -> bool:
         """Return whether this process knows that the session has ended."""
@@ -92,10 +104,15 @@ class Sessions:
     async def notice_ended(self, open_sessions: Callable[[], Iterable[str]]) -> None:
         """Tell "ended", for ever, of open sessions that have expired or were ended elsewhere."""
         while True:
+            began, knows_all = time.monotonic(), True
             # Sorted, so that it is each one's turn at about the same time of each round.
             async for ids in paced(sorted(set(open_sessions())), IDS_PER_QUERY, NOTICE_EVERY):
-                with suppress(DatabaseUnavailable):  # then nobody is signed out
+                try:
                     self._relay.tell_here("ended", await self._ended_among(ids))
+                except DatabaseUnavailable:
+                    knows_all = False  # nobody is signed out because the database is away
+            if knows_all:
+                self._noticed_at = began
 
     async def remove_expired(self) -> None:
         """Delete the documents of sessions that have certainly expired, again and again."""
@@ -104,8 +121,8 @@ class Sessions:
             with suppress(DatabaseUnavailable):
                 await self._remove_unseen_since(datetime.now(UTC) - LIFETIME)
 
-    async def _remove_unseen_since(self, time: datetime) -> None:
-        unseen = {"seen": {"$lt": int(time.timestamp())}}
+    async def _remove_unseen_since(self, moment: datetime) -> None:
+        unseen = {"seen": {"$lt": int(moment.timestamp())}}
         while True:
             documents = await self.collection.find(unseen, ["_id"], limit=IDS_PER_QUERY)
             if not documents:

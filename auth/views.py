@@ -53,10 +53,11 @@ class AccountForm(FormPage):
         try:
             user = await self.account(form)
             await set_session(self.request, str(user["_id"]), user["login"])
-            # The password may have been changed while it was checked, perhaps because somebody had
-            # stolen it: then this new session must end, too.
+            # While the password was checked, it may have been changed, perhaps because somebody had
+            # stolen it, or the account may have been banned or deleted: then this new session must
+            # end, too.
             stored = await User(self.request[DB]).get(str(user["_id"]))
-            if stored is None or stored["password"] != user["password"]:
+            if not stored or stored.get("banned") or stored["password"] != user["password"]:
                 await clear_session(self.request)
                 raise FormError(401, WRONG_LOGIN, "password")
         except DatabaseUnavailable:
@@ -165,6 +166,7 @@ class SignIn(AccountForm):
                     app[HASHER],
                     is_first=admission.is_first,
                     moderates=admission.makes_moderator,
+                    invitation=invitation["_id"] if invitation else None,
                 )
         except UsedUp:
             raise FormError(403, INVALID) from None

@@ -81,7 +81,7 @@ class Message:
         self._journal = journal
         self._relay = relay
         self._limit = Limit(BURST_SECONDS * per_second, BURST_SECONDS)  # by person
-        relay.listen("anonymized", self._forget_name)
+        relay.listen("anonymized", self.forget_name)
 
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
@@ -161,13 +161,14 @@ class Message:
     async def anonymize(self, user_id: str) -> None:
         """Replace a user's name in everything they wrote or changed. Raises DatabaseUnavailable."""
         await self._journal.settle(user_id)
+        self._relay.tell_all("anonymized", user_id)  # what is in memory, which most pages show
         async for documents in self.own_entries(user_id):
             ids = {"_id": {"$in": [document["_id"] for document in documents]}}
             if documents:
                 await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
-        self._relay.tell_all("anonymized", user_id)
+        self._relay.tell_all("anonymized", user_id)  # what was read from there meanwhile
 
-    def _forget_name(self, user_id: str) -> None:
+    def forget_name(self, user_id: str) -> None:
         """Replace a user's name in memory."""
         self._journal.recent.rename(user_id, DELETED_USER)
 

@@ -15,7 +15,13 @@ from chat.client import Client
 from chat.entry import Entry, MessageEntry
 from chat.hub import HUB, SIGNED_OUT
 from chat.journal import JOURNAL
-from chat.models import CHANGEABLE_FOR, MESSAGE_LENGTH, MESSAGES, PAGE_LENGTH
+from chat.models import (
+    CHANGEABLE_FOR,
+    MESSAGE_LENGTH,
+    MESSAGES,
+    PAGE_LENGTH,
+    refused_if_unavailable,
+)
 from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
@@ -205,6 +211,11 @@ class WebSocket(web.View):
         entry: Entry
         client.is_busy = True  # it reads no pongs meanwhile: see Hub.ping_sockets()
         try:
+            with refused_if_unavailable():
+                may_speak = await app[SESSIONS].may_speak(user.session_id)
+            if not may_speak:
+                client.close(SIGNED_OUT, "Signed out")
+                return
             if frame.type == "edit":
                 entry = await messages.edit(user, frame.seq, frame.msg, frame.nonce)
             elif frame.type == "delete":

@@ -5,7 +5,7 @@ from argparse import Namespace
 from datetime import UTC, datetime
 
 from auth.links import Links
-from auth.models import User, is_moderator
+from auth.models import User, is_deleted, is_moderator
 from auth.moderation import Moderation
 from commands.room import CommandError, open_room
 from security.address import is_loopback, own_address
@@ -37,10 +37,15 @@ async def users(arguments: Namespace) -> None:
 
 async def ban(arguments: Namespace) -> None:
     """Ban an account."""
-    async with open_room(load_settings()) as room:
+    settings = load_settings()
+    async with open_room(settings) as room:
         user = await room.find(arguments.login)
         await Moderation(room.db, room.sessions).ban(user)
+        is_moderated = not is_moderator(user, settings.MODERATORS) or await room.has_moderator()
     print(f"{user['login']} is banned.")
+    if not is_moderated:
+        text = "Nobody moderates the room now: undo the ban, or name somebody in MODERATORS."
+        print(text, file=sys.stderr)
 
 
 async def unban(arguments: Namespace) -> None:
@@ -68,6 +73,8 @@ def describe(user: Document, settings: Settings) -> str:
     role = "moderator" if is_moderator(user, settings.MODERATORS) else "member"
     if user.get("banned"):
         role += ", banned"
+    if is_deleted(user):
+        role += ", deleted"
     day = f"{datetime.fromtimestamp(user['seen'], UTC):%Y-%m-%d}" if "seen" in user else "-"
     return "\t".join(map(printable, (user["login"], user.get("email") or "-", role, day)))
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from auth.passwords import is_checkable
 from chat.entry import DELETED, EDITED, MessageEntry, is_change
 from chat.models import SURROGATES
 from pages.times import iso_time
@@ -124,6 +125,11 @@ def _is_time(value: Any) -> bool:
     return time.tzinfo == UTC and iso_time(time) == value
 
 
+def _is_password(text: str) -> bool:
+    # What is no hash at all is harmless, because nobody can log in with it.
+    return is_checkable(text) or not text.startswith("$argon2id$v=")
+
+
 _ENTRY: dict[str, Callable[[Any], bool]] = {
     "seq": lambda value: _is_number(value) and value > 0,
     "key": _is_text,
@@ -138,7 +144,7 @@ FIELDS: dict[str, tuple[dict[str, Callable[[Any], bool]], dict[str, Callable[[An
         {
             "id": lambda value: _is_text(value) and bool(re.fullmatch("[0-9a-f]{24}", value)),
             **dict.fromkeys(("login", "login_key", "look", "email", "email_key"), _is_text),
-            "password": lambda value: value is None or _is_text(value),
+            "password": lambda value: value is None or (_is_text(value) and _is_password(value)),
             "created": _is_time,
         },
         {

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES, read_number
+from auth.models import Changed
 from commands import accounts
 from commands.check import check
 from commands.exporting import export
@@ -96,6 +97,8 @@ def run_command(arguments: Namespace) -> NoReturn:
         status = 0
     except (StartError, CommandError) as error:
         print(error, file=sys.stderr)
+    except Changed:
+        print("A moderator has just changed this account: try again.", file=sys.stderr)
     except DatabaseUnavailable:
         print(AWAY, file=sys.stderr)
     except asyncio.CancelledError:

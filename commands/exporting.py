@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from auth.models import is_deleted
 from chat.changes import make_changes
+from chat.entry import DELETED_USER
 from chat.recent import RECENT_LENGTH
 from commands.archive import HEADER, account_fields, entry_fields, to_line
 from commands.progress import progress
@@ -37,14 +39,21 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
     last = newest[0]["seq"] if newest else 0
     accounts = entries = exported = 0
     file.write(to_line(HEADER))
+    deleted = set[str]()  # their names may not be replaced everywhere yet
     async for user in room.accounts():
+        if is_deleted(user):
+            deleted.add(str(user["_id"]))
+            continue
         file.write(to_line(account_fields(user, last)))
         accounts += 1
     with progress("Exported", last) as show:
         while documents := await collection.find(
             {"seq": {"$gt": exported, "$lte": last}}, sort=("seq", 1), limit=PER_QUERY
         ):
-            file.writelines(to_line(entry_fields(document)) for document in documents)
+            for document in documents:
+                if document["user_id"] in deleted:
+                    document["user"] = DELETED_USER
+                file.write(to_line(entry_fields(document)))
             entries += len(documents)
             exported = documents[-1]["seq"]
             show(exported)

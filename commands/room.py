@@ -1,10 +1,10 @@
 """The room as a command uses it: its database, beside a chat that runs or without one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from auth.models import User
+from auth.models import User, may_moderate
 from auth.sessions import Sessions
 from chat.migrate import is_migrated
 from chat.models import SURROGATES
@@ -35,6 +35,7 @@ class Room:
 
     db: Database
     sessions: Sessions
+    moderators: Sequence[str]  # of the setting MODERATORS
     is_alone: bool  # whether no chat can be using the database
 
     async def find(self, login: str) -> Document:
@@ -44,6 +45,13 @@ class Room:
         if user is None:
             raise CommandError(f"Nobody has the login or e-mail address {login!r}.")
         return user
+
+    async def has_moderator(self) -> bool:
+        """Return whether anybody can moderate. Raises DatabaseUnavailable."""
+        async for user in self.accounts():
+            if may_moderate(user, self.moderators):
+                return True
+        return False
 
     async def accounts(self) -> AsyncIterator[Document]:
         """Yield all accounts, in the order of `login_key`. Raises DatabaseUnavailable."""
@@ -80,7 +88,7 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
             )
         relay, ended = Relay(), list[str]()
         relay.listen("ended", ended.extend)
-        yield Room(db, Sessions(db, relay), is_alone)
+        yield Room(db, Sessions(db, relay), settings.MODERATORS, is_alone)
         if ended and settings.REDIS_URL:
             await tell_others(settings, db, ended)
 

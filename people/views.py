@@ -1,5 +1,6 @@
 """The people of the room: a page for everybody, and for moderators invitations and accounts."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -8,18 +9,19 @@ from aiohttp import web
 from yarl import URL
 
 from auth.links import INVITATION_DAYS, MOST_DAYS, MOST_USES, Links, read_number
-from auth.models import User, is_moderator, is_named
-from auth.moderation import Moderation
+from auth.models import Changed, User, is_deleted, is_moderator, is_named
+from auth.moderation import Moderation, NotModerator
 from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS
+from chat.departures import DEPARTURES
 from chat.hub import HUB
-from chat.models import MESSAGES
 from pages.forms import BadInput, FormError, url_for
 from security.address import own_origin
 from settings import SETTINGS
 from storage.database import DB, Document
 
 PAGE_LENGTH = 100  # accounts
+INVITATIONS_SHOWN = 10  # of an account; the page of the people has all, and a form few fields
 ONLY_MODERATORS = "Only a moderator may do this"
 ONLY_OPERATOR = "Only the operator can do this for a moderator, with a command (see the README)"
 
@@ -35,11 +37,16 @@ def member(app: web.Application, user: Document) -> dict[str, Any]:
     }
 
 
+def expiry(link: Document) -> datetime:
+    """Return until when a link can be used."""
+    return datetime.fromtimestamp(link["expires"], UTC)
+
+
 async def require_moderator(request: web.Request) -> None:
     """Check that a moderator asks. Raises FormError, DatabaseUnavailable."""
     # The identity may be some seconds old, and what a moderator does lasts.
-    user = await User(request[DB]).get(request[IDENTITY].user_id)
-    if not user or user.get("banned") or not is_moderator(user, request.app[SETTINGS].MODERATORS):
+    user_id, moderators = request[IDENTITY].user_id, request.app[SETTINGS].MODERATORS
+    if not await User(request[DB]).moderates(user_id, moderators):
         raise FormError(403, ONLY_MODERATORS)
 
 
@@ -65,14 +72,15 @@ class People(MemberPage):
         """Return what the page shows. Raises DatabaseUnavailable."""
         app, user, db = self.request.app, self.request[IDENTITY], self.request[DB]
         accounts = await User(db).page(self.request.query.get("after", ""), PAGE_LENGTH + 1)
-        members = [member(app, account) for account in accounts[:PAGE_LENGTH]]
+        shown = [account for account in accounts[:PAGE_LENGTH] if not is_deleted(account)]
+        members = [member(app, account) for account in shown]
         return {
             "user": user,
             "members": [m for m in members if user.is_moderator or not m["is_banned"]],
             "after": accounts[PAGE_LENGTH - 1]["login_key"] if accounts[PAGE_LENGTH:] else None,
             "registration": app[SETTINGS].REGISTRATION,
             "invitations": await Links(db).invitations() if user.is_moderator else [],
-            "expiry": lambda link: datetime.fromtimestamp(link["expires"], UTC),
+            "expiry": expiry,
             "form": {"uses": "1", "days": str(INVITATION_DAYS), **form},
         }
 
@@ -98,7 +106,7 @@ class Person(MemberPage):
     """One account, for moderators."""
 
     template = "people/person.html"
-    actions: ClassVar = {"ban", "unban", "remove", "password", "appoint", "dismiss"}
+    actions: ClassVar = {"ban", "unban", "revoke", "remove", "password", "appoint", "dismiss"}
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(request)
@@ -135,14 +143,30 @@ class Person(MemberPage):
             "person": member(self.request.app, self.user),
             "is_oneself": self.is_oneself,
             "is_named": is_named(self.user["login"], self.request.app[SETTINGS].MODERATORS),
+            "invitations": await self.invitations(),
+            "came_by": self.user.get("invitation"),
+            "expiry": expiry,
         }
+
+    async def invitations(self) -> list[Document]:
+        """Return the invitations with which a banned person could come back.
+
+        First the one by which the account came. Raises DatabaseUnavailable.
+        """
+        if self.request.app[SETTINGS].REGISTRATION != "invite":
+            return []
+        came_by = self.user.get("invitation")
+        links = await Links(self.request[DB]).invitations()
+        return sorted(links, key=lambda link: link["_id"] != came_by)[:INVITATIONS_SHOWN]
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Do what the form asks for. Raises FormError, DatabaseUnavailable."""
-        await self.read_user(form.get("login", ""))
-        if self.is_oneself:
-            raise FormError(400, "You can't do this to yourself")
-        return await super().act(form)
+        while True:
+            await self.read_user(form.get("login", ""))
+            if self.is_oneself:
+                raise FormError(400, "You can't do this to yourself")
+            with suppress(Changed):  # by another moderator: see whether it is still allowed
+                return await super().act(form)
 
     async def read_user(self, login: str) -> None:
         """Read the account with a login. Raises FormError, DatabaseUnavailable."""
@@ -153,10 +177,18 @@ class Person(MemberPage):
             raise FormError(404, "Nobody has this login")
 
     async def ban(self, form: dict[str, str]) -> URL:
-        """Ban the account, and perhaps remove what it has said."""
+        """Ban the account, and perhaps remove what it has said, and the ways back in."""
         self.check_not_moderator("A moderator can't be banned")
         await self.moderation.ban(self.user)
+        await self.revoke(form)
         return await self.remove(form) if "also_remove" in form else self.url
+
+    async def revoke(self, form: dict[str, str]) -> URL:
+        """Take the invitations back that are chosen."""
+        for name, value in form.items():
+            if name.startswith("invitation-"):
+                await Links(self.request[DB]).revoke(value)
+        return self.url
 
     async def unban(self, form: dict[str, str]) -> URL:
         """Undo the ban."""
@@ -172,8 +204,7 @@ class Person(MemberPage):
         if not self.user.get("banned"):
             raise FormError(400, "Please ban the account first")
         self.check_not_moderator("A moderator's messages can't be removed")
-        messages, user_id = self.request.app[MESSAGES], str(self.user["_id"])
-        await messages.remove_all(self.request[IDENTITY], user_id)
+        await self.request.app[DEPARTURES].remove_all(self.request[IDENTITY], self.user)
         return self.url
 
     async def password(self, form: dict[str, str]) -> web.Response:
@@ -199,7 +230,11 @@ class Person(MemberPage):
         """Make a moderator an ordinary account."""
         if is_named(self.user["login"], self.request.app[SETTINGS].MODERATORS):
             raise FormError(400, "The setting MODERATORS names this moderator")
-        await self.moderation.dismiss(self.user)
+        identity, moderators = self.request[IDENTITY], self.request.app[SETTINGS].MODERATORS
+        try:
+            await self.moderation.dismiss(self.user, identity, moderators)
+        except NotModerator:
+            raise FormError(403, ONLY_MODERATORS) from None
         return self.url
 
     def check_not_moderator(self, text: str) -> None:

@@ -1,11 +1,16 @@
 """Addresses: the client's, by which log-ins and registrations are limited, and the chat's own."""
 
+import re
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
 from settings import SETTINGS, Settings
+
+# An entry of X-Forwarded-For. Some proxies write the client's port behind its address, and quotes
+# and brackets as in RFC 7239, 6.
+HOP = re.compile(r'\s*("?)(?:\[([^\[\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+|([^"\[\]]+))\1\s*')
 
 
 def client_address(request: web.Request) -> str:
@@ -19,7 +24,7 @@ def client_address(request: web.Request) -> str:
     if proxies:
         hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
         if len(hops) >= proxies:
-            return _network(hops[-proxies].strip()) or network(peer)
+            return _network(_without_port(hops[-proxies])) or network(peer)
     return network(peer)
 
 
@@ -48,6 +53,12 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _without_port(hop: str) -> str:
+    """Return what an entry of X-Forwarded-For has for the address; "" if it makes no sense."""
+    match = HOP.fullmatch(hop)
+    return next(filter(None, match.groups()[1:]), "") if match else ""
 
 
 def _network(text: str) -> str | None:

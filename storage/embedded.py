@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 SOCKET_PATH_LIMIT = 107  # bytes, of Linux's sockaddr_un
 LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to end
+COMMAND_PATIENCE = 60  # seconds; an export of 100,000 messages takes less than half of that
+WORTH_A_WORD = 1  # second that a command waits before it says so
 START_TIMEOUT = 20  # seconds for the child to open its files
 STOP_TIMEOUT = 0.5  # seconds for it to close them
 RESTART_PAUSE = 0.5  # seconds before the child is started again
@@ -58,31 +60,34 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
 async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncIterator[bool]:
     """Let a command use the database of a folder, beside a chat that runs on it or without one.
 
-    Yields True if nobody else uses it. Raises StartError, also if there is no database yet, unless
-    `is_new` allows that.
+    Without a chat, commands wait for one another. Yields True if nobody else uses the database.
+    Raises StartError, also if there is no database yet, unless `is_new` allows that.
     """
     owns_folder = _check_folder(data_dir, is_new)
-    async with _locked(data_dir, patience=0) as lock:
-        if lock is None:
-            yield False
-            return
-        if not owns_folder:
-            raise _foreign(data_dir)
-        child = Child(data_dir, lock)
-        await child.start()
-        try:
-            yield True
-        finally:
-            await child.stop()
+    async with AsyncExitStack() as turn:
+        folder = await turn.enter_async_context(_turn(data_dir))
+        async with _locked(data_dir, patience=0) as lock:
+            if lock is None:  # a chat runs, and serves all commands at once
+                await turn.aclose()
+                yield False
+                return
+            if not owns_folder:
+                raise _foreign(data_dir)
+            child = Child(data_dir, lock, folder)
+            await child.start()
+            try:
+                yield True
+            finally:
+                await child.stop()
 
 
 class Child:
     """The child process with the database of a folder."""
 
-    def __init__(self, data_dir: Path, lock: int) -> None:
-        """Set up; `lock` is the open, locked file that keeps other chats out of the folder."""
+    def __init__(self, data_dir: Path, *locks: int) -> None:
+        """Set up; `locks` are the open, locked files that keep others out of the folder."""
         self._data_dir = data_dir
-        self._lock = lock
+        self._locks = locks
         self._process: asyncio.subprocess.Process
 
     async def start(self) -> None:
@@ -97,7 +102,7 @@ class Child:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 cwd=ROOT,
-                pass_fds=[self._lock],  # so that the lock lasts until the child has ended, too
+                pass_fds=self._locks,  # so that they last until the child has ended, too
             )
         except OSError as error:
             raise StartError(f"The embedded database can't be started: {error.strerror}.") from None
@@ -174,6 +179,25 @@ def _socket_path(data_dir: Path) -> Path:
 
 
 @asynccontextmanager
+async def _turn(data_dir: Path) -> AsyncIterator[int]:
+    """Yield the open folder, locked so that other commands wait. Raises StartError.
+
+    The folder itself, because the file `lock` in it also tells whether a chat runs, and root must
+    not make a file of its own in somebody else's folder.
+    """
+    make_data_dir(data_dir)
+    folder = os.open(data_dir, os.O_RDONLY)
+    try:
+        if not await _taken(folder, WORTH_A_WORD):
+            log.warning("Waiting until another command on %s has ended.", data_dir)
+            if not await _taken(folder, COMMAND_PATIENCE):
+                raise StartError(f"Another command is still using {data_dir}: try again later.")
+        yield folder
+    finally:
+        os.close(folder)
+
+
+@asynccontextmanager
 async def _locked(data_dir: Path, patience: float) -> AsyncIterator[int | None]:
     """Yield the open, locked file that keeps others out of a folder.
 
@@ -187,19 +211,24 @@ async def _locked(data_dir: Path, patience: float) -> AsyncIterator[int | None]:
         lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StartError(f"DATA_DIR={data_dir} can't be written: {error.strerror}.") from None
-    give_up = time.monotonic() + patience
     try:
-        while not (is_locked := _take(lock)):
-            if time.monotonic() > give_up:
-                break
-            await asyncio.sleep(0.1)
-        yield lock if is_locked else None
+        yield lock if await _taken(lock, patience) else None
     finally:
         os.close(lock)
 
 
+async def _taken(lock: int, patience: float) -> bool:
+    """Lock an open file; return False if another process has it locked for `patience` seconds."""
+    give_up = time.monotonic() + patience
+    while not _take(lock):
+        if time.monotonic() > give_up:
+            return False
+        await asyncio.sleep(0.1)
+    return True
+
+
 def _take(lock: int) -> bool:
-    """Lock the file; return False if another process has locked it."""
+    """Lock an open file; return False if another process has locked it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

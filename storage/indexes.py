@@ -12,6 +12,7 @@ INDEXES = (  # collection, field, and whether it is unique
     (USER_COLLECTION, "login_key", True),
     (USER_COLLECTION, "look", True),
     (USER_COLLECTION, "email_key", True),
+    (USER_COLLECTION, "unfinished", False),
     (SESSION_COLLECTION, "user_id", False),
     (SESSION_COLLECTION, "seen", False),
     (LINK_COLLECTION, "user_id", False),

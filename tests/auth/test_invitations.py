@@ -10,7 +10,14 @@ from auth.links import Links
 from auth.models import DAY
 from settings import LINK_COLLECTION, USER_COLLECTION
 from storage.database import DATABASE
-from tests.support.accounts import accounts, log_in, refused, signed_in_as
+from tests.support.accounts import (
+    accounts,
+    delete_account,
+    finish_departures,
+    log_in,
+    refused,
+    signed_in_as,
+)
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person, registration
@@ -138,7 +145,8 @@ async def test_a_room_that_everybody_has_left_is_not_a_stranger_s(open_house: Op
     house = await open_house(REGISTRATION="invite")
     alice = await house.sign_in("alice")
     await alice.write("for us only")
-    await alice.post("/account", {"action": "delete", "confirm": "correct horse battery"})
+    await delete_account(alice)
+    await finish_departures(house)
     assert await accounts(house) == []
     await is_refused(house, "", NOT_INVITED)
 
@@ -181,6 +189,65 @@ async def test_an_invitation_that_no_longer_holds_is_refused_in_one_way(
         await alice.post("/person", {"login": "bob", "action": "dismiss"})
         if way == "banned":
             await alice.post("/person", {"login": "bob", "action": "ban"})
+    await is_refused(house, token)
+
+
+async def test_a_ban_takes_back_the_invitation_that_let_somebody_in_with_one_press(
+    house: House, alice: Person
+) -> None:
+    await invite(alice, uses=9)
+    token = await invite(alice, uses=20)
+    kept = await invite(alice, uses=2)
+    assert await register(house, "bob", token) == 303
+    page = await alice.page("/person?login=bob")
+    chosen = re.findall(
+        r'name="(invitation-\d+)" value="(\w+)" checked>(.*?)</label>', page, re.DOTALL
+    )
+    [(name, link, text)] = chosen
+    assert "by which bob came" in text
+    assert "19 more can use it" in text
+    assert page.count('type="checkbox" name="invitation-') == 3
+    form = {"login": "bob", "action": "ban", name: link}
+    assert (await alice.post("/person", form)).status == 303
+    await is_refused(house, token)
+    assert await register(house, "carol", kept) == 303
+
+
+async def test_the_page_of_somebody_banned_takes_invitations_back(
+    house: House, alice: Person
+) -> None:
+    token = await invite(alice, uses=20)
+    assert await register(house, "bob", token) == 303
+    await alice.post("/person", {"login": "bob", "action": "ban"})
+    assert await register(house, "carol", token) == 303
+    page = await alice.page("/person?login=bob")
+    form = dict(re.findall(r'name="(invitation-\d+)" value="(\w+)" checked>', page))
+    await alice.post("/person", form | {"login": "bob", "action": "revoke"})
+    await is_refused(house, token)
+    assert "invitation-" not in await alice.page("/person?login=bob")
+
+
+async def test_where_nobody_needs_an_invitation_a_ban_says_nothing_of_them(
+    open_house: OpenHouse, house: House, alice: Person
+) -> None:
+    assert await register(house, "bob", await invite(alice, uses=2)) == 303
+    closed = await open_house(REGISTRATION="closed", MODERATORS=())
+    page = await (await log_in(closed, "alice")).page("/person?login=bob")
+    assert "Ban bob" in page
+    assert "invitation" not in page
+
+
+async def test_with_thirty_invitations_a_ban_still_shows_the_one_that_counts(
+    house: House, alice: Person
+) -> None:
+    token = await invite(alice, uses=2, days=365)
+    assert await register(house, "bob", token) == 303
+    for _ in range(30):
+        await invite(alice)
+    page = await alice.page("/person?login=bob")
+    form = dict(re.findall(r'name="(invitation-\d+)" value="(\w+)"', page))
+    ban = {"login": "bob", "action": "ban", "also_remove": "yes"}
+    assert (await alice.post("/person", form | ban)).status == 303
     await is_refused(house, token)
 
 

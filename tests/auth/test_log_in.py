@@ -1,6 +1,7 @@
 """Logging in and signing out, and what is said when that can't be."""
 
 import os
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from yarl import URL
 
 from auth import passwords
+from auth.models import DELETION, User
 from settings import USER_COLLECTION
 from tests.support.accounts import (
     FILL,
@@ -20,7 +22,7 @@ from tests.support.accounts import (
 )
 from tests.support.house import House
 from tests.support.people import PASSWORD, WRONG, Person
-from tests.support.sessions import held_by, present
+from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.sockets import refusal_of
 
 
@@ -141,6 +143,24 @@ async def test_what_cannot_be_checked_now_is_put_off(
     assert page.value("login") == "bob"
 
 
+@pytest.mark.parametrize("mark", [{"banned": True}, {"unfinished": DELETION}], ids=str)
+async def test_a_log_in_during_a_ban_or_a_deletion_leaves_no_session(
+    house: House, mark: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.sign_in("alice")
+    before = await stored_sessions(house)
+    check = User.check_user
+
+    async def just_before(*what: Any) -> bool:
+        is_right = await check(*what)
+        await house.database[USER_COLLECTION].update_one({}, {"$set": mark})
+        return is_right
+
+    monkeypatch.setattr(User, "check_user", just_before)
+    assert (await (await house.visitor()).log_in("alice")).status == 401
+    assert await stored_sessions(house) == before
+
+
 async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> None:
     await house.sign_in("alice")
     weak = Argon2id(salt=os.urandom(16), length=32, iterations=1, lanes=1, memory_cost=64)
@@ -156,6 +176,42 @@ async def test_an_outdated_hash_is_replaced_at_the_next_login(house: House) -> N
 
     assert (await alice.log_in("alice")).status == 303
     assert (await accounts(house))[0]["password"] == user["password"]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["m=2097152,t=2,p=1", "m=+2097152,t=2,p=1", "m=64,t=2147483647,p=1", "m=19456,t=2,p=255"],
+)
+async def test_a_hash_that_takes_too_much_is_never_checked_and_the_log_says_so(
+    house: House, parameters: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await house.sign_in("alice")
+    [user] = await accounts(house)
+    heavy = re.sub("m=.*p=1", parameters, user["password"])
+    await house.database[USER_COLLECTION].update_one({}, {"$set": {"password": heavy}})
+    checked: list[str] = []
+
+    def note(secret: bytes, phc: str) -> bool:
+        checked.append(phc)
+        return False
+
+    monkeypatch.setattr(passwords, "_verify", note)
+    assert (await (await house.visitor()).log_in("alice")).status == 401
+    assert (await alice.post("/account", PASSWORD_CHANGE)).status == 401
+    assert checked == [passwords._dummy_hash()] * 2  # so that it takes the usual time
+    text = f"account {user['_id']}: its password's hash can't be used, set a new one"
+    assert caplog.messages == [text] * 2
+
+
+@pytest.mark.parametrize("parameters", ["m=0,t=2,p=1", "m=8,t=1,p=8", "m=64,t=0,p=1"])
+async def test_a_hash_that_makes_no_sense_is_nobody_s_password(
+    house: House, parameters: str
+) -> None:
+    await house.sign_in("alice")
+    [user] = await accounts(house)
+    senseless = re.sub("m=.*p=1", parameters, user["password"])
+    await house.database[USER_COLLECTION].update_one({}, {"$set": {"password": senseless}})
+    assert (await (await house.visitor()).log_in("alice")).status == 401
 
 
 async def test_an_unknown_login_gets_the_answer_of_a_wrong_password(

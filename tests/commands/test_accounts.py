@@ -80,6 +80,47 @@ async def test_commands_work_while_the_chat_is_stopped(chat: Chat) -> None:
     assert await post(f"{chat.url}/login", {"login": "alice", "password": PASSWORD}) == 403
 
 
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_commands_wait_for_one_another(is_running: bool) -> None:
+    async with running_chat(MONGO_HOST="", REGISTRATION="invite") as chat:
+        async with signed_in(chat.url, "alice"):
+            pass
+        if not is_running:
+            await chat.terminate()
+        commands = [("users",), ("ban", "alice"), ("unban", "alice"), *[("invite",)] * 4]
+        answers = await asyncio.gather(*(run(chat, *words) for words in commands))
+        assert [answer.status for answer in answers] == [0] * len(commands), answers
+
+
+async def test_a_command_says_what_it_waits_for_and_for_no_longer_than_it_may(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("storage.embedded.WORTH_A_WORD", 0)
+    monkeypatch.setattr("storage.embedded.COMMAND_PATIENCE", 0.2)
+    async with embedded_beside(folder, is_new=True) as is_alone:
+        assert is_alone
+        with pytest.raises(StartError, match="Another command is still using"):
+            async with embedded_beside(folder):
+                pass
+    assert caplog.messages == [f"Waiting until another command on {folder} has ended."]
+    async with embedded_beside(folder) as is_alone:
+        assert is_alone
+
+
+async def test_whoever_bans_the_last_moderator_is_told_so(chat: Chat) -> None:
+    async with signed_in(chat.url, "alice"):
+        pass
+    status, output, notes = await run(chat, "ban", "alice")
+    assert (status, output) == (0, "alice is banned.\n")
+    assert "Nobody moderates the room now" in notes
+    assert (await run(chat, "unban", "alice")).notes == ""
+    link = await done(chat, "invite")
+    bob = registration("bob", invitation=link.strip().partition("=")[2])
+    assert await post(f"{chat.url}/signin", bob) == 303
+    chat.environment["MODERATORS"] = "bob"
+    assert (await run(chat, "ban", "alice")).notes == ""
+
+
 async def test_a_ban_by_command_closes_sockets(chat: Chat) -> None:
     async with signed_in(chat.url, "alice") as alice:
         socket = await connect(alice)

@@ -18,6 +18,8 @@ import aiohttp
 import pytest
 from pymongo.errors import DuplicateKeyError
 
+from auth.models import DELETION
+from chat.entry import DELETED_USER
 from chat.journal import JOURNAL
 from commands import importing
 from commands.importing import batches, checked
@@ -47,6 +49,12 @@ MESSAGE = {
 }  # fmt: skip
 CHANGE = MESSAGE | {"type": "change", "seq": 2, "key": "change:1:a", "of": 1}
 del CHANGE["msg"]
+HASH = "$argon2id$v=19$m={},t={},p={}$c2FsdHNhbHRzYWx0$" + "A" * 43
+HEAVY_HASHES = [  # whose check would take more than a process has
+    *(HASH.format(*parameters) for parameters in ((2**21, 2, 1), (2**12, 2**31, 1), (99, 2, 255))),
+    HASH.format("+2097152", 2, 1),
+    HASH.format(99, 2, 1) + "A" * 100_000,
+]
 GOOD = [{"type": "chat", "version": 1}, ACCOUNT, MESSAGE, CHANGE]
 END = {"type": "end", "accounts": 1, "entries": 2}
 
@@ -249,7 +257,7 @@ BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
             (ACCOUNT, "id", ["x", 1, "0" * 23]),
             (ACCOUNT, "seen", [-1, 10**11]),
             (ACCOUNT, "moderator", [False, 1, "true"]),
-            (ACCOUNT, "password", [1, {}]),
+            (ACCOUNT, "password", [1, {}, *HEAVY_HASHES]),
             (MESSAGE, "seq", [0, -1, "1", 1.0, True, 10**15]),
             (MESSAGE, "msg", [None, 1, "\ud800", ["x"]]),
             (MESSAGE, "time", ["now", 1, "2026-11-22", "2026-11-22T06:16:18.882+01:00"]),
@@ -637,6 +645,16 @@ async def test_an_export_takes_the_place_of_an_earlier_one_only_when_it_is_compl
     assert await ended(exporting) == (1, "", "Interrupted.\n")
     assert content(file) == before
     assert os.listdir(file.parent) == [file.name]
+
+
+async def test_an_export_has_neither_a_deleted_account_nor_its_name(
+    db: MotorDatabase, small_room: Chat, file: Path
+) -> None:
+    await db[USER_COLLECTION].update_one({}, {"$set": {"unfinished": DELETION}})
+    await done(small_room, "export", str(file))
+    assert [line["type"] for line in lines(file)] == ["chat", "message", "change", "end"]
+    assert {line["user"] for line in lines(file)[1:3]} == {DELETED_USER}
+    assert "\tmoderator, deleted\t" in await done(small_room, "users")
 
 
 async def test_an_export_through_a_link_leaves_the_link(small_room: Chat, file: Path) -> None:

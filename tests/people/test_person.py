@@ -9,8 +9,16 @@ import aiohttp
 import pytest
 
 from chat.journal import JOURNAL
-from settings import USER_COLLECTION
-from tests.support.accounts import JSON, delete_account, log_in, refused, signed_in_as
+from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from tests.support.accounts import (
+    JSON,
+    accounts,
+    delete_account,
+    finish_departures,
+    log_in,
+    refused,
+    signed_in_as,
+)
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
@@ -143,6 +151,28 @@ async def test_a_ban_can_remove_everything_that_was_said(
     last = house.app[JOURNAL].recent.last
     await alice.post("/person", {"login": "bob", "action": "remove"})
     assert house.app[JOURNAL].recent.last == last == 61
+
+
+@pytest.mark.parametrize("is_let_in_again", [False, True])
+async def test_what_somebody_banned_says_before_another_process_notices_is_removed_too(
+    open_house: OpenHouse, house: House, is_let_in_again: bool, clock: Clock
+) -> None:
+    alice, bob, elsewhere = (
+        await house.sign_in("alice"),
+        await house.sign_in("bob"),
+        await open_house(),
+    )
+    late = await present(elsewhere, held_by(bob))
+    await signed_in_as(late)
+    await alice.post("/person", {"login": "bob", "action": "ban", "also_remove": "yes"})
+    await late.write("late")
+    if is_let_in_again:
+        await alice.post("/person", {"login": "bob", "action": "unban"})
+    await finish_departures(house)
+    [said] = await house.database[MESSAGE_COLLECTION].find({"msg": {"$exists": True}}).to_list(None)
+    assert said["msg"] == ("late" if is_let_in_again else "")
+    users = await accounts(house)
+    assert not any("unfinished" in user for user in users)
 
 
 async def test_what_somebody_said_stays_if_a_ban_does_not_say_otherwise(

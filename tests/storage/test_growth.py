@@ -18,7 +18,7 @@ from nx_27017.server import handle_client
 from settings import MESSAGE_COLLECTION
 from storage.embedded import embedded_uri
 from storage.embedded_handler import AtomicHandler
-from tests.support.accounts import PASSWORD_CHANGE, delete_account
+from tests.support.accounts import PASSWORD_CHANGE, delete_account, finish_departures
 from tests.support.house import House, OpenHouse
 from tests.support.long_log import fill
 from tests.support.people import NEW_PASSWORD, Person
@@ -133,7 +133,9 @@ async def use_everything(house: House, alice: Person) -> None:
     await alice.post("/person", {"login": "bob", "action": "dismiss"})
     await bob.log_in("bob")
     await alice.post("/person", {"login": "carol", "action": "ban", "remove": "yes"})
+    await alice.post("/person", {"login": "carol", "action": "remove"})
     assert (await delete_account(bob)).status == 303
+    await finish_departures(house)
 
 
 async def most_steps(open_house: OpenHouse, count: int) -> Steps:

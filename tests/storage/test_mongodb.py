@@ -760,6 +760,42 @@ async def test_a_message_is_changed_only_if_nobody_has_changed_it_since_it_was_r
     assert await messages.find_one({"seq": 1}) == expected
 
 
+@pytest.mark.parametrize("way", ["insert", "update"])
+@pytest.mark.parametrize(
+    ("stored", "read", "is_matched"),
+    [({}, None, True), ({"banned": True}, None, False), ({"banned": True}, True, True),
+     ({"banned": False}, None, False), ({"banned": False}, False, True),
+     ({"banned": False}, True, False)],
+)  # fmt: skip
+async def test_an_account_is_marked_only_if_its_marks_are_as_they_were_read(
+    users: MotorCollection, stored: Document, read: bool | None, is_matched: bool, way: str
+) -> None:
+    """https://www.mongodb.com/docs/manual/tutorial/query-for-null-fields/, as above"""
+    user = account("alice", **(stored if way == "insert" else {}))
+    await users.insert_one(user)
+    if stored and way == "update":
+        await users.update_one({"_id": user["_id"]}, {"$set": stored})
+    query = {"_id": user["_id"], "banned": read}
+    result = await users.update_one(query, {"$set": {"moderator": True}})
+    assert result.matched_count == is_matched
+
+
+async def test_accounts_with_something_unfinished_are_found_until_it_is_removed(
+    users: MotorCollection,
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/method/db.collection.find/: "query operators
+    only perform comparisons on fields where the BSON type matches the query value type"
+    """
+    for login, marks in (("alice", {}), ("bob", {"unfinished": "deletion"}), ("carol", {})):
+        await users.insert_one(account(login, **marks))
+    await users.update_one({"login": "carol"}, {"$set": {"unfinished": "removal"}})
+    unfinished = {"unfinished": {"$gt": ""}}
+    found = await all_of(users.find(unfinished, limit=9), "login")
+    assert sorted(found) == ["bob", "carol"]
+    await users.update_one({"login": "carol"}, {"$unset": {"unfinished": ""}})
+    assert await all_of(users.find(unfinished, limit=9), "login") == ["bob"]
+
+
 async def test_fields_of_many_documents_are_removed_at_once(messages: MotorCollection) -> None:
     """https://www.mongodb.com/docs/manual/reference/operator/update/unset/: "If the field does not
     exist, then $unset does nothing"

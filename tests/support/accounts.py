@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import pytest
 
+from chat.departures import DEPARTURES
 from settings import USER_COLLECTION
 from tests.support.house import House
 from tests.support.pages import FormPage
@@ -56,6 +58,13 @@ async def user_id_of(house: House, login: str) -> str:
 async def delete_account(person: Person, password: str = PASSWORD) -> aiohttp.ClientResponse:
     """Delete a person's account by the form on its page."""
     return await person.post("/account", {"action": "delete", "confirm": password})
+
+
+async def finish_departures(house: House) -> None:
+    """Finish deletions and removals, as a process does when no other one has an old identity."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chat.departures.SETTLED_AFTER", 0)
+        await house.app[DEPARTURES].finish()
 
 
 def from_address(address: str) -> dict[str, str]:

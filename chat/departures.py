@@ -1,0 +1,104 @@
+"""Departures: what deleted and banned accounts leave behind is changed twice, at once and later.
+
+A process believes an identity for some seconds (storage/lookup.py), and without Redis it learns
+only then that an account is deleted or banned. Until then it may store what the account says. So
+the account is marked in the database: what is unfinished is done once more when no process can have
+the old identity any more, by whichever process comes first, whatever was killed meanwhile.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+
+from auth.links import Links
+from auth.models import DELETION, REMOVAL, User, is_deleted
+from auth.sessions import Identity, Sessions
+from chat.entry import DELETED_USER
+from chat.models import Message
+from storage.database import Database, DatabaseUnavailable, Document
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 5  # seconds between looks for what is unfinished
+ACCOUNTS_AT_ONCE = 100
+ANSWER_WITHIN = 1  # seconds that somebody who deletes an account waits for the names to go
+# Seconds from when this process has heard of it. An identity is kept for less than KEPT_FOR (20).
+# A draft made with it may wait for APPEND_TIMEOUT (4.4) here, and again at the writer, and a call
+# takes CALL_TIMEOUT (4): 33 in all.
+SETTLED_AFTER = 40
+
+
+class Departures:
+    """Deletes accounts, and removes what banned ones have said."""
+
+    def __init__(self, db: Database, sessions: Sessions, messages: Message) -> None:
+        self._users = User(db)
+        self._links = Links(db)
+        self._sessions = sessions
+        self._messages = messages
+        self._heard_at: dict[Any, float] = {}  # by account of which something is unfinished
+
+    async def delete(self, user: Document) -> None:
+        """Delete an account; what it has said stays, without its name.
+
+        Its sessions end at once; its login is free after SETTLED_AFTER. Raises Changed,
+        DatabaseUnavailable.
+        """
+        # First of all: from now on nobody can log in to it, and run() does what fails here.
+        await self._users.mark(user, unfinished=DELETION)
+        with suppress(DatabaseUnavailable, TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await self._clear(str(user["_id"]))
+
+    async def remove_all(self, moderator: Identity, user: Document) -> None:
+        """Delete everything that a banned account has said. Raises Changed, DatabaseUnavailable."""
+        await self._users.mark(user, unfinished=REMOVAL, remover=moderator.user_id)
+        await self._messages.remove_all(moderator, str(user["_id"]))
+
+    async def run(self) -> None:
+        """Finish what is unfinished, for ever, also what processes began that have ended."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                await self.finish()
+            except DatabaseUnavailable:
+                pass  # the next round does it
+            except Exception:
+                log.exception("an account could not be finished, trying again")
+
+    async def finish(self) -> None:
+        """Finish what this process has heard of long enough ago. Raises DatabaseUnavailable."""
+        users = await self._users.unfinished(ACCOUNTS_AT_ONCE)
+        # By its own clock, because that of the process which marked them may be another.
+        now = asyncio.get_running_loop().time()
+        self._heard_at = {user["_id"]: self._heard_at.get(user["_id"], now) for user in users}
+        for user in users:
+            if is_deleted(user):  # perhaps in another process, which can't tell this one
+                self._messages.forget_name(str(user["_id"]))
+            if self._heard_at[user["_id"]] <= now - SETTLED_AFTER:
+                await self._finish(user)
+
+    async def _finish(self, user: Document) -> None:
+        user_id = str(user["_id"])
+        if is_deleted(user):
+            await self._clear(user_id)
+            await self._users.finish_deletion(user)
+            return
+        if user.get("banned"):  # else it may speak again
+            remover = await self._users.get(user["remover"])
+            login = remover["login"] if remover else DELETED_USER
+            await self._messages.remove_all(Identity(user["remover"], "", login), user_id)
+        await self._users.finish_removal(user)
+
+    async def _clear(self, user_id: str) -> None:
+        """End an account's sessions and links, and replace its name."""
+        await self._sessions.end_all(user_id)
+        await self._links.revoke_passwords(user_id)
+        await self._links.revoke_made_by(user_id)
+        await self._messages.anonymize(user_id)
+
+
+DEPARTURES = web.AppKey("departures", Departures)
