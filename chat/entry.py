@@ -1,10 +1,11 @@
 """The entries of the log: messages, and changes of earlier messages.
 
-    message: {seq, key, user, user_id, time, msg, state?, changed?}
-    change:  {seq, key, user, user_id, time, of, text?, state?}
+    message: {seq, message_seq, key, user, user_id, time, msg, state?, changed?}
+    change:  {seq, message_seq, key, user, user_id, time, of, text?, state?}
 
 `of` is the number of the message that is changed. A change has `text` and `state` until they are
-copied to its message, whose `changed` is the number of its last change.
+copied to its message, whose `changed` is the number of its last change. What `message_seq` is for
+says chat/message_index.py.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple
 
 EDITED, DELETED = "edited", "deleted"  # states of a message; a new one has none
 DELETED_USER = "deleted user"  # with a space, so that nobody can register it as a login
-ONLY_MESSAGES = {"of": {"$exists": False}}  # a filter for queries
 
 
 class MessageEntry(NamedTuple):

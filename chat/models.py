@@ -35,7 +35,6 @@ from chat.entry import (
     DELETED,
     DELETED_USER,
     EDITED,
-    ONLY_MESSAGES,
     ChangeEntry,
     Entry,
     MessageEntry,
@@ -45,6 +44,7 @@ from chat.entry import (
     now,
 )
 from chat.journal import Journal
+from chat.message_index import MESSAGE_SEQ, messages_before, messages_from
 from chat.refused import Refused
 from security.limits import Limit
 from server.relay import Relay
@@ -119,16 +119,16 @@ class Message:
 
         Usually from memory, without a query. Raises DatabaseUnavailable.
         """
-        recent = self._journal.recent.entries
-        end = self._journal.recent.last + 1 if before is None else before
-        page = [entry for entry in recent if entry.seq < end and isinstance(entry, MessageEntry)]
-        if len(page) >= count or end <= 1 or (recent and recent[0].seq == 1):
-            return page[-count:]
-        return (await self._read({"$lt": end}, -1, count))[::-1]
+        recent = self._journal.recent
+        page = recent.messages(before, count)
+        if page is None:
+            end = recent.last + 1 if before is None else before
+            page = (await self._read(messages_before(end), -1, count))[::-1]
+        return page
 
     async def get_messages_from(self, start: int, count: int = PAGE_LENGTH) -> list[MessageEntry]:
         """Return the messages from a number on, oldest first. Raises DatabaseUnavailable."""
-        return await self._read({"$gte": start}, 1, count)
+        return await self._read(messages_from(start), 1, count)
 
     async def own_entries(self, user_id: str) -> AsyncIterator[list[Document]]:
         """Yield the documents of a user's entries, in order; some of the lists may be empty.
@@ -171,10 +171,8 @@ class Message:
         """Replace a user's name in memory."""
         self._journal.recent.rename(user_id, DELETED_USER)
 
-    async def _read(self, where: dict[str, int], direction: int, count: int) -> list[MessageEntry]:
-        # Without the changes, because there may be thousands of them between two messages.
-        messages = {"seq": where, **ONLY_MESSAGES}
-        documents = await self._collection.find(messages, sort=("seq", direction), limit=count)
+    async def _read(self, where: Document, direction: int, count: int) -> list[MessageEntry]:
+        documents = await self._collection.find(where, sort=(MESSAGE_SEQ, direction), limit=count)
         return [MessageEntry.from_document(document) for document in documents]
 
     def _check_pace(self, user: Identity) -> None:

@@ -10,8 +10,10 @@ from chat.journal import JOURNAL
 from settings import MESSAGE_COLLECTION
 from storage.database import Collection, Document
 from tests.support.house import House, OpenHouse
-from tests.support.log import change
+from tests.support.log import change, say
+from tests.support.pages import HistoryPage
 from tests.support.people import Person
+from tests.support.sessions import held_by, present
 from tests.support.sockets import Socket
 
 Frame = dict[str, Any]
@@ -135,26 +137,37 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
     assert "message " not in page.replace('class="message ', "")
 
 
-@pytest.mark.usefixtures("few_recent")
-async def test_a_history_page_takes_one_query(
-    house: House, alice: Person, hers: Socket, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_page_takes_at_most_one_query_that_reads_what_it_shows(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, is_restarted: bool
 ) -> None:
-    seq = await hers.said("changed all the time")
-    journal = house.app[JOURNAL]
-    for _ in range(300):
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 60)
+    monkeypatch.setattr("chat.journal.RECENT_LENGTH", 60)
+    house = await open_house()
+    alice, journal = await house.sign_in("alice"), house.app[JOURNAL]
+    for number in range(70):
+        seq = (await say(journal, "alice", f"number {number}")).seq
+    for _ in range(100):
         await change(journal, "alice", seq, "changed all the time")
-    asked: list[str] = []
+    if is_restarted:
+        house = await open_house()
+        alice = await present(house, held_by(alice))
+    read: dict[str, list[int]] = {}
     find = Collection.find
 
-    async def ask(collection: Collection, *what: Any, **options: Any) -> list[Document]:
-        if "of" in what[0]:
-            asked.append(path)
-        return await find(collection, *what, **options)
+    async def count(collection: Collection, *what: Any, **options: Any) -> list[Document]:
+        documents = await find(collection, *what, **options)
+        if collection.name == MESSAGE_COLLECTION:
+            read.setdefault(path, []).append(len(documents))
+        return documents
 
-    monkeypatch.setattr(Collection, "find", ask)
-    for path in ("/", "/?before=200", "/?after=0"):
-        assert "changed all the time" in await alice.page(path)
-    assert asked == ["/", "/?before=200", "/?after=0"]
+    monkeypatch.setattr("chat.journal.POLL_EVERY", 100)
+    monkeypatch.setattr(Collection, "find", count)
+    for path in ("/", "/?before=171", "/?before=40", "/?after=0", "/?after=60"):
+        page = HistoryPage(await alice.page(path))
+        assert len(page.lines) == (39 if path == "/?before=40" else 10 if "60" in path else 50)
+    assert "changed all the time" in await alice.page("/")
+    assert read == {"/?before=40": [39], "/?after=0": [50], "/?after=60": [10]}
 
 
 async def test_a_repeated_deletion_is_answered_though_the_message_is_gone(

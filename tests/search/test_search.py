@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from chat.journal import JOURNAL
-from search.finder import ENTRIES_PER_QUERY, FINDER, PAGE_LENGTH, QUEUE, SEARCHES
+from search.finder import FINDER, MESSAGES_PER_QUERY, PAGE_LENGTH, QUEUE, SEARCHES
 from search.views import QUERY_LENGTH, QUERY_WORDS
 from storage.database import CALL_TIMEOUT
 from tests.support.hostile import HOSTILE
@@ -212,7 +212,7 @@ def text_of(seq: int) -> str:
 async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, search_for: int
 ) -> None:
-    for name, value in {"NEWEST": ENTRIES_PER_QUERY, "RARE": 50, "SEARCH_FOR": search_for}.items():
+    for name, value in {"NEWEST": MESSAGES_PER_QUERY, "RARE": 50, "SEARCH_FOR": search_for}.items():
         monkeypatch.setattr(f"search.finder.{name}", value)
     for seq in range(1, LONG + 1):
         await say(house.app[JOURNAL], "alice", text_of(seq))
@@ -235,7 +235,7 @@ async def test_a_search_without_an_end_offers_to_go_on(
 ) -> None:
     for name, value in {"NEWEST": 0, "RARE": 1, "SEARCH_FOR": 0}.items():
         monkeypatch.setattr(f"search.finder.{name}", value)
-    for seq in range(ENTRIES_PER_QUERY + 1):
+    for seq in range(MESSAGES_PER_QUERY + 1):
         await say(house.app[JOURNAL], "alice", ("one", "two")[seq % 2])
     page = await alice.page("/search?q=one+two")
     assert "Nothing found so far." in page

@@ -24,7 +24,13 @@ def fill(database: Path, count: int) -> None:
 
 def _fill(connection: sqlite3.Connection, count: int) -> None:
     messages = (
-        {"_id": id_of(seq), "seq": seq, "key": f"filled:{seq}", "msg": text_of(seq, count)}
+        {
+            "_id": id_of(seq),
+            "seq": seq,
+            "message_seq": seq,
+            "key": f"filled:{seq}",
+            "msg": text_of(seq, count),
+        }
         for seq in range(2, count + 1)
     )
     users = (
