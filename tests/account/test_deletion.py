@@ -112,7 +112,7 @@ async def test_a_deletion_that_broke_off_can_be_tried_again(
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.app[MESSAGES], "own_entries", away)
+        patch.setattr(house.app[MESSAGES], "_with_keys", away)
         assert (await delete_account(alice)).status == 503
     assert (await alice.log_in("alice")).status == 303
     assert (await delete_account(alice)).status == 303

@@ -342,23 +342,23 @@ async def test_changes_are_delivered_with_the_text_of_their_message_which_is_cha
     await messages.insert_many(documents)
     await journal._catch_up()
 
-    def changed(seq: int, of: int, msg: str) -> ChangeEntry:
-        document = message(of, msg, state="edited")
+    def changed(seq: int, of: int, msg: str, changes: int = 1) -> ChangeEntry:
+        document = message(of, msg, state="edited", changes=changes)
         return ChangeEntry.from_documents(change(seq, of), document)
 
     assert delivered == [
         MessageEntry.from_document(documents[0]),
         changed(2, 1, "second"),
         MessageEntry.from_document(documents[2]),
-        changed(4, 1, "fourth"),
+        changed(4, 1, "fourth", changes=2),
         changed(5, 3, "fifth"),
         changed(6, 3, "fifth"),
         ChangeEntry.from_documents(change(7, 99), None),
     ]
     assert await messages.find({}).sort("seq", 1).to_list(None) == [
-        {**documents[0], "msg": "fourth", "state": "edited", "changed": 4},
+        {**documents[0], "msg": "fourth", "state": "edited", "changed": 4, "changes": 2},
         {**change(2, 1), "_id": documents[1]["_id"]},
-        {**documents[2], "msg": "fifth", "state": "edited", "changed": 5},
+        {**documents[2], "msg": "fifth", "state": "edited", "changed": 5, "changes": 1},
         {**change(4, 1), "_id": documents[3]["_id"]},
         {**change(5, 3), "_id": documents[4]["_id"]},
         documents[5],
@@ -421,7 +421,7 @@ async def test_a_message_is_changed_unless_it_is_ahead_or_deleted(
 ) -> None:
     document = message(1, **before)
     await messages.insert_many([document, message(2)])
-    after = {**document, "msg": "after", "state": "edited", "changed": 5}
+    after = {**document, "msg": "after", "state": "edited", "changed": 5, "changes": 1}
     found = await make_changes(Collection(messages), [edit(5, 1, "after")])
     assert found == {5: after if is_changed else document}
     assert await messages.find_one({"seq": 1}) == found[5]
