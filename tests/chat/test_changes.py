@@ -158,11 +158,10 @@ async def test_a_page_takes_at_most_one_query_that_reads_what_it_shows(
 
     async def count(collection: Collection, *what: Any, **options: Any) -> list[Document]:
         documents = await find(collection, *what, **options)
-        if collection.name == MESSAGE_COLLECTION:
+        if collection.name == MESSAGE_COLLECTION and what[0].keys() != {"seq"}:  # the journal's
             read.setdefault(path, []).append(len(documents))
         return documents
 
-    monkeypatch.setattr("chat.journal.POLL_EVERY", 100)
     monkeypatch.setattr(Collection, "find", count)
     for path in ("/", "/?before=171", "/?before=40", "/?after=0", "/?after=60"):
         page = HistoryPage(await alice.page(path))
