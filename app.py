@@ -21,7 +21,7 @@ from auth.sessions import SESSIONS, Sessions
 from chat.departures import DEPARTURES, Departures
 from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal
-from chat.migrate import migrate
+from chat.migrate import index_messages, migrate
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
 from commands.command_line import read_arguments, run_command
@@ -135,6 +135,7 @@ async def open_journal(app: web.Application) -> None:
             await finish_import(app[DATABASE])
             await migrate(app[DATABASE], app[HASHER])
             await create_indexes(app[DATABASE])
+            await index_messages(app[DATABASE])
             await app[JOURNAL].open()
             app[RELAY].join(await log_id(app[DATABASE]))
             break

@@ -6,7 +6,7 @@ import json
 from aiohttp import web
 
 from auth.sessions import IDENTITY
-from chat.entry import DELETED, EDITED, MessageEntry, is_change
+from chat.entry import DELETED, EDITED, MessageEntry
 from chat.models import MESSAGES
 from pages.forms import Page
 from pages.times import iso_time
@@ -46,7 +46,7 @@ class OwnMessages(Page):
             }
         )
         try:
-            async for documents in self.request.app[MESSAGES].own_entries(user_id):
+            async for documents in self.request.app[MESSAGES].own_messages(user_id):
                 if not response.prepared:  # not earlier, so that a missing database gives a 503
                     await response.prepare(self.request)
                 if self.request.method == "HEAD":
@@ -67,8 +67,8 @@ class OwnMessages(Page):
 
 
 def _json_line(document: Document) -> bytes:
-    """Return a message as a line of JSON, nothing for a deleted message or a change."""
-    if is_change(document) or document.get("state") == DELETED:
+    """Return a message as a line of JSON, nothing for a deleted message."""
+    if document.get("state") == DELETED:
         return b""
     entry = MessageEntry.from_document(document)
     message = {"seq": entry.seq, "time": iso_time(entry.time), "msg": entry.msg}

@@ -47,7 +47,12 @@ async def _change(
 ) -> Document | None:
     """Change a message, unless it is deleted or was changed later; return it as it is then."""
     while message and "text" in change and _still_applies(message, change["seq"]):
-        values = {"msg": change["text"], "state": change["state"], "changed": change["seq"]}
+        values = {
+            "msg": change["text"],
+            "state": change["state"],
+            "changed": change["seq"],
+            "changes": message.get("changes", 0) + 1,
+        }
         # Only if no other process has changed it meanwhile.
         unchanged = {"_id": message["_id"], "changed": message.get("changed")}
         if await collection.update_one(unchanged, {"$set": values}):

@@ -10,8 +10,15 @@ from yarl import URL
 from auth.pages import MemberPage
 from auth.sessions import IDENTITY
 from chat import wire
-from chat.entry import DELETED, DELETED_USER, MessageEntry
-from chat.models import MESSAGES, RETRY_AFTER, UNAVAILABLE, UNCHANGEABLE, is_changeable
+from chat.entry import DELETED_USER, MessageEntry
+from chat.models import (
+    MESSAGES,
+    RETRY_AFTER,
+    UNAVAILABLE,
+    UNCHANGEABLE,
+    is_deletable,
+    is_editable,
+)
 from chat.refused import Refused
 from chat.views import form_error
 from pages.forms import FormError, url_for
@@ -70,14 +77,12 @@ class Correction(MemberPage):
         nonces = {action: secrets.token_urlsafe(12) for action in ("edit", "delete")}
         if form.get("action") in nonces and form.get("nonce"):
             nonces[form["action"]] = form["nonce"]  # so that sending again is harmless
-        may_edit = is_changeable(entry, user)
         return {
             "entry": entry,
             "form": form,
             "nonces": nonces,
-            "may_edit": may_edit,
-            "may_delete": may_edit
-            or (entry is not None and entry.state != DELETED and user.is_moderator),
+            "may_edit": is_editable(entry, user),
+            "may_delete": is_deletable(entry, user),
             "may_manage": entry is not None
             and entry.user_id not in ("", user.user_id)  # "": one of the tutorial's, by anybody
             and entry.user != DELETED_USER

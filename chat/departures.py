@@ -17,7 +17,7 @@ from auth.links import Links
 from auth.models import DELETION, REMOVAL, User, is_deleted
 from auth.sessions import Identity, Sessions
 from chat.entry import DELETED_USER
-from chat.models import Message
+from chat.models import Message, RemovalUnderWay
 from storage.database import Database, DatabaseUnavailable, Document
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,10 @@ class Departures:
                 await self._clear(str(user["_id"]))
 
     async def remove_all(self, moderator: Identity, user: Document) -> None:
-        """Delete everything that a banned account has said. Raises Changed, DatabaseUnavailable."""
+        """Delete everything that a banned account has said.
+
+        Raises RemovalUnderWay, Changed, DatabaseUnavailable.
+        """
         await self._users.mark(user, unfinished=REMOVAL, remover=moderator.user_id)
         await self._messages.remove_all(moderator, str(user["_id"]))
 
@@ -64,13 +67,16 @@ class Departures:
             await asyncio.sleep(LOOK_EVERY)
             try:
                 await self.finish()
-            except DatabaseUnavailable:
+            except (DatabaseUnavailable, RemovalUnderWay):
                 pass  # the next round does it
             except Exception:
                 log.exception("an account could not be finished, trying again")
 
     async def finish(self) -> None:
-        """Finish what this process has heard of long enough ago. Raises DatabaseUnavailable."""
+        """Finish what this process has heard of long enough ago.
+
+        Raises RemovalUnderWay, DatabaseUnavailable; then something is left for the next time.
+        """
         users = await self._users.unfinished(ACCOUNTS_AT_ONCE)
         # By its own clock, because that of the process which marked them may be another.
         now = asyncio.get_running_loop().time()

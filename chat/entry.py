@@ -1,10 +1,11 @@
 """The entries of the log: messages, and changes of earlier messages.
 
-    message: {seq, key, user, user_id, time, msg, state?, changed?}
-    change:  {seq, key, user, user_id, time, of, text?, state?}
+    message: {seq, message_seq, key, user, user_id, time, msg, state?, changed?, changes?}
+    change:  {seq, message_seq, key, user, user_id, time, of, text?, state?}
 
 `of` is the number of the message that is changed. A change has `text` and `state` until they are
-copied to its message, whose `changed` is the number of its last change.
+copied to its message, whose `changed` is the number of its last change, and `changes` how many it
+has had. What `message_seq` is for says chat/message_index.py.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple
 
 EDITED, DELETED = "edited", "deleted"  # states of a message; a new one has none
 DELETED_USER = "deleted user"  # with a space, so that nobody can register it as a login
-ONLY_MESSAGES = {"of": {"$exists": False}}  # a filter for queries
 
 
 class MessageEntry(NamedTuple):
@@ -25,6 +25,7 @@ class MessageEntry(NamedTuple):
     msg: str
     time: datetime  # UTC, whole milliseconds
     state: str = ""
+    changes: int = 0  # how often it was changed
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "MessageEntry":
@@ -38,6 +39,7 @@ class MessageEntry(NamedTuple):
             msg=str(document.get("msg")),
             time=time if isinstance(time, datetime) else document["_id"].generation_time,
             state=document.get("state", ""),
+            changes=document.get("changes", 0),
         )
 
 

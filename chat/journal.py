@@ -21,7 +21,8 @@ from aiohttp import web
 from bson import ObjectId
 
 from chat.changes import make_changes
-from chat.entry import Entry, is_change, now, to_entry
+from chat.entry import Entry, MessageEntry, is_change, now, to_entry
+from chat.message_index import MESSAGE_SEQ, complete, message_seq, messages_before
 from chat.recent import RECENT_LENGTH, Recent
 from server.metrics import Metrics
 from server.relay import Relay, check_texts
@@ -61,6 +62,7 @@ class Draft:
         return {
             "_id": ObjectId(),
             "seq": seq,
+            MESSAGE_SEQ: message_seq({"seq": seq, **self.content}),
             "key": self.key,
             "user": self.login,
             "user_id": self.user_id,
@@ -96,7 +98,14 @@ class Journal:
         """Read the end of the log into memory. Raises DatabaseUnavailable."""
         documents = (await self._collection.find({}, sort=("seq", -1), limit=RECENT_LENGTH))[::-1]
         # A process that was killed may have stored changes that it has not made.
-        for entry in entries_of(documents, await make_changes(self._collection, documents)):
+        entries = await self._prepare(documents)
+        if documents:  # all of which may be changes
+            earlier = await self._collection.find(
+                messages_before(documents[0]["seq"]), sort=(MESSAGE_SEQ, -1), limit=RECENT_LENGTH
+            )
+            for document in reversed(earlier):
+                self.recent.add_message(MessageEntry.from_document(document))
+        for entry in entries:
             self.recent.add(entry)
 
     async def append(self, key: str, login: str, user_id: str, content: Document) -> Entry:
@@ -323,7 +332,7 @@ class Journal:
 
     async def _deliver(self, documents: Sequence[Document]) -> None:
         """Deliver stored entries, all or none of them. Raises DatabaseUnavailable."""
-        entries = entries_of(documents, await make_changes(self._collection, documents))
+        entries = await self._prepare(documents)
         for entry in entries:
             self.recent.add(entry)
         self._relay.tell_here("stored", entries)
@@ -337,10 +346,14 @@ class Journal:
             waited = asyncio.get_running_loop().time() - min(queued_at)
             self._metrics.journal_wait.observe(waited)
 
+    async def _prepare(self, documents: Sequence[Document]) -> list[Entry]:
+        """Return stored entries once the database has all that they say.
 
-def entries_of(documents: Sequence[Document], messages: dict[int, Document]) -> list[Entry]:
-    """Return the entries in documents; `messages` are those of changes, by the change's number."""
-    return [to_entry(document, messages.get(document["seq"])) for document in documents]
+        Raises DatabaseUnavailable.
+        """
+        await complete(self._collection, documents)
+        messages = await make_changes(self._collection, documents)
+        return [to_entry(document, messages.get(document["seq"])) for document in documents]
 
 
 def check_draft(document: Document) -> None:

@@ -24,9 +24,11 @@ import asyncio
 import re
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -35,7 +37,6 @@ from chat.entry import (
     DELETED,
     DELETED_USER,
     EDITED,
-    ONLY_MESSAGES,
     ChangeEntry,
     Entry,
     MessageEntry,
@@ -45,22 +46,27 @@ from chat.entry import (
     now,
 )
 from chat.journal import Journal
+from chat.message_index import MESSAGE_SEQ, messages_before, messages_from
 from chat.refused import Refused
 from security.limits import Limit
 from server.relay import Relay
-from storage.database import Collection, DatabaseUnavailable, Document
+from storage.database import Collection, DatabaseUnavailable, Document, deadline
 
 PAGE_LENGTH = 50  # messages
 ENTRIES_PER_QUERY = 200
-REMOVED_AT_ONCE = 20  # messages; more might not be confirmed in time (APPEND_TIMEOUT)
+ENTRIES_PER_UPDATE = 50  # the embedded database takes 8 ms for these
+REMOVED_AT_ONCE = 5  # messages; the embedded database takes 10 ms for these
+REMOVAL_PAUSE = 1  # of the time that they took
 BURST_SECONDS = 4  # a user may send as many messages at once as in this time
 CHANGEABLE_FOR = timedelta(minutes=15)
+MOST_EDITS = 50  # of one message; each is an entry of the log for ever
 RETRY_AFTER = 5  # seconds until it is worth trying again
 MESSAGE_LENGTH = 2000  # code points
 
 UNAVAILABLE = "The message could not be saved; sending it again is harmless"
 TOO_FAST = "Too fast, please wait a moment"
 UNCHANGEABLE = "This message can't be changed any more"
+EDITED_ENOUGH = f"This message was edited {MOST_EDITS} times; now it can only be deleted"
 NONCE_USED = "The nonce was used for the change of another message"
 
 # Bidirectional controls can make a text read as a different one (Trojan Source, CVE-2021-42574).
@@ -68,6 +74,10 @@ BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{BIDI_CONTROLS}]")
 SURROGATES = re.compile("[\ud800-\udfff]")
 NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
+
+
+class RemovalUnderWay(Exception):
+    """What this user has said is being removed already."""
 
 
 class Message:
@@ -81,6 +91,11 @@ class Message:
         self._journal = journal
         self._relay = relay
         self._limit = Limit(BURST_SECONDS * per_second, BURST_SECONDS)  # by person
+        # By the number of a message that is being changed: one change after the other, or those at
+        # the same time would not count each other.
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._removals: set[str] = set()  # the users whose messages are being removed
+        self._removal_turn = asyncio.Lock()  # so that several removals are felt as one
         relay.listen("anonymized", self.forget_name)
 
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
@@ -119,52 +134,61 @@ class Message:
 
         Usually from memory, without a query. Raises DatabaseUnavailable.
         """
-        recent = self._journal.recent.entries
-        end = self._journal.recent.last + 1 if before is None else before
-        page = [entry for entry in recent if entry.seq < end and isinstance(entry, MessageEntry)]
-        if len(page) >= count or end <= 1 or (recent and recent[0].seq == 1):
-            return page[-count:]
-        return (await self._read({"$lt": end}, -1, count))[::-1]
+        recent = self._journal.recent
+        page = recent.messages(before, count)
+        if page is None:
+            end = recent.last + 1 if before is None else before
+            page = (await self._read(messages_before(end), -1, count))[::-1]
+        return page
 
     async def get_messages_from(self, start: int, count: int = PAGE_LENGTH) -> list[MessageEntry]:
         """Return the messages from a number on, oldest first. Raises DatabaseUnavailable."""
-        return await self._read({"$gte": start}, 1, count)
+        return await self._read(messages_from(start), 1, count)
 
-    async def own_entries(self, user_id: str) -> AsyncIterator[list[Document]]:
-        """Yield the documents of a user's entries, in order; some of the lists may be empty.
+    async def own_messages(self, user_id: str) -> AsyncIterator[list[Document]]:
+        """Yield the documents of what a user has said, in order.
 
-        Goes through the whole log in short queries, each of which takes the embedded database less
-        than 10 ms. Raises DatabaseUnavailable.
+        In short queries, each of which takes the embedded database less than 10 ms, however much
+        others have written. Raises DatabaseUnavailable.
         """
-        newest = await self._collection.find({}, ["seq"], sort=("seq", -1), limit=1)
-        last = newest[0]["seq"] if newest else 1
-        for start in range(0, last, ENTRIES_PER_QUERY):
-            seqs = {"$gt": start, "$lte": start + ENTRIES_PER_QUERY}
-            yield await self._collection.find({"user_id": user_id, "seq": seqs}, sort=("seq", 1))
+        own: list[tuple[int, Any]] = []
+        keys = message_key(user_id, "")
+        async for documents in self._with_keys(keys, ["key", "seq", "of"], ENTRIES_PER_QUERY):
+            own += [(d["seq"], d["_id"]) for d in documents if not is_change(d)]
+        own.sort()
+        for start in range(0, len(own), ENTRIES_PER_QUERY):
+            ids = [id_ for _, id_ in own[start : start + ENTRIES_PER_QUERY]]
+            yield await self._collection.find({"_id": {"$in": ids}}, sort=("seq", 1))
 
     async def remove_all(self, moderator: Identity, user_id: str) -> None:
-        """Delete everything a user has said. Raises DatabaseUnavailable; then some of it is left.
+        """Delete everything a user has said, in steps that nobody notices.
 
-        Goes through the whole log, as own_entries() does.
+        Raises RemovalUnderWay; DatabaseUnavailable: then some of it is left.
         """
-        await self._journal.settle(user_id)
-        async for documents in self.own_entries(user_id):
-            seqs = [
-                document["seq"]
-                for document in documents
-                if not is_change(document) and document.get("state") != DELETED
-            ]
-            for start in range(0, len(seqs), REMOVED_AT_ONCE):
-                some = seqs[start : start + REMOVED_AT_ONCE]
-                await asyncio.gather(*(self._remove(moderator, seq) for seq in some))
+        if user_id in self._removals:
+            raise RemovalUnderWay
+        self._removals.add(user_id)
+        try:
+            await self._journal.settle(user_id)
+            keys, fields = message_key(user_id, ""), ["key", "seq", "of", "state"]
+            async for documents in self._with_keys(keys, fields, REMOVED_AT_ONCE):
+                seqs = [
+                    document["seq"]
+                    for document in documents
+                    if not is_change(document) and document.get("state") != DELETED
+                ]
+                if seqs:
+                    await self._remove(moderator, seqs)
+        finally:
+            self._removals.remove(user_id)
 
     async def anonymize(self, user_id: str) -> None:
         """Replace a user's name in everything they wrote or changed. Raises DatabaseUnavailable."""
         await self._journal.settle(user_id)
         self._relay.tell_all("anonymized", user_id)  # what is in memory, which most pages show
-        async for documents in self.own_entries(user_id):
-            ids = {"_id": {"$in": [document["_id"] for document in documents]}}
-            if documents:
+        for keys in (message_key(user_id, ""), change_key(user_id, "")):
+            async for documents in self._with_keys(keys, ["key"], ENTRIES_PER_UPDATE):
+                ids = {"_id": {"$in": [document["_id"] for document in documents]}}
                 await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
         self._relay.tell_all("anonymized", user_id)  # what was read from there meanwhile
 
@@ -172,11 +196,25 @@ class Message:
         """Replace a user's name in memory."""
         self._journal.recent.rename(user_id, DELETED_USER)
 
-    async def _read(self, where: dict[str, int], direction: int, count: int) -> list[MessageEntry]:
-        # Without the changes, because there may be thousands of them between two messages.
-        messages = {"seq": where, **ONLY_MESSAGES}
-        documents = await self._collection.find(messages, sort=("seq", direction), limit=count)
+    async def _read(self, where: Document, direction: int, count: int) -> list[MessageEntry]:
+        documents = await self._collection.find(where, sort=(MESSAGE_SEQ, direction), limit=count)
         return [MessageEntry.from_document(document) for document in documents]
+
+    async def _with_keys(
+        self, beginning: str, fields: Sequence[str], count: int
+    ) -> AsyncIterator[list[Document]]:
+        """Yield the documents whose keys begin so, some at a time, in the order of the keys."""
+        end = beginning[:-1] + chr(ord(beginning[-1]) + 1)  # the first text after all of those
+        last = beginning
+        while True:
+            documents = await self._collection.find(
+                {"key": {"$gt": last, "$lt": end}}, fields, sort=("key", 1), limit=count
+            )
+            if documents:
+                yield documents
+            if len(documents) < count:
+                return
+            last = documents[-1]["key"]
 
     def _check_pace(self, user: Identity) -> None:
         if wait := self._limit.use_or_wait(user.user_id):
@@ -193,29 +231,43 @@ class Message:
         self._check_pace(user)
         key = change_key(user.user_id, nonce or new_nonce())
         content = {"of": of, "text": msg, "state": state}
+        may_change = is_editable if state == EDITED else is_deletable
+        turn = self._turns.setdefault(of, asyncio.Lock())
         entry: Entry | None
         with refused_if_unavailable():
-            if await self._may_change(user, of, state):
-                entry = await self._journal.append(key, user.login, user.user_id, content)
-            else:
-                # Answer a change that comes again, even if it is not allowed any more: the first
-                # time it may have deleted the message.
-                entry = await self._journal.find(key)
+            async with deadline(), turn:
+                message = await self.get(of)
+                if may_change(message, user):
+                    entry = await self._journal.append(key, user.login, user.user_id, content)
+                else:
+                    # Answer a change that comes again, even if it is not allowed any more: the
+                    # first time it may have deleted the message.
+                    entry = await self._journal.find(key)
         if entry is None:
-            raise Refused("forbidden", UNCHANGEABLE)
+            is_edited_enough = state == EDITED and is_changeable(message, user)
+            raise Refused("forbidden", EDITED_ENOUGH if is_edited_enough else UNCHANGEABLE)
         if not isinstance(entry, ChangeEntry) or entry.message.seq != of:
             raise Refused("invalid", NONCE_USED)
         return entry
 
-    async def _may_change(self, user: Identity, of: int, state: str) -> bool:
-        message = await self.get(of)
-        may_delete = message is not None and user.is_moderator and state == DELETED
-        return may_delete or is_changeable(message, user)
-
-    async def _remove(self, moderator: Identity, seq: int) -> None:
-        key = change_key(moderator.user_id, new_nonce())
-        content = {"of": seq, "text": "", "state": DELETED}
-        await self._journal.append(key, moderator.login, moderator.user_id, content)
+    async def _remove(self, moderator: Identity, seqs: list[int]) -> None:
+        """Delete a few messages, and leave the database to others for as long as that took."""
+        clock = asyncio.get_running_loop().time
+        author = moderator.login, moderator.user_id
+        async with self._removal_turn:
+            began = clock()
+            await asyncio.gather(
+                *(
+                    # Always the same key, so that no two processes delete a message twice.
+                    self._journal.append(
+                        change_key(moderator.user_id, f"removal of {seq}"),
+                        *author,
+                        {"of": seq, "text": "", "state": DELETED},
+                    )
+                    for seq in seqs
+                )
+            )
+            await asyncio.sleep(REMOVAL_PAUSE * (clock() - began))
 
 
 MESSAGES = web.AppKey("messages", Message)
@@ -238,6 +290,18 @@ def is_changeable(message: MessageEntry | None, user: Identity) -> bool:
         and message.state != DELETED
         and message.time > now() - CHANGEABLE_FOR
     )
+
+
+def is_editable(message: MessageEntry | None, user: Identity) -> bool:
+    """Return whether the user may change the text."""
+    return message is not None and message.changes < MOST_EDITS and is_changeable(message, user)
+
+
+def is_deletable(message: MessageEntry | None, user: Identity) -> bool:
+    """Return whether the user may delete the message."""
+    if user.is_moderator:
+        return message is not None and message.state != DELETED
+    return is_changeable(message, user)
 
 
 def new_nonce() -> str:

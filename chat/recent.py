@@ -1,19 +1,29 @@
 """The end of the log, in memory, so that pages and replays need no query."""
 
-from collections import deque
+from collections import OrderedDict, deque
 
 from chat.entry import ChangeEntry, Entry, MessageEntry
 
-RECENT_LENGTH = 500  # entries
+RECENT_LENGTH = 500  # entries, and as many messages
 
 
 class Recent:
-    """The last RECENT_LENGTH entries of the log, with the texts that they have now."""
+    """The last entries of the log, and its last messages, with the texts that they have now.
+
+    The messages are kept apart, because the last entries may all be changes.
+    """
 
     def __init__(self) -> None:
         self.last = 0  # the number of the last entry
         self.entries: deque[Entry] = deque()
+        self._messages: OrderedDict[int, MessageEntry] = OrderedDict()  # by number
         self._by_key: dict[str, Entry] = {}
+
+    def add_message(self, message: MessageEntry) -> None:
+        """Add the next message of the log."""
+        self._messages[message.seq] = message
+        if len(self._messages) > RECENT_LENGTH:
+            self._messages.popitem(last=False)
 
     def add(self, entry: Entry) -> None:
         """Add the next entry of the log. A change also updates its message, if that is here."""
@@ -24,6 +34,8 @@ class Recent:
         self.last = entry.seq
         if isinstance(entry, ChangeEntry):
             self._revise(entry.message)
+        else:
+            self.add_message(entry)
 
     def find(self, key: str) -> Entry | None:
         """Return the entry with a key, None if it is not here."""
@@ -36,6 +48,16 @@ class Recent:
             return None
         return [entry for entry in self.entries if entry.seq > seq]
 
+    def messages(self, before: int | None, count: int) -> list[MessageEntry] | None:
+        """Return the newest messages, or the last ones before a number, oldest first.
+
+        None if not all of them are here.
+        """
+        messages = self._messages.values()
+        page = [message for message in messages if before is None or message.seq < before]
+        has_all_there_are = len(messages) < RECENT_LENGTH
+        return page[-count:] if len(page) >= count or has_all_there_are else None
+
     def rename(self, user_id: str, user: str) -> None:
         """Replace the name of a user in everything they wrote or changed."""
         for index, entry in enumerate(self.entries):
@@ -47,9 +69,14 @@ class Recent:
             elif entry.user_id == user_id:
                 entry = entry._replace(user=user)
             self.entries[index] = self._by_key[entry.key] = entry
+        for seq, message in self._messages.items():
+            if message.user_id == user_id:
+                self._messages[seq] = message._replace(user=user)
 
     def _revise(self, message: MessageEntry) -> None:
         """Replace the text of a message everywhere, so that a replay never has the old one."""
+        if message.seq in self._messages:
+            self._messages[message.seq] = message
         for index, entry in enumerate(self.entries):
             if isinstance(entry, ChangeEntry) and entry.message.seq == message.seq:
                 entry = entry._replace(message=message)

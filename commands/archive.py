@@ -21,6 +21,7 @@ from bson import ObjectId
 
 from auth.passwords import is_checkable
 from chat.entry import DELETED, EDITED, MessageEntry, is_change
+from chat.message_index import MESSAGE_SEQ, message_seq
 from chat.models import SURROGATES
 from pages.times import iso_time
 from storage.database import Document
@@ -105,6 +106,8 @@ def to_document(fields: Fields) -> Document:
     document = {name: value for name, value in fields.items() if name not in ("type", "id")}
     for name in document.keys() & {"created", "time"}:
         document[name] = datetime.fromisoformat(document[name])
+    if "seq" in document:
+        document[MESSAGE_SEQ] = message_seq(document)
     return {"_id": ObjectId(fields.get("id")), **document}
 
 

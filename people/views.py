@@ -15,6 +15,7 @@ from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS
 from chat.departures import DEPARTURES
 from chat.hub import HUB
+from chat.models import RemovalUnderWay
 from pages.forms import BadInput, FormError, url_for
 from security.address import own_origin
 from settings import SETTINGS
@@ -198,13 +199,16 @@ class Person(MemberPage):
     async def remove(self, form: dict[str, str]) -> URL:
         """Remove everything that a banned account has said.
 
-        That may take some seconds. If the browser or a proxy does not wait, it goes on; pressing
-        the button again removes what is left.
+        That may take a minute. If the browser or a proxy does not wait, it goes on; pressing the
+        button again once it has ended removes what is left.
         """
         if not self.user.get("banned"):
             raise FormError(400, "Please ban the account first")
         self.check_not_moderator("A moderator's messages can't be removed")
-        await self.request.app[DEPARTURES].remove_all(self.request[IDENTITY], self.user)
+        try:
+            await self.request.app[DEPARTURES].remove_all(self.request[IDENTITY], self.user)
+        except RemovalUnderWay:
+            raise FormError(409, "These messages are being removed already") from None
         return self.url
 
     async def password(self, form: dict[str, str]) -> web.Response:

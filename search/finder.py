@@ -13,15 +13,16 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from chat.entry import MessageEntry, is_change
+from chat.entry import MessageEntry
+from chat.message_index import MESSAGE_SEQ, messages_before
 from chat.recent import Recent
 from search.words import bare, indexed_parts, is_spaced, pattern, whole
 from security.limits import Busy, Limit
 from storage.database import Collection, Document, deadline
 
 PAGE_LENGTH = 20  # messages
-ENTRIES_PER_QUERY = 50  # the embedded database takes 3 ms for these
-NEWEST = 2000  # entries to read, if SEARCH_FOR is enough, before the text index is asked
+MESSAGES_PER_QUERY = 50  # the embedded database takes 3 ms for these
+NEWEST = 2000  # messages to read, if SEARCH_FOR is enough, before the text index is asked
 SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a word is
 SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # a word in at most so many messages is rare; the text index takes 30 ms for it
@@ -42,7 +43,7 @@ class Page:
 
     def __init__(self, words: list[str], before: int) -> None:
         self.older: int | None = before  # what comes before this number is not read yet
-        self.read = 0  # entries
+        self.read = 0  # messages
         self._patterns = [pattern(word) for word in words]
         self._entries: list[MessageEntry] = []  # one more than a page, if there are more
 
@@ -52,12 +53,12 @@ class Page:
         return self.older is not None and len(self._entries) <= PAGE_LENGTH
 
     def add(self, documents: list[Document]) -> None:
-        """Add the messages that contain all the words; fewer than were asked for are the last."""
+        """Add those messages that have all the words; fewer than were asked for are the last."""
         for message, text in messages_in(documents):
             if all(each.search(text) for each in self._patterns):
                 self._entries.append(message)
         self.read += len(documents)
-        self.older = documents[-1]["seq"] if len(documents) == ENTRIES_PER_QUERY else None
+        self.older = documents[-1]["seq"] if len(documents) == MESSAGES_PER_QUERY else None
 
     def found(self) -> Found:
         """Return the page."""
@@ -76,6 +77,7 @@ class Finder:
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._sample: list[str] = []  # bare texts of messages from all parts of the log
+        self._message_count = 0.0  # of the whole log, estimated from the sample
         self._sampled_at = -float("inf")  # the loop's time
 
     async def find(self, words: list[str], before: int | None = None) -> Found:
@@ -108,16 +110,16 @@ class Finder:
     async def _read(
         self, before: int | None, text_search: Document | None = None
     ) -> list[Document]:
-        """Return the last entries before a number, newest first; perhaps only what is searched."""
-        where = {"seq": {"$lt": before}, **(text_search or {})}
-        return await self._messages.find(where, sort=("seq", -1), limit=ENTRIES_PER_QUERY)
+        """Return the last messages before a number, newest first, or only those found."""
+        where = {**messages_before(before or 0), **(text_search or {})}
+        return await self._messages.find(where, sort=(MESSAGE_SEQ, -1), limit=MESSAGES_PER_QUERY)
 
     async def _query_for_rare(self, words: list[str]) -> Document:
         """Return the part of a query that asks the text index for those words that are rare."""
         words = [word for word in words if is_spaced(word)]
         if self._recent.last > RARE:
             await self._take_sample()
-            most = RARE / self._recent.last * len(self._sample)
+            most = RARE / max(self._message_count, RARE) * len(self._sample)
             words = [word for word in words if await self._count(word) <= most]
         # Quoted words are all required and never operators.
         search = " ".join(f'"{word}"' for word in words)
@@ -127,10 +129,14 @@ class Finder:
         now = asyncio.get_running_loop().time()
         if now > self._sampled_at + SAMPLE_FOR:
             sample: list[str] = []
+            shares = 0.0  # of the entries there that are messages
             for number in range(1, SAMPLES + 1):
                 end = self._recent.last * number // SAMPLES + 1
-                sample += [text for _, text in messages_in(await self._read(end))]
+                if documents := await self._read(end):
+                    sample += [text for _, text in messages_in(documents)]
+                    shares += len(documents) / (end - documents[-1]["seq"])
             self._sample, self._sampled_at = sample, now
+            self._message_count = self._recent.last * shares / SAMPLES
 
     async def _count(self, word: str) -> int:
         """Return how many messages of the sample have the rarest part of a word."""
@@ -146,8 +152,7 @@ FINDER = web.AppKey("finder", Finder)
 
 
 def messages_in(documents: Iterable[Document]) -> Iterator[tuple[MessageEntry, str]]:
-    """Yield the messages among entries, with their bare texts."""
+    """Yield messages, with their bare texts."""
     for document in documents:
-        if not is_change(document):
-            message = MessageEntry.from_document(document)
-            yield message, bare(message.msg)
+        message = MessageEntry.from_document(document)
+        yield message, bare(message.msg)

@@ -9,6 +9,7 @@ from storage.database import Database, MotorCollection, deadline, upkeep
 INDEXES = (  # collection, field, and whether it is unique
     (MESSAGE_COLLECTION, "seq", True),
     (MESSAGE_COLLECTION, "key", True),
+    (MESSAGE_COLLECTION, "message_seq", False),
     (USER_COLLECTION, "login_key", True),
     (USER_COLLECTION, "look", True),
     (USER_COLLECTION, "email_key", True),

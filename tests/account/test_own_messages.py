@@ -11,8 +11,8 @@ import pytest
 from account.own_messages import DOWNLOADS
 from chat.models import MESSAGES
 from settings import MESSAGE_COLLECTION
-from storage.database import DatabaseUnavailable, Document
-from tests.support.accounts import downloaded, user_id_of
+from storage.database import Collection, DatabaseUnavailable, Document
+from tests.support.accounts import delete_account, downloaded, user_id_of
 from tests.support.hostile import HOSTILE
 from tests.support.house import House
 from tests.support.people import Person
@@ -65,6 +65,30 @@ async def test_a_download_has_each_message_as_it_reads_now(house: House, alice: 
     ]
 
 
+async def test_what_others_have_written_is_not_read_for_one_s_own(
+    house: House, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = await user_id_of(house, "alice"), await user_id_of(house, "bob")
+    await store(house, *({"user_id": own, "msg": f"number {n}"} for n in range(3)))
+    await store(house, *({"user_id": other, "of": 2, "message_seq": 0} for _ in range(2000)))
+    await store(house, *({"user_id": other, "msg": "of somebody else"} for _ in range(1000)))
+    read: list[int] = []
+    find = Collection.find
+
+    async def count(collection: Collection, *what: Any, **options: Any) -> list[Document]:
+        documents = await find(collection, *what, **options)
+        if collection.name == MESSAGE_COLLECTION and "seq" not in what[0]:  # not the journal's
+            read.append(len(documents))
+        return documents
+
+    monkeypatch.setattr(Collection, "find", count)
+    assert len(await downloaded(alice)) == 3
+    assert read == [3, 3]
+    read.clear()
+    assert (await delete_account(alice)).status == 303
+    assert read == [3, 0]
+
+
 async def test_a_download_keeps_every_text_on_its_line(house: House, alice: Person) -> None:
     texts = [*HOSTILE, "two\nlines", "Привет 👋", '"quoted" \\ \t', "\u2028"]
     own = await user_id_of(house, "alice")
@@ -77,14 +101,14 @@ async def test_a_broken_download_aborts_the_connection(
 ) -> None:
     own = await user_id_of(house, "alice")
     await store(house, *({"user_id": own, "msg": "hi"} for _ in range(3)))
-    own_entries = house.app[MESSAGES].own_entries
+    own_messages = house.app[MESSAGES].own_messages
 
     async def break_off(*whose: Any) -> Any:
-        async for documents in own_entries(*whose):
+        async for documents in own_messages(*whose):
             yield documents
             raise DatabaseUnavailable
 
-    monkeypatch.setattr(house.app[MESSAGES], "own_entries", break_off)
+    monkeypatch.setattr(house.app[MESSAGES], "own_messages", break_off)
     response = await alice.get("/account/messages.jsonl")
     with pytest.raises(aiohttp.ClientPayloadError):
         await response.read()

@@ -7,11 +7,14 @@ import pytest
 
 from chat.entry import now
 from chat.journal import JOURNAL
+from chat.models import MOST_EDITS
 from settings import MESSAGE_COLLECTION
 from storage.database import Collection, Document
 from tests.support.house import House, OpenHouse
-from tests.support.log import change
+from tests.support.log import change, say
+from tests.support.pages import HistoryPage
 from tests.support.people import Person
+from tests.support.sessions import held_by, present
 from tests.support.sockets import Socket
 
 Frame = dict[str, Any]
@@ -135,26 +138,36 @@ async def test_a_page_of_history_has_its_fifty_messages_also_between_changes(
     assert "message " not in page.replace('class="message ', "")
 
 
-@pytest.mark.usefixtures("few_recent")
-async def test_a_history_page_takes_one_query(
-    house: House, alice: Person, hers: Socket, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_page_takes_at_most_one_query_that_reads_what_it_shows(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, is_restarted: bool
 ) -> None:
-    seq = await hers.said("changed all the time")
-    journal = house.app[JOURNAL]
-    for _ in range(300):
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 60)
+    monkeypatch.setattr("chat.journal.RECENT_LENGTH", 60)
+    house = await open_house()
+    alice, journal = await house.sign_in("alice"), house.app[JOURNAL]
+    for number in range(70):
+        seq = (await say(journal, "alice", f"number {number}")).seq
+    for _ in range(100):
         await change(journal, "alice", seq, "changed all the time")
-    asked: list[str] = []
+    if is_restarted:
+        house = await open_house()
+        alice = await present(house, held_by(alice))
+    read: dict[str, list[int]] = {}
     find = Collection.find
 
-    async def ask(collection: Collection, *what: Any, **options: Any) -> list[Document]:
-        if "of" in what[0]:
-            asked.append(path)
-        return await find(collection, *what, **options)
+    async def count(collection: Collection, *what: Any, **options: Any) -> list[Document]:
+        documents = await find(collection, *what, **options)
+        if collection.name == MESSAGE_COLLECTION and what[0].keys() != {"seq"}:  # the journal's
+            read.setdefault(path, []).append(len(documents))
+        return documents
 
-    monkeypatch.setattr(Collection, "find", ask)
-    for path in ("/", "/?before=200", "/?after=0"):
-        assert "changed all the time" in await alice.page(path)
-    assert asked == ["/", "/?before=200", "/?after=0"]
+    monkeypatch.setattr(Collection, "find", count)
+    for path in ("/", "/?before=171", "/?before=40", "/?after=0", "/?after=60"):
+        page = HistoryPage(await alice.page(path))
+        assert len(page.lines) == (39 if path == "/?before=40" else 10 if "60" in path else 50)
+    assert "changed all the time" in await alice.page("/")
+    assert read == {"/?before=40": [39], "/?after=0": [50], "/?after=60": [10]}
 
 
 async def test_a_repeated_deletion_is_answered_though_the_message_is_gone(
@@ -170,3 +183,72 @@ async def test_a_repeated_deletion_is_answered_though_the_message_is_gone(
     assert await socket.next("change", "error") == first
     await socket.send(type="delete", of=seq, nonce="n2")
     assert (await socket.next("error"))["code"] == "forbidden"
+
+
+async def edit_often(socket: Socket, of: int, count: int, first: int = 0) -> list[Frame]:
+    """Edit a message again and again, all at once; return the answers."""
+    for number in range(first, first + count):
+        await socket.send(type="edit", of=of, msg=f"edit {number}", nonce=f"edit {number}")
+    return [await socket.next("change", "error") for _ in range(count)]
+
+
+async def answer_to(socket: Socket, nonce: str) -> Frame:
+    """Return the change that was asked for with a nonce, or why there is none."""
+    while True:
+        frame = await socket.next("change", "error")
+        if frame["nonce"] == nonce:
+            return frame
+
+
+async def test_a_message_is_edited_fifty_times_and_then_only_deleted(
+    house: House, alice: Person, hers: Socket
+) -> None:
+    seq = await hers.said("hello")
+    answers = await edit_often(hers, seq, MOST_EDITS)
+    assert [answer["type"] for answer in answers] == ["change"] * MOST_EDITS
+    assert ">Save</button>" not in await alice.page(f"/message/{seq}")
+    await hers.send(type="edit", of=seq, msg="once more", nonce="one more")
+    refusal = await hers.next("error")
+    assert (refusal["code"], refusal["nonce"]) == ("forbidden", "one more")
+    assert refusal["text"] == "This message was edited 50 times; now it can only be deleted"
+    assert await edit_often(hers, seq, 2, MOST_EDITS - 2) == [
+        {**answer, "msg": answers[-1]["msg"]} for answer in answers[-2:]
+    ]
+    assert house.app[JOURNAL].recent.last == seq + MOST_EDITS
+    await hers.send(type="delete", of=seq)
+    assert (await hers.next("change"))["state"] == "deleted"
+
+
+async def test_edits_on_many_sockets_at_once_are_counted_exactly(open_house: OpenHouse) -> None:
+    house = await open_house(SOCKETS_PER_USER=0)
+    alice = await house.sign_in("alice")
+    hers = await alice.connect()
+    seq = await hers.said("hello")
+    await edit_often(hers, seq, MOST_EDITS - 5)
+    sockets = [await alice.connect() for _ in range(20)]
+    for number, socket in enumerate(sockets):
+        await socket.send(type="edit", of=seq, msg=f"burst {number}", nonce=f"burst {number}")
+    nonces = [f"burst {number}" for number in range(len(sockets))]
+    answers = [
+        await answer_to(socket, nonce) for socket, nonce in zip(sockets, nonces, strict=True)
+    ]
+    assert sorted(answer["type"] for answer in answers) == ["change"] * 5 + ["error"] * 15
+    assert house.app[JOURNAL].recent.last == seq + MOST_EDITS
+    document = await stored(house, seq)
+    assert document is not None
+    assert document["changes"] == MOST_EDITS
+
+
+async def test_a_deletion_is_stored_once_however_many_moderators_ask_for_it(
+    open_house: OpenHouse,
+) -> None:
+    house = await open_house(MODERATORS=("alice", "carol"))
+    alice, bob, carol = [await house.sign_in(login) for login in ("alice", "bob", "carol")]
+    his = await bob.connect()
+    seq = await his.said("spam")
+    sockets = [await person.connect() for person in (alice, alice, carol, carol)]
+    for number, socket in enumerate(sockets):
+        await socket.send(type="delete", of=seq, nonce=f"n{number}")
+    answers = [await answer_to(socket, f"n{number}") for number, socket in enumerate(sockets)]
+    assert sorted(answer["type"] for answer in answers) == ["change"] + ["error"] * 3
+    assert house.app[JOURNAL].recent.last == seq + 1

@@ -257,12 +257,13 @@ OWN_SCRIPT = re.compile('<script type="module" src="/static/[^"<>]+"></script>')
 
 
 async def test_hostile_messages_stay_text_on_their_page(bob: Person, mona: Person) -> None:
-    await bob.write("first")
-    for text in HOSTILE:
-        assert (await edit(bob, 1, text)).status == 303
+    await bob.write("first", "second", "third")
+    for number, text in enumerate(HOSTILE):
+        seq = 1 + number % 3  # one may be edited fifty times only
+        assert (await edit(bob, seq, text)).status == 303
         for person in (bob, mona):
-            page = OWN_SCRIPT.sub("", await person.page("/message/1"))
+            page = OWN_SCRIPT.sub("", await person.page(f"/message/{seq}"))
             for opening in ("<script", "<img", "<svg", 'onerror="', "<iframe"):
                 assert opening not in page, text
-        refused = await edit(bob, 1, text + "x" * 2001)
+        refused = await edit(bob, seq, text + "x" * 2001)
         assert "<script" not in OWN_SCRIPT.sub("", await refused.text()), text

@@ -11,6 +11,7 @@ from chat import journal as journal_module
 from chat.changes import make_changes
 from chat.entry import ChangeEntry, Entry, MessageEntry, now
 from chat.journal import BATCH_DELAY, RETRY_PAUSE, Draft, Journal
+from chat.message_index import messages_from
 from server.background import background
 from server.metrics import Metrics
 from server.relay import Relay
@@ -56,14 +57,14 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def message(seq: int, msg: str = "before", **more: Any) -> Document:
     """Return the document of a message."""
     entry = MessageEntry(seq, f"u1:n{seq}", "alice", "u1", msg, START)
-    return {"_id": ObjectId(), **entry._asdict(), **more}
+    return {"_id": ObjectId(), "message_seq": seq, **entry._asdict(), **more}
 
 
 def change(seq: int, of: int, **more: Any) -> Document:
     """Return the document of a change."""
     key = f"change:u2:n{seq}"
-    author = {"user": "bob", "user_id": "u2"}
-    return {"_id": ObjectId(), "seq": seq, "key": key, **author, "time": START, "of": of, **more}
+    fields = {"seq": seq, "message_seq": 0, "key": key, "user": "bob", "user_id": "u2", "of": of}
+    return {"_id": ObjectId(), **fields, "time": START, **more}
 
 
 def edit(seq: int, of: int, text: str) -> Document:
@@ -98,7 +99,8 @@ async def test_a_message_is_stored_with_all_that_is_known_of_it(
     [document] = await messages.find({}).to_list(None)
     assert isinstance(document.pop("_id"), ObjectId)
     assert document == {
-        "seq": 1, "key": "u1:n1", "user": "alice", "user_id": "u1", "time": entry.time, "msg": "hi"
+        "seq": 1, "message_seq": 1, "key": "u1:n1", "user": "alice", "user_id": "u1",
+        "time": entry.time, "msg": "hi",
     }  # fmt: skip
 
 
@@ -340,28 +342,45 @@ async def test_changes_are_delivered_with_the_text_of_their_message_which_is_cha
     await messages.insert_many(documents)
     await journal._catch_up()
 
-    def changed(seq: int, of: int, msg: str) -> ChangeEntry:
-        document = message(of, msg, state="edited")
+    def changed(seq: int, of: int, msg: str, changes: int = 1) -> ChangeEntry:
+        document = message(of, msg, state="edited", changes=changes)
         return ChangeEntry.from_documents(change(seq, of), document)
 
     assert delivered == [
         MessageEntry.from_document(documents[0]),
         changed(2, 1, "second"),
         MessageEntry.from_document(documents[2]),
-        changed(4, 1, "fourth"),
+        changed(4, 1, "fourth", changes=2),
         changed(5, 3, "fifth"),
         changed(6, 3, "fifth"),
         ChangeEntry.from_documents(change(7, 99), None),
     ]
     assert await messages.find({}).sort("seq", 1).to_list(None) == [
-        {**documents[0], "msg": "fourth", "state": "edited", "changed": 4},
+        {**documents[0], "msg": "fourth", "state": "edited", "changed": 4, "changes": 2},
         {**change(2, 1), "_id": documents[1]["_id"]},
-        {**documents[2], "msg": "fifth", "state": "edited", "changed": 5},
+        {**documents[2], "msg": "fifth", "state": "edited", "changed": 5, "changes": 1},
         {**change(4, 1), "_id": documents[3]["_id"]},
         {**change(5, 3), "_id": documents[4]["_id"]},
         documents[5],
         {**change(7, 99), "_id": documents[6]["_id"]},
     ]
+
+
+async def test_what_an_earlier_version_stores_is_in_the_index_of_messages_before_it_is_delivered(
+    messages: MotorCollection, journal: Journal
+) -> None:
+    heard, read, changed = (
+        {name: value for name, value in document.items() if name != "message_seq"}
+        for document in (message(1), message(2), edit(3, 1, "after"))
+    )
+    index = Collection(messages)
+    await messages.insert_many([heard, read, changed])
+    journal.hear_entries([heard])
+    await journal._deliver_heard()
+    await journal._catch_up()
+    found = await index.find(messages_from(1), sort=("message_seq", 1))
+    assert [document["seq"] for document in found] == [1, 2]
+    assert (await index.find_one({"seq": 3}) or {})["message_seq"] == 0
 
 
 async def test_different_messages_are_changed_at_once_and_no_failure_leaves_one_half_changed(
@@ -402,7 +421,7 @@ async def test_a_message_is_changed_unless_it_is_ahead_or_deleted(
 ) -> None:
     document = message(1, **before)
     await messages.insert_many([document, message(2)])
-    after = {**document, "msg": "after", "state": "edited", "changed": 5}
+    after = {**document, "msg": "after", "state": "edited", "changed": 5, "changes": 1}
     found = await make_changes(Collection(messages), [edit(5, 1, "after")])
     assert found == {5: after if is_changed else document}
     assert await messages.find_one({"seq": 1}) == found[5]

@@ -8,7 +8,9 @@ from auth.passwords import PARAMETERS
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from storage.database import MotorDatabase
 from tests.support.house import OpenHouse
+from tests.support.pages import HistoryPage
 from tests.support.people import PASSWORD, Person
+from tests.support.sessions import held_by, present
 
 # Not a whole second, which NX-27017 0.8.1 writes, and sorts, in another way.
 HALF_PAST_TWO = datetime(2016, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
@@ -128,3 +130,23 @@ async def test_accounts_that_look_alike_already_keep_their_logins(
     assert (await (await house.visitor()).log_in("soso")).status == 303
     assert sorted(user["login"] for user in await users.find({}).to_list(None)) == ["soso", "ѕоѕо"]
     assert (await (await house.visitor()).register("s0s0", email="e@f")).status == 409
+
+
+async def test_the_pages_have_what_an_earlier_version_wrote(
+    db: MotorDatabase, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.migrate.ENTRIES_AT_ONCE", 7)
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 1)
+    house = await open_house()
+    alice = await house.sign_in("erin")
+    await alice.write(*(f"number {number}" for number in range(20)))
+    await alice.post("/message/5", {"action": "edit", "msg": "edited"})
+    await house.server.close()
+    messages = db[MESSAGE_COLLECTION]
+    # As if an earlier version had run until now, and a start of this one had been killed since.
+    await messages.update_many({"seq": {"$gt": 4}}, {"$unset": {"message_seq": ""}})
+    again = await present(await open_house(), held_by(alice))
+    page = HistoryPage(await again.page("/?before=100"))
+    assert [line.seq for line in page.lines] == list(range(1, 25))
+    documents = await messages.find({}).sort("seq", 1).to_list(None)
+    assert [document["message_seq"] for document in documents] == [*range(1, 25), 0]

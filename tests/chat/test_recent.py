@@ -81,6 +81,26 @@ def test_a_change_of_a_message_that_is_not_here_changes_no_other() -> None:
     assert list(recent_with(*entries).entries) == entries
 
 
+def test_the_last_messages_are_kept_whatever_was_changed_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 3)
+    messages = [message(seq) for seq in range(1, 5)]
+    edited = messages[2]._replace(msg="edited", state=EDITED)
+    recent = recent_with(*messages, *(change(seq, edited) for seq in range(5, 9)))
+    kept = [messages[1], edited, messages[3]]
+    assert recent.messages(None, 3) == recent.messages(9, 3) == kept
+    assert recent.messages(4, 1) == [edited]
+    assert recent.messages(4, 3) is None  # the first is not here
+    recent.rename("a", "nobody")
+    assert recent.messages(None, 1) == [messages[3]._replace(user="nobody")]
+
+
+def test_a_short_log_is_here_as_a_whole() -> None:
+    assert Recent().messages(None, 50) == []
+    assert recent_with(message(1), message(2)).messages(2, 50) == [message(1)]
+
+
 def test_renaming_covers_messages_and_changes() -> None:
     by_alice, by_bob = message(1), MessageEntry(2, "b:1", "bob", "b", "hi", NOON)
     recent = recent_with(

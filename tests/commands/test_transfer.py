@@ -205,6 +205,12 @@ async def talk(socket: Socket) -> None:
         await socket.said(f"more {seq}")
 
 
+@pytest.mark.usefixtures("small_room")
+async def test_what_is_imported_is_in_the_index_of_messages(messages: Any) -> None:
+    documents = await messages.find({}).sort("seq", 1).to_list(None)
+    assert [document["message_seq"] for document in documents] == [1, 0]
+
+
 async def test_an_export_has_the_changes_that_a_killed_chat_left_undone(
     messages: Any, small_room: Chat, file: Path
 ) -> None:

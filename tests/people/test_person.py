@@ -8,8 +8,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chat.journal import JOURNAL
+from chat.journal import JOURNAL, Journal
+from chat.models import MESSAGES, REMOVED_AT_ONCE
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from storage.database import Collection, Document
 from tests.support.accounts import (
     JSON,
     accounts,
@@ -173,6 +175,67 @@ async def test_what_somebody_banned_says_before_another_process_notices_is_remov
     assert said["msg"] == ("late" if is_let_in_again else "")
     users = await accounts(house)
     assert not any("unfinished" in user for user in users)
+
+
+async def test_what_is_being_removed_or_is_removed_is_not_removed_again(
+    alice: Person, bob: Person, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bob.write(*(f"spam {number}" for number in range(30)))
+    await ban(alice, "bob")
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+    settle, form = Journal.settle, {"login": "bob", "action": "remove"}
+
+    async def wait(journal: Journal, user_id: str) -> None:
+        begun.set()
+        await may_go_on.wait()
+        await settle(journal, user_id)
+
+    monkeypatch.setattr(Journal, "settle", wait)
+    removing = asyncio.create_task(alice.post("/person", form))
+    await begun.wait()
+    for _ in range(3):
+        error = "These messages are being removed already"
+        await refused(alice, "/person", form, 409, error)
+    may_go_on.set()
+    assert (await removing).status == 303
+    assert (await alice.post("/person", form)).status == 303
+    assert house.app[JOURNAL].recent.last == 60
+
+
+async def test_two_processes_remove_each_message_once(open_house: OpenHouse) -> None:
+    here, there = [await open_house(MODERATORS=("alice",)) for _ in range(2)]
+    alice, bob = await here.sign_in("alice"), await here.sign_in("bob")
+    await bob.write(*(f"spam {number}" for number in range(30)))
+    await ban(alice, "bob")
+    form = {"login": "bob", "action": "remove"}
+    elsewhere = await present(there, held_by(alice))
+    answers = await asyncio.gather(alice.post("/person", form), elsewhere.post("/person", form))
+    assert [answer.status for answer in answers] == [303, 303]
+    documents = await here.database[MESSAGE_COLLECTION].find({}).to_list(None)
+    assert len(documents) == 60
+    assert {document.get("msg") for document in documents} == {"", None}
+
+
+async def test_removals_leave_the_database_to_others_after_each_short_step(
+    alice: Person, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    insert = Collection.insert_in_order
+
+    async def count(collection: Collection, documents: list[Document]) -> None:
+        assert house.app[MESSAGES]._removal_turn.locked()
+        steps.append(len(documents))
+        await insert(collection, documents)
+
+    for login in ("bob", "dave"):
+        person = await house.sign_in(login)
+        await person.write(*(f"spam {number}" for number in range(12)))
+        await ban(alice, login)
+    monkeypatch.setattr(Collection, "insert_in_order", count)
+    forms = [{"login": login, "action": "remove"} for login in ("bob", "dave")]
+    await asyncio.gather(*(alice.post("/person", form) for form in forms))
+    assert sum(steps) == 24
+    assert max(steps) <= REMOVED_AT_ONCE
 
 
 async def test_what_somebody_said_stays_if_a_ban_does_not_say_otherwise(

@@ -8,14 +8,16 @@ from urllib.parse import urlencode
 import pytest
 
 from chat.journal import JOURNAL
-from search.finder import ENTRIES_PER_QUERY, FINDER, PAGE_LENGTH, QUEUE, SEARCHES
+from search.finder import FINDER, MESSAGES_PER_QUERY, PAGE_LENGTH, QUEUE, SEARCHES
 from search.views import QUERY_LENGTH, QUERY_WORDS
-from storage.database import CALL_TIMEOUT
+from settings import MESSAGE_COLLECTION
+from storage.database import CALL_TIMEOUT, MotorDatabase
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
 from tests.support.log import say
 from tests.support.pages import Finds, FormPage
 from tests.support.people import Person
+from tests.support.sessions import held_by, present
 
 
 async def search(person: Person, query: str) -> Finds:
@@ -212,7 +214,7 @@ def text_of(seq: int) -> str:
 async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, search_for: int
 ) -> None:
-    for name, value in {"NEWEST": ENTRIES_PER_QUERY, "RARE": 50, "SEARCH_FOR": search_for}.items():
+    for name, value in {"NEWEST": MESSAGES_PER_QUERY, "RARE": 50, "SEARCH_FOR": search_for}.items():
         monkeypatch.setattr(f"search.finder.{name}", value)
     for seq in range(1, LONG + 1):
         await say(house.app[JOURNAL], "alice", text_of(seq))
@@ -230,12 +232,31 @@ async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
         ], query
 
 
+async def test_a_rare_word_stays_rare_however_many_changes_there_are(
+    open_house: OpenHouse, db: MotorDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"NEWEST": 0, "RARE": 50, "SEARCH_FOR": 0}.items():
+        monkeypatch.setattr(f"search.finder.{name}", value)
+    house = await open_house()
+    alice, length = await house.sign_in("alice"), MESSAGES_PER_QUERY + 10
+    await alice.write(*("needle" if number in (3, 7) else "hay" for number in range(length)))
+    await house.server.close()
+    change = {"of": 1, "message_seq": 0, "user": "x", "user_id": "x"}
+    for start in range(length + 1, length + 2001, 500):
+        seqs = range(start, start + 500)
+        await db[MESSAGE_COLLECTION].insert_many(
+            {**change, "seq": seq, "key": f"change:x:{seq}"} for seq in seqs
+        )
+    again = await present(await open_house(), held_by(alice))
+    assert (await search(again, "needle")).links == ["/?around=8#m8", "/?around=4#m4"]
+
+
 async def test_a_search_without_an_end_offers_to_go_on(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"NEWEST": 0, "RARE": 1, "SEARCH_FOR": 0}.items():
         monkeypatch.setattr(f"search.finder.{name}", value)
-    for seq in range(ENTRIES_PER_QUERY + 1):
+    for seq in range(MESSAGES_PER_QUERY + 1):
         await say(house.app[JOURNAL], "alice", ("one", "two")[seq % 2])
     page = await alice.page("/search?q=one+two")
     assert "Nothing found so far." in page

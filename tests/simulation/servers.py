@@ -106,7 +106,7 @@ class Log(Server):
     async def find(self, where: Document, *, sort: tuple[str, int], limit: int) -> list[Document]:
         """Return the documents that a filter matches, sorted by number, at most `limit`."""
         name, direction = sort
-        assert name == "seq"
+        assert name in where or name == "seq"
         return await self._ask(lambda: self._matching(where)[::direction][:limit])
 
     async def find_one(self, where: Document) -> Document | None:
@@ -166,7 +166,10 @@ def _matches(document: Document, query: Document) -> bool:
 def _fits(value: Any, wanted: Any) -> bool:
     if not isinstance(wanted, dict):
         return bool(value == wanted)
-    [(operator, operand)] = wanted.items()
+    return all(_holds(value, *each) for each in wanted.items())
+
+
+def _holds(value: Any, operator: str, operand: Any) -> bool:
     match operator:
         case "$gt":
             return value is not None and bool(value > operand)

@@ -1,4 +1,4 @@
-"""Inserts and renames in the embedded database: a transaction each, whatever goes wrong in it."""
+"""What writes in the embedded database: a transaction each, whatever goes wrong in it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -24,6 +24,12 @@ def insert(handler: AtomicHandler, *documents: dict[str, Any]) -> Any:
     return handler.handle_insert({"request_id": 1, "sections": [("body", body)]})[1]
 
 
+def update(handler: AtomicHandler, *updates: dict[str, Any]) -> Any:
+    """Send updates as a driver does, and return the reply."""
+    body = {"update": "words", "$db": "chat", "updates": list(updates), "ordered": False}
+    return handler.handle_command({"request_id": 1, "sections": [("body", body)]})[1]
+
+
 def rename(handler: AtomicHandler, name: str, to: str, **options: bool) -> Any:
     """Send a rename as a driver does, and return the reply."""
     body = {"renameCollection": f"chat.{name}", "to": f"chat.{to}", "$db": "admin", **options}
@@ -36,13 +42,17 @@ def stored(folder: Path, name: str = "words") -> list[int]:
         return [int(id_) for (id_,) in connection.execute(f"SELECT _id FROM {name} ORDER BY id")]
 
 
-def test_an_insert_and_a_rename_are_one_transaction_each(
+def test_an_insert_an_update_and_a_rename_are_one_transaction_each(
     handler: AtomicHandler, tmp_path: Path
 ) -> None:
     insert(handler, {"_id": 1})
     statements: list[str] = []
     handler.get_database("chat").db.set_trace_callback(statements.append)
     insert(handler, *({"_id": number} for number in range(2, 102)))
+    assert statements.count("BEGIN") == statements.count("COMMIT") == 1
+    statements.clear()
+    updates = [{"q": {"_id": number}, "u": {"$set": {"a": 1}}} for number in range(1, 101)]
+    assert update(handler, *updates)["nModified"] == 100
     assert statements.count("BEGIN") == statements.count("COMMIT") == 1
     statements.clear()
     assert rename(handler, "words", "texts") == {"ok": 1}

@@ -1,4 +1,4 @@
-"""No statement takes longer because the log, or the list of accounts, has become long.
+"""No statement takes longer because the log, the changes, or the accounts have become many.
 
 The embedded database runs one statement at a time, so that a slow one holds up everybody. Time on a
 busy machine proves little; so this test counts the operations of SQLite's virtual machine. It does
@@ -20,10 +20,11 @@ from storage.embedded import embedded_uri
 from storage.embedded_handler import AtomicHandler
 from tests.support.accounts import PASSWORD_CHANGE, delete_account, finish_departures
 from tests.support.house import House, OpenHouse
-from tests.support.long_log import fill
+from tests.support.long_log import fill, newest_after
+from tests.support.pages import HistoryPage
 from tests.support.people import NEW_PASSWORD, Person
 
-FEW, MANY = 1_000, 100_000  # messages, accounts and sessions
+FEW, MANY = 1_000, 100_000  # messages, accounts and sessions; changes are twice as many
 EVERY = 100  # operations between two counts
 GROWTH = 2  # times; one that reads the whole of a collection takes a hundred times as many
 NAME = "growth"
@@ -97,11 +98,14 @@ async def counting_server() -> AsyncIterator[tuple[CountingHandler, Path]]:
         handler.close_all()
 
 
-async def use_everything(house: House, alice: Person) -> None:
+async def use_everything(house: House, alice: Person, count: int) -> None:
     """Make the chat send each of its statements, some of them only at its end."""
     bob, carol = await house.sign_in("bob"), await house.sign_in("carol")
     for path in ("/", "/?before=300", "/?around=300", "/?after=300", "/account", "/message/1"):
         await alice.page(path)
+    newest = newest_after(count).start + 5  # a few messages after all the changes
+    for path in (f"/?before={newest}", f"/?around={newest}", f"/?after={count}"):
+        assert HistoryPage(await alice.page(path)).lines[-1].seq >= newest - 1
     for query in (
         "always", "often", "formerly", "rarely", "never", "always formerly rarely", "always_always",
     ):  # fmt: skip
@@ -118,6 +122,7 @@ async def use_everything(house: House, alice: Person) -> None:
     await downloaded.content.readline()
     downloaded.close()
 
+    await carol.write("to be removed")
     assert (await carol.post("/account", PASSWORD_CHANGE)).status == 303
     await carol.post("/signout")
     await carol.log_in("carol@example.com", NEW_PASSWORD)
@@ -132,8 +137,8 @@ async def use_everything(house: House, alice: Person) -> None:
     await alice.post("/person", {"login": "bob", "action": "appoint"})
     await alice.post("/person", {"login": "bob", "action": "dismiss"})
     await bob.log_in("bob")
-    await alice.post("/person", {"login": "carol", "action": "ban", "remove": "yes"})
-    await alice.post("/person", {"login": "carol", "action": "remove"})
+    form = {"login": "carol", "action": "ban", "also_remove": "yes"}
+    assert (await alice.post("/person", form)).status == 303
     assert (await delete_account(bob)).status == 303
     await finish_departures(house)
 
@@ -149,19 +154,19 @@ async def most_steps(open_house: OpenHouse, count: int) -> Steps:
         await socket.next("message")
         await house.close()
         await house.server.close()
-        fill(folder / f"{NAME}.db", count)
+        fill(folder / f"{NAME}.db", count, with_changes=True)
         handler.steps.clear()
         house = await open_house(**database, MODERATORS=("alice",))
         alice = await house.visitor()
         await alice.log_in("alice")
-        await use_everything(house, alice)
+        await use_everything(house, alice, count)
         assert await house.database[MESSAGE_COLLECTION].find_one(SCAN) is None
         await house.close()
         await house.server.close()
         return handler.steps
 
 
-async def test_no_statement_takes_longer_in_a_long_log(
+async def test_no_statement_takes_longer_in_a_long_log_of_messages_and_changes(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("auth.sessions.REMOVE_EVERY", 0.1)

@@ -573,23 +573,56 @@ async def test_a_collection_that_is_not_there_is_empty(db: MotorDatabase) -> Non
         ({"seq": {"$gt": 9}}, 1, 2, []),
         ({"seq": {"$gte": 5}}, 1, 2, [5, 6]),
         ({"seq": {"$lt": SEQ_LIMIT}}, -1, 1, [9]),
-        ({"seq": {"$gt": 3, "$lte": 8}, "user_id": "u1"}, 1, 0, [5, 7]),  # one person's
-        ({"seq": {"$lt": 5}, "of": {"$exists": False}}, 1, 0, [1, 3]),  # no changes
     ],
 )
 async def test_messages_are_found_in_order_and_cut(
     messages: MotorCollection, query: Document, direction: int, limit: int, numbers: list[int]
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/method/cursor.sort/#limit-results,
-    https://www.mongodb.com/docs/manual/reference/operator/query/gt/,
-    https://www.mongodb.com/docs/manual/tutorial/query-documents/#specify-and-conditions and
-    https://www.mongodb.com/docs/manual/reference/operator/query/exists/: "If <boolean> is false,
-    the query returns only the documents that do not contain the field"
+    and https://www.mongodb.com/docs/manual/reference/operator/query/gt/
     """
     for seq in random.sample(range(1, 10), 9):
-        change = {"of": 1} if seq in (2, 4) else {}
-        await messages.insert_one(message(seq, user_id=f"u{seq % 2}", **change))
+        await messages.insert_one(message(seq))
     assert await all_of(messages.find(query).sort("seq", direction).limit(limit), "seq") == numbers
+
+
+@pytest.mark.parametrize(
+    ("query", "direction", "limit", "numbers"),
+    [
+        ({"message_seq": {"$gt": 0, "$lt": 6}}, -1, 2, [5, 3]),
+        ({"message_seq": {"$gt": 0, "$lt": 4}}, -1, 9, [3, 1]),
+        ({"message_seq": {"$gte": 2}}, 1, 3, [3, 5, 6]),
+        ({}, 1, 1, [7]),  # without the field, as an earlier version stores it
+    ],
+)
+async def test_messages_are_found_between_changes_and_what_lacks_the_field_comes_first(
+    messages: MotorCollection, query: Document, direction: int, limit: int, numbers: list[int]
+) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/: in ascending order
+    null comes before numbers; "a non-existent field" is sorted as null, and $gt only matches
+    numbers
+    """
+    for seq in random.sample(range(1, 8), 7):
+        field = {} if seq == 7 else {"message_seq": 0 if seq in (2, 4) else seq}
+        await messages.insert_one(message(seq, **field))
+    found = messages.find(query).sort("message_seq", direction).limit(limit)
+    assert await all_of(found, "seq") == numbers
+
+
+async def test_the_keys_with_a_beginning_are_found_in_order(messages: MotorCollection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#strings:
+    "simple binary comparison"
+    """
+    keys = ["a", "a9:x", "a:", "a:1", "a:😀", "a:ä", "a:z", "a;", "b:1", "change:a:1"]
+    for seq, key in enumerate(random.sample(keys, len(keys)), 1):
+        await messages.insert_one(message(seq, key=key))
+
+    def after(key: str) -> Any:
+        return messages.find({"key": {"$gt": key, "$lt": "a;"}}).sort("key", 1).limit(2)
+
+    assert await all_of(after("a:"), "key") == ["a:1", "a:z"]
+    assert await all_of(after("a:z"), "key") == ["a:ä", "a:😀"]
+    assert await all_of(after("a:😀"), "key") == []
 
 
 async def test_a_cursor_brings_everything_each_document_once(messages: MotorCollection) -> None:

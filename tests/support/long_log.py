@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,37 @@ from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 
 EXPIRED = 200  # sessions
 RARE_WORDS_UNTIL = 1000  # the number of the last message with the rare word
+MISSING = object()  # in place of a value that the first document has
+NEWEST = 600  # messages and changes after all the others, more than the chat has in memory
 
 
-def fill(database: Path, count: int) -> None:
+def fill(database: Path, count: int, *, with_changes: bool = False) -> None:
     """Store as many messages, accounts and sessions, all like the first ones that are there.
+
+    Perhaps also twice as many changes of the first message, then NEWEST messages, and as many
+    changes.
 
     One word is in every message, one in every tenth, one in the older half, one in ten messages.
     """
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        _fill(connection, count)
+        _fill(connection, count, with_changes)
 
 
-def _fill(connection: sqlite3.Connection, count: int) -> None:
-    messages = (
-        {"_id": id_of(seq), "seq": seq, "key": f"filled:{seq}", "msg": text_of(seq, count)}
-        for seq in range(2, count + 1)
-    )
+def _fill(connection: sqlite3.Connection, count: int, with_changes: bool) -> None:
+    def message(seq: int) -> dict[str, Any]:
+        text = text_of(seq, count)
+        return {"_id": id_of(seq), "seq": seq, "message_seq": seq, "key": key_of(seq), "msg": text}
+
+    def change(seq: int) -> dict[str, Any]:
+        fields = {"message_seq": 0, "key": key_of(seq), "of": 1, "msg": MISSING}
+        return {"_id": id_of(seq), "seq": seq, **fields}
+
+    messages: Iterable[dict[str, Any]] = map(message, range(2, count + 1))
+    if with_changes:
+        newest = newest_after(count)
+        changes = map(change, range(count + 1, newest.start))
+        last_changes = map(change, range(newest.stop, newest.stop + NEWEST))
+        messages = chain(messages, changes, map(message, newest), last_changes)
     users = (
         {"_id": id_of(n), "login_key": f"user{n}", "look": f"user{n}", "email_key": f"{n}@x"}
         for n in range(count)
@@ -40,9 +56,19 @@ def _fill(connection: sqlite3.Connection, count: int) -> None:
     _store(connection, SESSION_COLLECTION, sessions)
 
 
+def newest_after(count: int) -> range:
+    """Return the numbers of the messages that come after as many, and after their changes."""
+    return range(3 * count + 1, 3 * count + 1 + NEWEST)
+
+
 def id_of(number: int) -> str:
     """Return an id; it begins with a letter, or SQLite would take some for numbers, as 01e2."""
     return f"f{number:023x}"
+
+
+def key_of(seq: int) -> str:
+    """Return the key of an entry: each is of another person, as far as keys tell."""
+    return f"{id_of(seq)}:filled"
 
 
 def text_of(seq: int, count: int) -> str:
@@ -65,6 +91,11 @@ def _store(
     connection.execute("BEGIN")
     connection.executemany(
         f"INSERT INTO {collection} (_id, data) VALUES (?, {encode}(?))",
-        ((d["_id"], json.dumps({**json.loads(first), **d})) for d in documents),
+        ((d["_id"], json.dumps(_like(json.loads(first), d))) for d in documents),
     )
     connection.execute("COMMIT")
+
+
+def _like(first: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with what it does not have from the first one."""
+    return {name: value for name, value in {**first, **document}.items() if value is not MISSING}
