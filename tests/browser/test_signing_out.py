@@ -1,0 +1,325 @@
+"""What is left in a browser that somebody is signed out of, in Chromium: nothing of theirs."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+from playwright.async_api import expect
+
+from settings import SESSION_COLLECTION
+from tests.support.browser import REFUSED, STORAGE_FAULTS, Visit, Visitor
+from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG
+from tests.support.site import ChatSite
+from tests.support.waiting import until
+
+TOO_LARGE = "x" + "\a" * 10_000  # for a frame: so it waits, and its author decides
+DRAFT = "half a sentence"
+NOT_SENT = "A message is not sent yet."
+LOST = "What you had not sent is lost."
+KEPT = "What you had not sent is kept until you log in on this page, or leave it."
+
+LEFT = """async () => [
+  ...Object.keys(localStorage).filter((key) => !["notify", "sound"].includes(key)),
+  ...Object.keys(sessionStorage),
+  ...(await indexedDB.databases()),
+  ...(await caches.keys()),
+  ...(history.state ? [history.state] : []),
+]"""
+
+
+async def leave_something(visitor: Visitor) -> None:
+    """Write a message that is not sent, and a draft."""
+    await visitor.say(TOO_LARGE)
+    await expect(visitor.pending).to_contain_text("not sent")
+    await visitor.field.fill(DRAFT)
+    assert len(await left_in(visitor)) == 2
+
+
+async def left_in(visitor: Visitor) -> list[str]:
+    """Return what the browser keeps of a person."""
+    left: list[str] = await visitor.page.evaluate(LEFT)
+    return left
+
+
+async def assert_out(visitor: Visitor) -> None:
+    """Assert that a page comes to show the log-in form, and that the browser keeps nothing."""
+    await expect(visitor.page).to_have_url(f"{visitor.url}/login")
+    await until(lambda: nothing_is_left(visitor))
+
+
+async def nothing_is_left(visitor: Visitor) -> bool:
+    return await left_in(visitor) == []
+
+
+async def assert_nothing_comes_back(visitor: Visitor) -> None:
+    """Assert that somebody who has just logged in finds nothing unsent."""
+    await visitor.connected()
+    await expect(visitor.field).to_have_value("")
+    await expect(visitor.pending).to_have_count(0)
+
+
+# The ways out that somebody takes in this browser: where they are, and what they press.
+
+
+async def by_the_room(visitor: Visitor) -> None:
+    await visitor.press("Sign out")
+
+
+async def by_older_messages(visitor: Visitor) -> None:
+    if "around" not in visitor.page.url:
+        await visitor.open("/?around=1")
+    await visitor.press("Sign out")
+
+
+async def by_its_page(visitor: Visitor) -> None:
+    if "signout" not in visitor.page.url:
+        await visitor.open("/signout")
+    await visitor.press("Sign out")
+
+
+async def everywhere(visitor: Visitor) -> None:
+    if "account" not in visitor.page.url:
+        await visitor.open("/account")
+    await visitor.press("Sign out everywhere")
+
+
+async def by_the_list_of_sessions(visitor: Visitor) -> None:
+    if "account" not in visitor.page.url:
+        await visitor.open("/account")
+    row = visitor.page.get_by_role("listitem").filter(has_text="this browser")
+    await row.get_by_role("button", name="Sign out").click()
+
+
+async def by_deletion(visitor: Visitor) -> None:
+    if "account" not in visitor.page.url:
+        await visitor.open("/account")
+    await visitor.fill(confirm=PASSWORD)
+    await visitor.press("Delete account")
+
+
+Way = Callable[[Visitor], Awaitable[None]]
+WAYS = (by_the_room, by_older_messages, by_its_page, everywhere, by_the_list_of_sessions)
+every_way = pytest.mark.parametrize("leave", [*WAYS, by_deletion], ids=lambda way: way.__name__)
+
+
+@every_way
+async def test_every_way_out_asks_about_what_is_not_sent_and_leaves_nothing(
+    bob: Visitor, alice: Visitor, leave: Way
+) -> None:
+    other_tab = await alice.tab()
+    await other_tab.connected()
+    await leave_something(alice)
+    await leave(alice)
+    question = alice.page.get_by_role("alert").filter(has_text=NOT_SENT)
+    await expect(question).to_be_visible()
+    assert len(await left_in(alice)) == 2
+    await leave(alice)
+    for tab in (alice, other_tab):
+        await assert_out(tab)
+        await expect(tab.page.get_by_role("status")).to_have_count(0)  # they know
+    # Not even for somebody who has the same login, perhaps because it was free again.
+    if leave is by_deletion:
+        await alice.sign_up("alice")
+        await alice.open()
+    else:
+        await alice.log_in("alice")
+    await assert_nothing_comes_back(alice)
+
+
+@every_way
+async def test_a_draft_goes_without_a_question(bob: Visitor, alice: Visitor, leave: Way) -> None:
+    await alice.field.fill(DRAFT)
+    await leave(alice)
+    await assert_out(alice)
+    await expect(alice.page.get_by_role("status")).to_have_count(0)
+
+
+async def test_a_question_left_unanswered_is_asked_again(alice: Visitor) -> None:
+    await leave_something(alice)
+    await alice.page.clock.install()
+    await alice.open("/signout")
+    for _ in range(2):
+        await alice.press("Sign out")
+        await expect(alice.error).to_contain_text(NOT_SENT)
+        await alice.page.clock.fast_forward(11_000)
+    await alice.open()
+    await expect(alice.field).to_have_value(DRAFT)
+
+
+async def test_a_deletion_that_is_refused_loses_nothing(bob: Visitor, alice: Visitor) -> None:
+    await leave_something(alice)
+    await alice.open("/account")
+    alice.tolerates = REFUSED
+    for _ in range(2):
+        await alice.fill(confirm=WRONG)
+        await alice.press("Delete account")
+    await expect(alice.page.get_by_text("Wrong password")).to_be_visible()
+    await alice.open()
+    await alice.connected()
+    await expect(alice.field).to_have_value(DRAFT)
+    await expect(alice.pending).to_contain_text("not sent")
+    # And she is not taken for somebody who has left, if her session expires later.
+    await alice.context.clear_cookies()
+    await alice.open()
+    await expect(alice.page.get_by_role("status")).to_have_text(KEPT)
+
+
+@every_way
+@pytest.mark.parametrize("fault", STORAGE_FAULTS.values(), ids=STORAGE_FAULTS)
+async def test_every_way_out_works_in_a_browser_that_keeps_nothing(
+    chat: ChatSite, bob: Visitor, visit: Visit, leave: Way, fault: str
+) -> None:
+    alice = await visit(chat.url, "alice", fault)
+    await alice.field.fill(DRAFT)
+    await leave(alice)
+    await expect(alice.page).to_have_url(f"{chat.url}/login")
+
+
+# The session is ended elsewhere.
+
+
+async def from_another_browser(alice: Visitor, bob: Visitor, phone: Visitor) -> None:
+    await phone.open("/account")
+    await phone.page.get_by_role("button", description="Chrome on Linux").first.click()
+
+
+async def from_another_browser_everywhere(alice: Visitor, bob: Visitor, phone: Visitor) -> None:
+    await everywhere(phone)
+
+
+async def by_a_new_password(alice: Visitor, bob: Visitor, phone: Visitor) -> None:
+    await phone.open("/account")
+    await phone.fill(old=PASSWORD, password=NEW_PASSWORD, password2=NEW_PASSWORD)
+    await phone.press("Change password")
+
+
+async def by_deletion_elsewhere(alice: Visitor, bob: Visitor, phone: Visitor) -> None:
+    await by_deletion(phone)
+
+
+async def by_a_ban(alice: Visitor, bob: Visitor, phone: Visitor) -> None:
+    await bob.open("/person?login=alice")
+    await bob.press("Ban alice")
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize(
+    "end",
+    [
+        from_another_browser,
+        from_another_browser_everywhere,
+        by_a_new_password,
+        by_deletion_elsewhere,
+        by_a_ban,
+    ],
+    ids=lambda end: end.__name__,
+)
+async def test_a_session_that_is_ended_elsewhere_leaves_nothing(
+    chat: ChatSite, visit: Visit, bob: Visitor, alice: Visitor, end: Callable[..., Awaitable[None]],
+    is_open: bool,
+) -> None:  # fmt: skip
+    phone = await visit(chat.url, user_agent="a phone")
+    await phone.log_in("alice")
+    await leave_something(alice)
+    if not is_open:
+        await alice.open("/static/manifest.webmanifest")  # no page of the chat
+    await end(alice, bob, phone)
+    if not is_open:
+        await alice.open()
+    await assert_out(alice)
+    await expect(alice.page.get_by_text(LOST)).to_be_visible()
+    await alice.log_in("bob")
+    await assert_nothing_comes_back(alice)
+
+
+# Nobody has ended it: it has expired.
+
+
+async def expire(chat: ChatSite, visitor: Visitor) -> None:
+    """Let the sessions expire, and the cookie with them."""
+    expired = {"$set": {"expires": datetime(2020, 1, 1, tzinfo=UTC)}}
+    await chat.database[SESSION_COLLECTION].update_many({}, expired)
+    await visitor.context.clear_cookies()
+
+
+async def test_what_is_unsent_when_a_session_expires_is_its_authors_alone(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await leave_something(alice)
+    await expire(chat, alice)
+    await assert_out(alice)
+    await expect(alice.page.get_by_role("status")).to_have_text(KEPT)
+    alice.tolerates = REFUSED
+    await alice.log_in("alice", WRONG)
+    await expect(alice.error).not_to_have_text("")
+    await assert_out(alice)
+    await expect(alice.page.get_by_role("status")).to_have_text(KEPT)
+    await alice.log_in("alice@example.com")
+    await alice.connected()
+    await expect(alice.field).to_have_value(DRAFT)
+    await expect(alice.pending).to_contain_text("not sent")
+
+
+@pytest.mark.parametrize("path", ["/", "/search?q=lunch"])
+async def test_what_is_unsent_when_a_session_expires_is_gone_when_somebody_else_logs_in(
+    chat: ChatSite, bob: Visitor, alice: Visitor, path: str
+) -> None:
+    await leave_something(alice)
+    await alice.open("/static/manifest.webmanifest")
+    await expire(chat, alice)
+    await alice.open(path)
+    await until(lambda: nothing_is_left(alice))
+    await alice.log_in("bob")
+    await assert_nothing_comes_back(alice)
+    assert await left_in(alice) == []
+
+
+async def test_what_is_unsent_when_a_session_expires_is_gone_with_the_page(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await leave_something(alice)
+    await expire(chat, alice)
+    await assert_out(alice)
+    await alice.page.reload()
+    await expect(alice.page.get_by_role("status")).to_have_count(0)
+    await alice.log_in("alice")
+    await assert_nothing_comes_back(alice)
+
+
+async def test_a_log_in_that_fails_while_another_tab_is_signed_in_loses_nothing(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    cookies = await alice.context.cookies()
+    await alice.context.clear_cookies()
+    stale = await alice.tab("/login")
+    await alice.context.add_cookies(cookies)  # type: ignore[arg-type]
+    await leave_something(alice)
+    stale.tolerates = REFUSED
+    await stale.log_in("alice", WRONG)
+    await expect(stale.error).not_to_have_text("")
+    await stale.page.wait_for_load_state()
+    assert len(await left_in(alice)) == 2
+
+
+# Pages that the browser may have kept
+
+
+@pytest.mark.parametrize("path", ["/", "/?around=1", "/account", "/search", "/people"])
+async def test_going_back_after_signing_out_shows_nothing(alice: Visitor, path: str) -> None:
+    await alice.say("between us")
+    await expect(alice.texts).to_have_text(["between us"])
+    await alice.open(path)
+    await alice.open("/signout")
+    await alice.press("Sign out")
+    await assert_out(alice)
+    await alice.page.evaluate("history.go(-2)")
+    await expect(alice.page).to_have_title("Log in · Chat")
+
+
+async def test_a_page_that_the_browser_has_kept_is_loaded_again(alice: Visitor) -> None:
+    await alice.open("/account")
+    await alice.context.request.post(f"{alice.url}/signout")
+    await alice.page.evaluate(
+        "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+    )
+    await expect(alice.page).to_have_title("Log in · Chat")
