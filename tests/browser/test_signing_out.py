@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from settings import SESSION_COLLECTION
 from tests.support.browser import REFUSED, STORAGE_FAULTS, Visit, Visitor
-from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG
+from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG, registration
 from tests.support.site import ChatSite
 from tests.support.waiting import until
 
@@ -16,8 +16,8 @@ TOO_LONG = "a message of 26 characters"  # for the server, so it waits for its a
 DRAFT = "half a sentence"
 NOT_SENT = "A message is not sent yet."
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-LOST = "What you had not sent is lost."
-KEPT = "What you had not sent is kept until you log in on this page, or leave it."
+LOST = "What was not sent from this browser has been removed."
+KEPT = "What you had not sent is kept while this page is open. Log in here to get it back."
 
 # A setting of the browser is nobody's.
 LEFT = """async () => [
@@ -241,6 +241,21 @@ async def test_a_session_that_is_ended_elsewhere_leaves_nothing(
     await assert_nothing_comes_back(alice)
 
 
+async def test_somebody_who_registers_a_deleted_login_sends_nothing_of_its_former_owner(
+    chat: ChatSite, visit: Visit, alice: Visitor
+) -> None:
+    phone = await visit(chat.url)
+    await phone.log_in("alice")
+    await leave_something(alice)
+    await alice.open("/static/manifest.webmanifest")
+    await by_deletion(phone)
+    await alice.open("/signin")  # by an invitation, without a look at the log-in page
+    await expect(alice.page.get_by_role("status")).to_have_text(LOST)
+    await alice.fill(**registration("alice"))
+    await alice.submit()
+    await assert_nothing_comes_back(alice)
+
+
 # Nobody has ended it: it has expired.
 
 
@@ -295,6 +310,21 @@ async def test_what_is_unsent_when_a_session_expires_is_gone_with_the_page(
     await expect(alice.page.get_by_role("status")).to_have_count(0)
     await alice.log_in("alice")
     await assert_nothing_comes_back(alice)
+
+
+async def test_what_one_tab_has_kept_never_replaces_what_another_has_written_since(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await alice.field.fill(DRAFT)
+    await expire(chat, alice)
+    await assert_out(alice)
+    other_tab = await alice.tab("/login")
+    await other_tab.log_in("alice")
+    await other_tab.connected()
+    await other_tab.field.fill("another sentence")
+    await alice.log_in("alice")
+    await alice.connected()
+    await expect(alice.field).to_have_value("another sentence")
 
 
 async def test_a_log_in_that_fails_while_another_tab_is_signed_in_loses_nothing(
