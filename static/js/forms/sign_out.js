@@ -13,9 +13,9 @@ export function forgetAtSignOut(form, { user, unsent, tell }) {
     if (!count || event.timeStamp - askedAt < CONFIRM_WITHIN) return forget(form, user)
     askedAt = event.timeStamp
     event.preventDefault()
-    const messages = count === 1 ? "A message is" : `${count} messages are`
     const name = event.submitter.textContent.trim()
-    tell(`${messages} not sent yet. Press “${name}” again to sign out and lose what is not sent.`)
+    const [messages, it] = count === 1 ? ["A message is", "it"] : [`${count} messages are`, "them"]
+    tell(`${messages} not sent yet. Press “${name}” again to go on and lose ${it}.`)
   })
 }
 
