@@ -5,12 +5,20 @@ import { PendingStore } from "./sending/pending_store.js"
 
 for (const form of document.querySelectorAll("[data-signs-out]")) {
   const user = form.dataset.signsOut
+  const store = new PendingStore(user, () => {})
+  arrive(user)
+  forgetAtSignOut(form, {
+    user,
+    unsent: () => store.all().length,
+    tell: (text) => showError(form, text),
+  })
+}
+
+function showError(form, text) {
+  form.querySelector(".field__error")?.remove()
   const error = document.createElement("p")
   error.className = "field__error"
   error.role = "alert"
+  error.textContent = text
   form.append(error)
-  arrive(user)
-  const store = new PendingStore(user, () => {})
-  const tell = (text) => (error.textContent = text)
-  forgetAtSignOut(form, { user, unsent: () => store.all().length, tell })
 }

@@ -327,6 +327,24 @@ async def test_what_one_tab_has_kept_never_replaces_what_another_has_written_sin
     await expect(alice.field).to_have_value("another sentence")
 
 
+async def test_logging_in_again_in_another_tab_loses_nothing(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await expire(chat, alice)
+    await assert_out(alice)
+    other_tab = await alice.tab("/login")
+    await alice.log_in("alice")
+    await alice.connected()
+    await leave_something(alice)
+    await alice.page.evaluate("window.isTheSamePage = true")
+    await other_tab.log_in("alice")  # which ends the session of the first
+    await alice.page.wait_for_function("!window.isTheSamePage")
+    await alice.page.wait_for_load_state()
+    await other_tab.page.reload()
+    await expect(other_tab.field).to_have_value(DRAFT)
+    await expect(other_tab.pending).to_contain_text("not sent")
+
+
 async def test_a_log_in_that_fails_while_another_tab_is_signed_in_loses_nothing(
     chat: ChatSite, alice: Visitor
 ) -> None:
