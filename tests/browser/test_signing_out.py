@@ -1,11 +1,14 @@
 """What is left in a browser that somebody is signed out of, in Chromium: nothing of theirs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
+from aiohttp import web
 from playwright.async_api import expect
 
+from auth.cookies import set_session
 from settings import SESSION_COLLECTION
 from tests.support.browser import REFUSED, STORAGE_FAULTS, Visit, Visitor
 from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG, registration
@@ -328,19 +331,26 @@ async def test_what_one_tab_has_kept_never_replaces_what_another_has_written_sin
 
 
 async def test_logging_in_again_in_another_tab_loses_nothing(
-    chat: ChatSite, alice: Visitor
+    chat: ChatSite, alice: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    may_answer = asyncio.Event()
+
+    async def answer_late(request: web.Request, user_id: str, login: str) -> None:
+        await set_session(request, user_id, login)
+        await may_answer.wait()
+
     await expire(chat, alice)
     await assert_out(alice)
     other_tab = await alice.tab("/login")
     await alice.log_in("alice")
     await alice.connected()
     await leave_something(alice)
-    await alice.page.evaluate("window.isTheSamePage = true")
-    await other_tab.log_in("alice")  # which ends the session of the first
-    await alice.page.wait_for_function("!window.isTheSamePage")
+    monkeypatch.setattr("auth.views.set_session", answer_late)
+    log_in = asyncio.create_task(other_tab.log_in("alice"))  # which ends the session of the first
+    await expect(alice.page).to_have_url(f"{chat.url}/login")
     await alice.page.wait_for_load_state()
-    await other_tab.page.reload()
+    may_answer.set()
+    await log_in
     await expect(other_tab.field).to_have_value(DRAFT)
     await expect(other_tab.pending).to_contain_text("not sent")
 
