@@ -93,7 +93,8 @@ class Login(AccountForm):
             if not may_register:
                 await admit(self.request, "")
                 may_register = True
-        return {"form": form, "may_register": may_register}
+        is_signed_out = IDENTITY not in self.request
+        return {"form": form, "may_register": may_register, "is_signed_out": is_signed_out}
 
     async def act(self, form: dict[str, str]) -> URL:
         """Log in, and go on to where the visitor wanted to go."""

@@ -1,5 +1,8 @@
 // The log-in page: no field may be empty.
 
 import { check, emptyField } from "./forms/checks.js"
+import { removeLeftovers } from "./forms/leftovers.js"
 
-check(document.querySelector("form"), emptyField)
+const form = document.querySelector("form")
+check(form, emptyField)
+removeLeftovers(form)

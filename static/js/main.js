@@ -16,13 +16,13 @@ import { Log } from "./log/log.js"
 
 // The rest of the page
 import { announce } from "./browser/announce.js"
+import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
 import { ReadMark } from "./log/read_mark.js"
 import { Unread } from "./log/unread.js"
 import { listenToKeys } from "./room/keyboard.js"
 import { Notifier } from "./room/notifier.js"
 import { People } from "./room/people.js"
-import { askBeforeSigningOut } from "./room/sign_out.js"
 import { Status } from "./room/status.js"
 import { Typing } from "./room/typing.js"
 import { autosize } from "./writing/autosize.js"
@@ -38,6 +38,7 @@ const field = byId("message")
 // The parts that a message goes through, the last one first.
 const log = new Log(byId("subscribe")) // the tutorial's id
 const { user } = log
+arrive(user)
 const since = () => log.last
 const polling = new Polling(form, { user, onpage, onanswer })
 const connection = new Connection({ since, polling, onframe, ondisconnect, onblocked })
@@ -46,9 +47,9 @@ const frameSize = Number(form.dataset.frameSize)
 const outbox = new Outbox({ user, frameSize, list: pendingList, connection })
 const composer = new Composer(form, { outbox, log })
 
-const signOut = byId("signout").form
-askBeforeSigningOut(signOut, () => outbox.length, (text) => composer.showError(text))
-const draft = new Draft(field, { user, signOut })
+const tell = (text) => composer.showError(text)
+forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length, tell })
+const draft = new Draft(field, user)
 const editing = new Editing(form, { composer, draft, log, connection })
 const status = new Status(byId("room-status"))
 const showTyping = (text) => (status.typing = text)

@@ -1,8 +1,11 @@
 // The sign-up page: no field may be empty, and both passwords must be the same.
 
 import { check, emptyField } from "./forms/checks.js"
+import { removeLeftovers } from "./forms/leftovers.js"
 
-check(document.querySelector("form"), (form) => emptyField(form) ?? differentPasswords(form))
+const form = document.querySelector("form")
+check(form, (form) => emptyField(form) ?? differentPasswords(form))
+removeLeftovers(form)
 
 function differentPasswords({ elements: { password, password2 } }) {
   if (password.value === password2.value) return

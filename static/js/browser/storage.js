@@ -1,4 +1,6 @@
-// Short texts in localStorage. A browser may forbid it, and it may be full.
+// Texts in localStorage. What belongs to a person has a key like `draft:alice`, perhaps with more
+// after another colon; a key without a colon is a setting of this browser. A browser may forbid
+// localStorage, and it may be full.
 
 export function recall(key) {
   try {
@@ -14,5 +16,21 @@ export function remember(key, text) {
     else localStorage.removeItem(key)
   } catch {
     // then the text is lost when the page is closed
+  }
+}
+
+// Remove what belongs to any person but this one, and return it, as [key, text].
+export function removePersonal({ except } = {}) {
+  const isPersonal = (key) => key.includes(":") && key.split(":")[1] !== except
+  const removed = keys().filter(isPersonal).map((key) => [key, recall(key)])
+  for (const [key] of removed) remember(key, "")
+  return removed
+}
+
+function keys() {
+  try {
+    return Object.keys(localStorage)
+  } catch {
+    return []
   }
 }

@@ -9,13 +9,11 @@ export class Draft {
   #text = "" // also kept here, in case the browser does not store it
   #isPaused = false
 
-  // `signOut` is the form that signs out, which deletes the draft.
-  constructor(field, { user, signOut }) {
+  constructor(field, user) {
     this.#field = field
     this.#key = `draft:${user}`
     this.#text = field.value || recall(this.#key) // a form that was refused comes back filled
     field.addEventListener("input", () => this.#isPaused || this.#store(field.value))
-    signOut.addEventListener("submit", () => this.#store(""))
   }
 
   get text() {

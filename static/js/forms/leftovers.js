@@ -1,0 +1,44 @@
+// What somebody who is signed out has left unsent in this browser.
+
+import { recall, remember, removePersonal } from "../browser/storage.js"
+import { isLeaving } from "./sign_out.js"
+
+const SIGNING_IN = "signing-in:" // key of the time when a form was sent
+const SIGNED_IN_WITHIN = 10_000 // ms
+
+// Remove it when the form of a page for strangers is shown. The form says whether to keep it in
+// memory, `data-unsent="keep"`: if a session has expired, or its cookie can't be read any more,
+// nobody was asked whether it may be lost. Its author gets it back by logging in with this form.
+export function removeLeftovers(form) {
+  if (!form) return // a link that can't be used
+  const { unsent } = form.dataset
+  const isSigningIn = Date.now() - recall(SIGNING_IN) < SIGNED_IN_WITHIN
+  form.addEventListener("submit", (event) => {
+    if (!event.defaultPrevented) remember(SIGNING_IN, Date.now())
+  })
+  // Another tab signs in again, and that has ended the session of this one.
+  if (unsent === "remove" && isSigningIn) return
+  remember(SIGNING_IN, "")
+  if (!unsent) return // somebody is signed in, in another tab
+  const removed = removePersonal()
+  if (!removed.length || removed.some(([key]) => isLeaving(key))) return
+  if (unsent === "keep") keep(removed, form)
+  else tell("What was not sent from this browser has been removed.", form)
+}
+
+function keep(texts, form) {
+  tell("What you had not sent is kept while this page is open. Log in here to get it back.", form)
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return
+    for (const [key, text] of texts) if (!recall(key)) remember(key, text)
+    // The chat removes it again if somebody else has logged in, so that is where to go.
+    form.elements.next?.remove()
+  })
+}
+
+function tell(text, form) {
+  const notice = document.createElement("p")
+  notice.role = "status"
+  notice.textContent = text
+  form.before(notice)
+}

@@ -1,0 +1,24 @@
+// Pages with forms that sign this browser out, but for the chat itself.
+
+import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
+import { PendingStore } from "./sending/pending_store.js"
+
+for (const form of document.querySelectorAll("[data-signs-out]")) {
+  const user = form.dataset.signsOut
+  const store = new PendingStore(user, () => {})
+  arrive(user)
+  forgetAtSignOut(form, {
+    user,
+    unsent: () => store.all().length,
+    tell: (text) => showError(form, text),
+  })
+}
+
+function showError(form, text) {
+  form.querySelector(".field__error")?.remove()
+  const error = document.createElement("p")
+  error.className = "field__error"
+  error.role = "alert"
+  error.textContent = text
+  form.append(error)
+}
