@@ -18,6 +18,7 @@ from auth.attempts import LIMITS, AttemptLimits
 from auth.passwords import HASHER, hasher_ctx
 from auth.session_storage import SessionCookie, SessionInRedis
 from auth.sessions import SESSIONS, Sessions
+from chat.health import HEALTH, Health
 from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal
 from chat.migrate import migrate
@@ -111,6 +112,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[JOURNAL] = Journal(messages, relay, app[METRICS])
     app[MESSAGES] = Message(messages, app[JOURNAL], relay, settings.MESSAGES_PER_SECOND)
     app[FINDER] = Finder(messages, app[JOURNAL].recent)
+    app[HEALTH] = Health(app)
     app[METRICS].sockets.set_function(lambda: len(app[WEBSOCKETS]))
     app[METRICS].people.set_function(lambda: app[HUB].presence.people)
     async with background(
@@ -135,8 +137,8 @@ async def open_journal(app: web.Application) -> None:
             await app[JOURNAL].open()
             app[RELAY].join(await log_id(app[DATABASE]))
             break
-        except DatabaseUnavailable as error:
-            log.warning("the database is away (%s), trying again", error)
+        except DatabaseUnavailable:
+            pass  # it has been logged
         except Exception:
             log.exception("the database can't be prepared, trying again")
         await asyncio.sleep(RETRY_PAUSE)

@@ -1,5 +1,6 @@
 """check: look at everything that the chat needs, and say what to do about what is wrong."""
 
+import asyncio
 import time
 from argparse import Namespace
 from collections.abc import AsyncIterator
@@ -9,11 +10,14 @@ from typing import NamedTuple
 from commands.accounts import printable
 from commands.room import CommandError, Room, open_room
 from settings import MESSAGE_COLLECTION, Settings, StartError, Variable, each_setting, load_settings
-from storage.database import DatabaseUnavailable
+from storage.database import DatabaseFails, DatabaseUnavailable
+from storage.embedded_files import Fault, databases, find_fault
 from storage.indexes import missing_indexes
+from storage.probe import write_probe
 from storage.redis_client import FAILURES, connect_redis
 
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
+FREE_DISK = "see that its disk has room, works, and that the chat may write there"
 
 
 class Finding(NamedTuple):
@@ -49,16 +53,23 @@ async def findings() -> AsyncIterator[Finding]:
     yield key(settings)
     if settings.REDIS_URL:
         yield await redis(settings)
+    if not settings.MONGO_HOST:
+        fault = await asyncio.to_thread(find_fault, databases(settings.DATA_DIR))
+        yield files(fault)
+        if fault and fault.is_damage:
+            return
     try:
         async with open_room(settings) as room:
             began = time.perf_counter()
-            await room.db.command("ping")
+            await write_probe(room.db)
             milliseconds = 1000 * (time.perf_counter() - began)
-            yield Finding(f"database: answers in {milliseconds:.0f} ms")
+            yield Finding(f"database: has written in {milliseconds:.0f} ms")
             yield await indexes(room)
             yield await clock(room)
     except (StartError, CommandError) as error:
         yield Finding("database", str(error))
+    except DatabaseFails as error:
+        yield Finding(f"database: {error}", FREE_DISK)
     except DatabaseUnavailable as error:
         yield Finding(f"database: {error}", "see that it runs, and that MONGO_HOST is right")
 
@@ -98,6 +109,14 @@ async def redis(settings: Settings) -> Finding:
         remedy = "see that it runs, and that REDIS_URL and REDIS_VERIFY are right"
         return Finding(f"Redis: {type(error).__name__}", remedy)
     return Finding("Redis: answers")
+
+
+def files(fault: Fault | None) -> Finding:
+    """Return what is found about the files of the embedded database."""
+    if fault:
+        what, _, remedy = str(fault).partition(": ")
+        return Finding(f"files: {what}", remedy or FREE_DISK)
+    return Finding("files: sound")
 
 
 async def indexes(room: Room) -> Finding:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import textwrap
+import time
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ log = logging.getLogger("chat")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 FAILED_ACCEPTS_EVERY = 60  # seconds
+SAME_TEXT_EVERY = 60  # seconds
 
 ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -72,6 +74,22 @@ def without_client_faults(record: logging.LogRecord) -> bool:
     """Return False for aiohttp's log records about mistakes of clients."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, CLIENT_FAULTS)
+
+
+class SeldomLogger:
+    """Logs each text once a minute at most, for what may go wrong many times a second."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._quiet_until: dict[str, float] = {}  # by text
+
+    def log(self, level: int, text: str) -> None:
+        """Log a text, unless it was logged within the last minute."""
+        now = time.monotonic()
+        self._quiet_until = {it: end for it, end in self._quiet_until.items() if end > now}
+        if text not in self._quiet_until:
+            self._quiet_until[text] = now + SAME_TEXT_EVERY
+            self._logger.log(level, "%s", text)
 
 
 class AccessLogger(AbstractAccessLogger):

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from server.background import background
 from settings import ROOT, SETTINGS, StartError, make_data_dir
+from storage.embedded_server import READY
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,13 @@ class Child:
         self._process: asyncio.subprocess.Process
 
     async def start(self) -> None:
-        """Start the process and wait until it serves. Raises StartError."""
+        """Start the process and wait until it serves. Raises StartError, also for damaged files."""
+        if (said := await self._launch()) != READY:
+            await self._kill()
+            raise StartError(f"{said}.")
+
+    async def _launch(self) -> str:
+        """Start the process, and return what it says first. Raises StartError."""
         try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -115,15 +122,21 @@ class Child:
                 f"The embedded database in {self._data_dir} could not be started; "
                 "the reason is above."
             )
+        return ready.decode().strip()
 
     async def keep_running(self) -> None:
-        """Start the process again whenever it ends, for ever."""
+        """Start the process again whenever it ends, for ever.
+
+        If its files are damaged meanwhile, it answers with what is wrong (embedded_handler.py).
+        """
         while True:
             status = await self._process.wait()
             log.error("embedded database ended with status %s, starting it again", status)
             await asyncio.sleep(RESTART_PAUSE)
-            with suppress(StartError, OSError):
-                await self.start()
+            try:
+                await self._launch()
+            except StartError as error:
+                log.error("%s", error)
 
     async def stop(self) -> None:
         """Let the process close its files and end; kill it if it takes too long."""

@@ -1,51 +1,120 @@
-"""The embedded database's commands: NX-27017's, with inserts and renames in one transaction."""
+"""The embedded database's commands: NX-27017's, with inserts and renames in one transaction.
+
+A command that fails because of the file is answered with SQLite's reason (embedded_files.py).
+"""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from neosqlite import Connection
 from nx_27017.handler import NeoSQLiteHandler
+
+from storage.embedded_files import FAULT, WatchedConnection, databases, fault_of, find_damage
+
+CHECK_WITHIN = 2  # seconds at the start; a file of a million messages takes less than one
+
+ADMIN = "admin"  # the database of drivers' greetings; has nothing of the chat's
+
+Reply = tuple[int, dict[str, Any]]
 
 
 class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
     """Carries out the commands that clients send."""
 
-    def handle_insert(self, msg: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def __init__(self, data_dir: str) -> None:
+        """Check the files of a folder, and open them. Raises sqlite3.Error, OSError.
+
+        If one is damaged, none is opened, and all commands are answered with that.
+        """
+        self.damage = find_damage(databases(Path(data_dir)), within=CHECK_WITHIN)
+        super().__init__(data_dir="memory" if self.damage else data_dir)
+
+    def handle_insert(self, msg: dict[str, Any]) -> Reply:
         """Insert documents, up to the first that is refused.
 
         NX-27017 0.8.1 makes each of them a transaction of its own: a hundred took 60 ms, and take
         30 in one. Clients can't insert in transactions of their own; the chat has none.
-        Raises sqlite3.Error if SQLite undoes the insert, as on a full disk.
         """
+        return self._watched(_body(msg)["$db"], msg, self._insert)
+
+    def handle_command(self, msg: dict[str, Any]) -> Reply:
+        """Carry out a command that inserts nothing."""
+        body = _body(msg)
+        if "renameCollection" in body:
+            name, _, _ = body["renameCollection"].partition(".")
+            return self._watched(name, msg, self._rename_collection)
+        return self._watched(body["$db"], msg, super().handle_command)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a file is damaged: then none may be closed, because that writes to it."""
+        faults = [connection.db.fault for connection in self._conns.values()]
+        return bool(self.damage) or any(fault and fault.is_damage for fault in faults)
+
+    def _watched(
+        self, name: str, msg: dict[str, Any], carry_out: Callable[[dict[str, Any]], Reply]
+    ) -> Reply:
+        """Carry out a command on a database, and answer it with what its file is at fault."""
+        if self.damage and name != ADMIN:
+            return msg["request_id"], _error(FAULT, "EmbeddedDatabaseFault", str(self.damage))
+        with self._lock_for(name):
+            connection: WatchedConnection | None = None
+            try:
+                connection = self.get_database(name).db
+                connection.forget_fault()
+                reply = carry_out(msg)
+                fault = connection.fault
+            except Exception as error:
+                path = Path(self._db_file(name))
+                fault = connection.fault if connection else fault_of(path, error)
+                if not fault:
+                    raise
+        if not fault:
+            return reply
+        return msg["request_id"], _error(FAULT, "EmbeddedDatabaseFault", str(fault))
+
+    def _open_db_conn(self, db_name: str) -> Connection:
+        if self.damage:
+            return super()._open_db_conn(db_name)  # in memory
+        # As NX-27017 does, but watched.
+        return Connection(
+            self._db_file(db_name),
+            check_same_thread=False,
+            tokenizers=self.tokenizers,
+            journal_mode=self.journal_mode,
+            factory=WatchedConnection,
+        )
+
+    def _insert(self, msg: dict[str, Any]) -> Reply:
         with self._transaction(_body(msg)["$db"]):
-            reply: tuple[int, dict[str, Any]] = super().handle_insert(msg)
+            reply: Reply = super().handle_insert(msg)
             return reply
 
-    def handle_command(self, msg: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Carry out a command that inserts nothing. Raises sqlite3.Error."""
-        if "renameCollection" in _body(msg):
-            return msg["request_id"], self._rename_collection(_body(msg))
-        reply: tuple[int, dict[str, Any]] = super().handle_command(msg)
-        return reply
-
-    def _rename_collection(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _rename_collection(self, msg: dict[str, Any]) -> Reply:
         """Rename a collection, in one transaction.
 
         Drivers send the command to the database `admin`. NX-27017 0.8.1 looks for the collection
         there, renames nothing, and answers that it has. It doesn't know `dropTarget` either.
         """
+        request_id, body = msg["request_id"], _body(msg)
         database_name, _, old_name = body["renameCollection"].partition(".")
         _, _, new_name = body["to"].partition(".")
         with self._transaction(database_name) as database:
             names = database.list_collection_names()
             if old_name not in names:
-                return _error(26, "NamespaceNotFound", f"there is no collection {old_name}")
+                return request_id, _error(
+                    26, "NamespaceNotFound", f"there is no collection {old_name}"
+                )
             if new_name in names and not body.get("dropTarget"):
-                return _error(48, "NamespaceExists", f"there is a collection {new_name}")
+                return request_id, _error(
+                    48, "NamespaceExists", f"there is a collection {new_name}"
+                )
             database.drop_collection(new_name)
             database.rename_collection(old_name, new_name)
-        return {"ok": 1}
+        return request_id, {"ok": 1}
 
     @contextmanager
     def _transaction(self, database_name: str) -> Iterator[Any]:

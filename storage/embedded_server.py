@@ -1,9 +1,12 @@
 """The embedded database's process, which embedded.py starts.
 
 Usage: python -m storage.embedded_server SOCKET FOLDER
+
+It prints READY when it serves, or what is wrong with its files: then it answers nothing else.
 """
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -11,11 +14,13 @@ import sqlite3
 import sys
 from contextlib import suppress
 
+READY = "ready"
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when its parent ends
 
 
 def main(socket_path: str, data_dir: str) -> None:
     """Serve the database until standard input ends, which the chat holds open."""
+    faulthandler.enable()
     _die_with_parent()
     # Ctrl-C reaches this process too, but the chat still needs it to store what waits.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -39,11 +44,12 @@ async def _serve(socket_path: str, data_dir: str) -> None:
         lambda reader, writer: handle_client(reader, writer, handler), socket_path
     )
     with suppress(BrokenPipeError):  # the chat may have ended
-        print("ready", flush=True)
+        print(handler.damage or READY, flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
     # Without a full clean-up, which would wait for connections that nobody uses any more.
-    handler.close_all()
+    if not handler.is_damaged:
+        handler.close_all()
     os._exit(0)
 
 
