@@ -17,7 +17,6 @@ from storage.probe import write_probe
 from storage.redis_client import FAILURES, connect_redis
 
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
-FREE_DISK = "see that its disk has room, works, and that the chat may write there"
 
 
 class Finding(NamedTuple):
@@ -69,7 +68,7 @@ async def findings() -> AsyncIterator[Finding]:
     except (StartError, CommandError) as error:
         yield Finding("database", str(error))
     except DatabaseFails as error:
-        yield Finding(f"database: {error}", FREE_DISK)
+        yield Finding("database", f"{error}")
     except DatabaseUnavailable as error:
         yield Finding(f"database: {error}", "see that it runs, and that MONGO_HOST is right")
 
@@ -114,8 +113,7 @@ async def redis(settings: Settings) -> Finding:
 def files(fault: Fault | None) -> Finding:
     """Return what is found about the files of the embedded database."""
     if fault:
-        what, _, remedy = str(fault).partition(": ")
-        return Finding(f"files: {what}", remedy or FREE_DISK)
+        return Finding(f"files: {fault.path} {fault.what}", fault.remedy)
     return Finding("files: sound")
 
 

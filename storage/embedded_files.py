@@ -15,12 +15,13 @@ from typing import Any, NamedTuple, TypeVar
 FAULT = 27017  # the code of the answer to a command that failed because of the file
 REPAIR = "stop the chat, and restore a backup or recover the file, as docs/repair.md says"
 ADMIN = "admin.db"  # has nothing of the chat's; NX-27017 makes it
+SEE_DISK = "see that its disk has room and works, and that the chat may write there"
 STEPS_PER_LOOK = 100_000  # of SQLite's machine, after which a check looks at the clock
 
 # SQLite's primary codes (sqlite.org/rescode.html) that tell of the file, the disk or the memory,
 # not of a statement that is wrong or a document that is refused.
 DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-FAULTS = DAMAGE | {
+FAULTS = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_NOMEM,
@@ -35,28 +36,39 @@ T = TypeVar("T")
 
 
 class Fault(NamedTuple):
-    """What is wrong with a file, in SQLite's words."""
+    """What is wrong with a file, and what to do about it."""
 
     path: Path
-    reason: str
-    is_damage: bool = False  # of what is in the file: nothing may be written to it any more
+    what: str  # with SQLite's own words
+    remedy: str
+    is_damage: bool = False  # of the file's structure: nothing may be written to it any more
 
     def __str__(self) -> str:
-        if self.is_damage:
-            return f"{self.path} is damaged ({self.reason}): {REPAIR}"
-        return f"{self.path} can't be used ({self.reason})"
+        return f"{self.path} {self.what}: {self.remedy}"
+
+
+def damage(path: Path, reason: str) -> Fault:
+    """Return the fault of a file in which SQLite does not find its way any more."""
+    return Fault(path, f"is damaged ({reason})", REPAIR, is_damage=True)
+
+
+def unreadable(path: Path, reason: str) -> Fault:
+    """Return the fault of a file in which one document is damaged."""
+    return Fault(path, f"has a document that can't be read ({reason})", REPAIR)
 
 
 def fault_of(path: Path, error: Exception) -> Fault | None:
     """Return what an error says against a file, None if it says nothing."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more exactly where
+    if code in DAMAGE:
+        return damage(path, str(error))
     if code in FAULTS:
-        return Fault(path, str(error), code in DAMAGE)
+        return Fault(path, f"can't be used ({error})", SEE_DISK)
     # Without the error's own text, which quotes the document.
-    if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
-        return Fault(path, "a document in it is not UTF-8")
+    if "decode to UTF-8" in str(error):
+        return unreadable(path, "not UTF-8")
     if "malformed JSON" in str(error):
-        return Fault(path, "a document in it is not JSON")
+        return unreadable(path, "not JSON")
     return None
 
 
@@ -112,10 +124,10 @@ class WatchedConnection(sqlite3.Connection):
     def watch(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call one of SQLite's functions. Raises sqlite3.Error."""
         if self.fault and self.fault.is_damage:
-            raise sqlite3.DatabaseError(self.fault.reason)
+            raise sqlite3.DatabaseError(str(self.fault))
         try:
             return function(*arguments)
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except sqlite3.Error as error:
             self.fault = fault_of(self.path, error) or self.fault
             raise
 
@@ -165,17 +177,17 @@ def _fault(
 ) -> Fault | None:
     # SQLite would take an empty file for a new database, and the next to come for its owner.
     if not path.stat().st_size and path.name != ADMIN:
-        return Fault(path, "it is empty", is_damage=True)
+        return damage(path, "it is empty")
     try:
         # Read-only, so that closing it does not move the write-ahead log into a damaged file.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as opened:
             opened.set_progress_handler(lambda: time.monotonic() > give_up, STEPS_PER_LOOK)
             found = check(opened)
-            return Fault(path, found, is_damage=True) if found else None
-    except sqlite3.Error as error:
+            return damage(path, found) if found else None
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
             return None
-        return fault_of(path, error) or Fault(path, str(error), is_damage=True)
+        return fault_of(path, error) or damage(path, str(error))
 
 
 def _quick_check(connection: sqlite3.Connection) -> str:

@@ -12,11 +12,20 @@ from typing import Any
 from neosqlite import Connection
 from nx_27017.handler import NeoSQLiteHandler
 
-from storage.embedded_files import FAULT, WatchedConnection, databases, fault_of, find_damage
+from storage.embedded_files import (
+    FAULT,
+    Fault,
+    WatchedConnection,
+    databases,
+    fault_of,
+    find_damage,
+    unreadable,
+)
 
 CHECK_WITHIN = 2  # seconds at the start; a file of a million messages takes less than one
 
 ADMIN = "admin"  # the database of drivers' greetings; has nothing of the chat's
+UNREADABLE = "__neosqlite_corrupted__"  # the only field of such a document
 
 Reply = tuple[int, dict[str, Any]]
 
@@ -66,7 +75,7 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
                 connection = self.get_database(name).db
                 connection.forget_fault()
                 reply = carry_out(msg)
-                fault = connection.fault
+                fault = connection.fault or self._unreadable(name, reply)
             except Exception as error:
                 path = Path(self._db_file(name))
                 fault = connection.fault if connection else fault_of(path, error)
@@ -75,6 +84,14 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
         if not fault:
             return reply
         return msg["request_id"], _error(FAULT, "EmbeddedDatabaseFault", str(fault))
+
+    def _unreadable(self, name: str, reply: Reply) -> Fault | None:
+        """Return the fault of a file with a document that NX-27017 returns without its fields."""
+        found = reply[1].get("cursor", {})
+        documents = [*found.get("firstBatch", ()), *found.get("nextBatch", ())]
+        if not any(UNREADABLE in document for document in documents):
+            return None
+        return unreadable(Path(self._db_file(name)), "not JSON")
 
     def _open_db_conn(self, db_name: str) -> Connection:
         if self.damage:
