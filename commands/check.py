@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from commands.accounts import printable
 from commands.room import CommandError, Room, open_room
+from security.keys import NoKey, read_key
 from settings import MESSAGE_COLLECTION, Settings, StartError, Variable, each_setting, load_settings
 from storage.database import DatabaseFails, DatabaseUnavailable
 from storage.embedded_files import Fault, databases, find_fault
@@ -88,15 +89,18 @@ def setting(variable: Variable, value: object) -> Finding:
 
 def key(settings: Settings) -> Finding:
     """Return what is found about the key of the session cookies."""
+    if settings.SECRET_KEY:
+        return Finding("key: SECRET_KEY")
     path = settings.DATA_DIR / "secret_key"
     try:
-        if settings.SECRET_KEY or path.read_text():
-            return Finding(f"key: {'SECRET_KEY' if settings.SECRET_KEY else path}")
+        read_key(path)
     except FileNotFoundError:
         return Finding(f"key: {path} is made when the chat starts")
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         return Finding("key", f"{path} can't be read ({error}); set SECRET_KEY or remove the file")
-    return Finding("key", f"{path} is empty; remove it, and everybody has to log in again")
+    except NoKey as error:
+        return Finding("key", str(error))
+    return Finding(f"key: {path}")
 
 
 async def redis(settings: Settings) -> Finding:
