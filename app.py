@@ -33,7 +33,7 @@ from search.finder import FINDER, Finder
 from security.guard import guard
 from security.headers import add_headers
 from security.keys import secret_keys
-from server.background import background
+from server.background import background, for_ever
 from server.connections import CONNECTIONS, Connections
 from server.logs import without_client_faults
 from server.metrics import METRICS, Metrics
@@ -117,9 +117,9 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[METRICS].people.set_function(lambda: app[HUB].presence.people)
     async with background(
         open_journal(app),
-        app[SESSIONS].notice_ended(app[HUB].open_session_ids),
-        app[SESSIONS].remove_expired(),
-        app[METRICS].measure_lag(),
+        for_ever(lambda: app[SESSIONS].notice_ended(app[HUB].open_session_ids)),
+        for_ever(app[SESSIONS].remove_expired),
+        for_ever(app[METRICS].measure_lag),
     ):
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN):
@@ -143,7 +143,7 @@ async def open_journal(app: web.Application) -> None:
             log.exception("the database can't be prepared, trying again")
         await asyncio.sleep(RETRY_PAUSE)
     app[READY].set()
-    await app[JOURNAL].run()
+    await for_ever(app[JOURNAL].run)
 
 
 async def say_goodbye(app: web.Application) -> None:

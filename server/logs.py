@@ -3,8 +3,11 @@
 import asyncio
 import json
 import logging
+import os
+import select
 import textwrap
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -18,6 +21,7 @@ log = logging.getLogger("chat")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 FAILED_ACCEPTS_EVERY = 60  # seconds
+STANDARD_ERROR = 2  # its file descriptor
 SAME_TEXT_EVERY = 60  # seconds
 
 ExceptionInfo = (
@@ -37,6 +41,16 @@ def set_up_logging(debug: bool, log_format: str) -> None:
     logging.getLogger("chat").setLevel(logging.DEBUG if debug else logging.INFO)
     for name in ("pymongo", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def write_last(level: int, text: str) -> None:
+    """Log why the process ends, straight to standard error: not if that would have to wait."""
+    record = logging.LogRecord(log.name, level, __file__, 0, text, (), None)
+    handlers = logging.getLogger().handlers or [logging.StreamHandler()]
+    with suppress(OSError):  # it may be closed
+        # A pipe that can be written at all takes 4 KiB at once (POSIX: PIPE_BUF).
+        if select.select([], [STANDARD_ERROR], [], 0)[1]:
+            os.write(STANDARD_ERROR, f"{handlers[0].format(record)}\n".encode())
 
 
 class TextFormatter(logging.Formatter):

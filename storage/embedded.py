@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from server.background import background
+from server.background import background, for_ever
 from settings import ROOT, SETTINGS, StartError, make_data_dir
 from storage.embedded_server import READY
 
@@ -50,7 +50,7 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
             )
         child = Child(settings.DATA_DIR, lock)
         await child.start()
-        async with background(child.keep_running()):
+        async with background(for_ever(child.keep_running)):
             yield
         await child.stop()
 
