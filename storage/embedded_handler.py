@@ -60,45 +60,34 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
     @property
     def is_damaged(self) -> bool:
         """Whether a file is damaged: then none may be closed, because that writes to it."""
-        faults = [connection.db.fault for connection in self._conns.values()]
-        return bool(self.damage) or any(fault and fault.is_damage for fault in faults)
+        faults = [self.damage, *(connection.db.fault for connection in self._conns.values())]
+        return any(fault and fault.is_damage for fault in faults)
 
     def _watched(
         self, name: str, msg: dict[str, Any], carry_out: Callable[[dict[str, Any]], Reply]
     ) -> Reply:
         """Carry out a command on a database, and answer it with what its file is at fault."""
         if self.damage and name != ADMIN:
-            return msg["request_id"], _error(FAULT, "EmbeddedDatabaseFault", str(self.damage))
+            return msg["request_id"], _fault_reply(self.damage)
         with self._lock_for(name):
             connection: WatchedConnection | None = None
             try:
                 connection = self.get_database(name).db
                 connection.forget_fault()
                 reply = carry_out(msg)
-                fault = connection.fault or self._unreadable(name, reply)
+                fault = connection.fault or _unreadable(connection.path, reply)
             except Exception as error:
                 path = Path(self._db_file(name))
                 fault = connection.fault if connection else fault_of(path, error)
                 if not fault:
                     raise
-        if not fault:
-            return reply
-        return msg["request_id"], _error(FAULT, "EmbeddedDatabaseFault", str(fault))
-
-    def _unreadable(self, name: str, reply: Reply) -> Fault | None:
-        """Return the fault of a file with a document that NX-27017 returns without its fields."""
-        found = reply[1].get("cursor", {})
-        documents = [*found.get("firstBatch", ()), *found.get("nextBatch", ())]
-        if not any(UNREADABLE in document for document in documents):
-            return None
-        return unreadable(Path(self._db_file(name)), "not JSON")
+                return msg["request_id"], _fault_reply(fault)
+        return (msg["request_id"], _fault_reply(fault)) if fault else reply
 
     def _open_db_conn(self, db_name: str) -> Connection:
-        if self.damage:
-            return super()._open_db_conn(db_name)  # in memory
         # As NX-27017 does, but watched.
         return Connection(
-            self._db_file(db_name),
+            ":memory:" if self.damage else self._db_file(db_name),
             check_same_thread=False,
             tokenizers=self.tokenizers,
             journal_mode=self.journal_mode,
@@ -142,9 +131,22 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
                 raise sqlite3.OperationalError("SQLite has rolled the transaction back")
 
 
+def _unreadable(path: Path, reply: Reply) -> Fault | None:
+    """Return the fault of a file with a document that NX-27017 returns without its fields."""
+    found = reply[1].get("cursor", {})
+    documents = [*found.get("firstBatch", ()), *found.get("nextBatch", ())]
+    if not any(UNREADABLE in document for document in documents):
+        return None
+    return unreadable(path, "not JSON")
+
+
 def _body(msg: dict[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = next(body for kind, body in msg["sections"] if kind == "body")
     return body
+
+
+def _fault_reply(fault: Fault) -> dict[str, Any]:
+    return _error(FAULT, "EmbeddedDatabaseFault", str(fault))
 
 
 def _error(code: int, name: str, text: str) -> dict[str, Any]:
