@@ -121,7 +121,8 @@ async def test_a_signal_during_the_start_ends_it_with_0_and_one_line(folder: Pat
         await chat.launch()
         await until(lambda: has_open(chat.pid, folder / "data" / "lock"), START_PATIENCE)
         assert await chat.terminate() == 0
-    assert chat.output == "ending, because of signal 15, Terminated\n"
+    [line] = chat.output.splitlines()
+    assert line.endswith("ending, because of signal 15, Terminated")
 
 
 @pytest.mark.serial
@@ -188,7 +189,7 @@ async def test_what_hangs_does_not_hold_up_the_end(
     with in_time():
         assert await chat.terminate() == 0
     await end_of(child)
-    assert ("not all has ended in 4 s" in chat.output) is how.startswith("time.sleep")
+    assert "ending at once: not all has ended in 4 s" in chat.output
 
 
 async def test_the_embedded_database_is_started_again_when_it_dies() -> None:
@@ -254,7 +255,6 @@ run(create_ending_app)
         ("fail(SystemExit(0))", "SystemExit: 0"),
         ("asyncio.ensure_future(fail_in_a_task(SystemExit(0)))", "SystemExit: 0"),
         ("asyncio.ensure_future(fail_in_a_task(KeyboardInterrupt()))", "KeyboardInterrupt"),
-        ("fail(GeneratorExit())", "GeneratorExit"),
     ],
 )
 async def test_what_no_part_catches_is_logged_and_is_no_success(
