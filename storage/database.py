@@ -158,7 +158,7 @@ class Collection:
             )
             for error in reply.get("writeErrors", ()):
                 kind = DuplicateKeyError if error["code"] == DUPLICATE else WriteError
-                raise kind(error["errmsg"], error["code"], error)
+                raise kind(error.get("errmsg", ""), error["code"], error)
         if reply.get("writeConcernError"):
             raise DatabaseUnavailable("not acknowledged")
 
