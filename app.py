@@ -35,7 +35,7 @@ from security.headers import add_headers
 from security.keys import secret_keys
 from server.background import background, for_ever
 from server.connections import CONNECTIONS, Connections
-from server.logs import without_client_faults
+from server.logs import SeldomLogger, without_client_faults
 from server.metrics import METRICS, Metrics
 from server.process import run
 from server.relay import RELAY
@@ -48,7 +48,7 @@ from storage.redis_client import REDIS, connect_redis, redis_ctx
 from storage.redis_relay import relay_ctx
 from storage.staging import finish_import
 
-log = logging.getLogger("chat")
+seldom = SeldomLogger(logging.getLogger("chat"))
 
 RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 READY_WITHIN = 3  # seconds to wait for the database at the start; connections queue meanwhile
@@ -140,7 +140,8 @@ async def open_journal(app: web.Application) -> None:
         except DatabaseUnavailable:
             pass  # it has been logged
         except Exception:
-            log.exception("the database can't be prepared, trying again")
+            text = "the database can't be prepared, trying again"
+            seldom.log(logging.ERROR, text, exc_info=True)
         await asyncio.sleep(RETRY_PAUSE)
     app[READY].set()
     await for_ever(app[JOURNAL].run)

@@ -109,7 +109,7 @@ def run_command(arguments: Namespace) -> NoReturn:
         pass  # nobody reads what the command prints, as after `| head`
     except OSError as error:
         print(f"The answer can't be written: {error.strerror}.", file=sys.stderr)
-    except Exception:
+    except BaseException:  # also SystemExit, of which nothing would be seen
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):

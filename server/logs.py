@@ -97,13 +97,13 @@ class SeldomLogger:
         self._logger = logger
         self._quiet_until: dict[str, float] = {}  # by text
 
-    def log(self, level: int, text: str) -> None:
-        """Log a text, unless it was logged within the last minute."""
+    def log(self, level: int, text: str, *, exc_info: bool = False) -> None:
+        """Log a text, perhaps with the traceback, unless it was logged within the last minute."""
         now = time.monotonic()
         self._quiet_until = {it: end for it, end in self._quiet_until.items() if end > now}
         if text not in self._quiet_until:
             self._quiet_until[text] = now + SAME_TEXT_EVERY
-            self._logger.log(level, "%s", text)
+            self._logger.log(level, "%s", text, exc_info=exc_info)
 
 
 class AccessLogger(AbstractAccessLogger):

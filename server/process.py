@@ -111,7 +111,8 @@ class Shutdown:
     def _wait(self) -> None:
         number = signal.sigwait(SIGNALS)
         write_last(logging.INFO, f"ending, because of {_named(number)}")
-        self.begin()
+        with suppress(RuntimeError):  # the loop has ended by itself
+            self.begin()
         time.sleep(END_WITHIN)
         write_last(logging.ERROR, f"ending at once: not all has ended in {END_WITHIN} s")
         os._exit(0)

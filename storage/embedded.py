@@ -19,10 +19,11 @@ from urllib.parse import quote
 from aiohttp import web
 
 from server.background import background, for_ever
+from server.logs import SeldomLogger
 from settings import ROOT, SETTINGS, StartError, make_data_dir
 from storage.embedded_server import READY
 
-log = logging.getLogger(__name__)
+seldom = SeldomLogger(logging.getLogger(__name__))
 
 SOCKET_PATH_LIMIT = 107  # bytes, of Linux's sockaddr_un
 LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to end
@@ -131,12 +132,13 @@ class Child:
         """
         while True:
             status = await self._process.wait()
-            log.error("embedded database ended with status %s, starting it again", status)
+            text = f"embedded database ended with status {status}, starting it again"
+            seldom.log(logging.ERROR, text)
             await asyncio.sleep(RESTART_PAUSE)
             try:
                 await self._launch()
             except StartError as error:
-                log.error("%s", error)
+                seldom.log(logging.ERROR, str(error))
 
     async def stop(self) -> None:
         """Let the process close its files and end; kill it if it takes too long."""
