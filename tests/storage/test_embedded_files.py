@@ -217,3 +217,21 @@ def test_an_empty_admin_file_is_filled(tmp_path: Path) -> None:
     handler = AtomicHandler(str(tmp_path))
     assert handler.damage is None
     handler.close_all()
+
+
+def test_a_damaged_write_ahead_log_leaves_what_precedes_the_damage(
+    folder: Path, tmp_path: Path
+) -> None:
+    handler = AtomicHandler(str(folder))
+    for number in range(MESSAGES, MESSAGES + 10):
+        insert(handler, {"_id": f"m{number}", "seq": number, "msg": "x" * PAGE})
+    killed = Path(shutil.copytree(folder, tmp_path / "killed"))
+    handler.close_all()
+    log = killed / "chat.db-wal"
+    damage(log, log.stat().st_size // 2, 1)
+    assert find_fault(databases(killed)) is None
+    handler = AtomicHandler(str(killed))
+    found = [it["seq"] for it in find(handler, seq={"$gte": 0})["cursor"]["firstBatch"]]
+    assert MESSAGES < len(found) < MESSAGES + 10
+    assert found == list(range(len(found)))
+    handler.close_all()
