@@ -12,7 +12,7 @@ from commands.room import CommandError, Room, open_room
 from security.keys import NoKey, read_key
 from settings import MESSAGE_COLLECTION, Settings, StartError, Variable, each_setting, load_settings
 from storage.database import DatabaseFails, DatabaseUnavailable
-from storage.embedded_files import Fault, databases, find_fault
+from storage.embedded_files import DEFAULT_NAME, Fault, databases, find_fault
 from storage.indexes import missing_indexes
 from storage.probe import write_probe
 from storage.redis_client import FAILURES, connect_redis
@@ -54,7 +54,8 @@ async def findings() -> AsyncIterator[Finding]:
     if settings.REDIS_URL:
         yield await redis(settings)
     if not settings.MONGO_HOST:
-        fault = await asyncio.to_thread(find_fault, databases(settings.DATA_DIR))
+        paths = databases(settings.DATA_DIR, settings.MONGO_DB_NAME or DEFAULT_NAME)
+        fault = await asyncio.to_thread(find_fault, paths)
         yield files(fault)
         if fault and fault.is_damage:
             return

@@ -21,6 +21,7 @@ from aiohttp import web
 from server.background import background, for_ever
 from server.logs import SeldomLogger
 from settings import ROOT, SETTINGS, StartError, make_data_dir
+from storage.embedded_files import DEFAULT_NAME
 from storage.embedded_server import READY
 
 seldom = SeldomLogger(logging.getLogger(__name__))
@@ -49,7 +50,7 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
                 f"Another chat or command is using {settings.DATA_DIR}: "
                 "stop it, or give this one a DATA_DIR of its own."
             )
-        child = Child(settings.DATA_DIR, lock)
+        child = Child(settings.DATA_DIR, lock, settings.MONGO_DB_NAME)
         await child.start()
         async with background(for_ever(child.keep_running)):
             yield
@@ -57,7 +58,9 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncIterator[bool]:
+async def embedded_beside(
+    data_dir: Path, name: str = "", *, is_new: bool = False
+) -> AsyncIterator[bool]:
     """Let a command use the database of a folder, beside a chat that runs on it or without one.
 
     Yields True if nobody else uses it. Raises StartError, also if there is no database yet, unless
@@ -70,7 +73,7 @@ async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncItera
             return
         if not owns_folder:
             raise _foreign(data_dir)
-        child = Child(data_dir, lock)
+        child = Child(data_dir, lock, name)
         await child.start()
         try:
             yield True
@@ -81,10 +84,11 @@ async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncItera
 class Child:
     """The child process with the database of a folder."""
 
-    def __init__(self, data_dir: Path, lock: int) -> None:
+    def __init__(self, data_dir: Path, lock: int, name: str) -> None:
         """Set up; `lock` is the open, locked file that keeps other chats out of the folder."""
         self._data_dir = data_dir
         self._lock = lock
+        self._name = name or DEFAULT_NAME
         self._process: asyncio.subprocess.Process
 
     async def start(self) -> None:
@@ -102,6 +106,7 @@ class Child:
                 "storage.embedded_server",
                 str(_socket_path(self._data_dir)),
                 str(self._data_dir),
+                self._name,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 cwd=ROOT,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 FAULT = 27017  # the code of the answer to a command that failed because of the file
 REPAIR = "stop the chat, and restore a backup or recover the file, as docs/repair.md says"
+DEFAULT_NAME = "chat"  # of the database, unless MONGO_HOST or MONGO_DB_NAME has another
 ADMIN = "admin.db"  # has nothing of the chat's; NX-27017 makes it
 SEE_DISK = "see that its disk has room and works, and that the chat may write there"
 STEPS_PER_LOOK = 100_000  # of SQLite's machine, after which a check looks at the clock
@@ -148,9 +149,9 @@ class WatchedConnection(sqlite3.Connection):
         self.watch(super().commit)
 
 
-def databases(data_dir: Path) -> list[Path]:
-    """Return the databases of a folder."""
-    return sorted(data_dir.glob("*.db"))
+def databases(data_dir: Path, name: str = DEFAULT_NAME) -> list[Path]:
+    """Return the files that a chat uses; a folder may have others, such as a damaged copy."""
+    return [path for path in (data_dir / ADMIN, data_dir / f"{name}.db") if path.exists()]
 
 
 def find_damage(paths: Iterable[Path], *, within: float) -> Fault | None:

@@ -13,6 +13,7 @@ from neosqlite import Connection
 from nx_27017.handler import NeoSQLiteHandler
 
 from storage.embedded_files import (
+    DEFAULT_NAME,
     FAULT,
     Fault,
     WatchedConnection,
@@ -33,12 +34,12 @@ Reply = tuple[int, dict[str, Any]]
 class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
     """Carries out the commands that clients send."""
 
-    def __init__(self, data_dir: str) -> None:
-        """Check the files of a folder, and open them. Raises sqlite3.Error, OSError.
+    def __init__(self, data_dir: str, name: str = DEFAULT_NAME) -> None:
+        """Check the database of a name in a folder, and open it. Raises sqlite3.Error, OSError.
 
-        If one is damaged, none is opened, and all commands are answered with that.
+        If it is damaged, none is opened, and all commands are answered with that.
         """
-        self.damage = find_damage(databases(Path(data_dir)), within=CHECK_WITHIN)
+        self.damage = find_damage(databases(Path(data_dir), name), within=CHECK_WITHIN)
         super().__init__(data_dir="memory" if self.damage else data_dir)
 
     def handle_insert(self, msg: dict[str, Any]) -> Reply:

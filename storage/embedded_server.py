@@ -1,6 +1,6 @@
 """The embedded database's process, which embedded.py starts.
 
-Usage: python -m storage.embedded_server SOCKET FOLDER
+Usage: python -m storage.embedded_server SOCKET FOLDER [NAME]
 
 It prints READY when it serves, or what is wrong with its files: then it answers nothing else.
 """
@@ -18,7 +18,7 @@ READY = "ready"
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when its parent ends
 
 
-def main(socket_path: str, data_dir: str) -> None:
+def main(socket_path: str, data_dir: str, *name: str) -> None:
     """Serve the database until standard input ends, which the chat holds open."""
     faulthandler.enable()
     _die_with_parent()
@@ -28,18 +28,18 @@ def main(socket_path: str, data_dir: str) -> None:
     os.umask(0o077)
     logging.basicConfig(level=logging.CRITICAL)
     try:
-        asyncio.run(_serve(socket_path, data_dir))
+        asyncio.run(_serve(socket_path, data_dir, *name))
     except (OSError, sqlite3.Error) as error:
         sys.exit(f"The embedded database in {data_dir} can't be opened: {error}.")
 
 
-async def _serve(socket_path: str, data_dir: str) -> None:
+async def _serve(socket_path: str, data_dir: str, *name: str) -> None:
     # Imported here: it takes half a second, during which the chat may end.
     from nx_27017.server import handle_client
 
     from storage.embedded_handler import AtomicHandler
 
-    handler = AtomicHandler(data_dir=data_dir)
+    handler = AtomicHandler(data_dir, *name)
     server = await asyncio.start_unix_server(
         lambda reader, writer: handle_client(reader, writer, handler), socket_path
     )

@@ -98,6 +98,10 @@ def test_what_is_no_database_is_named_and_left_as_it_is(
     handler = AtomicHandler(str(folder))
     assert insert(handler, {"_id": "new"})["errmsg"] == str(handler.damage)
     assert path.read_bytes() == content
+    assert databases(folder, "another") == [folder / "admin.db"]
+    other = AtomicHandler(str(folder), "another")  # for which the file is a copy that nobody uses
+    assert other.damage is None
+    other.close_all()
 
 
 @pytest.mark.parametrize("rest", [100, PAGE, 5 * PAGE, -PAGE])
