@@ -79,12 +79,12 @@ browser: node
 		$(BIN)/playwright install $$([ "$$(id -u)" = 0 ] && echo --with-deps) chromium; \
 	fi >/dev/null
 
-# Redis and nginx for the tests: Debian's where they can be installed, else those in PATH.
-servers: PACKAGES := redis-server nginx
+# Redis, nginx and SQLite's program for the tests: Debian's where they can be installed, else those in PATH.
+servers: PACKAGES := redis-server nginx sqlite3
 servers:
-	@if command -v redis-server && command -v nginx; then :; \
+	@if command -v redis-server && command -v nginx && command -v sqlite3; then :; \
 	elif $(IS_ROOT_ON_DEBIAN); then $(APT_INSTALL) $(PACKAGES); \
-	else echo "The tests need redis-server and nginx in PATH." >&2; exit 1; fi >/dev/null
+	else echo "The tests need redis-server, nginx and sqlite3 in PATH." >&2; exit 1; fi >/dev/null
 
 # Some pictures are of Arabic and Chinese.
 screenshots: FONTS := fonts-noto-core fonts-noto-cjk

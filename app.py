@@ -19,6 +19,7 @@ from auth.passwords import HASHER, hasher_ctx
 from auth.session_storage import SessionCookie, SessionInRedis
 from auth.sessions import SESSIONS, Sessions
 from chat.departures import DEPARTURES, Departures
+from chat.health import HEALTH, Health
 from chat.hub import HUB, WEBSOCKETS, hub_ctx
 from chat.journal import JOURNAL, Journal
 from chat.migrate import index_messages, migrate
@@ -33,9 +34,9 @@ from search.finder import FINDER, Finder
 from security.guard import guard
 from security.headers import add_headers
 from security.keys import secret_keys
-from server.background import background
+from server.background import background, for_ever
 from server.connections import CONNECTIONS, Connections
-from server.logs import without_client_faults
+from server.logs import SeldomLogger, without_client_faults
 from server.metrics import METRICS, Metrics
 from server.process import run
 from server.relay import RELAY
@@ -48,7 +49,7 @@ from storage.redis_client import REDIS, connect_redis, redis_ctx
 from storage.redis_relay import relay_ctx
 from storage.staging import finish_import
 
-log = logging.getLogger("chat")
+seldom = SeldomLogger(logging.getLogger("chat"))
 
 RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 READY_WITHIN = 3  # seconds to wait for the database at the start; connections queue meanwhile
@@ -113,14 +114,15 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[MESSAGES] = Message(messages, app[JOURNAL], relay, settings.MESSAGES_PER_SECOND)
     app[DEPARTURES] = Departures(db, app[SESSIONS], app[MESSAGES])
     app[FINDER] = Finder(messages, app[JOURNAL].recent)
+    app[HEALTH] = Health(app)
     app[METRICS].sockets.set_function(lambda: len(app[WEBSOCKETS]))
     app[METRICS].people.set_function(lambda: app[HUB].presence.people)
     async with background(
         open_journal(app),
-        app[SESSIONS].notice_ended(app[HUB].open_session_ids),
-        app[SESSIONS].remove_expired(),
-        finish_departures(app),
-        app[METRICS].measure_lag(),
+        for_ever(lambda: app[SESSIONS].notice_ended(app[HUB].open_session_ids)),
+        for_ever(app[SESSIONS].remove_expired),
+        for_ever(lambda: finish_departures(app)),
+        for_ever(app[METRICS].measure_lag),
     ):
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN):
@@ -139,13 +141,14 @@ async def open_journal(app: web.Application) -> None:
             await app[JOURNAL].open()
             app[RELAY].join(await log_id(app[DATABASE]))
             break
-        except DatabaseUnavailable as error:
-            log.warning("the database is away (%s), trying again", error)
+        except DatabaseUnavailable:
+            pass  # it has been logged
         except Exception:
-            log.exception("the database can't be prepared, trying again")
+            text = "the database can't be prepared, trying again"
+            seldom.log(logging.ERROR, text, exc_info=True)
         await asyncio.sleep(RETRY_PAUSE)
     app[READY].set()
-    await app[JOURNAL].run()
+    await for_ever(app[JOURNAL].run)
 
 
 async def finish_departures(app: web.Application) -> None:

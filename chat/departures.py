@@ -7,7 +7,6 @@ the old identity any more, by whichever process comes first, whatever was killed
 """
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import Any
 
@@ -19,8 +18,6 @@ from auth.sessions import Identity, Sessions
 from chat.entry import DELETED_USER
 from chat.models import Message, RemovalUnderWay
 from storage.database import Database, DatabaseUnavailable, Document
-
-log = logging.getLogger(__name__)
 
 LOOK_EVERY = 5  # seconds between looks for what is unfinished
 ACCOUNTS_AT_ONCE = 100
@@ -65,12 +62,8 @@ class Departures:
         """Finish what is unfinished, for ever, also what processes began that have ended."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            try:
+            with suppress(DatabaseUnavailable, RemovalUnderWay):  # the next round does it
                 await self.finish()
-            except (DatabaseUnavailable, RemovalUnderWay):
-                pass  # the next round does it
-            except Exception:
-                log.exception("an account could not be finished, trying again")
 
     async def finish(self) -> None:
         """Finish what this process has heard of long enough ago.

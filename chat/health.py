@@ -6,19 +6,55 @@ from contextlib import suppress
 from aiohttp import web
 
 from server.relay import RELAY
-from storage.database import DATABASE, READY, DatabaseUnavailable
+from storage.database import DATABASE, READY, DatabaseFails, DatabaseUnavailable
+from storage.probe import write_probe
 from storage.redis_client import REDIS
 
 ANSWER_WITHIN = 2  # seconds; load balancers wait no longer
+FRESH_FOR = 3  # seconds an answer of the database is used; anybody may ask, as often as they like
+
+
+class Health:
+    """Whether the database takes what is written. However many ask, it is asked seldom."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._looking: asyncio.Task[str] | None = None
+        self._fresh_until = 0.0  # the loop's time
+
+    async def database(self) -> str:
+        """Return "ok", "failing" if the database answers with an error, or "away"."""
+        if not self._app[READY].is_set():
+            return "away"
+        clock = asyncio.get_running_loop().time
+        if self._looking is None or (self._looking.done() and clock() >= self._fresh_until):
+            self._fresh_until = clock() + FRESH_FOR
+            self._looking = asyncio.create_task(self._look())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN):
+                return await asyncio.shield(self._looking)
+        return "away"
+
+    async def _look(self) -> str:
+        try:
+            await write_probe(self._app[DATABASE])
+        except DatabaseFails:
+            return "failing"
+        except DatabaseUnavailable:
+            return "away"
+        return "ok"
+
+
+HEALTH = web.AppKey("health", Health)
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """Answer 200 if the database answers and has its indexes, else 503.
+    """Answer 200 if the database can be written and has its indexes, else 503.
 
     Without Redis the chat is slower, but complete: that is "degraded", and still 200.
     """
     app = request.app
-    state = {"database": await database_state(app)}
+    state = {"database": await app[HEALTH].database()}
     if REDIS in app:
         relay = app[RELAY]
         state["redis"] = "ok" if relay.is_connected else "away"
@@ -27,13 +63,3 @@ async def healthz(request: web.Request) -> web.Response:
     is_complete = set(state.values()) == {"ok"}
     status = "ok" if is_complete else "degraded" if is_served else "away"
     return web.json_response({"status": status, **state}, status=200 if is_served else 503)
-
-
-async def database_state(app: web.Application) -> str:
-    """Return "ok" or "away"."""
-    with suppress(DatabaseUnavailable, TimeoutError):
-        async with asyncio.timeout(ANSWER_WITHIN):
-            await app[DATABASE].command("ping")
-        if app[READY].is_set():
-            return "ok"
-    return "away"

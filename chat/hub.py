@@ -16,7 +16,7 @@ from chat.entry import Entry
 from chat.presence import Presence
 from chat.recent import Recent
 from security.limits import Limit
-from server.background import background, paced
+from server.background import background, for_ever, paced
 from server.metrics import METRICS, Metrics
 from server.relay import RELAY, Relay, check_texts
 
@@ -196,5 +196,5 @@ HUB = web.AppKey("hub", Hub)
 async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the hub, and ping its sockets, while the application runs."""
     app[HUB] = hub = Hub(app[WEBSOCKETS], app[RELAY], app[METRICS])
-    async with background(hub.ping_sockets(), hub.presence.share()):
+    async with background(for_ever(hub.ping_sockets), for_ever(hub.presence.share)):
         yield

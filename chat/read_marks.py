@@ -8,7 +8,7 @@ from aiohttp import web
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from server.background import background, paced
+from server.background import background, for_ever, paced
 from settings import USER_COLLECTION
 from storage.database import DATABASE, Collection, DatabaseUnavailable
 from storage.lookup import Lookup
@@ -77,7 +77,7 @@ READ_MARKS = web.AppKey("read_marks", ReadMarks)
 async def read_marks_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the marks while the application runs, and store the last of them at its end."""
     app[READ_MARKS] = marks = ReadMarks(app[DATABASE][USER_COLLECTION])
-    async with background(marks.run()):
+    async with background(for_ever(marks.run)):
         yield
     with suppress(DatabaseUnavailable):
         await marks.store()

@@ -1,5 +1,6 @@
 """check: look at everything that the chat needs, and say what to do about what is wrong."""
 
+import asyncio
 import time
 from argparse import Namespace
 from collections.abc import AsyncIterator
@@ -8,9 +9,12 @@ from typing import NamedTuple
 
 from commands.accounts import printable
 from commands.room import CommandError, Room, open_room
+from security.keys import NoKey, read_key
 from settings import MESSAGE_COLLECTION, Settings, StartError, Variable, each_setting, load_settings
-from storage.database import DatabaseUnavailable
+from storage.database import DatabaseFails, DatabaseUnavailable
+from storage.embedded_files import DEFAULT_NAME, Fault, databases, find_fault
 from storage.indexes import missing_indexes
+from storage.probe import write_probe
 from storage.redis_client import FAILURES, connect_redis
 
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
@@ -49,16 +53,24 @@ async def findings() -> AsyncIterator[Finding]:
     yield key(settings)
     if settings.REDIS_URL:
         yield await redis(settings)
+    if not settings.MONGO_HOST:
+        paths = databases(settings.DATA_DIR, settings.MONGO_DB_NAME or DEFAULT_NAME)
+        fault = await asyncio.to_thread(find_fault, paths)
+        yield files(fault)
+        if fault and fault.is_damage:
+            return
     try:
         async with open_room(settings) as room:
             began = time.perf_counter()
-            await room.db.command("ping")
+            await write_probe(room.db)
             milliseconds = 1000 * (time.perf_counter() - began)
-            yield Finding(f"database: answers in {milliseconds:.0f} ms")
+            yield Finding(f"database: has written in {milliseconds:.0f} ms")
             yield await indexes(room)
             yield await clock(room)
     except (StartError, CommandError) as error:
         yield Finding("database", str(error))
+    except DatabaseFails as error:
+        yield Finding("database", f"{error}")
     except DatabaseUnavailable as error:
         yield Finding(f"database: {error}", "see that it runs, and that MONGO_HOST is right")
 
@@ -78,15 +90,18 @@ def setting(variable: Variable, value: object) -> Finding:
 
 def key(settings: Settings) -> Finding:
     """Return what is found about the key of the session cookies."""
+    if settings.SECRET_KEY:
+        return Finding("key: SECRET_KEY")
     path = settings.DATA_DIR / "secret_key"
     try:
-        if settings.SECRET_KEY or path.read_text():
-            return Finding(f"key: {'SECRET_KEY' if settings.SECRET_KEY else path}")
+        read_key(path)
     except FileNotFoundError:
         return Finding(f"key: {path} is made when the chat starts")
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         return Finding("key", f"{path} can't be read ({error}); set SECRET_KEY or remove the file")
-    return Finding("key", f"{path} is empty; remove it, and everybody has to log in again")
+    except NoKey as error:
+        return Finding("key", str(error))
+    return Finding(f"key: {path}")
 
 
 async def redis(settings: Settings) -> Finding:
@@ -98,6 +113,13 @@ async def redis(settings: Settings) -> Finding:
         remedy = "see that it runs, and that REDIS_URL and REDIS_VERIFY are right"
         return Finding(f"Redis: {type(error).__name__}", remedy)
     return Finding("Redis: answers")
+
+
+def files(fault: Fault | None) -> Finding:
+    """Return what is found about the files of the embedded database."""
+    if fault:
+        return Finding(f"files: {fault.path} {fault.what}", fault.remedy)
+    return Finding("files: sound")
 
 
 async def indexes(room: Room) -> Finding:

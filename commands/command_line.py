@@ -1,6 +1,7 @@
 """The command line: `python app.py` starts the chat, with a command it serves its operator."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from commands.importing import import_room
 from commands.room import CommandError
 from commands.settings_reference import print_settings
 from settings import StartError
-from storage.database import DatabaseUnavailable
+from storage.database import DatabaseFails, DatabaseUnavailable
 
 Command = Callable[[Namespace], Awaitable[None]]
 
@@ -89,6 +90,8 @@ def run_command(arguments: Namespace) -> NoReturn:
     for name in ("stdout", "stderr"):  # either may be closed, as after `>&-`
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
+    # What is wrong with the database ends the command, which says so once.
+    logging.getLogger("storage.database").addHandler(logging.NullHandler())
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may not have all characters
     try:
@@ -99,6 +102,8 @@ def run_command(arguments: Namespace) -> NoReturn:
         print(error, file=sys.stderr)
     except Changed:
         print("A moderator has just changed this account: try again.", file=sys.stderr)
+    except DatabaseFails as error:
+        print(f"The database fails: {error}.", file=sys.stderr)
     except DatabaseUnavailable:
         print(AWAY, file=sys.stderr)
     except asyncio.CancelledError:
@@ -107,7 +112,7 @@ def run_command(arguments: Namespace) -> NoReturn:
         pass  # nobody reads what the command prints, as after `| head`
     except OSError as error:
         print(f"The answer can't be written: {error.strerror}.", file=sys.stderr)
-    except Exception:
+    except BaseException:  # also SystemExit, of which nothing would be seen
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):

@@ -71,7 +71,7 @@ async def open_room(settings: Settings, *, is_new: bool = False) -> AsyncIterato
     async with AsyncExitStack() as stack:
         is_alone = False
         if not settings.MONGO_HOST:
-            beside = embedded_beside(settings.DATA_DIR, is_new=is_new)
+            beside = embedded_beside(settings.DATA_DIR, settings.MONGO_DB_NAME, is_new=is_new)
             is_alone = await stack.enter_async_context(beside)
         client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
         stack.callback(client.close)

@@ -3,9 +3,20 @@
 import base64
 import hashlib
 import os
+import re
 import secrets
+import tempfile
+from pathlib import Path
 
 from settings import Settings, StartError, make_data_dir
+
+KEY_BYTES = 32  # of a key that is made here
+LONGEST = 1000  # bytes that are read; a device has no end
+MADE = re.compile(r"[A-Za-z0-9_-]{43}")  # what secrets.token_urlsafe(KEY_BYTES) returns
+
+
+class NoKey(Exception):
+    """The file has no key that was made here; the text says what to do."""
 
 
 def secret_keys(settings: Settings) -> tuple[str, ...]:
@@ -15,19 +26,46 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
     make_data_dir(settings.DATA_DIR)
     path = settings.DATA_DIR / "secret_key"
     try:
-        # Written under another name and then linked, so that no process ever reads half a key.
-        draft = path.with_suffix(f".{os.getpid()}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            os.unlink(draft)
-        return (path.read_text(),)
+        if not os.path.lexists(path):
+            _make_key(path)
+        elif path.stat().st_mode & 0o077:  # restored from a backup, perhaps
+            path.chmod(0o600)
+        return (read_key(path),)
+    except NoKey as error:
+        raise StartError(f"SECRET_KEY is not set and {error}.") from None
     except OSError as error:
         raise StartError(f"SECRET_KEY is not set and {path} is unusable: {error}.") from None
+
+
+def read_key(path: Path) -> str:
+    """Return the key in a file. Raises NoKey, OSError."""
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        key = file.read(LONGEST).decode("ascii", errors="replace").strip()
+    # A full disk or a power cut may have left a part of it, nothing, or zeros: no secret.
+    if not MADE.fullmatch(key):
+        what = "is not a whole key" if key else "is empty"
+        raise NoKey(f"{path} {what}; remove it, and everybody has to log in again")
+    return key
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe in its place would wait for a writer
+
+
+def _make_key(path: Path) -> None:
+    """Make the file with a key, unless another process does. Raises OSError."""
+    # Written under another name and then linked, so that no process ever reads half a key.
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # mode 0600
+    try:
+        with open(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(KEY_BYTES))
+            file.flush()
+            os.fsync(descriptor)  # or a power cut could leave the name without the key
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(draft)
 
 
 def fernet_key(text: str) -> bytes:

@@ -8,6 +8,7 @@ everything else of the chat is imported by the worker, which then has the new co
 """
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -61,13 +62,15 @@ class ChatWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         return app
 
     async def _beating(self, _: "web.Application") -> AsyncIterator[None]:
-        beating = asyncio.create_task(self._beat())
-        yield
-        beating.cancel()
+        from server.background import background, for_ever
+
+        async with background(for_ever(self._beat)):
+            yield
 
     async def _beat(self) -> None:
         """Tell the master that this process is alive, for ever; end it when the master has gone."""
         while os.getppid() == self.ppid:
             self.notify()
             await asyncio.sleep(BEAT_EVERY)
+        logging.getLogger("chat").error("gunicorn's master has gone")
         os.kill(os.getpid(), signal.SIGTERM)

@@ -3,7 +3,11 @@
 import asyncio
 import json
 import logging
+import os
+import select
 import textwrap
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -17,6 +21,8 @@ log = logging.getLogger("chat")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 FAILED_ACCEPTS_EVERY = 60  # seconds
+STANDARD_ERROR = 2  # its file descriptor
+SAME_TEXT_EVERY = 60  # seconds
 
 ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -35,6 +41,16 @@ def set_up_logging(debug: bool, log_format: str) -> None:
     logging.getLogger("chat").setLevel(logging.DEBUG if debug else logging.INFO)
     for name in ("pymongo", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def write_last(level: int, text: str) -> None:
+    """Log why the process ends, straight to standard error: not if that would have to wait."""
+    record = logging.LogRecord(log.name, level, __file__, 0, text, (), None)
+    handlers = logging.getLogger().handlers or [logging.StreamHandler()]
+    with suppress(OSError):  # it may be closed
+        # A pipe that can be written at all takes 4 KiB at once (POSIX: PIPE_BUF).
+        if select.select([], [STANDARD_ERROR], [], 0)[1]:
+            os.write(STANDARD_ERROR, f"{handlers[0].format(record)}\n".encode())
 
 
 class TextFormatter(logging.Formatter):
@@ -72,6 +88,22 @@ def without_client_faults(record: logging.LogRecord) -> bool:
     """Return False for aiohttp's log records about mistakes of clients."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, CLIENT_FAULTS)
+
+
+class SeldomLogger:
+    """Logs each text once a minute at most, for what may go wrong many times a second."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._quiet_until: dict[str, float] = {}  # by text
+
+    def log(self, level: int, text: str, *, exc_info: bool = False) -> None:
+        """Log a text, perhaps with the traceback, unless it was logged within the last minute."""
+        now = time.monotonic()
+        self._quiet_until = {it: end for it, end in self._quiet_until.items() if end > now}
+        if text not in self._quiet_until:
+            self._quiet_until[text] = now + SAME_TEXT_EVERY
+            self._logger.log(level, "%s", text, exc_info=exc_info)
 
 
 class AccessLogger(AbstractAccessLogger):

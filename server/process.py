@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import faulthandler
 import functools
 import logging
 import os
@@ -27,12 +28,19 @@ from server.connections import (
     raise_file_limit,
 )
 from server.garbage import collect_when_idle
-from server.logs import AccessLogger, LoopErrors, set_up_logging
+from server.logs import AccessLogger, LoopErrors, set_up_logging, write_last
 from settings import SETTINGS, Settings, StartError, load_settings
 
 log = logging.getLogger("chat")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LEFT_ALONE = {
+    *SIGNALS,
+    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT),  # faulthandler
+    *(signal.SIGKILL, signal.SIGSTOP),  # can't be caught
+    *(signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT),  # don't end it
+    *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH),
+}
 BACKLOG = 2048  # connections that wait to be accepted; a whole room may come back at once
 END_WITHIN = 4  # seconds from the signal to the end of the process; five are promised
 EXPECT = "100-continue"
@@ -59,24 +67,27 @@ def run(
     """Serve the application until SIGINT or SIGTERM, then exit.
 
     If it fails, exit with status `failure`, but `fail_after` seconds later, unless a signal comes.
+    Whatever ends the process, but SIGKILL, its last line on standard error says so.
 
     Listens where HOST says, unless `listeners` are given. Exits with os._exit(),
     because sys.exit() would wait for the driver's threads, which may be waiting for a database that
     does not answer.
     """
+    if sys.stderr:
+        faulthandler.enable()
+    write_which_signal_ends()
     shutdown = Shutdown()
-    status = 0
+    status = failure
     try:
         settings = load_settings()
         raise_file_limit()
         set_up_logging(settings.DEBUG, settings.LOG_FORMAT)
         asyncio.run(_serve(create_app(settings), listeners or listen(settings), shutdown))
         logging.shutdown()
+        status = 0
     except StartError as error:
-        status = failure
         print(error, file=sys.stderr)
-    except Exception:
-        status = failure
+    except BaseException:  # also SystemExit, or the cancellation of what serves
         log.exception("the chat can't go on")
     finally:  # even if printing fails because nobody reads it
         if status:
@@ -88,8 +99,8 @@ class Shutdown:
     """Ends the process END_WITHIN seconds after the first SIGINT or SIGTERM, even if it hangs.
 
     A thread of its own waits for the signal and then for the time to pass, because the event loop
-    may hang. It logs nothing, because writing the log may be what hangs. The embedded database ends
-    with the process.
+    may hang. It waits for no reader of the log, because that may be what hangs. The embedded
+    database ends with the process.
     """
 
     def __init__(self) -> None:
@@ -100,10 +111,30 @@ class Shutdown:
         threading.Thread(target=self._wait, daemon=True).start()
 
     def _wait(self) -> None:
-        signal.sigwait(SIGNALS)
-        self.begin()
+        number = signal.sigwait(SIGNALS)
+        write_last(logging.INFO, f"ending, because of {_named(number)}")
+        with suppress(RuntimeError):  # the loop has ended by itself
+            self.begin()
         time.sleep(END_WITHIN)
+        write_last(logging.ERROR, f"ending at once: not all has ended in {END_WITHIN} s")
         os._exit(0)
+
+
+def write_which_signal_ends() -> None:
+    """Let the other signals that end a process write a line first."""
+    for number in signal.valid_signals() - LEFT_ALONE:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _end_by)
+
+
+def _end_by(number: int, _: object) -> None:
+    write_last(logging.ERROR, f"ended by {_named(number)}")
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def _named(number: int) -> str:
+    return f"signal {number}, {signal.strsignal(number)}"
 
 
 @asynccontextmanager

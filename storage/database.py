@@ -16,6 +16,7 @@ replace it here.
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -25,9 +26,11 @@ import pymongo
 from aiohttp import web
 from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError, WriteError
 
+from server.logs import SeldomLogger
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from storage.embedded_files import FAULT
 
 Document = dict[str, Any]
 MotorDatabase = AsyncIOMotorDatabase[Document]
@@ -37,11 +40,18 @@ LOG_ID_COLLECTION = "log"  # has one document, the log's id
 
 ACKNOWLEDGED = {"w": "majority"}  # so that a failover can't undo what people have seen
 CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
+DUPLICATE = 11000  # MongoDB's code of a document that has the same value in a unique field
 UPKEEP_TIMEOUT = 60  # seconds for a call at the start that reads a whole collection
+
+seldom = SeldomLogger(logging.getLogger(__name__))
 
 
 class DatabaseUnavailable(Exception):
     """The database is away, too slow or not ready. What was asked may or may not be done."""
+
+
+class DatabaseFails(DatabaseUnavailable):
+    """The database answers, but can't do what was asked; the text says why."""
 
 
 class Conflict(Exception):
@@ -61,7 +71,7 @@ async def deadline() -> AsyncIterator[None]:
     except DuplicateKeyError:
         raise Conflict from None
     except (PyMongoError, TimeoutError) as error:
-        raise DatabaseUnavailable(type(error).__name__) from error
+        raise _unavailable(error) from error
 
 
 @asynccontextmanager
@@ -71,7 +81,20 @@ async def upkeep() -> AsyncIterator[None]:
         with pymongo.timeout(UPKEEP_TIMEOUT):
             yield
     except PyMongoError as error:
-        raise DatabaseUnavailable(type(error).__name__) from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> DatabaseUnavailable:
+    """Return what is wrong with the database, and log it, each kind once a minute at most."""
+    kind = type(error).__name__
+    if not isinstance(error, OperationFailure):
+        seldom.log(logging.WARNING, f"the database is away ({kind})")
+        return DatabaseUnavailable(kind)
+    details = error.details or {}
+    # Of another server only the name of the error: the text may quote documents.
+    reason = details.get("errmsg" if error.code == FAULT else "codeName", kind)
+    seldom.log(logging.ERROR, f"the database fails: {reason}")
+    return DatabaseFails(reason)
 
 
 class Collection:
@@ -133,8 +156,9 @@ class Collection:
                 ordered=True,
                 writeConcern=ACKNOWLEDGED,
             )
-        if reply.get("writeErrors"):
-            raise Conflict
+            for error in reply.get("writeErrors", ()):
+                kind = DuplicateKeyError if error["code"] == DUPLICATE else WriteError
+                raise kind(error.get("errmsg", ""), error["code"], error)
         if reply.get("writeConcernError"):
             raise DatabaseUnavailable("not acknowledged")
 

@@ -18,10 +18,14 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from server.background import background
+from server.background import background, for_ever
+from server.logs import SeldomLogger
 from settings import ROOT, SETTINGS, StartError, make_data_dir
+from storage.embedded_files import DEFAULT_NAME
+from storage.embedded_server import READY
 
 log = logging.getLogger(__name__)
+seldom = SeldomLogger(log)
 
 SOCKET_PATH_LIMIT = 107  # bytes, of Linux's sockaddr_un
 LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to end
@@ -49,15 +53,17 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
                 f"Another chat or command is using {settings.DATA_DIR}: "
                 "stop it, or give this one a DATA_DIR of its own."
             )
-        child = Child(settings.DATA_DIR, lock)
+        child = Child(settings.DATA_DIR, settings.MONGO_DB_NAME, lock)
         await child.start()
-        async with background(child.keep_running()):
+        async with background(for_ever(child.keep_running)):
             yield
         await child.stop()
 
 
 @asynccontextmanager
-async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncIterator[bool]:
+async def embedded_beside(
+    data_dir: Path, name: str = "", *, is_new: bool = False
+) -> AsyncIterator[bool]:
     """Let a command use the database of a folder, beside a chat that runs on it or without one.
 
     Without a chat, commands wait for one another. Yields True if nobody else uses the database.
@@ -73,7 +79,7 @@ async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncItera
                 return
             if not owns_folder:
                 raise _foreign(data_dir)
-            child = Child(data_dir, lock, folder)
+            child = Child(data_dir, name, lock, folder)
             await child.start()
             try:
                 yield True
@@ -84,14 +90,21 @@ async def embedded_beside(data_dir: Path, *, is_new: bool = False) -> AsyncItera
 class Child:
     """The child process with the database of a folder."""
 
-    def __init__(self, data_dir: Path, *locks: int) -> None:
+    def __init__(self, data_dir: Path, name: str, *locks: int) -> None:
         """Set up; `locks` are the open, locked files that keep others out of the folder."""
         self._data_dir = data_dir
+        self._name = name or DEFAULT_NAME
         self._locks = locks
         self._process: asyncio.subprocess.Process
 
     async def start(self) -> None:
-        """Start the process and wait until it serves. Raises StartError."""
+        """Start the process and wait until it serves. Raises StartError, also for damaged files."""
+        if (said := await self._launch()) != READY:
+            await self._kill()
+            raise StartError(f"{said}.")
+
+    async def _launch(self) -> str:
+        """Start the process, and return what it says first. Raises StartError."""
         try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -99,6 +112,7 @@ class Child:
                 "storage.embedded_server",
                 str(_socket_path(self._data_dir)),
                 str(self._data_dir),
+                self._name,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 cwd=ROOT,
@@ -120,15 +134,22 @@ class Child:
                 f"The embedded database in {self._data_dir} could not be started; "
                 "the reason is above."
             )
+        return ready.decode().strip()
 
     async def keep_running(self) -> None:
-        """Start the process again whenever it ends, for ever."""
+        """Start the process again whenever it ends, for ever.
+
+        If its files are damaged meanwhile, it answers with what is wrong (embedded_handler.py).
+        """
         while True:
             status = await self._process.wait()
-            log.error("embedded database ended with status %s, starting it again", status)
+            text = f"embedded database ended with status {status}, starting it again"
+            seldom.log(logging.ERROR, text)
             await asyncio.sleep(RESTART_PAUSE)
-            with suppress(StartError, OSError):
-                await self.start()
+            try:
+                await self._launch()
+            except StartError as error:
+                seldom.log(logging.ERROR, str(error))
 
     async def stop(self) -> None:
         """Let the process close its files and end; kill it if it takes too long."""

@@ -1,9 +1,12 @@
 """The embedded database's process, which embedded.py starts.
 
-Usage: python -m storage.embedded_server SOCKET FOLDER
+Usage: python -m storage.embedded_server SOCKET FOLDER [NAME]
+
+It prints READY when it serves, or what is wrong with its files: then it answers nothing else.
 """
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -12,11 +15,13 @@ import sqlite3
 import sys
 from contextlib import suppress
 
+READY = "ready"
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when its parent ends
 
 
-def main(socket_path: str, data_dir: str) -> None:
+def main(socket_path: str, data_dir: str, *name: str) -> None:
     """Serve the database until standard input ends, which the chat holds open."""
+    faulthandler.enable()
     _die_with_parent()
     # Ctrl-C reaches this process too, but the chat still needs it to store what waits.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -24,28 +29,29 @@ def main(socket_path: str, data_dir: str) -> None:
     os.umask(0o077)
     logging.basicConfig(level=logging.CRITICAL)
     try:
-        asyncio.run(_serve(socket_path, data_dir))
+        asyncio.run(_serve(socket_path, data_dir, *name))
     except (OSError, sqlite3.Error) as error:
         sys.exit(f"The embedded database in {data_dir} can't be opened: {error}.")
 
 
-async def _serve(socket_path: str, data_dir: str) -> None:
+async def _serve(socket_path: str, data_dir: str, *name: str) -> None:
     # Imported here: it takes half a second, during which the chat may end.
     from nx_27017.server import handle_client
 
     from storage.embedded_handler import AtomicHandler
 
-    handler = AtomicHandler(data_dir=data_dir)
+    handler = AtomicHandler(data_dir, *name)
     gc.freeze()  # or a full collection would look at all that was imported, for 10 ms
     server = await asyncio.start_unix_server(
         lambda reader, writer: handle_client(reader, writer, handler), socket_path
     )
     with suppress(BrokenPipeError):  # the chat may have ended
-        print("ready", flush=True)
+        print(handler.damage or READY, flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
     # Without a full clean-up, which would wait for connections that nobody uses any more.
-    handler.close_all()
+    if not handler.is_damaged:
+        handler.close_all()
     os._exit(0)
 
 

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from settings import SETTINGS, Settings, StartError
 from storage.database import ACKNOWLEDGED, CALL_TIMEOUT, DATABASE, READY, Database, Document
 from storage.embedded import embedded_uri
+from storage.embedded_files import DEFAULT_NAME
 
 MotorClient = AsyncIOMotorClient[Document]
 
@@ -57,4 +58,4 @@ def database_of(client: MotorClient, settings: Settings) -> Database:
     """Return the chat's database."""
     if settings.MONGO_DB_NAME:
         return Database(client[settings.MONGO_DB_NAME])
-    return Database(client.get_default_database("chat"))
+    return Database(client.get_default_database(DEFAULT_NAME))

@@ -1,8 +1,10 @@
 """Sessions: the cookie, what it is worth, and when it is worth nothing any more."""
 
 import asyncio
+import errno
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.cookies import Morsel
 from pathlib import Path
@@ -164,6 +166,63 @@ def test_a_key_that_cannot_be_kept_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "data" / "secret_key").mkdir(parents=True)
     with pytest.raises(StartError, match="SECRET_KEY is not set"):
         secret_keys(Settings(DATA_DIR=tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b" \n\t\n",
+        bytes(43),
+        b"key",
+        b"k" * 42,
+        b"k" * 44,
+        b"no base64: " + b"k" * 32,
+        b"\xff" * 43,
+    ],
+    ids=["nothing", "spaces", "zeros", "a word", "a part", "too much", "a text", "no text"],
+)
+def test_a_file_without_a_whole_key_stops_the_start(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "secret_key"
+    path.write_bytes(content)
+    with pytest.raises(StartError) as error:
+        secret_keys(Settings(DATA_DIR=tmp_path))
+    assert f"{path} is " in str(error.value)
+    assert "remove it, and everybody has to log in again." in str(error.value)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_stops_the_start_at_once(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "secret_key")
+    with pytest.raises(StartError, match="remove it"):
+        secret_keys(Settings(DATA_DIR=tmp_path))
+
+
+def test_a_restored_key_is_taken_and_kept_from_everybody_else(tmp_path: Path) -> None:
+    [key] = secret_keys(Settings(DATA_DIR=tmp_path / "made"))
+    (tmp_path / "data").mkdir(mode=0o700)
+    path = tmp_path / "data" / "secret_key"
+    path.write_text(f"{key}\n")  # by an editor
+    path.chmod(0o644)
+    assert secret_keys(Settings(DATA_DIR=tmp_path / "data")) == (key,)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_cannot_be_written_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StartError, match="No space left"):
+            secret_keys(Settings(DATA_DIR=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    assert len(secret_keys(Settings(DATA_DIR=tmp_path))[0]) == 43
 
 
 async def test_the_cookie_of_an_ended_session_is_worth_nothing(house: House, alice: Person) -> None:

@@ -19,6 +19,7 @@ from storage.database import (
     ACKNOWLEDGED,
     Collection,
     Conflict,
+    DatabaseFails,
     DatabaseUnavailable,
     Document,
     MotorCollection,
@@ -231,6 +232,7 @@ async def test_an_entry_is_found_by_its_key_in_memory_and_of_long_ago(
     [
         ({"ok": 1, "n": 1}, None),
         ({"ok": 1, "n": 0, "writeErrors": [{"index": 0, "code": 11000}]}, Conflict),
+        ({"ok": 1, "n": 0, "writeErrors": [{"index": 0, "code": 8}]}, DatabaseFails),
         ({"ok": 1, "n": 1, "writeConcernError": {"code": 64}}, DatabaseUnavailable),
     ],
 )

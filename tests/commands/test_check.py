@@ -38,7 +38,7 @@ async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
     assert all(line.startswith("ok     ") for line in lines)
     names = [line.split()[1] for line in lines]
     settings = [variable.name for variable in variables()]
-    assert names == [*settings, "key:", "Redis:", "database:", "indexes:", "clock:"]
+    assert names == [*settings, "key:", "Redis:", "files:", "database:", "indexes:", "clock:"]
     assert "ok     REGISTRATION = open" in lines
     assert "s3cret" not in "".join(lines)
 
@@ -77,6 +77,9 @@ async def test_a_key_that_is_of_no_use_is_named(chat: Chat) -> None:
     path.touch()
     [key] = await wrong(chat)
     assert key == f"key: {path} is empty; remove it, and everybody has to log in again"
+    path.write_text("half a key")
+    [key] = await wrong(chat)
+    assert key == f"key: {path} is not a whole key; remove it, and everybody has to log in again"
     path.unlink()
     path.mkdir()
     [key] = await wrong(chat)

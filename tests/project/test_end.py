@@ -36,6 +36,11 @@ async def end_of(pid: int) -> None:
     await until(lambda: not is_running(pid), START_PATIENCE)
 
 
+def reasons(chat: Chat) -> list[str]:
+    """Return what the log says, without the time, after the three lines of the greeting."""
+    return [line.partition(": ")[2] for line in chat.output.splitlines()[3:]]
+
+
 @contextmanager
 def held_lock(data: Path) -> Iterator[None]:
     """Hold the lock of a data folder, as another chat would."""
@@ -59,7 +64,7 @@ async def test_a_signal_ends_it_in_time_with_0_and_tells_every_socket(
             assert await asyncio.gather(*codes) == [1001] * 5
             assert await chat.ended() == 0
         await end_of(child)
-        assert len(chat.output.splitlines()) == 3  # nothing but its greeting
+        assert reasons(chat) == [f"ending, because of signal {number}, {signal.strsignal(number)}"]
 
 
 @pytest.mark.serial
@@ -78,7 +83,7 @@ async def test_a_reader_who_never_reads_and_a_stopped_database_do_not_hold_up_th
         with in_time():
             assert await chat.terminate() == 0
         await end_of(child)
-        assert len(chat.output.splitlines()) == 3  # nothing but its greeting
+        assert reasons(chat) == ["ending, because of signal 15, Terminated"]
         await chat.start()
 
 
@@ -110,13 +115,14 @@ async def test_a_stopped_database_dies_with_its_chat_however_that_ends(
         await chat.start()
 
 
-async def test_a_signal_during_the_start_ends_it_with_0_and_without_a_word(folder: Path) -> None:
+async def test_a_signal_during_the_start_ends_it_with_0_and_one_line(folder: Path) -> None:
     chat = Chat(folder)
     with held_lock(folder / "data"):
         await chat.launch()
         await until(lambda: has_open(chat.pid, folder / "data" / "lock"), START_PATIENCE)
         assert await chat.terminate() == 0
-    assert not chat.output
+    [line] = chat.output.splitlines()
+    assert line.endswith("ending, because of signal 15, Terminated")
 
 
 @pytest.mark.serial
@@ -183,6 +189,7 @@ async def test_what_hangs_does_not_hold_up_the_end(
     with in_time():
         assert await chat.terminate() == 0
     await end_of(child)
+    assert "ending at once: not all has ended in 4 s" in chat.output
 
 
 async def test_the_embedded_database_is_started_again_when_it_dies() -> None:
@@ -195,3 +202,70 @@ async def test_the_embedded_database_is_started_again_when_it_dies() -> None:
             await socket.say("after", nonce="n2")
         assert (frame["seq"], frame["msg"]) == (2, "after")
         assert "starting it again" in chat.output
+
+
+@pytest.mark.parametrize(
+    "name", ["SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU", "SIGRTMIN"]
+)
+async def test_any_other_signal_that_ends_it_is_named(name: str) -> None:
+    number = getattr(signal, name)
+    async with running_chat(MONGO_HOST="") as chat:
+        chat.send(number)
+        assert await chat.ended() == -number
+        assert reasons(chat) == [f"ended by signal {number}, {signal.strsignal(number)}"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+async def test_a_crash_shows_where_it_happened(number: signal.Signals) -> None:
+    async with running_chat(MONGO_HOST="") as chat:
+        chat.send(number)
+        assert await chat.ended() == -number
+        assert "Fatal Python error: " in chat.output
+        assert "in run_forever" in chat.output
+
+
+ENDING = """
+import asyncio, signal, sys
+from app import create_app
+from server.process import run
+
+async def end_when_told(app):
+    main, loop = asyncio.current_task(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, lambda: {how})
+
+def fail(error):
+    raise error
+
+async def fail_in_a_task(error):
+    raise error
+
+def create_ending_app(settings):
+    app = create_app(settings)
+    app.on_startup.append(end_when_told)
+    return app
+
+run(create_ending_app)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("main.cancel()", "CancelledError"),
+        ("fail(SystemExit(0))", "SystemExit: 0"),
+        ("asyncio.ensure_future(fail_in_a_task(SystemExit(0)))", "SystemExit: 0"),
+        ("asyncio.ensure_future(fail_in_a_task(KeyboardInterrupt()))", "KeyboardInterrupt"),
+    ],
+)
+async def test_what_no_part_catches_is_logged_and_is_no_success(
+    folder: Path, how: str, said: str
+) -> None:
+    chat = Chat(folder, PYTHONPATH=str(ROOT))
+    (folder / "ending.py").write_text(ENDING.format(how=how))
+    await chat.launch(folder / "ending.py")
+    await chat.until_it_serves()
+    chat.send(signal.SIGUSR1)
+    assert await chat.ended() == 1
+    assert "the chat can't go on" in chat.output
+    assert said in chat.output
+    assert "Traceback" in chat.output

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.logs import FORMAT, JsonFormatter, TextFormatter
+from server.logs import FORMAT, JsonFormatter, SeldomLogger, TextFormatter
+from tests.support.clocks import Clock
 
 # Every character that some program takes for the end of a line.
 FORGED = "1\n2\r3\r\n4\v5\f6\x1c7\x1d8\x1e9\x85a\u2028b\u2029c"
@@ -58,3 +59,22 @@ def test_the_time_in_json_is_utc_and_without_an_error_there_is_no_traceback() ->
     event = json.loads(JsonFormatter().format(record("hi")))
     assert datetime.fromisoformat(event["time"]).tzinfo == UTC
     assert "traceback" not in event
+
+
+def test_one_text_is_logged_once_a_minute_and_another_at_once(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.logs.time", clock)
+    seldom = SeldomLogger(logging.getLogger("chat"))
+
+    def logged(*texts: str) -> list[str]:
+        caplog.clear()
+        for text in texts:
+            seldom.log(logging.ERROR, text)
+        return [record.getMessage() for record in caplog.records]
+
+    assert logged("full", "full", "away %s", "full", "away %s") == ["full", "away %s"]
+    clock.now += 59
+    assert logged("full", "away %s", "damaged") == ["damaged"]
+    clock.now += 2
+    assert logged("full", "full", "damaged") == ["full"]

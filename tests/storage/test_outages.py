@@ -1,6 +1,7 @@
 """A database that is away, stops and comes back."""
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -8,11 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from app import create_app
 from chat.journal import JOURNAL
+from server.logs import SeldomLogger
 from settings import Settings
-from storage.database import READY
+from storage import database
+from storage.database import READY, DatabaseFails, DatabaseUnavailable, deadline, upkeep
+from storage.embedded_files import FAULT
 from tests.support.databases import EmbeddedServer, embedded_server
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
@@ -99,3 +104,36 @@ async def test_an_outage_is_answered_in_time_and_signs_nobody_out(
     assert (frame["seq"], frame["msg"]) == (2, "during")
     assert house.app[JOURNAL].recent.last == 2
     assert (await visitor.log_in("alice")).status == 303
+
+
+def failed(code: int, **details: Any) -> OperationFailure:
+    """Return the error of a server that answers, with a text that must not be logged."""
+    details = {"ok": 0, "errmsg": "s3cret", "code": code, **details}
+    return OperationFailure(details["errmsg"], code, details)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (AutoReconnect("x"), DatabaseUnavailable, "the database is away (AutoReconnect)"),
+        (failed(FAULT, errmsg="full"), DatabaseFails, "the database fails: full"),
+        (failed(14031, codeName="OutOfDisk"), DatabaseFails, "the database fails: OutOfDisk"),
+        (failed(121), DatabaseFails, "the database fails: OperationFailure"),
+    ],
+)
+@pytest.mark.parametrize("limited", [deadline, upkeep])
+async def test_what_is_wrong_is_logged_once_and_never_with_a_document(
+    error: Exception,
+    kind: type[Exception],
+    said: str,
+    limited: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(database, "seldom", SeldomLogger(logging.getLogger("chat")))
+    for _ in range(3):
+        with pytest.raises(DatabaseUnavailable) as raised:
+            async with limited():
+                raise error
+        assert raised.type is kind
+    assert [record.getMessage() for record in caplog.records] == [said]
