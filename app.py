@@ -24,7 +24,18 @@ from chat.migrate import migrate
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
 from commands.command_line import read_arguments, run_command
-from middlewares import TURN, authorize, db_handler, error_pages, take_turns
+from middlewares import (
+    MEMBERS_TURN,
+    PAGES,
+    PAGES_AT_ONCE,
+    PAGES_WAITING,
+    TURN,
+    authorize,
+    db_handler,
+    error_pages,
+    share_out,
+    take_turns,
+)
 from pages.forms import BODY_LIMIT
 from pages.templates import setup_templates
 from routes import setup_routes
@@ -32,6 +43,7 @@ from search.finder import FINDER, Finder
 from security.guard import guard
 from security.headers import add_headers
 from security.keys import secret_keys
+from security.limits import Turns
 from server.background import background
 from server.connections import CONNECTIONS, Connections
 from server.logs import without_client_faults
@@ -70,6 +82,7 @@ def create_app(settings: Settings) -> web.Application:
             guard,
             session_middleware(storage),
             authorize,
+            share_out,
             db_handler,
         ],
     )
@@ -78,7 +91,8 @@ def create_app(settings: Settings) -> web.Application:
         app[REDIS] = redis
     app[METRICS] = metrics = Metrics()
     app[CONNECTIONS] = Connections(settings, metrics)
-    app[TURN] = asyncio.Lock()
+    app[TURN], app[MEMBERS_TURN] = asyncio.Lock(), asyncio.Lock()
+    app[PAGES] = Turns(PAGES_AT_ONCE, PAGES_WAITING)
     app[DOWNLOADS] = set()
     app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)

@@ -20,6 +20,7 @@ NOTICE_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is n
 SEEN_EVERY = 600  # seconds; `seen` is only this exact, because a write per page would be too much
 REMOVE_EVERY = 600  # seconds between removals of sessions that have expired
 AGENT_LENGTH = 200  # characters stored of a browser's User-Agent
+PER_USER = 100  # sessions; then a new one ends the one that was not used for longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ class Sessions:
         relay.listen("ended", self._forget)
 
     async def create(self, user_id: str, login: str, agent: str) -> Identity:
-        """Store a new session. Raises DatabaseUnavailable."""
+        """Store a new session; of very many, end those not used for longest.
+
+        Raises DatabaseUnavailable.
+        """
         now = datetime.now(UTC)
         identity = Identity(user_id, secrets.token_urlsafe(24), login)
         document: Document = {
@@ -61,6 +65,7 @@ class Sessions:
             "expires": now + LIFETIME,
         }
         await self.collection.insert_one(document)
+        await self._end_unused(identity)
         return identity
 
     async def identify(self, session_id: str) -> Identity | None:
@@ -115,6 +120,19 @@ class Sessions:
                 return
             ids = [document["_id"] for document in documents]
             await self.collection.delete_many({"_id": {"$in": ids}})
+
+    async def _end_unused(self, new: Identity) -> None:
+        """End sessions of a user until there are PER_USER, those not used for longest."""
+        while True:
+            documents = await self.collection.find(
+                {"user_id": new.user_id}, ["seen", "created"], limit=IDS_PER_QUERY
+            )
+            # The clock of another process may be ahead; the new one stays in any case.
+            documents.sort(key=lambda d: (d["_id"] == new.session_id, d["seen"], d["created"]))
+            unused = [document["_id"] for document in documents[:-PER_USER]]
+            if not unused:
+                return
+            await self.end(*unused)
 
     async def _fetch(self, ids: list[str]) -> dict[str, Identity]:
         """Read the valid sessions of users who may use the chat, and note that they are in use."""

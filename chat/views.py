@@ -146,6 +146,11 @@ class WebSocket(web.View):
         )
         if not ws.can_prepare(self.request):
             raise web.HTTPBadRequest(text="This address only accepts WebSocket connections.")
+        if wait := hub.openings.use_or_wait(identity.user_id):
+            headers = {"Retry-After": str(int(wait) + 1)}
+            raise web.HTTPTooManyRequests(
+                text="Too many connections, please wait.", headers=headers
+            )
         return ws
 
     async def read(self, client: Client) -> None:

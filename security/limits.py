@@ -1,10 +1,13 @@
-"""Limits: how often somebody may do something, counted in memory and by key."""
+"""Limits: how often, and how much at once, somebody may do something; in memory and by key."""
 
+import asyncio
 import time
-from collections import deque
-from collections.abc import Hashable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 
 SWEEP_AT = 10_000  # keys; with more of them the expired ones are removed
+PATIENCE = 5  # seconds that somebody waits for a turn
 
 
 class Busy(Exception):
@@ -47,3 +50,43 @@ class Limit:
             uses.pop()
             if not uses:
                 del self._uses[key]
+
+
+class Turns:
+    """Lets each key do `at_once` things at a time; the next ones of that key wait for their turn.
+
+    So where all have to queue, as for a thread, everybody has so many places there, and nobody can
+    fill the queue. That makes it fair: the keys are served in rotation.
+    """
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        """Set up; `waiting` is how many of one key may wait."""
+        self._at_once = at_once
+        self._most = at_once + waiting
+        self._places: dict[Hashable, asyncio.Semaphore] = {}
+        self._inside: Counter[Hashable] = Counter()  # by key: how many have a turn, or wait
+
+    @asynccontextmanager
+    async def turn(self, key: Hashable) -> AsyncIterator[int]:
+        """Run a block when it is its turn; give it how many of the key have a turn or wait.
+
+        Raises Busy if too many wait, or after PATIENCE.
+        """
+        if self._inside[key] >= self._most:
+            raise Busy
+        self._inside[key] += 1
+        try:
+            place = self._places.setdefault(key, asyncio.Semaphore(self._at_once))
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await place.acquire()
+            except TimeoutError:
+                raise Busy from None
+            try:
+                yield self._inside[key]
+            finally:
+                place.release()
+        finally:
+            self._inside[key] -= 1
+            if not self._inside[key]:
+                del self._inside[key], self._places[key]
