@@ -30,7 +30,7 @@ PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None
 
 PAGES_AT_ONCE = 4  # of one account
 PAGES_WAITING = 50  # of one account; somebody may open many tabs at once
-PAUSE = 0.003  # seconds before each page of an account that wants several; a page takes 1 to 2 ms
+PAUSE = 0.003  # seconds before each page of an account that wants several; one takes 1 to 2 ms
 
 TURN = web.AppKey("turn", asyncio.Lock)
 MEMBERS_TURN = web.AppKey("members_turn", asyncio.Lock)
@@ -97,19 +97,20 @@ async def share_out(request: web.Request, handler: Handler) -> web.StreamRespons
     """Work on a few pages of each account at a time, and begin them one at a time.
 
     The next ones of that account wait. Without this, pages on 50 connections of one member left no
-    time for what others say, as take_turns() tells of strangers. A WebSocket only begins like a
-    page, because it stays.
+    time for what others say, as take_turns() tells of strangers. WebSockets stay, so they only
+    begin in turn, and apart from pages.
     """
     identity = request.get(IDENTITY)
     if identity is None:
         return await handler(request)
+    is_socket = route_name(request) == "chat"
     try:
-        async with request.app[PAGES].turn(identity.user_id) as inside:
+        async with request.app[PAGES].turn((identity.user_id, is_socket)) as inside:
             async with request.app[MEMBERS_TURN]:
-                await asyncio.sleep(PAUSE if inside > 1 else 0)
+                await asyncio.sleep(PAUSE if inside > 1 and not is_socket else 0)
             if request.app[SESSIONS].has_ended(identity.session_id):  # meanwhile
                 raise web.HTTPUnauthorized(text="You have been signed out. Please log in again.")
-            if route_name(request) != "chat":
+            if not is_socket:
                 return await handler(request)
     except Busy:
         text = "Too many requests at once, please wait a moment."
