@@ -67,7 +67,8 @@ def ask(person: Person, count: int, path: str = "/people") -> list[asyncio.Task[
 
 def inside(person: Person, user_id: str) -> int:
     """Return how many of somebody's pages are worked on or wait."""
-    return person.app[PAGES]._inside[user_id, False]
+    count: int = person.app[PAGES]._inside[user_id, False]
+    return count
 
 
 async def test_four_pages_of_an_account_are_worked_on_and_the_others_wait(
