@@ -23,6 +23,7 @@ from chat.journal import JOURNAL, Journal
 from chat.migrate import migrate
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
+from chat.views import OPENINGS, openings
 from commands.command_line import read_arguments, run_command
 from middlewares import (
     MEMBERS_TURN,
@@ -93,6 +94,7 @@ def create_app(settings: Settings) -> web.Application:
     app[CONNECTIONS] = Connections(settings, metrics)
     app[TURN], app[MEMBERS_TURN] = asyncio.Lock(), asyncio.Lock()
     app[PAGES] = Turns(PAGES_AT_ONCE, PAGES_WAITING)
+    app[OPENINGS] = openings(settings.SOCKETS_PER_USER)
     app[DOWNLOADS] = set()
     app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)

@@ -24,6 +24,7 @@ TEXTS = {
     500: "Something went wrong. The error was logged; please try again.",
     503: "The database is away. Please try again in a moment.",
 }
+SIGNED_OUT = "You have been signed out. Please log in again."
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
@@ -108,9 +109,9 @@ async def share_out(request: web.Request, handler: Handler) -> web.StreamRespons
         async with request.app[PAGES].turn((identity.user_id, is_socket)) as inside:
             async with request.app[MEMBERS_TURN]:
                 await asyncio.sleep(PAUSE if inside > 1 and not is_socket else 0)
-            if request.app[SESSIONS].has_ended(identity.session_id):  # meanwhile
-                raise web.HTTPUnauthorized(text="You have been signed out. Please log in again.")
             if not is_socket:
+                if request.app[SESSIONS].has_ended(identity.session_id):  # meanwhile
+                    raise web.HTTPUnauthorized(text=SIGNED_OUT)
                 return await handler(request)
     except Busy:
         text = "Too many requests at once, please wait a moment."

@@ -19,14 +19,12 @@ from security.limits import Limit
 from server.background import background
 from server.metrics import METRICS, Metrics
 from server.relay import RELAY, Relay, check_texts
-from settings import SETTINGS
 
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
 REPLAY_LIMIT = 192 * 1024  # bytes, less than UNREAD_LIMIT; for more the page loads its history
 FLUSH_PAUSE = 0.25  # of the time that a flush took; so a busy room has more frames in a write
 ABORT_TIMEOUT = 0.1  # seconds that the views of aborted sockets get to return
-OPENINGS_PER_SECOND = 2  # sockets of one person, on average
 TYPING_EVERY = 3  # seconds between notices that somebody is writing
 TYPING_MAX_PEOPLE = 200  # people; in a larger room these notices would cost more than the messages
 WASTED_FRAMES = 50, 10  # frames, seconds; such as refused ones and needless pings
@@ -38,17 +36,9 @@ WEBSOCKETS = web.AppKey("websockets", set[Client])
 class Hub:
     """Sends every event to every socket, in one order, with one write per socket and tick."""
 
-    def __init__(
-        self, websockets: set[Client], relay: Relay, metrics: Metrics, per_person: int = 0
-    ) -> None:
-        """Set up; `websockets` is the set in which the hub keeps the open sockets.
-
-        `per_person` is how many sockets somebody may have open, 0 for no limit.
-        """
+    def __init__(self, websockets: set[Client], relay: Relay, metrics: Metrics) -> None:
+        """Set up; `websockets` is the set in which the hub keeps the open sockets."""
         self.websockets = websockets
-        # All of somebody's pages may come back at once, and then once more. What is sent to a
-        # socket stays in memory for some seconds after it has left, if its peer does not read.
-        self.openings = Limit(OPENINGS_PER_SECOND * per_person, per_person)  # by person
         self._metrics = metrics
         self.presence = Presence(self.broadcast, relay)
         self._relay = relay
@@ -203,7 +193,6 @@ HUB = web.AppKey("hub", Hub)
 
 async def hub_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the hub, and ping its sockets, while the application runs."""
-    per_person = app[SETTINGS].SOCKETS_PER_USER
-    app[HUB] = hub = Hub(app[WEBSOCKETS], app[RELAY], app[METRICS], per_person)
+    app[HUB] = hub = Hub(app[WEBSOCKETS], app[RELAY], app[METRICS])
     async with background(hub.ping_sockets(), hub.presence.share()):
         yield
