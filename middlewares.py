@@ -31,7 +31,9 @@ PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None
 
 PAGES_AT_ONCE = 4  # of one account
 PAGES_WAITING = 50  # of one account; somebody may open many tabs at once
-PAUSE = 0.003  # seconds before each page of an account that wants several; one takes 1 to 2 ms
+# Seconds before each page of an account that wants several, so that others go on: at least PAUSE,
+# and twice what the last one took, because a list of a hundred sessions takes ten times as long.
+PAUSE, LONGEST_PAUSE = 0.003, 0.1
 
 TURN = web.AppKey("turn", asyncio.Lock)
 MEMBERS_TURN = web.AppKey("members_turn", asyncio.Lock)
@@ -105,14 +107,23 @@ async def share_out(request: web.Request, handler: Handler) -> web.StreamRespons
     if identity is None:
         return await handler(request)
     is_socket = route_name(request) == "chat"
+    clock = asyncio.get_running_loop().time
     try:
-        async with request.app[PAGES].turn((identity.user_id, is_socket)) as inside:
+        async with request.app[PAGES].turn((identity.user_id, is_socket)) as line:
+            is_one_of_many = line.inside > 1 and not is_socket
+            if is_one_of_many:
+                async with line.begins:
+                    await asyncio.sleep(line.pause)
             async with request.app[MEMBERS_TURN]:
-                await asyncio.sleep(PAUSE if inside > 1 and not is_socket else 0)
+                await asyncio.sleep(PAUSE if is_one_of_many else 0)
             if not is_socket:
                 if request.app[SESSIONS].has_ended(identity.session_id):  # meanwhile
                     raise web.HTTPUnauthorized(text=SIGNED_OUT)
-                return await handler(request)
+                began = clock()
+                try:
+                    return await handler(request)
+                finally:
+                    line.pause = min(2 * (clock() - began), LONGEST_PAUSE)
     except Busy:
         text = "Too many requests at once, please wait a moment."
         raise web.HTTPTooManyRequests(text=text, headers={"Retry-After": "2"}) from None

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
@@ -52,6 +52,16 @@ class Limit:
                 del self._uses[key]
 
 
+class Line:
+    """Those of one key who have a turn or wait for one."""
+
+    def __init__(self, at_once: int) -> None:
+        self.places = asyncio.Semaphore(at_once)
+        self.inside = 0
+        self.begins = asyncio.Lock()  # for whoever lets them begin one after the other
+        self.pause = 0.0  # seconds before the next one begins, for whoever sets it
+
+
 class Turns:
     """Lets each key do `at_once` things at a time; the next ones of that key wait for their turn.
 
@@ -63,30 +73,26 @@ class Turns:
         """Set up; `waiting` is how many of one key may wait."""
         self._at_once = at_once
         self._most = at_once + waiting
-        self._places: dict[Hashable, asyncio.Semaphore] = {}
-        self._inside: Counter[Hashable] = Counter()  # by key: how many have a turn, or wait
+        self._lines: dict[Hashable, Line] = {}
 
     @asynccontextmanager
-    async def turn(self, key: Hashable) -> AsyncIterator[int]:
-        """Run a block when it is its turn; give it how many of the key have a turn or wait.
-
-        Raises Busy if too many wait, or after PATIENCE.
-        """
-        if self._inside[key] >= self._most:
+    async def turn(self, key: Hashable) -> AsyncIterator[Line]:
+        """Run a block when it is its turn. Raises Busy if too many wait, or after PATIENCE."""
+        line = self._lines.setdefault(key, Line(self._at_once))
+        if line.inside >= self._most:
             raise Busy
-        self._inside[key] += 1
+        line.inside += 1
         try:
-            place = self._places.setdefault(key, asyncio.Semaphore(self._at_once))
             try:
                 async with asyncio.timeout(PATIENCE):
-                    await place.acquire()
+                    await line.places.acquire()
             except TimeoutError:
                 raise Busy from None
             try:
-                yield self._inside[key]
+                yield line
             finally:
-                place.release()
+                line.places.release()
         finally:
-            self._inside[key] -= 1
-            if not self._inside[key]:
-                del self._inside[key], self._places[key]
+            line.inside -= 1
+            if not line.inside:
+                del self._lines[key]

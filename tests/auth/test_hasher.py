@@ -94,8 +94,8 @@ async def test_the_account_page_checks_one_password_of_an_account_at_a_time(
 ) -> None:
     user_id = await user_id_of(house, "alice")
     changes = [asyncio.create_task(alice.post("/account", PASSWORD_CHANGE)) for _ in range(3)]
-    await until(lambda: house.app[HASHER]._turns._inside[user_id] == 3)
     await until(lambda: held.under_way)
+    await until(lambda: house.app[HASHER]._turns._lines[user_id].inside == 3)
     held.may_be_ready.set()
     await asyncio.gather(*changes)
     assert held.most[PASSWORD.encode()] == 1

@@ -195,16 +195,15 @@ async def test_each_key_has_so_many_turns_at_once_and_the_others_wait_in_order()
         assert began == ["a1", "a2", "b1"]
         go_on.set()
     assert began == ["a1", "a2", "b1", "a3", "a4"]
-    assert not turns._places
-    assert not turns._inside
+    assert not turns._lines
 
 
 async def test_who_would_wait_too_long_for_a_turn_is_told_at_once_or_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     turns = Turns(at_once=1, waiting=1)
-    async with turns.turn("alice") as inside:
-        assert inside == 1
+    async with turns.turn("alice") as line:
+        assert line.inside == 1
         waiting = asyncio.create_task(turns.turn("alice").__aenter__())
         await asyncio.sleep(0)
         with pytest.raises(Busy):
@@ -218,4 +217,4 @@ async def test_who_would_wait_too_long_for_a_turn_is_told_at_once_or_after_a_whi
             await turns.turn("alice").__aenter__()
     async with turns.turn("alice"):
         pass
-    assert not turns._places
+    assert not turns._lines

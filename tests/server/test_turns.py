@@ -3,13 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from auth.sessions import IDENTITY, SESSIONS
 from chat.hub import WEBSOCKETS
-from middlewares import PAGES, PAGES_AT_ONCE, PAGES_WAITING
+from middlewares import LONGEST_PAUSE, PAGES, PAGES_AT_ONCE, PAGES_WAITING, PAUSE
 from people.views import People
 from security import limits
 from tests.support.accounts import log_in, user_id_of
@@ -67,8 +68,8 @@ def ask(person: Person, count: int, path: str = "/people") -> list[asyncio.Task[
 
 def inside(person: Person, user_id: str) -> int:
     """Return how many of somebody's pages are worked on or wait."""
-    count: int = person.app[PAGES]._inside[user_id, False]
-    return count
+    line = person.app[PAGES]._lines.get((user_id, False))
+    return line.inside if line else 0
 
 
 async def test_four_pages_of_an_account_are_worked_on_and_the_others_wait(
@@ -187,3 +188,30 @@ async def test_ten_tabs_come_back_at_once_and_once_more(alice: Person) -> None:
         sockets = await asyncio.gather(*(alice.connect(since=0) for _ in range(10)))
         await asyncio.gather(*(socket.close() for socket in sockets))
         await until(lambda: not alice.app[WEBSOCKETS])
+
+
+async def test_the_next_page_of_many_waits_for_twice_as_long_as_the_last_one_took(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    slept = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await slept(0)
+
+    async def context(self: People, form: dict[str, str]) -> dict[str, Any]:
+        await slept(0.02)  # what the page takes
+        return await shown(self, form)
+
+    shown = People.context
+    monkeypatch.setattr(People, "context", context)
+    monkeypatch.setattr("middlewares.asyncio", SimpleNamespace(
+        sleep=sleep, get_running_loop=asyncio.get_running_loop
+    ))  # fmt: skip
+    assert (await alice.get("/people")).status == 200
+    assert set(pauses) == {0}  # nobody waits who wants one page
+    assert await asyncio.gather(*ask(alice, 8)) == [200] * 8
+    assert PAUSE in pauses
+    assert max(pauses) >= 0.04
+    assert max(pauses) <= LONGEST_PAUSE
