@@ -25,8 +25,20 @@ from chat.journal import JOURNAL, Journal
 from chat.migrate import index_messages, migrate
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
+from chat.views import OPENINGS, openings
 from commands.command_line import read_arguments, run_command
-from middlewares import TURN, authorize, db_handler, error_pages, take_turns
+from middlewares import (
+    MEMBERS_TURN,
+    PAGES,
+    PAGES_AT_ONCE,
+    PAGES_WAITING,
+    TURN,
+    authorize,
+    db_handler,
+    error_pages,
+    share_out,
+    take_turns,
+)
 from pages.forms import BODY_LIMIT
 from pages.templates import setup_templates
 from routes import setup_routes
@@ -34,6 +46,7 @@ from search.finder import FINDER, Finder
 from security.guard import guard
 from security.headers import add_headers
 from security.keys import secret_keys
+from security.limits import Turns
 from server.background import background, for_ever
 from server.connections import CONNECTIONS, Connections
 from server.logs import SeldomLogger, without_client_faults
@@ -72,6 +85,7 @@ def create_app(settings: Settings) -> web.Application:
             guard,
             session_middleware(storage),
             authorize,
+            share_out,
             db_handler,
         ],
     )
@@ -80,7 +94,9 @@ def create_app(settings: Settings) -> web.Application:
         app[REDIS] = redis
     app[METRICS] = metrics = Metrics()
     app[CONNECTIONS] = Connections(settings, metrics)
-    app[TURN] = asyncio.Lock()
+    app[TURN], app[MEMBERS_TURN] = asyncio.Lock(), asyncio.Lock()
+    app[PAGES] = Turns(PAGES_AT_ONCE, PAGES_WAITING)
+    app[OPENINGS] = openings(settings.SOCKETS_PER_USER)
     app[DOWNLOADS] = set()
     app[WEBSOCKETS] = set()  # as in the tutorial; the hub keeps it
     logging.getLogger("aiohttp.server").addFilter(without_client_faults)

@@ -1,4 +1,4 @@
-"""The middlewares: the tutorial's authorize and db_handler, and two more around them."""
+"""The middlewares: the tutorial's authorize and db_handler, and three more around them."""
 
 import asyncio
 import logging
@@ -7,9 +7,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from auth.cookies import identify
-from auth.sessions import IDENTITY
+from auth.sessions import IDENTITY, SESSIONS
 from pages.forms import FormError, error_response, redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
+from security.limits import Busy, Turns
 from server.connections import CONNECTIONS
 from storage.database import DATABASE, DB, READY, DatabaseUnavailable
 
@@ -23,11 +24,20 @@ TEXTS = {
     500: "Something went wrong. The error was logged; please try again.",
     503: "The database is away. Please try again in a moment.",
 }
+SIGNED_OUT = "You have been signed out. Please log in again."
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
 
+PAGES_AT_ONCE = 4  # of one account
+PAGES_WAITING = 50  # of one account; somebody may open many tabs at once
+# Seconds before each page of an account that wants several, so that others go on: at least PAUSE,
+# and twice what the last one took, because a list of a hundred sessions takes ten times as long.
+PAUSE, LONGEST_PAUSE = 0.003, 0.1
+
 TURN = web.AppKey("turn", asyncio.Lock)
+MEMBERS_TURN = web.AppKey("members_turn", asyncio.Lock)
+PAGES = web.AppKey("pages", Turns)  # by account
 
 
 @web.middleware
@@ -76,12 +86,47 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     if identity := await identify(request):
         request[IDENTITY] = identity
-        request.app[CONNECTIONS].forget(request.protocol)
+        request.app[CONNECTIONS].used_by(identity.user_id, request.protocol)
     elif name not in PUBLIC_ROUTES:
         if name == "chat" or wants_json(request):
             raise web.HTTPUnauthorized(text="Please log in first.")
         wanted = request.rel_url.raw_path_qs if request.method in ("GET", "HEAD") else "/"
         redirect(request, "login", **({} if wanted == "/" else {"next": wanted}))
+    return await handler(request)
+
+
+@web.middleware
+async def share_out(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Work on a few pages of each account at a time, and begin them one at a time.
+
+    The next ones of that account wait. Without this, pages on 50 connections of one member left no
+    time for what others say, as take_turns() tells of strangers. WebSockets stay, so they only
+    begin in turn, and apart from pages.
+    """
+    identity = request.get(IDENTITY)
+    if identity is None:
+        return await handler(request)
+    is_socket = route_name(request) == "chat"
+    clock = asyncio.get_running_loop().time
+    try:
+        async with request.app[PAGES].turn((identity.user_id, is_socket)) as line:
+            is_one_of_many = line.inside > 1 and not is_socket
+            if is_one_of_many:
+                async with line.begins:
+                    await asyncio.sleep(line.pause)
+            async with request.app[MEMBERS_TURN]:
+                await asyncio.sleep(PAUSE if is_one_of_many else 0)
+            if not is_socket:
+                if request.app[SESSIONS].has_ended(identity.session_id):  # meanwhile
+                    raise web.HTTPUnauthorized(text=SIGNED_OUT)
+                began = clock()
+                try:
+                    return await handler(request)
+                finally:
+                    line.pause = min(2 * (clock() - began), LONGEST_PAUSE)
+    except Busy:
+        text = "Too many requests at once, please wait a moment."
+        raise web.HTTPTooManyRequests(text=text, headers={"Retry-After": "2"}) from None
     return await handler(request)
 
 

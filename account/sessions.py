@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from operator import itemgetter
 
-from auth.sessions import Identity, Sessions
+from auth.sessions import PER_USER, Identity, Sessions
 
-MAX_LISTED = 100  # sessions, those used last, so that the list stays short
 AGENT_CUT = 60  # characters shown of an unknown browser's User-Agent
 
 # In this order, because most browsers also name the ones they are derived from.
@@ -51,7 +50,9 @@ class ListedSession:
 async def list_sessions(sessions: Sessions, identity: Identity) -> list[ListedSession]:
     """Return the sessions of a user, the newest first. Raises DatabaseUnavailable."""
     now, own = datetime.now(UTC), {"user_id": identity.user_id}
-    documents = await sessions.collection.find(own, sort=("seen", -1), limit=MAX_LISTED)
+    # Not sorted by the database, which would read them all: until somebody logs in to it again, an
+    # account of an earlier version may have more.
+    documents = await sessions.collection.find(own, limit=PER_USER)
     documents.sort(key=itemgetter("created"), reverse=True)
     return [
         ListedSession(

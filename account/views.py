@@ -116,6 +116,7 @@ class Account(MemberPage):
             limits.account_page_attempt(user_id, address),
             lambda: users.get(user_id),
             password,
+            name=user_id,
             field=field,
             wrong=WRONG_PASSWORD,
         )

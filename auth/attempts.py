@@ -104,6 +104,7 @@ async def authenticate(
     find: Callable[[], Awaitable[Document | None]],
     password: str,
     *,
+    name: str,
     field: str,
     wrong: str,
 ) -> Document:
@@ -111,7 +112,8 @@ async def authenticate(
 
     The attempt counts before the password is checked, so parallel guesses all count. It is given
     back if the password was right, or could not be checked: too busy, or no database. Without an
-    account, the answer and the time that it takes are the same.
+    account, the answer and the time that it takes are the same. One password of each `name` is
+    checked at a time.
 
     Raises FormError beside the field, with the text `wrong` if the password is wrong; Busy;
     DatabaseUnavailable.
@@ -125,7 +127,7 @@ async def authenticate(
     try:
         began = clock()
         user = await find()
-        is_right = await users.check_user(user, password, hasher)
+        is_right = await users.check_user(user, password, hasher, name)
         if user and is_right:
             return user
         is_wrong = True

@@ -96,16 +96,19 @@ class User:
         """Return whether there is an account whose login looks like this one."""
         return bool(await self.collection.find_one({"look": skeleton(login)}, ["_id"]))
 
-    async def check_user(self, user: Document | None, password: str, hasher: Hasher) -> bool:
+    async def check_user(
+        self, user: Document | None, password: str, hasher: Hasher, name: str
+    ) -> bool:
         """Return whether the password is the user's; takes as long without a user. Raises Busy.
 
+        `name` is what was typed: not the account, so that nobody without one is told by the time.
         If its hash was made with parameters of old, a new one is stored, also in `user`.
         """
         phc = user["password"] if user else None
         if user and phc is not None and not is_checkable(phc):
             # Imported, or written by another program.
             log.warning("account %s: its password's hash can't be used, set a new one", user["_id"])
-        if not await hasher.matches(password, phc):
+        if not await hasher.matches(password, phc, name):
             return False
         if user and not user["password"].startswith(PARAMETERS):  # it was hashed with former ones
             with suppress(Busy, DatabaseUnavailable):  # the next log-in tries again
@@ -115,7 +118,7 @@ class User:
     async def change_password(self, user: Document, password: str, hasher: Hasher) -> bool:
         """Set a new password; return False if it was changed since `user` was read. Raises Busy."""
         unchanged = {"_id": user["_id"], "password": user["password"]}
-        phc = await hasher.hash(password)
+        phc = await hasher.hash(password, user["login_key"])
         has_changed = await self.collection.update_one(unchanged, {"$set": {"password": phc}})
         if has_changed:
             user["password"] = phc
@@ -174,7 +177,7 @@ class User:
             "look": skeleton(login),
             "email": email,
             "email_key": fold(email),
-            "password": await hasher.hash(password),
+            "password": await hasher.hash(password, fold(login)),
             "created": now,
             "seen": int(now.timestamp()),
             **({"moderator": True} if moderates else {}),

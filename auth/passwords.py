@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from auth.spelling import fold
 from pages.forms import BadInput
-from security.limits import Busy
+from security.limits import Busy, Turns
 
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points
 
@@ -64,27 +64,31 @@ def is_checkable(phc: str) -> bool:
 
 
 class Hasher:
-    """Hashes and checks passwords in two threads, so that the event loop never waits for them."""
+    """Hashes and checks passwords in two threads, so that the event loop never waits for them.
+
+    One password of each `name` at a time: whoever logs in again and again delays nobody else.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(
             THREADS, thread_name_prefix="argon2", initializer=_lower_priority
         )
-        self._waiting = 0
+        self._waiting = 0  # hashes, those under way included; of each name at most one
+        self._turns = Turns(at_once=1, waiting=MAX_WAITING)  # by name
         self._dummy = _dummy_hash()
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, name: Hashable) -> str:
         """Return the hash of a password, as a PHC string. Raises Busy."""
-        return await self._run(lambda: _derive(_bytes(password)))
+        return await self._run(name, lambda: _derive(_bytes(password)))
 
-    async def matches(self, password: str, phc: str | None) -> bool:
+    async def matches(self, password: str, phc: str | None, name: Hashable) -> bool:
         """Return whether the hash is of this password. Raises Busy.
 
         Takes the same time with None, and with a hash that is not checkable: nothing matches those.
         """
         # A faster answer without a hash would reveal that the login does not exist.
         stored = phc if phc and is_checkable(phc) else None
-        matches = await self._run(lambda: _verify(_bytes(password), stored or self._dummy))
+        matches = await self._run(name, lambda: _verify(_bytes(password), stored or self._dummy))
         return matches and stored is not None
 
     def check_room(self) -> None:
@@ -92,13 +96,14 @@ class Hasher:
         if self._waiting >= MAX_WAITING:
             raise Busy
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, name: Hashable, work: Callable[[], T]) -> T:
         self.check_room()
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._waiting -= 1
+        async with self._turns.turn(name):
+            self._waiting += 1
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            finally:
+                self._waiting -= 1
 
     def close(self) -> None:
         """End the threads without waiting for them."""

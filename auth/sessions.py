@@ -23,6 +23,7 @@ SEEN_EVERY = 600  # seconds; `seen` is only this exact, because a write per page
 REMOVE_EVERY = 600  # seconds between removals of sessions that have expired
 REMOVE_PAUSE = 0.1  # seconds between some of them and the next
 AGENT_LENGTH = 200  # characters stored of a browser's User-Agent
+PER_USER = 100  # sessions; then a new one ends the one that was not used for longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,10 @@ class Sessions:
         relay.listen("ended", self._forget)
 
     async def create(self, user_id: str, login: str, agent: str) -> Identity:
-        """Store a new session. Raises DatabaseUnavailable."""
+        """Store a new session; of very many, end those not used for longest.
+
+        Raises DatabaseUnavailable.
+        """
         now = datetime.now(UTC)
         identity = Identity(user_id, secrets.token_urlsafe(24), login)
         document: Document = {
@@ -65,6 +69,7 @@ class Sessions:
             "expires": now + LIFETIME,
         }
         await self.collection.insert_one(document)
+        await self._end_unused(identity)
         return identity
 
     async def identify(self, session_id: str) -> Identity | None:
@@ -140,6 +145,19 @@ class Sessions:
         if stale := [d["_id"] for d in documents if _is_stale(d, now)]:
             open_ones -= set(stale) - set(await self._fetch(stale))
         return [id_ for id_ in ids if id_ not in open_ones]
+
+    async def _end_unused(self, new: Identity) -> None:
+        """End sessions of a user until there are PER_USER, those not used for longest."""
+        while True:
+            documents = await self.collection.find(
+                {"user_id": new.user_id}, ["seen", "created"], limit=IDS_PER_QUERY
+            )
+            # The clock of another process may be ahead; the new one stays in any case.
+            documents.sort(key=lambda d: (d["_id"] == new.session_id, d["seen"], d["created"]))
+            unused = [document["_id"] for document in documents[:-PER_USER]]
+            if not unused:
+                return
+            await self.end(*unused)
 
     async def _fetch(self, ids: list[str]) -> dict[str, Identity]:
         """Read the valid sessions of users who may use the chat, and note that they are in use."""

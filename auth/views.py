@@ -119,6 +119,7 @@ class Login(AccountForm):
             limits.log_in_attempt(fold(name), client_address(self.request)),
             lambda: users.find(name),
             form["password"],
+            name=fold(name),
             field="password",
             wrong=WRONG_LOGIN,
         )

@@ -94,7 +94,7 @@ async def _secure_user(users: Collection, user: Document, hasher: Hasher) -> Non
         "login_key": fold(login),
         "email_key": await _free_email_key(users, email, id_),
         "created": user.get("created") or id_.generation_time,
-        "password": await hasher.hash(password) if isinstance(password, str) else None,
+        "password": await hasher.hash(password, id_) if isinstance(password, str) else None,
     }
     await users.replace_one({"_id": id_, "login_key": {"$exists": False}}, secured)
 

@@ -26,8 +26,15 @@ from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
 from pages.forms import FormError, redirect, url_for
+from security.limits import Limit
 from server.metrics import METRICS
 from settings import SETTINGS
+
+# Sockets that somebody opens a second, on average. What was sent to one that has closed stays in
+# memory for CLOSE_WAIT seconds if its peer does not read, and that may be a whole replay.
+OPENINGS_PER_SECOND = 2
+
+OPENINGS = web.AppKey("openings", Limit)  # of sockets, by person
 
 STATUS_OF_CODE = {
     "invalid": 400,
@@ -108,6 +115,11 @@ class ChatList(MemberPage):
         return await messages.get_messages(before)
 
 
+def openings(sockets_per_user: int) -> Limit:
+    """Return the limit of openings: all of somebody's sockets at once, and then all once more."""
+    return Limit(OPENINGS_PER_SECOND * sockets_per_user, sockets_per_user)
+
+
 class WebSocket(web.View):
     """One person's live connection to the room: this view reads it, and the hub writes to it."""
 
@@ -152,6 +164,11 @@ class WebSocket(web.View):
         )
         if not ws.can_prepare(self.request):
             raise web.HTTPBadRequest(text="This address only accepts WebSocket connections.")
+        if wait := self.request.app[OPENINGS].use_or_wait(identity.user_id):
+            headers = {"Retry-After": str(int(wait) + 1)}
+            raise web.HTTPTooManyRequests(
+                text="Too many connections, please wait.", headers=headers
+            )
         return ws
 
     async def read(self, client: Client) -> None:

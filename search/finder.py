@@ -17,7 +17,7 @@ from chat.entry import MessageEntry
 from chat.message_index import MESSAGE_SEQ, messages_before
 from chat.recent import Recent
 from search.words import bare, indexed_parts, is_spaced, pattern, whole
-from security.limits import Busy, Limit
+from security.limits import Busy, Limit, Turns
 from storage.database import Collection, Document, deadline
 
 PAGE_LENGTH = 20  # messages
@@ -27,7 +27,7 @@ SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a wo
 SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # a word in at most so many messages is rare; the text index takes 30 ms for it
 SEARCH_FOR = 0.4  # seconds; then the page shows what was found, and offers to go on
-QUEUE = 8  # searches that may wait; all of them together take less than CALL_TIMEOUT
+QUEUE = 8  # people whose searches may wait; one of each takes less than CALL_TIMEOUT together
 SEARCHES = 10, 10  # of one person, in so many seconds
 
 
@@ -68,31 +68,33 @@ class Page:
 
 
 class Finder:
-    """Searches messages, one search at a time."""
+    """Searches messages, one search at a time, and in rotation if several people search."""
 
     def __init__(self, messages: Collection, recent: Recent) -> None:
         self.limit = Limit(*SEARCHES)  # by person
         self._messages = messages
         self._recent = recent
+        self._turns = Turns(at_once=1, waiting=QUEUE)  # by person
         self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._waiting = 0  # searches, the one under way included; of each person at most one
         self._sample: list[str] = []  # bare texts of messages from all parts of the log
         self._message_count = 0.0  # of the whole log, estimated from the sample
         self._sampled_at = -float("inf")  # the loop's time
 
-    async def find(self, words: list[str], before: int | None = None) -> Found:
+    async def find(self, user_id: str, words: list[str], before: int | None = None) -> Found:
         """Return the newest messages that contain all the words, perhaps before a number.
 
         Raises Busy, DatabaseUnavailable.
         """
-        if self._waiting > QUEUE:
-            raise Busy
-        self._waiting += 1
-        try:
-            async with deadline(), self._turn:
-                return await self._find(words, before)
-        finally:
-            self._waiting -= 1
+        async with deadline(), self._turns.turn(user_id):
+            if self._waiting > QUEUE:
+                raise Busy
+            self._waiting += 1
+            try:
+                async with self._turn:
+                    return await self._find(words, before)
+            finally:
+                self._waiting -= 1
 
     async def _find(self, words: list[str], before: int | None) -> Found:
         clock = asyncio.get_running_loop().time

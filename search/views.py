@@ -38,10 +38,11 @@ class Search(Page):
     async def find(self, query: str, before: int | None) -> dict[str, Any]:
         """Return what the page shows of the messages that were found. Raises FormError."""
         words, finder = read_words(query), self.request.app[FINDER]
-        if wait := finder.limit.use_or_wait(self.request[IDENTITY].user_id):
+        user_id = self.request[IDENTITY].user_id
+        if wait := finder.limit.use_or_wait(user_id):
             raise FormError(429, TOO_FAST, "q", wait)
         try:
-            found = await finder.find(words, before)
+            found = await finder.find(user_id, words, before)
         except Busy:
             raise too_busy("q") from None
         except DatabaseUnavailable:

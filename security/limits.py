@@ -1,10 +1,13 @@
-"""Limits: how often somebody may do something, counted in memory and by key."""
+"""Limits: how often, and how much at once, somebody may do something; in memory and by key."""
 
+import asyncio
 import time
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 
 SWEEP_AT = 10_000  # keys; with more of them the expired ones are removed
+PATIENCE = 5  # seconds that somebody waits for a turn
 
 
 class Busy(Exception):
@@ -47,3 +50,49 @@ class Limit:
             uses.pop()
             if not uses:
                 del self._uses[key]
+
+
+class Line:
+    """Those of one key who have a turn or wait for one."""
+
+    def __init__(self, at_once: int) -> None:
+        self.places = asyncio.Semaphore(at_once)
+        self.inside = 0
+        self.begins = asyncio.Lock()  # for whoever lets them begin one after the other
+        self.pause = 0.0  # seconds before the next one begins, for whoever sets it
+
+
+class Turns:
+    """Lets each key do `at_once` things at a time; the next ones of that key wait for their turn.
+
+    So where all have to queue, as for a thread, everybody has so many places there, and nobody can
+    fill the queue. That makes it fair: the keys are served in rotation.
+    """
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        """Set up; `waiting` is how many of one key may wait."""
+        self._at_once = at_once
+        self._most = at_once + waiting
+        self._lines: dict[Hashable, Line] = {}
+
+    @asynccontextmanager
+    async def turn(self, key: Hashable) -> AsyncIterator[Line]:
+        """Run a block when it is its turn. Raises Busy if too many wait, or after PATIENCE."""
+        line = self._lines.setdefault(key, Line(self._at_once))
+        if line.inside >= self._most:
+            raise Busy
+        line.inside += 1
+        try:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await line.places.acquire()
+            except TimeoutError:
+                raise Busy from None
+            try:
+                yield line
+            finally:
+                line.places.release()
+        finally:
+            line.inside -= 1
+            if not line.inside:
+                del self._lines[key]

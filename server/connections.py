@@ -1,7 +1,8 @@
-"""Connections of strangers: how many there may be, and how long they may stay silent.
+"""Connections: how many there may be of strangers and of members, and how long they may be silent.
 
-A connection belongs to a stranger until somebody who is signed in makes a request on it. Strangers
-must not use up the process's files: then nobody could connect, and the database could not be read.
+A connection belongs to a stranger until somebody who is signed in makes a request on it, and then
+to the account of its last request: a proxy sends those of many people. Nobody must use up the
+process's files: then nobody could connect, and the database could not be read.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ REQUEST_TIMEOUT = 10  # seconds for the first request of a connection
 PER_ADDRESS = 100  # strangers' connections; not of loopback and proxies, which stand for many
 IN_ALL = 10_000  # strangers' connections, and no more than SHARE of the process's files
 SHARE = 0.5
+PER_ACCOUNT = 20  # idle connections; a browser has six. Not of proxies
+MEMBERS_SHARE = 0.25  # idle connections of members, of the process's files; WebSockets aren't idle
 MOST_FILES = (1_048_576, 65_536, 10_240)  # Linux, and what macOS allows where it says "unlimited"
 ACCEPTED_AT_ONCE = 64  # connections; then those are counted before more are accepted
 NEWCOMERS_WITHIN = 0.25  # seconds at the end for the first requests of new connections
@@ -28,8 +31,27 @@ LOOK_EVERY = 0.01  # seconds
 Idle = dict[asyncio.BaseProtocol, asyncio.Transport]  # the one that is idle for longest first
 
 
+class IdleConnections:
+    """Those that are idle, in all and by whose they are, an address or an account."""
+
+    def __init__(self) -> None:
+        self.all: Idle = {}
+        self.of: defaultdict[str, Idle] = defaultdict(dict)
+
+    def add(self, owner: str, connection: asyncio.BaseProtocol, it: asyncio.Transport) -> None:
+        """Add a connection."""
+        self.all[connection] = self.of[owner][connection] = it
+
+    def remove(self, owner: str, connection: asyncio.BaseProtocol) -> None:
+        """Remove a connection if it is here."""
+        if self.all.pop(connection, None):
+            del self.of[owner][connection]
+            if not self.of[owner]:
+                del self.of[owner]
+
+
 class Connections:
-    """Counts strangers' connections, and closes those that are too many or too silent.
+    """Counts connections, and closes those that are too many or too silent.
 
     If there are too many, the one that has been idle for longest is closed. That is harmless: HTTP
     lets a server close an idle connection at any time.
@@ -38,11 +60,14 @@ class Connections:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._metrics = metrics
         self._has_proxies = settings.TRUSTED_PROXIES > 0
-        self._limit = min(IN_ALL, SHARE * resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._limit = min(IN_ALL, SHARE * files)
+        self._limit_of_members = min(IN_ALL, MEMBERS_SHARE * files)
         self._strangers: dict[asyncio.BaseProtocol, str] = {}  # their addresses
         self._by_address: Counter[str] = Counter()
-        self._idle: Idle = {}
-        self._idle_at: defaultdict[str, Idle] = defaultdict(dict)  # by address
+        self._idle = IdleConnections()  # of strangers, by address
+        self._members: dict[asyncio.BaseProtocol, str] = {}  # their accounts
+        self._idle_members = IdleConnections()  # by account
         self._timers: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}  # for first requests
         self.open_requests = 0  # WebSockets included
 
@@ -57,31 +82,45 @@ class Connections:
         loop = asyncio.get_running_loop()
         self._timers[connection] = loop.call_later(REQUEST_TIMEOUT, transport.abort)
         if self._by_address[address] > PER_ADDRESS and not self._stands_for_many(host):
-            self._close_first(self._idle_at[address])
+            self._close_first(self._idle.of[address])
         elif len(self._strangers) > self._limit:
-            self._close_first(self._idle)
+            self._close_first(self._idle.all)
+
+    def used_by(self, account: str, connection: asyncio.BaseProtocol) -> None:
+        """Note that somebody who is signed in makes a request on a connection."""
+        if self._members.get(connection) != account and self._is_counted(connection):
+            self.forget(connection)
+            self._members[connection] = account
 
     def requested(self, connection: asyncio.BaseProtocol) -> None:
         """Note that a connection has a request under way."""
         if timer := self._timers.pop(connection, None):
             timer.cancel()
-        if self._idle.pop(connection, None):
-            address = self._strangers[connection]
-            self._idle_at[address].pop(connection)
-            if not self._idle_at[address]:
-                del self._idle_at[address]
+        if connection in self._strangers:
+            self._idle.remove(self._strangers[connection], connection)
+        elif connection in self._members:
+            self._idle_members.remove(self._members[connection], connection)
 
     def rested(
         self, connection: asyncio.BaseProtocol, transport: asyncio.BaseTransport | None
     ) -> None:
-        """Note that a connection is idle."""
-        if connection in self._strangers and isinstance(transport, asyncio.Transport):
-            self._idle[connection] = transport
-            self._idle_at[self._strangers[connection]][connection] = transport
+        """Note that a connection is idle, and close one if members have too many that are."""
+        if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+            return
+        if connection in self._strangers:
+            self._idle.add(self._strangers[connection], connection, transport)
+        elif connection in self._members:
+            account, idle = self._members[connection], self._idle_members
+            idle.add(account, connection, transport)
+            if len(idle.of[account]) > PER_ACCOUNT and not self._has_proxies:
+                self._close_first(idle.of[account])
+            elif len(idle.all) > self._limit_of_members:
+                self._close_first(idle.all)
 
     def forget(self, connection: asyncio.BaseProtocol) -> None:
-        """Stop counting a connection: it has ended, or somebody who is signed in uses it."""
+        """Stop counting a connection: it has ended, or is somebody else's."""
         self.requested(connection)
+        self._members.pop(connection, None)
         if connection in self._strangers:
             address = self._strangers.pop(connection)
             self._by_address[address] -= 1
@@ -99,6 +138,9 @@ class Connections:
             await asyncio.sleep(LOOK_EVERY)
             if not self.open_requests and (passed > NEWCOMERS_WITHIN or not self._timers):
                 break
+
+    def _is_counted(self, connection: asyncio.BaseProtocol) -> bool:
+        return connection in self._strangers or connection in self._members
 
     def _close_first(self, idle: Idle) -> None:
         connection, transport = next(iter(idle.items()))  # at least the new one is idle

@@ -76,7 +76,7 @@ class Metrics(Collector):
             "chat_http_errors", "Requests answered with an error", status=()
         )
         self.connections_closed = self._counter(
-            "chat_connections_closed", "Connections of strangers closed because of too many"
+            "chat_connections_closed", "Idle connections closed because of too many"
         )
         self.log_ins = self._counter(
             "chat_log_ins",

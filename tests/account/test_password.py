@@ -71,10 +71,10 @@ async def test_of_two_changes_of_the_password_at_once_only_the_first_counts(
     thief = await log_in(house, "alice")
     hash_password = house.app[HASHER].hash
 
-    async def too_late(password: str) -> str:
+    async def too_late(password: str, name: str) -> str:
         monkeypatch.undo()
         assert (await alice.post("/account", PASSWORD_CHANGE)).status == 303
-        return await hash_password(password)
+        return await hash_password(password, name)
 
     monkeypatch.setattr(house.app[HASHER], "hash", too_late)
     stolen = "the password of a thief"

@@ -169,7 +169,7 @@ ADDRESSES = ["me@example.com", "ME@example.com", "me@EXAMPLE.COM", "ｍe@example
     ids=["a hundred of one login", "forty of one address"],
 )
 async def test_many_registrations_at_once_make_one_account(
-    house: House, visitor: Person, quick_hashes: None, people: list[tuple[str, str]], key: str,
+    quick_hashes: None, house: House, visitor: Person, people: list[tuple[str, str]], key: str,
     value: str,
 ) -> None:  # fmt: skip
     responses = await asyncio.gather(

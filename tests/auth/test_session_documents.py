@@ -255,3 +255,57 @@ async def test_expired_sessions_are_removed_again_and_again_also_after_an_outage
     assert [START - time for time in removed] == [
         timedelta(days=14) - timedelta(minutes=minutes) for minutes in (0, 10, 20)
     ]
+
+
+async def test_a_new_session_ends_those_of_its_user_that_were_not_used_for_longest(
+    db: MotorDatabase,
+    known: Sessions,
+    ended: list[str],
+    calendar: type[Calendar],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "PER_USER", 3)
+    made = []
+    for minutes in range(0, 60, 15):
+        calendar.passed = timedelta(minutes=minutes)
+        made.append((await known.create("u1", "alice", "")).session_id)
+        await known.create("u2", "bob", "")
+        await db[SESSION_COLLECTION].update_one(  # it is in use all the time
+            {"_id": made[0]}, {"$set": {"seen": SECONDS + 60 * minutes}}
+        )
+    assert made[1] in ended
+    assert len(ended) == 2  # one of each
+    stored = [d["_id"] async for d in db[SESSION_COLLECTION].find({"user_id": "u1"})]
+    assert sorted(stored) == sorted([made[0], *made[2:]])
+
+
+async def test_a_new_session_stays_even_if_all_others_are_of_a_clock_that_is_ahead(
+    known: Sessions, ended: list[str], calendar: type[Calendar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "PER_USER", 2)
+    calendar.passed = timedelta(minutes=2)
+    made = [(await known.create("u1", "alice", "")).session_id for _ in range(2)]
+    calendar.passed = timedelta(0)
+    await known.create("u1", "alice", "")
+    assert len(ended) == 1
+    assert ended[0] in made
+
+
+async def test_the_next_session_ends_however_many_there_are_too_many(
+    db: MotorDatabase,
+    known: Sessions,
+    ended: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "IDS_PER_QUERY", 5)
+    made = [(await known.create("u1", "alice", "")).session_id for _ in range(12)]
+    monkeypatch.setattr(sessions, "PER_USER", 3)
+    newest = (await known.create("u1", "alice", "")).session_id
+    assert len(ended) == 10
+    assert {d["_id"] async for d in db[SESSION_COLLECTION].find({})} == {newest, *made} - {*ended}
+
+
+async def test_a_hundred_log_ins_are_open_at_a_time(db: MotorDatabase, known: Sessions) -> None:
+    for _ in range(105):
+        await known.create("u1", "alice", "")
+    assert await db[SESSION_COLLECTION].count_documents({}) == 100

@@ -59,7 +59,7 @@ async def agreed(house: House, person: Person, rooms: list[Texts], lasts: int = 
     assert replay == stored
     for seq, text in stored.items():
         if text:
-            found = await house.app[FINDER].find(text.split(), None)
+            found = await house.app[FINDER].find("", text.split(), None)
             assert seq in [entry.seq for entry in found.entries]
     return stored
 

@@ -111,7 +111,7 @@ async def test_odd_requests_are_answered_as_http_has_it_and_leave_nothing_behind
         database = chat.database
         await fuzz(chat, f"{seed} warm", WARM_UP)
         # Argon2 takes 19 MiB in each of its threads, which the allocator keeps.
-        await asyncio.gather(*(chat.app[HASHER].hash("a password") for _ in range(8)))
+        await asyncio.gather(*(chat.app[HASHER].hash("a password", number) for number in range(8)))
         before = await measure("requests: before", database)
         statuses = await fuzz(chat, f"{seed}", requests)
         with suppress(TimeoutError):  # what it waits for is asserted below

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from chat.journal import JOURNAL
-from search.finder import FINDER, MESSAGES_PER_QUERY, PAGE_LENGTH, QUEUE, SEARCHES
+from search.finder import FINDER, MESSAGES_PER_QUERY, PAGE_LENGTH, QUEUE, SEARCHES, Found
 from search.views import QUERY_LENGTH, QUERY_WORDS
 from settings import MESSAGE_COLLECTION
 from storage.database import CALL_TIMEOUT, MotorDatabase
@@ -18,6 +18,7 @@ from tests.support.log import say
 from tests.support.pages import Finds, FormPage
 from tests.support.people import Person
 from tests.support.sessions import held_by, present
+from tests.support.waiting import until
 
 
 async def search(person: Person, query: str) -> Finds:
@@ -279,15 +280,15 @@ async def test_who_searches_too_fast_has_to_wait(
     assert (await bob.get("/search?q=word")).status == 200
 
 
-async def test_searches_take_turns_and_too_many_are_sent_away(
-    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+async def test_searches_take_turns_and_those_of_too_many_people_are_sent_away(
+    house: House, alice: Person
 ) -> None:
     await alice.write("word")
+    people = [await house.sign_in(f"user{number}") for number in range(QUEUE + 1)]
     finder = house.app[FINDER]
     async with finder._turn:
-        waiting = [asyncio.create_task(search(alice, "word")) for _ in range(QUEUE + 1)]
-        while finder._waiting <= QUEUE:
-            await asyncio.sleep(0.01)
+        waiting = [asyncio.create_task(search(person, "word")) for person in people]
+        await until(lambda: finder._waiting == QUEUE + 1)
         refused = await alice.get("/search?q=word")
         assert (refused.status, refused.headers["Retry-After"]) == (503, "3")
         assert "Too busy" in (await FormPage.read(refused)).error
@@ -295,6 +296,35 @@ async def test_searches_take_turns_and_too_many_are_sent_away(
     for page in await asyncio.gather(*waiting):
         assert page.texts == ["word"]
     assert (await search(alice, "word")).texts == ["word"]
+
+
+async def test_people_who_search_for_much_at_once_send_nobody_else_away_and_go_in_rotation(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [await house.sign_in(login) for login in ("bob", "carol", "dave")]
+    finder, order = house.app[FINDER], list[str]()
+    find_words = finder._find
+
+    async def find(words: list[str], before: int | None) -> Found:
+        order.append(words[0])
+        return await find_words(words, before)
+
+    monkeypatch.setattr(finder, "_find", find)
+    async with finder._turn:
+        logins = ("bob", "carol", "dave")
+        floods = [
+            asyncio.create_task(search(person, login))
+            for person, login in zip(people, logins, strict=True)
+            for _ in range(8)
+        ]
+        await until(lambda: finder._waiting == 3)
+        floods.append(asyncio.create_task(search(alice, "alice")))
+        await until(lambda: finder._waiting == 4)
+    await asyncio.gather(*floods)
+    assert order.index("alice") <= 3
+    assert {login: order.count(login) for login in logins} == dict.fromkeys(logins, 8)
+    for begin in range(4, 16, 3):
+        assert set(order[begin : begin + 3]) == set(logins)
 
 
 async def test_a_search_that_takes_too_long_is_given_up(

@@ -1,5 +1,6 @@
-"""Limits: how often somebody may do something, and whom an address stands for."""
+"""Limits: how often, how much at once, and whom an address stands for."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from security import limits
 from security.address import client_address
-from security.limits import Limit
+from security.limits import Busy, Limit, Turns
 from settings import SETTINGS, Settings
 from tests.support.clocks import Clock, stopped_clock
 
@@ -192,3 +193,43 @@ async def test_an_address_is_the_one_that_trusted_proxies_vouch_for(
     client = await aiohttp_client(app)
     response = await client.get("/", headers=[("X-Forwarded-For", hop) for hop in forwarded])
     assert await response.text() == address
+
+
+async def test_each_key_has_so_many_turns_at_once_and_the_others_wait_in_order() -> None:
+    turns, began, go_on = Turns(at_once=2, waiting=3), list[str](), asyncio.Event()
+
+    async def work(key: str, name: str) -> None:
+        async with turns.turn(key):
+            began.append(name)
+            await go_on.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in ("a1", "a2", "a3", "a4", "b1"):
+            tasks.create_task(work(name[0], name))
+        await asyncio.sleep(0)
+        assert began == ["a1", "a2", "b1"]
+        go_on.set()
+    assert began == ["a1", "a2", "b1", "a3", "a4"]
+    assert not turns._lines
+
+
+async def test_who_would_wait_too_long_for_a_turn_is_told_at_once_or_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = Turns(at_once=1, waiting=1)
+    async with turns.turn("alice") as line:
+        assert line.inside == 1
+        waiting = asyncio.create_task(turns.turn("alice").__aenter__())
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await turns.turn("alice").__aenter__()
+        async with turns.turn("bob"):
+            pass
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        monkeypatch.setattr(limits, "PATIENCE", 0)
+        with pytest.raises(Busy):
+            await turns.turn("alice").__aenter__()
+    async with turns.turn("alice"):
+        pass
+    assert not turns._lines

@@ -1,10 +1,10 @@
-"""Connections of strangers: how many there may be, and how long they may stay silent."""
+"""Connections: how many there may be, and how long they may stay silent."""
 
 import asyncio
 import resource
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 import aiohttp
@@ -16,9 +16,11 @@ from server import process as server
 from server.connections import CONNECTIONS
 from server.metrics import METRICS, Metrics
 from settings import Settings
+from tests.support.accounts import signed_in
 from tests.support.kernel import open_files
 from tests.support.people import registration
 from tests.support.processes import running_chat
+from tests.support.raw_sockets import cookies
 from tests.support.site import ChatSite, serving
 from tests.support.waiting import PATIENCE, until
 
@@ -203,3 +205,107 @@ async def test_who_says_nothing_does_not_hold_up_the_end(settings: Settings) -> 
         limit.reschedule(asyncio.get_running_loop().time() + server.FINISH_WITHIN)
     for _, writer in streams:
         writer.close()
+
+
+async def rest_on(
+    chat: ChatSite, streams: list[Stream], browser: aiohttp.ClientSession, count: int
+) -> None:
+    """Open connections, make somebody's request on each, one after the other, and leave it idle."""
+    start = len(streams)
+    await connect(chat, streams, count)
+    for stream in streams[start:]:
+        await request_on(chat, stream, browser)
+
+
+async def request_on(chat: ChatSite, stream: Stream, browser: aiohttp.ClientSession) -> None:
+    """Make a request of somebody who is signed in on a connection."""
+    reader, writer = stream
+    cookie = cookies(chat.url, browser)
+    head = f"HEAD /message/1 HTTP/1.1\r\nHost: 127.0.0.1:{chat.port}\r\nCookie: {cookie}\r\n\r\n"
+    writer.write(head.encode())
+    async with asyncio.timeout(PATIENCE):
+        assert b" 404 " in await reader.readuntil(b"\r\n\r\n")
+
+
+async def are_closed(streams: list[Stream]) -> None:
+    """Wait until connections are closed."""
+    async with asyncio.timeout(PATIENCE):
+        for reader, _ in streams:
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("limit", ["account", "files"])
+async def test_members_have_so_many_idle_connections_and_those_idle_for_longest_are_closed(
+    chat: ChatSite, silent: list[Stream], monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    counted = chat.app[CONNECTIONS]
+    monkeypatch.setattr(connections, "PER_ACCOUNT", 10 if limit == "account" else 100)
+    monkeypatch.setattr(counted, "_limit_of_members", 100 if limit == "account" else 10)
+    async with signed_in(chat.url, "alice") as alice, signed_in(chat.url, "bob") as bob:
+        socket = await alice.ws_connect("/ws", protocols=["chat.v1"])
+        await rest_on(chat, silent, alice, 5)
+        await rest_on(chat, silent, bob if limit == "files" else alice, 5)
+        await request_on(chat, silent[0], alice)  # now the second is idle for longest
+        await rest_on(chat, silent, alice, 5)
+        await are_closed(silent[1:6])
+        for stream in [silent[0], *silent[6:]]:
+            await request_on(chat, stream, alice)
+        await socket.send_str('{"type":"message","msg":"still here","nonce":"n"}')
+        async with asyncio.timeout(PATIENCE):
+            while "still here" not in await socket.receive_str():
+                pass
+        await socket.close()
+    for _, writer in silent:
+        writer.close()
+    await until(lambda: not counted._members)
+    assert not counted._idle_members.all
+    assert not counted._idle_members.of
+
+
+async def test_a_connection_counts_as_that_of_its_last_request(
+    chat: ChatSite, silent: list[Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PER_ACCOUNT", 2)
+    async with signed_in(chat.url, "alice") as alice, signed_in(chat.url, "bob") as bob:
+        await rest_on(chat, silent, alice, 2)
+        for stream in silent:
+            await request_on(chat, stream, bob)
+        await rest_on(chat, silent, alice, 2)
+        for stream, person in zip(silent, (bob, bob, alice, alice), strict=True):
+            await request_on(chat, stream, person)  # all are open
+        await request_on(chat, silent[0], alice)  # now alice has one too many
+        await are_closed([silent[2]])
+        for stream in (silent[0], silent[1], silent[3]):
+            await request_on(chat, stream, bob)
+
+
+async def test_a_proxy_has_as_many_idle_connections_for_one_person_as_it_wants(
+    settings: Settings, silent: list[Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PER_ACCOUNT", 2)
+    async with serving(replace(settings, TRUSTED_PROXIES=1)) as chat:
+        async with signed_in(chat.url, "alice") as alice:
+            await rest_on(chat, silent, alice, 5)
+            for stream in silent:
+                await request_on(chat, stream, alice)
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_newcomers_get_in_while_members_open_more_connections_than_there_are_files() -> None:
+    async with running_chat() as chat, signed_in(chat.url, "alice") as alice:
+        limits = resource.prlimit(chat.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(chat.pid, resource.RLIMIT_NOFILE, (open_files(chat.pid) + 40, limits[1]))
+        cookie = cookies(chat.url, alice)
+        head = f"GET /account HTTP/1.1\r\nHost: 127.0.0.1:{chat.port}\r\nCookie: {cookie}\r\n\r\n"
+        streams = []
+        for _ in range(60):
+            streams.append(await asyncio.open_connection("127.0.0.1", chat.port))
+            streams[-1][1].write(head.encode())
+            async with asyncio.timeout(PATIENCE):
+                await streams[-1][0].readuntil(b"</html>")
+        async with aiohttp.ClientSession(chat.url) as newcomer, newcomer.get("/login") as page:
+            assert page.status == 200
+        for _, writer in streams:
+            writer.close()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from nx_27017.server import handle_client
 
-from settings import MESSAGE_COLLECTION
+from settings import MESSAGE_COLLECTION, SESSION_COLLECTION
 from storage.embedded import embedded_uri
 from storage.embedded_handler import AtomicHandler
 from tests.support.accounts import PASSWORD_CHANGE, delete_account, finish_departures
@@ -179,3 +179,25 @@ async def test_no_statement_takes_longer_in_a_long_log_of_messages_and_changes(
     assert any("$text" in statement for statement in few)
     slower = [statement for statement in few if many[statement] > GROWTH * few[statement] + GROWTH]
     assert slower == [f"find {MESSAGE_COLLECTION} {without_values({'filter': SCAN})}"]
+
+
+async def test_the_account_page_takes_no_longer_if_an_account_has_very_many_sessions(
+    open_house: OpenHouse,
+) -> None:
+    steps = []
+    for count in (200, 4000):
+        async with counting_server() as (handler, folder):
+            house = await open_house(MONGO_HOST=embedded_uri(folder), MONGO_DB_NAME=NAME)
+            alice = await house.sign_in("alice")
+            sessions = house.database[SESSION_COLLECTION]
+            session = await sessions.find_one({})
+            assert session is not None
+            await sessions.insert_many({**session, "_id": f"filled{n}"} for n in range(count))
+            handler.steps.clear()
+            page = await alice.page("/account")
+            assert page.count('name="session"') == 100
+            steps.append(sum(handler.steps.values()))
+            await house.close()
+            await house.server.close()
+    few, many = steps
+    assert many <= GROWTH * few
