@@ -116,6 +116,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     async with background(
         open_journal(app),
         app[SESSIONS].notice_ended(app[HUB].open_session_ids),
+        app[SESSIONS].recheck(),
         app[SESSIONS].remove_expired(),
         app[METRICS].measure_lag(),
     ):

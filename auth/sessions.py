@@ -18,6 +18,7 @@ from storage.lookup import FRESH_FOR, IDS_PER_QUERY, Lookup
 LIFETIME = timedelta(days=14)
 NOTICE_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is noticed within five
 SEEN_EVERY = 600  # seconds; `seen` is only this exact, because a write per page would be too much
+RECHECK_PAUSE = 0.1  # seconds between looks at sessions that other processes say have ended
 REMOVE_EVERY = 600  # seconds between removals of sessions that have expired
 AGENT_LENGTH = 200  # characters stored of a browser's User-Agent
 
@@ -45,7 +46,9 @@ class Sessions:
         self._users = User(db)
         self._moderators = moderators
         self._identities = Lookup(self._fetch)
+        self._to_recheck: asyncio.Queue[str] = asyncio.Queue(IDS_PER_QUERY)
         relay.listen("ended", self._forget)
+        relay.listen("recheck", self._hear_recheck)
 
     async def create(self, user_id: str, login: str, agent: str) -> Identity:
         """Store a new session. Raises DatabaseUnavailable."""
@@ -74,7 +77,8 @@ class Sessions:
     async def end(self, *session_ids: str) -> None:
         """Delete sessions, which makes their cookies worthless. Raises DatabaseUnavailable."""
         await self.collection.delete_many({"_id": {"$in": session_ids}})
-        self._relay.tell_all("ended", session_ids)
+        self._relay.tell_here("ended", session_ids)
+        self._relay.tell_others("recheck", session_ids)
 
     async def end_all(self, user_id: str, keep: Sequence[str] = ()) -> None:
         """End every session of a user except those to keep. Raises DatabaseUnavailable."""
@@ -99,6 +103,21 @@ class Sessions:
                 except DatabaseUnavailable:
                     break  # nobody is signed out because the database is away
                 self._relay.tell_here("ended", [id_ for id_ in chunk if id_ not in found])
+
+    async def recheck(self) -> None:
+        """Tell "ended", for ever, of sessions that other processes say have ended, if they have.
+
+        A process on a copy of the database has sessions with the same ids.
+        """
+        while True:
+            ids = [await self._to_recheck.get()]
+            while not self._to_recheck.empty():
+                ids.append(self._to_recheck.get_nowait())
+            with suppress(DatabaseUnavailable):  # notice_ended() will notice
+                documents = await self.collection.find({"_id": {"$in": ids}}, ["_id"])
+                found = {document["_id"] for document in documents}
+                self._relay.tell_here("ended", [id_ for id_ in ids if id_ not in found])
+            await asyncio.sleep(RECHECK_PAUSE)
 
     async def remove_expired(self) -> None:
         """Delete the documents of sessions that have certainly expired, again and again."""
@@ -133,9 +152,18 @@ class Sessions:
             if d["user_id"] in users
         }
 
+    def _hear_recheck(self, session_ids: Sequence[str]) -> None:
+        """Look sessions up soon; of too many at once, some are left to notice_ended().
+
+        Raises TypeError.
+        """
+        check_texts(*session_ids)
+        with suppress(asyncio.QueueFull):
+            for session_id in session_ids:
+                self._to_recheck.put_nowait(session_id)
+
     def _forget(self, session_ids: Sequence[str]) -> None:
-        """Note that sessions have ended. Raises TypeError."""
-        check_texts(*session_ids)  # they may be of another process
+        """Note that sessions have ended."""
         for session_id in session_ids:
             self._identities.put(session_id, None)
 
