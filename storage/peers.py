@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 
 from storage.database import Collection
 
-PROCESS_COLLECTION = "processes"  # has a document for each process, with its token
+PROCESS_COLLECTION = "processes"  # has a document for each process, with its last tokens
 
 RENEW_EVERY = 1  # seconds between rounds; each reads all tokens and writes one
+TOKENS_KEPT = 4  # so that nobody misses one who reads seldom
 BELIEVED_FOR = 10  # seconds after a token is read
 USED_FOR = 8  # seconds after a token is written; what is said with it needs time to arrive
 FORGOTTEN_AFTER = 60  # seconds without a new token, until a process counts as ended
@@ -36,8 +37,8 @@ class Token:
 class Peer:
     """A process that has a token in this database."""
 
-    token: str  # the last one read
-    renewed_at: float  # when it was read first
+    tokens: list[str]  # as last read
+    renewed_at: float  # when they were read first
     believed_until: dict[str, float] = field(default_factory=dict)  # by token
     last_number: int = 0  # of what it has said
 
@@ -84,37 +85,36 @@ class Peers:
         began = _now()
         found = await self._collection.find({}, sort=("_id", 1), limit=MOST_PROCESSES)
         self._read_at = began
-        tokens = {str(document["_id"]): str(document["token"]) for document in found}
-        own = tokens.get(self._id)
-        stored = next((token for token in self._written if token.text == own), None)
+        tokens: dict[str, list[str]] = {each["_id"]: each["tokens"] for each in found}
+        own = tokens.get(self._id, [])
+        stored = next((token for token in self._written if [token.text] == own[-1:]), None)
         if stored:
             self._note(tokens)
             # A token is used two rounds after it is written: by then the others have read it.
             self._usable, self._next = self._next, stored
         else:
             # This is the first read, or another database has taken the place of the one before.
-            self._peers = {process: Peer(token, _now()) for process, token in tokens.items()}
+            self._peers = {process: Peer(old, _now()) for process, old in tokens.items()}
             self._usable = self._next = Token()
-        await self._write(stored)
+        await self._write(stored, own)
         await self._remove_ended()
 
-    def _note(self, tokens: dict[str, str]) -> None:
+    def _note(self, tokens: dict[str, list[str]]) -> None:
         now = _now()
-        self._peers = {process: self._peers.get(process) or Peer("", now) for process in tokens}
+        self._peers = {process: self._peers.get(process) or Peer([], now) for process in tokens}
         for process, peer in self._peers.items():
-            if peer.token != tokens[process]:
-                peer.token, peer.renewed_at = tokens[process], now
-                peer.believed_until[peer.token] = now + BELIEVED_FOR
-            peer.believed_until = {
-                token: until for token, until in peer.believed_until.items() if until > now
-            }
+            until = {token: end for token, end in peer.believed_until.items() if end > now}
+            if new := set(tokens[process]).difference(peer.tokens):
+                peer.tokens, peer.renewed_at = tokens[process], now
+                until |= dict.fromkeys(new, now + BELIEVED_FOR)
+            peer.believed_until = until
 
-    async def _write(self, stored: Token | None) -> None:
+    async def _write(self, stored: Token | None, own: list[str]) -> None:
         new = Token(secrets.token_hex(8), _now())
         self._written = (stored or new, new)
-        change = {"$set": {"token": new.text}}
-        if not await self._collection.update_one({"_id": self._id}, change):
-            await self._collection.insert_one({"_id": self._id, "token": new.text})
+        tokens = [*own, new.text][-TOKENS_KEPT:] if stored else [new.text]
+        if not await self._collection.update_one({"_id": self._id}, {"$set": {"tokens": tokens}}):
+            await self._collection.insert_one({"_id": self._id, "tokens": tokens})
 
     async def _remove_ended(self) -> None:
         before = _now() - FORGOTTEN_AFTER

@@ -94,9 +94,8 @@ class RedisRelay(Relay):
 
     @property
     def has_other_writer(self) -> bool:
-        """Whether another process holds the lease, and will believe this one."""
-        is_heard = self.is_connected and bool(self._peers.token)
-        return not self.is_writer and is_heard and _now() < self._other_writer[1]
+        """Whether another process holds the lease, and hears this one, as far as is known."""
+        return not self.is_writer and self.is_connected and _now() < self._other_writer[1]
 
     def join(self, log_id: str) -> None:
         """Begin to talk with the other processes that write the same log."""
@@ -186,7 +185,9 @@ class RedisRelay(Relay):
             began = _now()
             with suppress(*FAILURES):  # then the old expiry holds
                 self._writer_until = began + LEASE if await self._renew() else LONG_AGO
-            self.tell_others("beat", {"is_writer": self.is_writer})
+            silent = _now() - SILENT_AFTER
+            hears = [process for process, heard_at in self._others.items() if heard_at > silent]
+            self.tell_others("beat", {"is_writer": self.is_writer, "hears": hears})
             self._drop_silent_processes()
             self._report()
             await asyncio.sleep(BEAT_EVERY)
@@ -253,7 +254,7 @@ class RedisRelay(Relay):
     def _hear(self, sender: str, kind: str, content: Any) -> None:
         self._others[sender] = _now()
         if kind == "beat":
-            if content["is_writer"]:
+            if content["is_writer"] and self.id in content["hears"]:
                 self._other_writer = (sender, _now() + LEASE)
         elif kind == "goodbye":  # its people are kept until GONE_AFTER
             if sender == self._other_writer[0]:

@@ -333,7 +333,7 @@ def told(kind: str, content: Any) -> bytes:
 
 async def let_elsewhere_be_believed(houses: list[House]) -> None:
     """Let the houses see that the process of told() writes their database."""
-    document = {"_id": "elsewhere", "token": "t"}
+    document = {"_id": "elsewhere", "tokens": ["t"]}
     await houses[0].database[PROCESS_COLLECTION].insert_one(document)
     peers = [relay_of(house)._peers for house in houses]
     await until(lambda: all(each._peers.get("elsewhere") for each in peers))

@@ -159,6 +159,35 @@ class Log(Server):
         return bool(matching)
 
 
+class Processes(Server):
+    """The collection of processes: what of Collection's Peers uses, with its deadline."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.tokens: dict[str, Document] = {}  # by the id of a process
+
+    async def find(self, where: Document, *, sort: tuple[str, int], limit: int) -> list[Document]:
+        """Return all documents, at most `limit`."""
+        return await self._ask(lambda: list(self.tokens.values())[:limit])
+
+    async def update_one(self, where: Document, change: Document) -> bool:
+        """Change a document; return whether there is one."""
+        return await self._ask(lambda: self._update(where["_id"], change["$set"]))
+
+    async def insert_one(self, document: Document) -> None:
+        """Store a document."""
+        await self._ask(lambda: self.tokens.update({document["_id"]: document}))
+
+    async def _ask(self, what: Callable[[], T]) -> T:
+        async with deadline():
+            return await self.ask(what, AutoReconnect("the connection is lost"))
+
+    def _update(self, process: str, values: Document) -> bool:
+        if is_there := process in self.tokens:
+            self.tokens[process] = {"_id": process, **values}
+        return is_there
+
+
 def _matches(document: Document, query: Document) -> bool:
     return all(_fits(document.get(name), wanted) for name, wanted in query.items())
 

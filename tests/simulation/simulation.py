@@ -28,8 +28,18 @@ from chat.journal import Journal
 from server.metrics import Metrics
 from settings import Settings
 from storage.database import DatabaseUnavailable, Document
+from storage.peers import PROCESS_COLLECTION
 from storage.redis_relay import LEASE, RedisRelay
-from tests.simulation.servers import LATEST, Client, Log, Network, RedisServer, Server, now
+from tests.simulation.servers import (
+    LATEST,
+    Client,
+    Log,
+    Network,
+    Processes,
+    RedisServer,
+    Server,
+    now,
+)
 from tests.simulation.virtual_time import Program, run
 from tests.support.history import History, judge
 from tests.support.pages import Shown
@@ -69,7 +79,8 @@ class Process(Program):
     def __init__(self, simulation: "Simulation", name: str) -> None:
         super().__init__()
         self.name = name
-        self.relay = RedisRelay(simulation.redis.connect(), SETTINGS)  # type: ignore[arg-type]
+        db = {PROCESS_COLLECTION: simulation.processes}
+        self.relay = RedisRelay(simulation.redis.connect(), SETTINGS, db)  # type: ignore[arg-type]
         self.relay.join("the log")
         self.journal = Journal(simulation.log, self.relay, Metrics())  # type: ignore[arg-type]
         self.relay.listen("stored", self._deliver)
@@ -203,6 +214,7 @@ class Simulation:
         self.dice = random.Random(seed)
         self.network = Network(self.dice)
         self.log = Log(self.network)
+        self.processes = Processes(self.network)
         self.redis = RedisServer(self.network)
         self.redis.on_lease = self._check_lease
         self.running: list[Process] = []
@@ -274,7 +286,7 @@ class Simulation:
 
     async def _hold_up_database(self) -> None:
         self.network.note("the database stands still")
-        await self._hold_up(self.log)
+        await asyncio.gather(self._hold_up(self.log), self._hold_up(self.processes))
 
     async def _hold_up_redis(self) -> None:
         self.network.note("Redis stands still")
@@ -334,6 +346,7 @@ class Simulation:
             others = sum(relay.has_other_writer for relay in relays)
             connected = sum(relay.is_connected for relay in relays)
             is_settled = connected == (0 if self.redis.is_away else PROCESSES)
+            is_settled &= all(_believes(one, other) for one in relays for other in relays)
             if is_settled and (writers, others) == ((1, PROCESSES - 1) if has_writer else (0, 0)):
                 return
             await asyncio.sleep(0.1)
@@ -394,6 +407,11 @@ class Simulation:
             recent = list(process.journal.recent.entries)
             if recent != entries[-len(recent) :]:
                 raise Fault(f"{process.name} has {recent}, and the log {entries}")
+
+
+def _believes(relay: RedisRelay, other: RedisRelay) -> bool:
+    peer = relay._peers._peers.get(other.id)
+    return peer is not None and other._peers.token in peer.believed_until
 
 
 def _entry(document: Document, log: dict[int, Document]) -> Entry:
