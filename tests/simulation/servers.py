@@ -103,6 +103,13 @@ class Log(Server):
         self.documents: dict[int, Document] = {}  # by number
         self._keys: set[str] = set()
 
+    def copy(self) -> "Log":
+        """Return another collection with the same documents."""
+        copy = Log(self.network)
+        copy.documents = {seq: document.copy() for seq, document in self.documents.items()}
+        copy._keys = self._keys.copy()
+        return copy
+
     async def find(self, where: Document, *, sort: tuple[str, int], limit: int) -> list[Document]:
         """Return the documents that a filter matches, sorted by number, at most `limit`."""
         name, direction = sort
@@ -166,6 +173,12 @@ class Processes(Server):
         super().__init__(network)
         self.tokens: dict[str, Document] = {}  # by the id of a process
 
+    def copy(self) -> "Processes":
+        """Return another collection with the same documents."""
+        copy = Processes(self.network)
+        copy.tokens = self.tokens.copy()
+        return copy
+
     async def find(self, where: Document, *, sort: tuple[str, int], limit: int) -> list[Document]:
         """Return all documents, at most `limit`."""
         return await self._ask(lambda: list(self.tokens.values())[:limit])
@@ -217,6 +230,7 @@ class RedisServer(Server):
         self._holder: tuple[str, float] = ("", 0)  # the token of the lock, and when it expires
         self._tokens = map(str, itertools.count(1))
         self._pubsubs: list[PubSub] = []
+        self.published: list[tuple[str, bytes]] = []  # somebody has recorded it
 
     def connect(self) -> "Client":
         """Return a client, in place of the library's."""
@@ -274,6 +288,7 @@ class RedisServer(Server):
     def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Send messages to those who have subscribed: lost, twice or out of order."""
         for channel, data in messages:
+            self.published.append((channel, data))
             for pubsub in self._pubsubs:
                 if channel in pubsub.channels:
                     for _ in range(0 if self.network.happens(0.05) else 1):
