@@ -136,6 +136,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     async with background(
         open_journal(app),
         for_ever(lambda: app[SESSIONS].notice_ended(app[HUB].open_session_ids)),
+        for_ever(app[SESSIONS].recheck),
         for_ever(app[SESSIONS].remove_expired),
         for_ever(lambda: finish_departures(app)),
         for_ever(app[METRICS].measure_lag),

@@ -20,6 +20,8 @@ from storage.lookup import FRESH_FOR, IDS_PER_QUERY, KEPT_FOR, Lookup
 LIFETIME = timedelta(days=14)
 NOTICE_EVERY = FRESH_FOR - 1  # seconds; a session ended by another process is noticed within five
 SEEN_EVERY = 600  # seconds; `seen` is only this exact, because a write per page would be too much
+RECHECKS = 1000  # sessions that may wait for that
+RECHECK_PAUSE = 0.1  # seconds between looks at sessions that other processes say have ended
 REMOVE_EVERY = 600  # seconds between removals of sessions that have expired
 REMOVE_PAUSE = 0.1  # seconds between some of them and the next
 AGENT_LENGTH = 200  # characters stored of a browser's User-Agent
@@ -50,7 +52,9 @@ class Sessions:
         self._moderators = moderators
         self._identities = Lookup(self._fetch)
         self._noticed_at = -float("inf")  # when notice_ended() last looked at all open sessions
+        self._to_recheck: asyncio.Queue[str] = asyncio.Queue(RECHECKS)
         relay.listen("ended", self._forget)
+        relay.listen("recheck", self._hear_recheck)
 
     async def create(self, user_id: str, login: str, agent: str) -> Identity:
         """Store a new session; of very many, end those not used for longest.
@@ -93,7 +97,8 @@ class Sessions:
     async def end(self, *session_ids: str) -> None:
         """Delete sessions, which makes their cookies worthless. Raises DatabaseUnavailable."""
         await self.collection.delete_many({"_id": {"$in": session_ids}})
-        self._relay.tell_all("ended", session_ids)
+        self._relay.tell_here("ended", session_ids)
+        self._relay.tell_others("recheck", session_ids)
 
     async def end_all(self, user_id: str, keep: Sequence[str] = ()) -> None:
         """End every session of a user except those to keep. Raises DatabaseUnavailable."""
@@ -118,6 +123,19 @@ class Sessions:
                     knows_all = False  # nobody is signed out because the database is away
             if knows_all:
                 self._noticed_at = began
+
+    async def recheck(self) -> None:
+        """Tell "ended", for ever, of sessions that other processes say have ended, if they have.
+
+        A process on a copy of the database has sessions with the same ids.
+        """
+        while True:
+            ids = [await self._to_recheck.get()]
+            while len(ids) < IDS_PER_QUERY and not self._to_recheck.empty():
+                ids.append(self._to_recheck.get_nowait())
+            with suppress(DatabaseUnavailable):  # notice_ended() will notice
+                self._relay.tell_here("ended", await self._ended_among(ids))
+            await asyncio.sleep(RECHECK_PAUSE)
 
     async def remove_expired(self) -> None:
         """Delete the documents of sessions that have certainly expired, again and again."""
@@ -147,16 +165,15 @@ class Sessions:
         return [id_ for id_ in ids if id_ not in open_ones]
 
     async def _end_unused(self, new: Identity) -> None:
-        """End sessions of a user until there are PER_USER, those not used for longest."""
-        while True:
-            documents = await self.collection.find(
-                {"user_id": new.user_id}, ["seen", "created"], limit=IDS_PER_QUERY
-            )
-            # The clock of another process may be ahead; the new one stays in any case.
-            documents.sort(key=lambda d: (d["_id"] == new.session_id, d["seen"], d["created"]))
-            unused = [document["_id"] for document in documents[:-PER_USER]]
-            if not unused:
-                return
+        """If a user has more than PER_USER sessions, end some of those not used for longest.
+
+        An account of an earlier version may have very many. They become fewer with each log-in.
+        """
+        own, most = {"user_id": new.user_id}, PER_USER + IDS_PER_QUERY
+        documents = await self.collection.find(own, ["seen", "created"], limit=most)
+        # The clock of another process may be ahead; the new one stays in any case.
+        documents.sort(key=lambda d: (d["_id"] == new.session_id, d["seen"], d["created"]))
+        if unused := [document["_id"] for document in documents[:-PER_USER]]:
             await self.end(*unused)
 
     async def _fetch(self, ids: list[str]) -> dict[str, Identity]:
@@ -175,9 +192,18 @@ class Sessions:
             if d["user_id"] in users
         }
 
+    def _hear_recheck(self, session_ids: Sequence[str]) -> None:
+        """Look sessions up soon; of too many at once, some are left to notice_ended().
+
+        Raises TypeError.
+        """
+        check_texts(*session_ids)
+        with suppress(asyncio.QueueFull):
+            for session_id in session_ids:
+                self._to_recheck.put_nowait(session_id)
+
     def _forget(self, session_ids: Sequence[str]) -> None:
-        """Note that sessions have ended. Raises TypeError."""
-        check_texts(*session_ids)  # they may be of another process
+        """Note that sessions have ended."""
         for session_id in session_ids:
             self._identities.put(session_id, None)
 

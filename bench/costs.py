@@ -201,10 +201,12 @@ def encode(entries: Sequence[Entry]) -> None:
 
 async def of_relay() -> dict[str, float]:
     """Return what it costs to publish, to hear a publication, and each document in it."""
-    with redis_server() as server:
-        redis = connect_redis(Settings(REDIS_URL=server.url))
+    with redis_server() as server, embedded_server() as database:
+        database.start()
+        redis, client = connect_redis(Settings(REDIS_URL=server.url)), connect(database.address)
         settings = Settings(SECRET_KEY=(SECRET_KEY,), REDIS_URL=server.url)
-        relay, other = RedisRelay(redis, settings), RedisRelay(redis, settings)
+        db = Database(client["chat"])
+        relay, other = RedisRelay(redis, settings, db), RedisRelay(redis, settings, db)
         heard: asyncio.Queue[None] = asyncio.Queue()
 
         def hear(documents: Sequence[dict[str, Any]]) -> None:
@@ -214,18 +216,22 @@ async def of_relay() -> dict[str, float]:
         relay.listen("entries", hear)
         for each in (relay, other):
             each.join("log")
-        async with background(relay.run()):
-            while not relay.is_connected:
+        async with background(relay.run(), other._send(), other._beat(), other._renew_token()):
+            while not relay._others:
                 await asyncio.sleep(0.01)
 
-            def publish(count: int) -> None:
+            def publish(messages: Sequence[bytes]) -> None:
                 with server.client() as client:
-                    for number in range(0, TIMES * count, count):
-                        documents = [document(number + n) for n in range(count)]
-                        client.publish(other._channel, other._encode("entries", documents))
+                    for message in messages:
+                        client.publish(other._channel, message)
 
             async def listen(count: int) -> float:
-                thread = Thread(target=publish, args=[count])
+                entries = [
+                    [document(number + n) for n in range(count)]
+                    for number in range(0, TIMES * count, count)
+                ]
+                messages = [other._encode("entries", documents) for documents in entries]
+                thread = Thread(target=publish, args=[messages])
                 started = time.thread_time()
                 thread.start()
                 for _ in range(TIMES):
@@ -233,13 +239,13 @@ async def of_relay() -> dict[str, float]:
                 return (time.thread_time() - started) / TIMES
 
             one, many = await listen(1), await listen(DOCUMENTS)
-            async with background(other._send()):
-                started = time.thread_time()
-                for number in range(TIMES):
-                    other.tell_others("entries", [document(number)])
-                    await heard.get()
-                both = (time.thread_time() - started) / TIMES
+            started = time.thread_time()
+            for number in range(TIMES):
+                other.tell_others("entries", [document(number)])
+                await heard.get()
+            both = (time.thread_time() - started) / TIMES
         await redis.aclose()
+        client.close()
     each_one = (many - one) / (DOCUMENTS - 1)
     return {"publication": one - each_one, "document": each_one, "publishing": both - one}
 

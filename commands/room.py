@@ -97,4 +97,5 @@ async def tell_others(settings: Settings, db: Database, session_ids: list[str]) 
     """Tell the chat's processes which sessions have ended; else they notice within seconds."""
     with suppress(*FAILURES, DatabaseUnavailable, StartError):
         async with connect_redis(settings) as redis:
-            await RedisRelay(redis, settings).tell(await log_id(db), "ended", session_ids)
+            relay = RedisRelay(redis, settings, db)
+            await relay.tell(await log_id(db), "recheck", session_ids)

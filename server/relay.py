@@ -7,7 +7,8 @@ Whatever is told has a kind, and all listeners of that kind are called:
     entries      journal    the others      documents that it has stored   journal
     drafts       journal    the others      what the writer is to store    journal
     anonymized   Message    all             a user's id                    Message
-    ended        Sessions   here, or all    ids of sessions                Sessions, hub
+    ended        Sessions   here            ids of sessions                Sessions, hub
+    recheck      Sessions   the others      ids of sessions to look up     Sessions
     typing       hub        all             a login                        hub
     presence     Presence   the others      its process, and who is there  Presence
     gone         relay      here            a process that has ended       Presence
@@ -22,7 +23,8 @@ from typing import Any
 
 from aiohttp import web
 
-HERE_ONLY = {"stored", "gone"}  # kinds that no other process may tell
+HERE_ONLY = {"stored", "ended", "gone"}  # kinds that no other process may tell
+CHECKED = {"recheck"}  # kinds whose listeners believe only the database, whoever tells them
 
 Listener = Callable[[Any], None]
 

@@ -5,13 +5,16 @@ unique indexes decide who has written: while Redis is away, or says something wr
 takes longer, and nothing is lost, doubled or out of order.
 
 Each process publishes what the others should know (Redis' Pub/Sub), encrypted with SECRET_KEY, so
-that another deployment on the same Redis can neither read nor forge it. One process at a time holds
-a lease, a lock that expires: it is the writer, and the others hand it their drafts (see Journal).
+that another deployment on the same Redis can neither read nor forge it. Only processes that prove
+that they write the same database are believed, and each of their messages once (see Peers). One
+process at a time holds a lease, a lock that expires: it is the writer, and the others hand it their
+drafts (see Journal).
 """
 
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -26,8 +29,10 @@ from redis.exceptions import LockError
 
 from security.keys import fernet_key, secret_keys
 from server.background import background
-from server.relay import HERE_ONLY, RELAY, Relay, check_texts
+from server.relay import CHECKED, HERE_ONLY, RELAY, Relay, check_texts
 from settings import SETTINGS, Settings
+from storage.database import DATABASE, Conflict, Database, DatabaseUnavailable
+from storage.peers import PROCESS_COLLECTION, RENEW_EVERY, Peers
 from storage.redis_client import CALL_TIMEOUT, FAILURES, REDIS
 
 log = logging.getLogger(__name__)
@@ -39,6 +44,14 @@ GONE_AFTER = 9  # seconds without a beat of a process; with GRACE its people are
 CLOSE_TIMEOUT = 0.3  # seconds
 RETRY_PAUSE = 0.5  # seconds
 QUEUE_LIMIT = 10_000  # messages to be published; while Redis is away, further ones are dropped
+MESSAGE_LIMIT = 4 * 1024 * 1024  # bytes; twice as many as those of the longest batch of entries
+READ_AT_ONCE = 10  # messages; rubbish takes some 0.04 ms each, and then others have their turn
+REPORT_EVERY = 60  # seconds between lines about what is ignored
+
+ANOTHER_DATABASE = (
+    "another process with this SECRET_KEY and this Redis writes another database, and is not "
+    "believed: if it uses a copy, give it another SECRET_KEY or another Redis server"
+)
 
 TZ_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 LONG_AGO = -float("inf")
@@ -47,10 +60,11 @@ LONG_AGO = -float("inf")
 class RedisRelay(Relay):
     """Tells the other processes on the same database, too."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
+    def __init__(self, redis: Redis, settings: Settings, db: Database) -> None:
         """Set up; nothing is said or heard before join()."""
         super().__init__()
         self._redis = redis
+        self._peers = Peers(self.id, db[PROCESS_COLLECTION])
         self._key = fernet_key(secret_keys(settings)[0])
         self._fernet = Fernet(self._key)
         self._joined = asyncio.Event()
@@ -58,12 +72,16 @@ class RedisRelay(Relay):
         self._lock: Lock
         self._to_publish: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_LIMIT)
         self._was_away = False
+        self._number = 0  # of the last message of this process
+        self._own_number = 0  # of the last one that came back
+        self._ignored: Counter[str] = Counter()  # messages since the last report, by the reason
         # Times of the loop:
         self._heard_at = LONG_AGO  # when a beat of this process came back
         self._writer_until = LONG_AGO  # the end of this process's lease
         self._may_write_at = LONG_AGO  # this process takes no lease before
         self._other_writer = ("", LONG_AGO)  # who else holds the lease, and until when
         self._others: dict[str, float] = {}  # when each process was heard
+        self._report_at = LONG_AGO  # when the next line about what is ignored may be written
 
     @property
     def is_connected(self) -> bool:
@@ -77,7 +95,7 @@ class RedisRelay(Relay):
 
     @property
     def has_other_writer(self) -> bool:
-        """Whether another process holds the lease, as far as this one knows."""
+        """Whether another process holds the lease, and hears this one, as far as is known."""
         return not self.is_writer and self.is_connected and _now() < self._other_writer[1]
 
     def join(self, log_id: str) -> None:
@@ -90,13 +108,15 @@ class RedisRelay(Relay):
 
     def tell_others(self, kind: str, content: Any) -> None:
         """Tell the other processes something, soon. They may miss it."""
-        with suppress(asyncio.QueueFull):
-            self._to_publish.put_nowait(self._encode(kind, content))
+        message = self._encode(kind, content)
+        if len(message) <= MESSAGE_LIMIT:
+            with suppress(asyncio.QueueFull):
+                self._to_publish.put_nowait(message)
 
     async def tell(self, log_id: str, kind: str, content: Any) -> None:
-        """Tell the processes of a log something, from a command: run() is not needed.
+        """Tell the processes of a log something that they check (CHECKED), from a command.
 
-        Raises one of FAILURES.
+        run() is not needed. Raises one of FAILURES.
         """
         self.join(log_id)
         await self._redis.publish(self._channel, self._encode(kind, content))
@@ -129,7 +149,14 @@ class RedisRelay(Relay):
                 await self._redis.publish(self._channel, self._encode("goodbye", None))
 
     def _encode(self, kind: str, content: Any) -> bytes:
-        message = {"from": self.id, "kind": kind, "content": content}
+        self._number += 1
+        message = {
+            "from": self.id,
+            "token": self._peers.token,
+            "number": self._number,
+            "kind": kind,
+            "content": content,
+        }
         return self._fernet.encrypt(bson.encode(message))
 
     async def _keep_in_touch(self) -> None:
@@ -137,6 +164,7 @@ class RedisRelay(Relay):
             tasks.create_task(self._send())
             tasks.create_task(self._listen())
             tasks.create_task(self._beat())
+            tasks.create_task(self._renew_token())
 
     async def _send(self) -> None:
         while _is_not_cancelled():
@@ -158,9 +186,19 @@ class RedisRelay(Relay):
             began = _now()
             with suppress(*FAILURES):  # then the old expiry holds
                 self._writer_until = began + LEASE if await self._renew() else LONG_AGO
-            self.tell_others("beat", {"is_writer": self.is_writer})
+            silent = _now() - SILENT_AFTER
+            hears = [process for process, heard_at in self._others.items() if heard_at > silent]
+            self.tell_others("beat", {"is_writer": self.is_writer, "hears": hears})
             self._drop_silent_processes()
+            self._report()
             await asyncio.sleep(BEAT_EVERY)
+
+    async def _renew_token(self) -> None:
+        """Prove to the others that this process writes their database, for ever."""
+        while _is_not_cancelled():
+            with suppress(DatabaseUnavailable, Conflict):  # then the tokens expire
+                await self._peers.renew()
+            await asyncio.sleep(RENEW_EVERY)
 
     async def _renew(self) -> bool:
         """Take or renew the lease; return whether this process has it."""
@@ -179,11 +217,15 @@ class RedisRelay(Relay):
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
-                    began = _now()
+                    began, received = _now(), 0
                     while _now() < max(began, self._heard_at) + SILENT_AFTER:
                         message = await pubsub.get_message(timeout=BEAT_EVERY)
                         if message:
                             self._receive(message["data"])
+                            received += 1
+                            if received % READ_AT_ONCE == 0:
+                                # get_message() does not wait while there is something to read.
+                                await asyncio.sleep(0)
                 raise TimeoutError("nothing comes back")
             except FAILURES as error:
                 if not self._was_away:
@@ -193,23 +235,47 @@ class RedisRelay(Relay):
 
     def _receive(self, data: bytes) -> None:
         try:
+            if len(data) > MESSAGE_LIMIT:
+                raise ValueError("too long")
             message = bson.decode(self._fernet.decrypt(data), codec_options=TZ_AWARE)
-            sender, kind, content = message["from"], message["kind"], message["content"]
-            check_texts(sender, kind)
+            sender, token, kind = message["from"], message["token"], message["kind"]
+            number, content = message["number"], message["content"]
+            check_texts(sender, token, kind)
             if sender == self.id:
-                self._own_beat_came_back()
-                return
-            self._others[sender] = _now()
-            if kind == "beat":
-                if content["is_writer"]:
-                    self._other_writer = (sender, _now() + LEASE)
-            elif kind == "goodbye":  # its people are kept until GONE_AFTER
-                if sender == self._other_writer[0]:
-                    self._other_writer = ("", LONG_AGO)
-            elif kind not in HERE_ONLY:
+                if number > self._own_number:
+                    self._own_number = number
+                    self._own_beat_came_back()
+            elif kind in CHECKED:
                 self.tell_here(kind, content)
+            elif self._peers.believe(sender, token, number):
+                self._hear(sender, kind, content)
+            elif token and self._peers.is_stranger(sender):
+                self._ignored[ANOTHER_DATABASE] += 1
         except Exception as error:  # half a message, another version's, or not one of ours
-            log.warning("ignored what came through Redis (%s)", type(error).__name__)
+            self._ignored[type(error).__name__] += 1
+
+    def _hear(self, sender: str, kind: str, content: Any) -> None:
+        self._others[sender] = _now()
+        if kind == "beat":
+            if content["is_writer"] and self.id in content["hears"]:
+                self._other_writer = (sender, _now() + LEASE)
+        elif kind == "goodbye":  # its people are kept until GONE_AFTER
+            if sender == self._other_writer[0]:
+                self._other_writer = ("", LONG_AGO)
+        elif kind not in HERE_ONLY:
+            self.tell_here(kind, content)
+
+    def _report(self) -> None:
+        """Write what was ignored to the log, at most once in REPORT_EVERY seconds."""
+        if not self._ignored or _now() < self._report_at:
+            return
+        if self._ignored.pop(ANOTHER_DATABASE, 0):
+            log.warning(ANOTHER_DATABASE)
+        if self._ignored:
+            reasons = ", ".join(sorted(self._ignored))
+            log.warning("ignored messages from Redis: %d (%s)", self._ignored.total(), reasons)
+        self._ignored.clear()
+        self._report_at = _now() + REPORT_EVERY
 
     def _own_beat_came_back(self) -> None:
         if self._was_away:
@@ -217,8 +283,8 @@ class RedisRelay(Relay):
         self._was_away, self._heard_at = False, _now()
 
     def _drop_silent_processes(self) -> None:
-        if not self.is_connected:
-            # Nobody can be heard. When Redis is back, the time of each begins anew.
+        if not (self.is_connected and self._peers.is_up_to_date):
+            # Nobody can be heard. When Redis or the database is back, the time of each begins anew.
             self._others = dict.fromkeys(self._others, _now())
         for process, heard_at in list(self._others.items()):
             if heard_at + GONE_AFTER < _now():
@@ -232,7 +298,7 @@ async def relay_ctx(app: web.Application) -> AsyncIterator[None]:
         app[RELAY] = Relay()
         yield
         return
-    app[RELAY] = relay = RedisRelay(app[REDIS], app[SETTINGS])
+    app[RELAY] = relay = RedisRelay(app[REDIS], app[SETTINGS], app[DATABASE])
     async with background(relay.run()):
         yield
     await relay.close()

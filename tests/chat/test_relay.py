@@ -17,7 +17,8 @@ from chat.journal import JOURNAL
 from security.keys import fernet_key
 from server.relay import RELAY
 from settings import MESSAGE_COLLECTION
-from storage.redis_relay import LEASE, RedisRelay
+from storage.peers import PROCESS_COLLECTION
+from storage.redis_relay import LEASE, MESSAGE_LIMIT, RedisRelay
 from tests.support.accounts import delete_account, log_in
 from tests.support.house import House, OpenHouse
 from tests.support.pages import HistoryPage
@@ -38,6 +39,7 @@ async def houses(
 ) -> list[House]:
     """Three processes' chats that know of each other. They never poll."""
     monkeypatch.setattr("chat.journal.POLL_EVERY", float("inf"))
+    monkeypatch.setattr("storage.redis_relay.RENEW_EVERY", 0.1)
     houses = [await open_house(REDIS_URL=redis.url, MODERATORS=("alice",)) for _ in range(3)]
     await joined(houses)
     return houses
@@ -325,7 +327,16 @@ CHANGE = {"of": 1, "text": "hi", "state": "edited"}
 
 def told(kind: str, content: Any) -> bytes:
     """Return what another process might say, before it is encrypted."""
-    return bson.encode({"from": "elsewhere", "kind": kind, "content": content})
+    said = {"from": "elsewhere", "token": "t", "number": 1, "kind": kind, "content": content}
+    return bson.encode(said)
+
+
+async def let_elsewhere_be_believed(houses: list[House]) -> None:
+    """Let the houses see that the process of told() writes their database."""
+    document = {"_id": "elsewhere", "tokens": ["t"]}
+    await houses[0].database[PROCESS_COLLECTION].insert_one(document)
+    peers = [relay_of(house)._peers for house in houses]
+    await until(lambda: all(each._peers.get("elsewhere") for each in peers))
 
 
 @pytest.mark.parametrize(
@@ -337,7 +348,12 @@ def told(kind: str, content: Any) -> bytes:
         (KEY, b"no bson", "InvalidBSON"),
         (KEY, bson.encode({"from": "elsewhere", "kind": "typing"}), "KeyError"),
         (KEY, told("beat", None), "TypeError"),
-        (KEY, bson.encode({"from": 7, "kind": "typing", "content": "eve"}), "TypeError"),
+        (
+            KEY,
+            bson.encode({"from": 7, "token": "t", "number": 1, "kind": "typing", "content": ""}),
+            "TypeError",
+        ),
+        (KEY, b" " * (MESSAGE_LIMIT + 1), "ValueError"),
         (KEY, told("drafts", [AUTHOR | {"content": {"msg": 7}}]), "TypeError"),
         (KEY, told("drafts", [AUTHOR | {"content": CHANGE | {"of": [1]}}]), "TypeError"),
         (KEY, told("drafts", [AUTHOR | {"content": CHANGE | {"text": None}}]), "TypeError"),
@@ -352,12 +368,12 @@ def told(kind: str, content: Any) -> bytes:
         ),
         (KEY, told("presence", ["elsewhere", ["eve"]]), "TypeError"),
         (KEY, told("presence", ["elsewhere", {"u": 7}]), "TypeError"),
-        (KEY, told("ended", 7), "TypeError"),
+        (KEY, told("recheck", 7), "TypeError"),
         (KEY, told("typing", 7), "TypeError"),
         (KEY, told("attempt", ["taken", [["no limit", b""]]]), "KeyError"),
         (KEY, told("entries", [{"seq": 1, "key": "k", "user": "u", "user_id": "u"}]), "KeyError"),
     ],
-    ids=range(21),
+    ids=range(22),
 )
 async def test_what_makes_no_sense_is_ignored_with_one_line_in_the_log(
     houses: list[House],
@@ -368,12 +384,13 @@ async def test_what_makes_no_sense_is_ignored_with_one_line_in_the_log(
     error: str,
 ) -> None:
     socket, *_ = await sockets_in(houses)
+    await let_elsewhere_be_believed(houses)
     caplog.clear()
     data = Fernet(fernet_key(key)).encrypt(said) if key else said
     with redis.client() as client:
         assert client.publish(relay_of(houses[0])._channel, data) == len(houses)
     await until(lambda: len(caplog.records) >= len(houses))
-    line = f"ignored what came through Redis ({error})"
+    line = f"ignored messages from Redis: 1 ({error})"
     assert [record.message for record in caplog.records] == [line] * len(houses)
     assert await seq_of(socket, "still here") == 1
     assert len(caplog.records) == len(houses)
@@ -387,6 +404,7 @@ async def test_a_number_beyond_the_log_is_looked_up(
     stored = {"seq": 1, "key": "k1", "msg": "stored", **said}
     await houses[0].database[MESSAGE_COLLECTION].insert_one(stored)
     untrue = {"seq": 2, "key": "k2", "msg": "not stored", **said}
+    await let_elsewhere_be_believed(houses)
     with redis.client() as client:
         data = Fernet(fernet_key(KEY)).encrypt(told("entries", [untrue]))
         client.publish(relay_of(houses[0])._channel, data)

@@ -103,6 +103,13 @@ class Log(Server):
         self.documents: dict[int, Document] = {}  # by number
         self._keys: set[str] = set()
 
+    def copy(self) -> "Log":
+        """Return another collection with the same documents."""
+        copy = Log(self.network)
+        copy.documents = {seq: document.copy() for seq, document in self.documents.items()}
+        copy._keys = self._keys.copy()
+        return copy
+
     async def find(self, where: Document, *, sort: tuple[str, int], limit: int) -> list[Document]:
         """Return the documents that a filter matches, sorted by number, at most `limit`."""
         name, direction = sort
@@ -159,6 +166,41 @@ class Log(Server):
         return bool(matching)
 
 
+class Processes(Server):
+    """The collection of processes: what of Collection's Peers uses, with its deadline."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.tokens: dict[str, Document] = {}  # by the id of a process
+
+    def copy(self) -> "Processes":
+        """Return another collection with the same documents."""
+        copy = Processes(self.network)
+        copy.tokens = self.tokens.copy()
+        return copy
+
+    async def find(self, where: Document, *, sort: tuple[str, int], limit: int) -> list[Document]:
+        """Return all documents, at most `limit`."""
+        return await self._ask(lambda: list(self.tokens.values())[:limit])
+
+    async def update_one(self, where: Document, change: Document) -> bool:
+        """Change a document; return whether there is one."""
+        return await self._ask(lambda: self._update(where["_id"], change["$set"]))
+
+    async def insert_one(self, document: Document) -> None:
+        """Store a document."""
+        await self._ask(lambda: self.tokens.update({document["_id"]: document}))
+
+    async def _ask(self, what: Callable[[], T]) -> T:
+        async with deadline():
+            return await self.ask(what, AutoReconnect("the connection is lost"))
+
+    def _update(self, process: str, values: Document) -> bool:
+        if is_there := process in self.tokens:
+            self.tokens[process] = {"_id": process, **values}
+        return is_there
+
+
 def _matches(document: Document, query: Document) -> bool:
     return all(_fits(document.get(name), wanted) for name, wanted in query.items())
 
@@ -191,6 +233,7 @@ class RedisServer(Server):
         self._holder: tuple[str, float] = ("", 0)  # the token of the lock, and when it expires
         self._tokens = map(str, itertools.count(1))
         self._pubsubs: list[PubSub] = []
+        self.published: list[tuple[str, bytes]] = []  # somebody has recorded it
 
     def connect(self) -> "Client":
         """Return a client, in place of the library's."""
@@ -248,6 +291,7 @@ class RedisServer(Server):
     def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Send messages to those who have subscribed: lost, twice or out of order."""
         for channel, data in messages:
+            self.published.append((channel, data))
             for pubsub in self._pubsubs:
                 if channel in pubsub.channels:
                     for _ in range(0 if self.network.happens(0.05) else 1):

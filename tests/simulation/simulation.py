@@ -28,8 +28,18 @@ from chat.journal import Journal
 from server.metrics import Metrics
 from settings import Settings
 from storage.database import DatabaseUnavailable, Document
-from storage.redis_relay import LEASE, RedisRelay
-from tests.simulation.servers import LATEST, Client, Log, Network, RedisServer, Server, now
+from storage.peers import PROCESS_COLLECTION
+from storage.redis_relay import ANOTHER_DATABASE, LEASE, RedisRelay
+from tests.simulation.servers import (
+    LATEST,
+    Client,
+    Log,
+    Network,
+    Processes,
+    RedisServer,
+    Server,
+    now,
+)
 from tests.simulation.virtual_time import Program, run
 from tests.support.history import History, judge
 from tests.support.pages import Shown
@@ -66,12 +76,13 @@ class Fault(AssertionError):
 class Process(Program):
     """One life of a process: between its start and its end it delivers the log."""
 
-    def __init__(self, simulation: "Simulation", name: str) -> None:
+    def __init__(self, simulation: "Simulation", name: str, log: Log, processes: Processes) -> None:
         super().__init__()
         self.name = name
-        self.relay = RedisRelay(simulation.redis.connect(), SETTINGS)  # type: ignore[arg-type]
+        db = {PROCESS_COLLECTION: processes}
+        self.relay = RedisRelay(simulation.redis.connect(), SETTINGS, db)  # type: ignore[arg-type]
         self.relay.join("the log")
-        self.journal = Journal(simulation.log, self.relay, Metrics())  # type: ignore[arg-type]
+        self.journal = Journal(log, self.relay, Metrics())  # type: ignore[arg-type]
         self.relay.listen("stored", self._deliver)
         self.shown: list[Entry] = []
         self.is_open = self.is_ending = False
@@ -203,15 +214,18 @@ class Simulation:
         self.dice = random.Random(seed)
         self.network = Network(self.dice)
         self.log = Log(self.network)
+        self.processes = Processes(self.network)
         self.redis = RedisServer(self.network)
         self.redis.on_lease = self._check_lease
         self.running: list[Process] = []
         self.ended: list[Process] = []
         self.faults: list[str] = []
+        self.has_copy = False
         self._speakers: list[Speaker] = []
         self._mishaps = [
             self._kill, self._end, self._stop, self._hold_up_database, self._hold_up_redis,
-            self._restart_redis, self._make_redis_read_only, self._deafen,
+            self._restart_redis, self._make_redis_read_only, self._deafen, self._replay,
+            self._try_a_copy,
         ]  # fmt: skip
 
     async def run(self) -> None:
@@ -221,7 +235,7 @@ class Simulation:
         )
         try:
             for number in range(PROCESSES):
-                self.running.append(Process(self, f"process {number}"))
+                self.running.append(self._new_process(f"process {number}"))
             self._speakers = [Speaker(self, f"user{number}") for number in range(SPEAKERS)]
             talk = asyncio.gather(*(speaker.talk() for speaker in self._speakers))
             await self._trouble()
@@ -231,6 +245,9 @@ class Simulation:
         finally:
             for process in self.running:
                 process.kill()
+
+    def _new_process(self, name: str) -> Process:
+        return Process(self, name, self.log, self.processes)
 
     async def _trouble(self) -> None:
         # Each seed has its own few kinds of trouble: all at once would hide each other.
@@ -261,7 +278,7 @@ class Simulation:
         process.kill()
         self.network.note(f"{process.name} is dead")
         await asyncio.sleep(self.dice.uniform(0.1, 4))
-        self.running[self.running.index(process)] = Process(self, f"{process.name}'")
+        self.running[self.running.index(process)] = self._new_process(f"{process.name}'")
         self.ended.append(process)
 
     async def _stop(self) -> None:
@@ -274,7 +291,7 @@ class Simulation:
 
     async def _hold_up_database(self) -> None:
         self.network.note("the database stands still")
-        await self._hold_up(self.log)
+        await asyncio.gather(self._hold_up(self.log), self._hold_up(self.processes))
 
     async def _hold_up_redis(self) -> None:
         self.network.note("Redis stands still")
@@ -301,6 +318,28 @@ class Simulation:
         process = self.dice.choice(self.running)
         self.network.note(f"{process.name} is deaf")
         self.redis.deafen(process.relay._redis)  # type: ignore[arg-type]
+
+    async def _replay(self) -> None:
+        self.network.note("what was published is published again")
+        for _ in range(5):
+            first = self.dice.randrange(len(self.redis.published) + 1)
+            self.redis.publish(self.redis.published[first : first + 10])
+            await asyncio.sleep(self.dice.uniform(0, 1))
+
+    async def _try_a_copy(self) -> None:
+        """Let a process with the same Redis write to a copy of the database for a while."""
+        self.network.note("somebody tries a copy of the database")
+        self.has_copy = True
+        trial = Process(self, "the trial", self.log.copy(), self.processes.copy())
+        tries: list[asyncio.Task[Entry]] = []
+        for _ in range(self.dice.randrange(20)):
+            await asyncio.sleep(self.dice.uniform(0, 0.6))
+            if trial.is_open:
+                key, content = message_key("trial", str(now())), {"msg": "only tried"}
+                append = trial.journal.append(key, "trial", "trial", content)
+                tries.append(trial.start(append))
+        trial.kill()
+        await asyncio.gather(*tries, return_exceptions=True)
 
     def _check_lease(self, client: Client) -> None:
         """Note a fault if another process still counts itself the writer."""
@@ -334,6 +373,7 @@ class Simulation:
             others = sum(relay.has_other_writer for relay in relays)
             connected = sum(relay.is_connected for relay in relays)
             is_settled = connected == (0 if self.redis.is_away else PROCESSES)
+            is_settled &= all(_believes(one, other) for one in relays for other in relays)
             if is_settled and (writers, others) == ((1, PROCESSES - 1) if has_writer else (0, 0)):
                 return
             await asyncio.sleep(0.1)
@@ -396,6 +436,11 @@ class Simulation:
                 raise Fault(f"{process.name} has {recent}, and the log {entries}")
 
 
+def _believes(relay: RedisRelay, other: RedisRelay) -> bool:
+    peer = relay._peers._peers.get(other.id)
+    return peer is not None and other._peers.token in peer.believed_until
+
+
 def _entry(document: Document, log: dict[int, Document]) -> Entry:
     if is_change(document):
         return ChangeEntry.from_documents(document, log[document["of"]])
@@ -418,20 +463,21 @@ async def _within(seconds: float, what: Awaitable[T], claim: str) -> T:
 class _Complaints(logging.Handler):
     """Collects what the chat logs and never should, because it would hide a fault."""
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, simulation: Simulation) -> None:
         super().__init__()
-        self._faults = faults
+        self._simulation = simulation
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line of the log."""
         line = record.getMessage()
-        if record.levelno >= logging.ERROR or line.startswith("ignored"):
-            self._faults.append(f"{line}: {record.exc_info}")
+        is_untrue = line == ANOTHER_DATABASE and not self._simulation.has_copy
+        if record.levelno >= logging.ERROR or line.startswith("ignored") or is_untrue:
+            self._simulation.faults.append(f"{line}: {record.exc_info}")
 
 
 @contextmanager
 def _made_for(simulation: Simulation) -> Iterator[None]:
-    complaints, logger = _Complaints(simulation.faults), logging.getLogger("chat")
+    complaints, logger = _Complaints(simulation), logging.getLogger()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in LIMITS.items():
             patch.setattr(name, value)
