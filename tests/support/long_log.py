@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from auth.logins import look
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 
 EXPIRED = 200  # sessions
@@ -28,8 +29,8 @@ def _fill(connection: sqlite3.Connection, count: int) -> None:
         for seq in range(2, count + 1)
     )
     users = (
-        {"_id": id_of(n), "login_key": f"user{n}", "look": f"user{n}", "email_key": f"{n}@x"}
-        for n in range(count)
+        {"_id": id_of(n), "login_key": login, "look": look(login), "email_key": f"{n}@x"}
+        for n, login in enumerate(f"user{n}" for n in range(count))
     )
     sessions = (
         {"_id": f"filled{n}", "user_id": id_of(n)} | ({"seen": 0} if n < EXPIRED else {})
