@@ -60,6 +60,8 @@ SEQUENCES = (
     "rn m cl d ाे ो ाै ौ ाॅ ॉ ाॆ ॊ अॅ ॲ उु ऊ ੳੋ ਓ ાે ો ાૈ ૌ ાૅ ૉ ଏୗ ଐ ଓୗ ଔ அா ஆ ఎు ఘ "
     "ಒೌ ಔ ಒೕ ಓ අා ආ අැ ඇ අෑ ඈ උෟ ඌ ඏෟ ඐ එ් ඒ එෙ ඓ ඔෟ ඖ ເເ ແ េា ោ េី ើ អា ឤ ្ដ ្ត"
 )
+L_AS_I = str.maketrans("l1I", "iii")
+WITHOUT_L = dict.fromkeys(L_AS_I)
 
 
 def check_login(login: str) -> str:
@@ -77,12 +79,17 @@ def look(login: str) -> str:
 
     That is the skeleton (UTS 39, 4) of the login in any case. Letters are looked up as they are
     written, because small letters may differ where capitals are alike, and then as small ones.
+    But an I that looks like l counts as i among capitals, and an i at the beginning, where people
+    write a capital, as l: so ALlCE looks like alice, and lgor like igor.
     """
     visible = "".join(c for c in login if c not in INVISIBLE and unicodedata.category(c) != "Cf")
+    if visible.translate(WITHOUT_L).isupper():
+        visible = visible.translate(L_AS_I)
     skeleton = _prototype_of(visible)
     for sequence, prototype in _sequences():
         skeleton = skeleton.replace(sequence, prototype)
-    return LOOK_VERSION + _with_sorted_marks(_prototype_of(skeleton.casefold()))
+    skeleton = _with_sorted_marks(_prototype_of(skeleton.casefold()))
+    return LOOK_VERSION + ("l" + skeleton[1:] if skeleton.startswith("i") else skeleton)
 
 
 def _is_login(login: str) -> bool:

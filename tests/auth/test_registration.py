@@ -185,6 +185,10 @@ ALIKE = {
         ("आशा", "अाशा"), ("ओम्क", "अाेम्क"), ("कोल", "काेल"), ("ආරි", "අාරි"), ("កស្តា", "កស្ដា"),
         ("까王", "ᄀ가王"),
     ],
+    "case": [
+        ("alice", "ALlCE"), ("erin", "ER1N"), ("igor", "lgor"), ("Ines", "lnes"), ("ivy", "1vy"),
+        ("MIL0", "milo"), ("Ilia", "lIia"),
+    ],
     "letters drawn alike": [
         ("lisa", "ǀisa"), ("alba", "ɑlbɑ"), ("mary-ann", "maryꟷann"), ("lopa", "ӏора"),
         ("wow", "ωοω"), ("joe", "ȷoe"), ("greg", "ɡreɡ"), ("isi", "ɩsɩ"), ("ГАГА", "ΓΑΓΑ"),
@@ -213,8 +217,8 @@ async def test_however_letters_come_to_look_alike_one_login_has_them(
 async def test_names_that_do_not_look_alike_may_all_be_logins(house: House) -> None:
     names = (
         "Clara Dara Clive Dive Rnold Mold jose josé Müller Muller ali all Mark Marc anna arma nina "
-        "mina ian lan Iris さくら サクラ Tom Том Анна Янна Нина علي علیا كريم محمد राम रमा แดง ดวง "
-        "김민 김빈 王伟 王玮 øre ore łukas lukas"
+        "mina Iris mei mel Kai Kal KAY 1st さくら サクラ Tom Том Анна Янна Нина علي علیا كريم محمد "
+        "राम रमा แดง ดวง 김민 김빈 王伟 王玮 øre ore łukas lukas"
     )
     for number, login in enumerate(names.split()):
         person = await house.visitor()
