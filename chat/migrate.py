@@ -131,7 +131,7 @@ async def _note_looks(users: Collection) -> None:
     version registers meanwhile, or later, is seen to at the next start.
     """
     documents = await users.find({}, ["login", "look"])
-    documents.sort(key=lambda document: document["_id"])
+    documents.sort(key=lambda document: str(document["_id"]))
     taken = {document.get("look") for document in documents}
     for start in range(0, len(documents), CHUNK):
         updates: list[UpdateOne] = []
