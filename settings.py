@@ -164,7 +164,7 @@ class Settings:
     )
     REGISTRATIONS_PER_HOUR: int = setting(
         10,
-        "Accounts an hour that one address may create. 0: no limit.",
+        "Accounts an hour that one address may create without an invitation. 0: no limit.",
         lambda text: _limit(text),
     )
     MODERATORS: tuple[str, ...] = setting(

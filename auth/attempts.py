@@ -14,10 +14,13 @@ from security.limits import Limit
 from server.relay import Relay
 from storage.database import DB, Document
 
-FIVE_MINUTES = 300
+FIVE_MINUTES, HOUR = 300, 3600
 # Failed log-ins in five minutes. The first is what people need; the others slow down an attacker
 # with many addresses, or with many names.
 PER_NAME_AND_ADDRESS, PER_NAME, PER_ADDRESS = 5, 50, 20
+# With names known at an address a guesser there gets as many in an hour, but at any time of it: so
+# the mistakes of a few people behind one address do not lock their colleagues out.
+PER_KNOWN_NAME, PER_KNOWN_ADDRESS = 12 * PER_NAME_AND_ADDRESS, 12 * PER_ADDRESS
 KNOWN_ADDRESSES = 100_000  # by name; in memory, about 100 bytes each
 ANSWER_GRID = 0.05  # seconds; wrong passwords are answered at multiples, whatever the check took
 
@@ -28,8 +31,9 @@ class AttemptLimits:
     """Limits failed log-ins by name and by address, and registrations by address.
 
     A name is what was typed, a login or an e-mail address: if attempts counted by account, the
-    limit would tell which names belong to one account. An address from which somebody has logged in
-    does not count by name: otherwise strangers could lock people out of their accounts.
+    limit would tell which names belong to one account. Names known at an address, because somebody
+    has logged in with them from there, count apart: otherwise strangers anywhere, and neighbours
+    behind the same address, could lock people out of their accounts.
     """
 
     def __init__(self, registrations_per_hour: int, relay: Relay) -> None:
@@ -37,7 +41,9 @@ class AttemptLimits:
             "address": Limit(PER_ADDRESS, FIVE_MINUTES),
             "name": Limit(PER_NAME, FIVE_MINUTES),
             "name and address": Limit(PER_NAME_AND_ADDRESS, FIVE_MINUTES),
-            "registration": Limit(registrations_per_hour, 3600),
+            "known name": Limit(PER_KNOWN_NAME, HOUR),
+            "known address": Limit(PER_KNOWN_ADDRESS, HOUR),
+            "registration": Limit(registrations_per_hour, HOUR),
         }
         self._known: dict[bytes, None] = {}  # names with addresses, the latest last
         self._relay = relay
@@ -45,18 +51,19 @@ class AttemptLimits:
 
     def log_in_attempt(self, name: str, address: str) -> Attempt:
         """Return an attempt to log in with a name from an address."""
-        both = _digest(name, address)
-        attempt = [("address", _digest(address)), ("name and address", both)]
-        return attempt if both in self._known else [*attempt, ("name", _digest(name))]
+        both, only_address = _digest(name, address), _digest(address)
+        if both in self._known:
+            return [("known address", only_address), ("known name", both)]
+        attempt = [("address", only_address), ("name and address", both)]
+        return [*attempt, ("name", _digest(name))]
 
     def account_page_attempt(self, user_id: str, address: str) -> Attempt:
-        """Return an attempt on the account page, which strangers must not lock."""
-        both = _digest("account page", user_id, address)
-        return [("address", _digest(address)), ("name and address", both)]
+        """Return an attempt on the account page, which nobody without a session can lock."""
+        return [("name and address", _digest("account page", user_id, address))]
 
-    def registration_attempt(self, address: str) -> Attempt:
-        """Return an attempt to register from an address."""
-        return [("registration", _digest(address))]
+    def registration_attempt(self, address: str, invitation: str = "") -> Attempt:
+        """Return an attempt to register from an address, perhaps by an invitation with this id."""
+        return [("registration", _digest(address, invitation) if invitation else _digest(address))]
 
     def use_or_wait(self, attempt: Attempt) -> float:
         """Count an attempt and return 0; or return the seconds to wait until one is allowed."""

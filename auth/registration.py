@@ -32,13 +32,12 @@ async def admit(request: web.Request, token: str) -> Admission:
     settings, db = request.app[SETTINGS], request[DB]
     if await is_empty(db):
         return Admission(is_first=True, makes_moderator=not settings.MODERATORS)
-    if settings.REGISTRATION == "open":
-        return Admission()
     if settings.REGISTRATION == "closed":
         raise FormError(403, CLOSED)
-    if not token:
-        raise FormError(403, NOT_INVITED)
-    invitation = await Links(db).find(INVITATION, token, settings.MODERATORS)
-    if invitation is None:
-        raise FormError(403, INVALID)
-    return Admission(invitation=invitation)
+    if token:
+        invitation = await Links(db).find(INVITATION, token, settings.MODERATORS)
+        if invitation:  # also where nobody needs one: it is not limited by address
+            return Admission(invitation=invitation)
+    if settings.REGISTRATION == "open":
+        return Admission()
+    raise FormError(403, INVALID if token else NOT_INVITED)

@@ -153,15 +153,18 @@ class SignIn(AccountForm):
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
         app, db, invitation = self.request.app, self.request[DB], admission.invitation
         users, limits = User(db), app[LIMITS]
-        attempt = limits.registration_attempt(client_address(self.request))
+        link_id = invitation["_id"] if invitation else ""
+        attempt = limits.registration_attempt(client_address(self.request), link_id)
         login = check_login(login)
         check_email(email)
         check_strength(password, login, email)
         try:
             if wait := limits.use_or_wait(attempt):
                 raise FormError(429, "Too many new accounts from here, please wait", None, wait)
+            if invitation:  # it counts by its own uses, and here only what fails
+                limits.give_back(attempt)
             async with Links(db).used(invitation) if invitation else nullcontext():
-                return await users.create_user(
+                user = await users.create_user(
                     login,
                     email,
                     password,
@@ -174,6 +177,8 @@ class SignIn(AccountForm):
             raise FormError(403, INVALID) from None
         except UserExists:
             # It counts: otherwise anybody could find out quickly which logins and addresses exist.
+            if invitation:
+                limits.use_or_wait(attempt)
             if await users.find(login) or await users.has_login_like(login):
                 raise FormError(409, "User exists", "login") from None
             if not admission.is_first or await users.find(email):
@@ -182,8 +187,12 @@ class SignIn(AccountForm):
                 409, "Somebody else has just created the first account, please try again"
             ) from None
         except (Busy, DatabaseUnavailable):
-            limits.give_back(attempt)
+            if not invitation:
+                limits.give_back(attempt)
             raise
+        if invitation:  # one who got it right in the end has made no guess
+            limits.give_back(attempt)
+        return user
 
 
 class SetPassword(AccountForm):

@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from auth.logins import skeleton
+from auth.logins import LOOK_VERSION, look
 from auth.passwords import Hasher
 from auth.spelling import fold
 from chat.message_index import MESSAGE_SEQ, complete
@@ -32,7 +32,7 @@ async def migrate(db: Database, hasher: Hasher) -> None:
     while users := await _some_without(db[USER_COLLECTION], "login_key"):
         for user in users:
             await _secure_user(db[USER_COLLECTION], user, hasher)
-    if await _any_without(db[USER_COLLECTION], "look"):
+    while await _has_old_looks(db[USER_COLLECTION]):
         await _note_looks(db.unhurried(USER_COLLECTION))
 
 
@@ -128,20 +128,38 @@ async def _free_email_key(users: Collection, email: str, id_: Any) -> str:
     return f"{key} #{id_}" if taken else key
 
 
+async def _has_old_looks(users: Collection) -> bool:
+    """Return whether an account's look is missing, or was made by an earlier version."""
+    # Looks of one version stand together in the index, so its two ends tell.
+    for order in (1, -1):
+        for user in await users.find({}, ["look"], sort=("look", order), limit=1):
+            if not user.get("look", "").startswith(LOOK_VERSION):
+                return True
+    return False
+
+
 async def _note_looks(users: Collection) -> None:
-    """Store what each login looks like; those that look alike already stay as they are."""
-    updates: list[UpdateOne] = []
+    """Store anew what each login looks like.
+
+    Accounts that look alike already keep their logins: the oldest has the look, which nobody else
+    can register, and the others have it with their ids. Looks of two versions never conflict, so
+    this can be interrupted, and done by several processes at once. What a process of an earlier
+    version registers meanwhile, or later, is seen to at the next start.
+    """
     documents = await users.find({}, ["login", "look"])
+    documents.sort(key=lambda document: str(document["_id"]))
     taken = {document.get("look") for document in documents}
-    for document in documents:
-        if "look" not in document:
-            id_, look = document["_id"], skeleton(document["login"])
-            look = f"{look} #{id_}" if look in taken else look
-            taken.add(look)
-            updates.append(
-                UpdateOne({"_id": id_, "look": {"$exists": False}}, {"$set": {"look": look}})
-            )
-    await _update(users, updates)
+    for start in range(0, len(documents), CHUNK):
+        updates: list[UpdateOne] = []
+        for document in documents[start : start + CHUNK]:
+            id_, old, new = document["_id"], document.get("look"), look(document["login"])
+            if (old or "").startswith(LOOK_VERSION):
+                continue
+            new = f"{new} #{id_}" if new in taken else new
+            taken.add(new)
+            updates.append(UpdateOne({"_id": id_, "look": old}, {"$set": {"look": new}}))
+        if updates:
+            await users.update_each(updates)
 
 
 async def _update(collection: Collection, updates: list[UpdateOne]) -> None:

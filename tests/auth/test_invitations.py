@@ -162,6 +162,65 @@ async def test_fifty_at_once_use_an_invitation_no_more_often_than_it_says(
     assert len(await accounts(house)) == 4
 
 
+@pytest.fixture(params=["open", "invite"])
+async def office(request: pytest.FixtureRequest, open_house: OpenHouse) -> House:
+    """A chat where one address may create three accounts an hour; alice's is one of them."""
+    mode: str = request.param
+    house = await open_house(REGISTRATION=mode, REGISTRATIONS_PER_HOUR=3, MODERATORS=())
+    assert (await (await house.visitor()).register("alice")).status == 303
+    return house
+
+
+@pytest.mark.usefixtures("quick_hashes", "clock")
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_an_invitation_for_twenty_lets_twenty_colleagues_behind_one_address_in(
+    office: House, at_once: bool
+) -> None:
+    token = await invite(await log_in(office, "alice"), uses=20)
+    people = [register(office, f"colleague{number}", token) for number in range(20)]
+    if at_once:
+        assert await asyncio.gather(*people) == [303] * 20
+    else:
+        assert [await person for person in people] == [303] * 20
+
+
+@pytest.mark.usefixtures("quick_hashes", "clock")
+async def test_colleagues_who_choose_a_login_that_is_taken_do_not_keep_others_out(
+    office: House,
+) -> None:
+    token = await invite(await log_in(office, "alice"), uses=10)
+    for number in range(10):
+        assert await register(office, "alice", token) == 409
+        assert await register(office, f"colleague{number}", token) == 303
+
+
+@pytest.mark.usefixtures("quick_hashes", "clock")
+async def test_an_invitation_does_not_tell_quickly_who_has_an_account(office: House) -> None:
+    alice = await log_in(office, "alice")
+    token, other = await invite(alice, uses=20), await invite(alice)
+    visitor = await office.visitor()
+    names = [("alice", "b@b"), ("bob", "alice@example.com"), ("AL1CE", "c@c"), ("bob", "d@d")]
+    statuses = [
+        (await visitor.register(login, email=email, invitation=token)).status
+        for login, email in names
+    ]
+    assert statuses == [409, 409, 409, 429]
+    assert await register(office, "carol", other) == 303  # another invitation is not affected
+
+
+@pytest.mark.usefixtures("quick_hashes", "clock")
+async def test_without_a_valid_invitation_an_address_is_limited_as_before(
+    open_house: OpenHouse,
+) -> None:
+    house = await open_house(REGISTRATIONS_PER_HOUR=3, MODERATORS=())
+    assert (await (await house.visitor()).register("alice")).status == 303
+    token = await invite(await log_in(house, "alice"))
+    assert await register(house, "bob", token) == 303
+    tokens = [token, "guessed" * 5, "", token]  # the first is used up by now
+    statuses = [await register(house, f"visitor{n}", each) for n, each in enumerate(tokens)]
+    assert statuses == [303, 303, 429, 429]
+
+
 @pytest.mark.parametrize("way", ["expired", "taken back", "guessed", "banned", "dismissed"])
 async def test_an_invitation_that_no_longer_holds_is_refused_in_one_way(
     house: House, alice: Person, way: str, clock: Clock, monkeypatch: pytest.MonkeyPatch

@@ -108,7 +108,56 @@ async def test_guesses_of_others_lock_nobody_out_who_has_logged_in_from_here(
     assert (await elsewhere.log_in(name)).status == 429
     again = await house.visitor(headers=from_address("203.0.113.1"))
     assert (await again.log_in(name)).status == 303
-    assert await statuses(again, [name] * 6) == [401] * 5 + [429]  # from here, too
+
+
+@pytest.mark.usefixtures("quick_hashes")
+@pytest.mark.parametrize(
+    "mistaken",
+    [["alice"] * 5, ["alice@example.com", "ALICE"] * 5, [f"user{n}" for n in range(20)]],
+    ids=["her login", "her names", "any names"],
+)
+async def test_mistakes_of_neighbours_lock_nobody_out_who_has_logged_in_from_their_address(
+    house: House, here: Person, clock: Clock, mistaken: list[str]
+) -> None:
+    assert (await here.log_in("alice")).status == 303
+    neighbour = await house.visitor(headers=from_address("203.0.113.1"))
+    assert await statuses(neighbour, mistaken) == [401] * len(mistaken)
+    for name in ("alice", "Alice@example.com"):
+        again = await house.visitor(headers=from_address("203.0.113.1"))
+        assert (await again.log_in(name)).status == 303
+
+
+@pytest.mark.usefixtures("quick_hashes")
+async def test_mistakes_of_neighbours_do_not_lock_the_forms_of_the_account_page(
+    house: House, here: Person, clock: Clock
+) -> None:
+    await here.register("bob")
+    neighbour = await house.visitor(headers=from_address("203.0.113.1"))
+    assert await statuses(neighbour, [f"user{n}" for n in range(21)]) == [401] * 20 + [429]
+    assert (await here.post("/account", PASSWORD_CHANGE)).status == 303
+
+
+def guesses_in_an_hour(clock: Clock, names: list[str], *, known: bool) -> int:
+    """Return how many passwords a guesser at one address can try, at names known there or not."""
+    limits = AttemptLimits(0, Relay())
+    for name in names if known else ():
+        limits.remember(name, "203.0.113.1")
+    guesses = 0
+    for _ in range(60):
+        for name in names:
+            while not limits.use_or_wait(limits.log_in_attempt(name, "203.0.113.1")):
+                guesses += 1
+        clock.now += 60
+    return guesses
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 60), (3, 180), (50, 240)])
+def test_a_guesser_gets_no_more_guesses_in_an_hour_at_names_known_at_the_address(
+    clock: Clock, count: int, most: int
+) -> None:
+    names = [f"user{number}" for number in range(count)]
+    assert guesses_in_an_hour(clock, names, known=False) == most
+    assert guesses_in_an_hour(clock, names, known=True) == most
 
 
 async def test_guesses_of_others_do_not_lock_the_forms_of_the_account_page(

@@ -1,10 +1,13 @@
 """Creating an account, and what is said when that can't be."""
 
 import asyncio
+import hashlib
 from typing import Any
 
 import pytest
 
+from auth.logins import LOOK_VERSION, SEQUENCES, _prototypes
+from chat.entry import DELETED_USER
 from tests.support.accounts import (
     COMMON,
     EXISTS,
@@ -61,7 +64,8 @@ REFUSED_REGISTRATIONS: list[tuple[dict[str, Any], int, str, str]] = [
                 "bob\nsmith",
             ),
             *("alicе", "Аlice", "aliceαβ", "aliceدود", "alice田", "한글ひらがな", "ひらがなαβ"),
-            *("王", "ᚠᚢᚦ", "\u0301\u0301\u0301", "a\u0336bc", "abc\u3164"),
+            *("王", "ᚠᚢᚦ", "\u0301\u0301\u0301", "a\u0336bc", "a\u20d2bc"),
+            *("abc\u3164", "ʙᴏʙ"),
             *(
                 "admin\ufe0f",
                 "ad\u034fmin",
@@ -141,7 +145,7 @@ async def test_variants_of_a_login_are_one_login(house: House, login: str, varia
 @pytest.mark.parametrize(
     ("login", "other"),
     [("allce", "al1ce"), ("pace", "расе"), ("soso", "ѕоѕо"), ("bob0", "bobo"), ("ρορορ", "popop"),
-     ("HOPE", "НОРЕ"), ("paypal", "paypaI"), ("moderator", "rnoderator"),
+     ("HOPE", "НОРЕ"), ("paypal", "paypaI"), ("morris", "rnorris"),
      ("工工工", "エエエ")],
 )  # fmt: skip
 async def test_a_login_that_looks_like_another_is_refused(
@@ -154,6 +158,94 @@ async def test_a_login_that_looks_like_another_is_refused(
     page = await refused(visitor, "/signin", form, 409, EXISTS)
     assert page.error_field == "login"
     assert (await visitor.log_in(other)).status == 401
+
+
+ALIKE = {
+    "accents of two scripts": [
+        ("josé", "јоѕе\u0301"), ("nõu", "ոօ\u0303ս"), ("pëxö", "рёхӧ"), ("oço", "ос\u0327о"),
+        ("ápo", "α\u0301ρο"), ("opà", "ора\u0300"), ("sǎo", "ѕа\u0306о"), ("hōpo", "һо\u0304ро"),
+        ("ōnō", "օ\u0304ոօ\u0304"), ("ŝo-ŝo", "ѕ\u0302о-ѕ\u0302о"), ("nóu", "ոօ\u0301ս"),
+    ],
+    "marks": [
+        ("Ștefan", "Ştefan"), ("e\u0302\u0323co", "е\u0323\u0302со"), ("ǘna", "u\u0301\u0308na"),
+        ("กิ่ง", "ก่ิง"), ("กุกุ", "กุุกุ"), ("ábel", "a\u064ebel"), ("ị\u0307ris", "ịris"),
+        ("ı\u0307vo", "ivo"), ("Iïs", "lïs"), ("ǔpo", "ŭpo"),
+    ],
+    "kana": [
+        ("べん", "ベん"), ("へりへ", "ヘリヘ"), ("ぺり", "ペり"), ("がめら", "ガめら"),
+        ("もや", "モヤ"), ("ツナ", "シナ"), ("ﾘﾝｺﾞ", "りンゴ"), ("ロ二", "口ニ"), ("カ一", "力ー"),
+    ],
+    "Arabic": [
+        ("ياسر", "یاسر"), ("كريم", "کریم"), ("مهدي", "مہدی"), ("علي", "على"), ("ڪمال", "كمال"),
+        ("فريد", "\u06a7رید"), ("ﻛﺎﻣﻞ", "کامل"),
+    ],
+    "several letters like one": [
+        ("owner", "ovvner"), ("OWNER2", "OVVNER2"), ("clara", "dara"), ("cleo", "Deo"),
+        ("edie", "ec1ie"), ("wvw", "vwvv"), ("cæsar", "caesar"), ("แดง", "เเดง"), ("ແມວ", "ເເມວ"),
+        ("आशा", "अाशा"), ("ओम्क", "अाेम्क"), ("कोल", "काेल"), ("ආරි", "අාරි"), ("កស្តា", "កស្ដា"),
+        ("까王", "ᄀ가王"),
+    ],
+    "case": [
+        ("alice", "ALlCE"), ("erin", "ER1N"), ("igor", "lgor"), ("Ines", "lnes"), ("ivy", "1vy"),
+        ("MIL0", "milo"), ("Ilia", "lIia"),
+    ],
+    "letters drawn alike": [
+        ("lisa", "ǀisa"), ("alba", "ɑlbɑ"), ("mary-ann", "maryꟷann"), ("lopa", "ӏора"),
+        ("wow", "ωοω"), ("joe", "ȷoe"), ("greg", "ɡreɡ"), ("isi", "ɩsɩ"), ("ГАГА", "ΓΑΓΑ"),
+        ("nun", "ոսո"), ("וויס", "װיס"),
+    ],
+    "compatibility": [
+        ("fiona", "ﬁona"), ("lisl", "ℓisl"), ("日本", "⽇本"), ("豈王", "\uf900王"),
+        ("1234", "１②3⁴"), ("kim", "\u212aim"), ("rob", "ʳob"),
+        ("한글이", "한글이"), ("한글", "\u1112\u1161\u11ab글"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pairs", ALIKE.values(), ids=ALIKE)
+@pytest.mark.usefixtures("quick_hashes")
+async def test_however_letters_come_to_look_alike_one_login_has_them(
+    house: House, pairs: list[tuple[str, str]]
+) -> None:
+    for number, (login, other) in enumerate(pairs):
+        person, imitator = await house.visitor(), await house.visitor()
+        assert (await person.register(login, email=f"{number}@a")).status == 303, login
+        assert (await imitator.register(other, email=f"{number}@b")).status == 409, login
+
+
+@pytest.mark.usefixtures("quick_hashes")
+async def test_names_that_do_not_look_alike_may_all_be_logins(house: House) -> None:
+    names = (
+        "Clara Dara Clive Dive Rnold Mold jose josé Müller Muller ali all Mark Marc anna arma nina "
+        "mina Iris mei mel Kai Kal KAY 1st さくら サクラ Tom Том Анна Янна Нина علي علیا كريم محمد "
+        "राम रमा แดง ดวง 김민 김빈 王伟 王玮 øre ore łukas lukas"
+    )
+    for number, login in enumerate(names.split()):
+        person = await house.visitor()
+        assert (await person.register(login, email=f"{number}@a")).status == 303, login
+
+
+RESERVED = "The chat itself uses this word, please choose another login"
+
+
+@pytest.mark.parametrize(
+    "login",
+    [DELETED_USER.replace(" ", between) for between in ("_", "-", ".", "", "ꟷ", "_-_")]
+    + ["Deleted_User", "cleleted_user", "_deleted.user_", "ｄｅｌｅｔｅｄ_ｕｓｅｒ"]
+    + ["moderator", "rnoderator", "Moderat0r", "the_operator", "0perator", "banned", "you", "y0u"],
+)
+async def test_what_a_page_shows_in_place_of_a_name_or_beside_one_is_no_login(
+    visitor: Person, login: str
+) -> None:
+    form = REGISTRATION | {"login": login}
+    page = await refused(visitor, "/signin", form, 400, RESERVED)
+    assert page.error_field == "login"
+
+
+def test_looks_that_change_have_a_new_version() -> None:
+    """The chat makes those of old accounts anew at its start only if LOOK_VERSION is another."""
+    table = f"{LOOK_VERSION} {sorted(_prototypes().items())} {SEQUENCES}"
+    assert hashlib.sha256(table.encode()).hexdigest()[:16] == "a6c116626576c9fa"
 
 
 LOGINS = ["alice", "ALICE", "Alice", "ａｌｉｃｅ", "ＡＬＩＣＥ", "aLiCe", "ａlice", "alicＥ"]

@@ -1,12 +1,16 @@
 """A database that the tutorial wrote."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
-from auth.passwords import PARAMETERS
+from auth.logins import LOOK_VERSION, look
+from auth.passwords import HASHER, PARAMETERS, Hasher
+from auth.spelling import fold
+from chat.migrate import migrate
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
-from storage.database import MotorDatabase
+from storage.database import DATABASE, MotorDatabase
 from tests.support.house import OpenHouse
 from tests.support.pages import HistoryPage
 from tests.support.people import PASSWORD, Person
@@ -150,3 +154,74 @@ async def test_the_pages_have_what_an_earlier_version_wrote(
     assert [line.seq for line in page.lines] == list(range(1, 25))
     documents = await messages.find({}).sort("seq", 1).to_list(None)
     assert [document["message_seq"] for document in documents] == [*range(1, 25), 0]
+
+
+async def store_account(db: MotorDatabase, login: str, look: str) -> None:
+    """Store an account as an earlier version did, with its notion of what the login looks like."""
+    phc = await Hasher().hash(PASSWORD)
+    keys = {"login_key": fold(login), "email_key": f"{login}@x", "look": look}
+    await db[USER_COLLECTION].insert_one({"login": login, "password": phc, **keys})
+
+
+async def looks(db: MotorDatabase) -> dict[str, str]:
+    """Return what each login looks like, as it is stored."""
+    return {user["login"]: user["look"] for user in await db[USER_COLLECTION].find({}).to_list()}
+
+
+async def test_what_logins_look_like_is_noted_anew_and_everybody_keeps_theirs(
+    db: MotorDatabase, open_house: OpenHouse
+) -> None:
+    await db[USER_COLLECTION].delete_many({})
+    house = await open_house()
+    old = {"josé": "josé", "јоѕе\u0301": "jose\u0301", "owner": "owner", "ovvner": "ovvner"}
+    for login, noted in old.items():
+        await store_account(db, login, noted)
+    for _ in range(2):
+        await house.server.close()
+        house = await open_house()
+        for login in old:
+            assert (await (await house.visitor()).log_in(login)).status == 303
+        for login in ("j0sé", "0wner", "0vvner"):
+            assert (await (await house.visitor()).register(login, email="a@b")).status == 409
+    assert set(await looks(db)) == set(old)
+
+
+async def test_a_look_alike_is_refused_though_the_older_of_two_accounts_is_gone(
+    db: MotorDatabase, open_house: OpenHouse
+) -> None:
+    await db[USER_COLLECTION].delete_many({})
+    for login in ("owner", "ovvner"):
+        await store_account(db, login, login)
+    house = await open_house()
+    await db[USER_COLLECTION].delete_one({"login": "owner"})
+    assert (await (await house.visitor()).register("owner", email="a@b")).status == 409
+
+
+async def test_an_account_that_an_old_process_stores_during_a_deploy_is_noted_at_the_next_start(
+    db: MotorDatabase, open_house: OpenHouse
+) -> None:
+    await db[USER_COLLECTION].delete_many({})
+    house = await open_house()
+    await house.sign_in("owner")
+    for login, noted in (("ovvner", "ovvner"), ("zoe", "zoe"), ("1st", "lst"), ("王", "王")):
+        await store_account(db, login, noted)
+        await house.server.close()
+        house = await open_house()
+        assert (await looks(db))[login].startswith(LOOK_VERSION)
+    assert (await (await house.visitor()).log_in("ovvner")).status == 303
+
+
+async def test_several_processes_may_note_at_once_what_logins_look_like(
+    db: MotorDatabase, open_house: OpenHouse
+) -> None:
+    await db[USER_COLLECTION].delete_many({})
+    house = await open_house()
+    database = house.app[DATABASE]
+    for number in range(20):
+        await store_account(db, f"owner{number}", f"owner{number}")
+        await store_account(db, f"ovvner{number}", f"ovvner{number}")
+    await asyncio.gather(*(migrate(database, house.app[HASHER]) for _ in range(4)))
+    stored = await looks(db)
+    for number in range(20):
+        assert stored[f"owner{number}"] == look(f"ovvner{number}")
+        assert stored[f"ovvner{number}"].startswith(f"{look(f'ovvner{number}')} #")

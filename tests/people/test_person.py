@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from auth.logins import look
 from chat.journal import JOURNAL, Journal
 from chat.models import MESSAGES, REMOVED_AT_ONCE
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
@@ -252,7 +253,7 @@ async def test_whoever_has_an_address_for_a_login_can_be_banned(
     alice: Person, house: House
 ) -> None:
     # The tutorial took any login, and no address.
-    eve = {"login": "eve@home", "login_key": "eve@home", "look": "eve", "email_key": "x"}
+    eve = {"login": "eve@home", "login_key": "eve@home", "look": look("eve@home"), "email_key": "x"}
     await house.database[USER_COLLECTION].insert_one({**eve, "email": None})
     assert (await ban(alice, "eve@home")).status == 303
     assert "eve@home is banned" in await alice.page("/person?login=eve@home")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from bson import ObjectId
 
+from auth.logins import look
 from auth.session_storage import SessionCookie
 from auth.sessions import LIFETIME
 from settings import SESSION_COLLECTION, USER_COLLECTION
@@ -24,8 +25,8 @@ async def sign_in_guests(
     users, sessions, cookies = [], [], []
     for number in range(first, first + count):
         id_, login, session = ObjectId(), f"guest{number}", f"session{number}"
-        names = {"login": login, "login_key": login, "look": login, "email_key": f"{number}@x"}
-        users.append({"_id": id_, **names})
+        names = {"login": login, "login_key": login, "look": look(login)}
+        users.append({"_id": id_, **names, "email_key": f"{number}@x"})
         sessions.append(
             {"_id": session, "user_id": str(id_), "login": login, "created": now,
              "seen": int(time.time()), "agent": "", "expires": now + LIFETIME}

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from auth.logins import look
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 
 EXPIRED = 200  # sessions
@@ -44,8 +45,8 @@ def _fill(connection: sqlite3.Connection, count: int, with_changes: bool) -> Non
         last_changes = map(change, range(newest.stop, newest.stop + NEWEST))
         messages = chain(messages, changes, map(message, newest), last_changes)
     users = (
-        {"_id": id_of(n), "login_key": f"user{n}", "look": f"user{n}", "email_key": f"{n}@x"}
-        for n in range(count)
+        {"_id": id_of(n), "login_key": login, "look": look(login), "email_key": f"{n}@x"}
+        for n, login in enumerate(f"user{n}" for n in range(count))
     )
     sessions = (
         {"_id": f"filled{n}", "user_id": id_of(n)} | ({"seen": 0} if n < EXPIRED else {})
