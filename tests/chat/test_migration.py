@@ -158,7 +158,7 @@ async def test_the_pages_have_what_an_earlier_version_wrote(
 
 async def store_account(db: MotorDatabase, login: str, look: str) -> None:
     """Store an account as an earlier version did, with its notion of what the login looks like."""
-    phc = await Hasher().hash(PASSWORD)
+    phc = await Hasher().hash(PASSWORD, login)
     keys = {"login_key": fold(login), "email_key": f"{login}@x", "look": look}
     await db[USER_COLLECTION].insert_one({"login": login, "password": phc, **keys})
 
