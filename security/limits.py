@@ -78,16 +78,17 @@ class Turns:
     @asynccontextmanager
     async def turn(self, key: Hashable) -> AsyncIterator[Line]:
         """Run a block when it is its turn. Raises Busy if too many wait, or after PATIENCE."""
-        line = self._lines.setdefault(key, Line(self._at_once))
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = Line(self._at_once)
         if line.inside >= self._most:
             raise Busy
         line.inside += 1
         try:
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    await line.places.acquire()
-            except TimeoutError:
-                raise Busy from None
+            if line.places.locked():
+                await self._wait(line)
+            else:
+                await line.places.acquire()
             try:
                 yield line
             finally:
@@ -96,3 +97,10 @@ class Turns:
             line.inside -= 1
             if not line.inside:
                 del self._lines[key]
+
+    async def _wait(self, line: Line) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await line.places.acquire()
+        except TimeoutError:
+            raise Busy from None
