@@ -49,8 +49,7 @@ async def take_turns(request: web.Request, handler: Handler) -> web.StreamRespon
     message took 0.15 s at worst, and 0.5 s without this.
     """
     if route_name(request) in PAGES_FOR_STRANGERS:
-        async with request.app[TURN]:
-            await asyncio.sleep(0)
+        await _strangers_turn(request.app)
     return await handler(request)
 
 
@@ -88,6 +87,7 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         request[IDENTITY] = identity
         request.app[CONNECTIONS].used_by(identity.user_id, request.protocol)
     elif name not in PUBLIC_ROUTES:
+        await _strangers_turn(request.app)
         if name == "chat" or wants_json(request):
             raise web.HTTPUnauthorized(text="Please log in first.")
         wanted = request.rel_url.raw_path_qs if request.method in ("GET", "HEAD") else "/"
@@ -139,6 +139,11 @@ async def db_handler(request: web.Request, handler: Handler) -> web.StreamRespon
             raise DatabaseUnavailable
         request[DB] = request.app[DATABASE]
     return await handler(request)
+
+
+async def _strangers_turn(app: web.Application) -> None:
+    async with app[TURN]:
+        await asyncio.sleep(0)
 
 
 def _error_page(

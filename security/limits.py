@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 SWEEP_AT = 10_000  # keys; with more of them the expired ones are removed
 PATIENCE = 5  # seconds that somebody waits for a turn
+REFUSED_AFTER = 0.5  # seconds, or whoever is refused would ask again at once
 
 
 class Busy(Exception):
@@ -82,6 +83,7 @@ class Turns:
         if line is None:
             line = self._lines[key] = Line(self._at_once)
         if line.inside >= self._most:
+            await asyncio.sleep(REFUSED_AFTER)
             raise Busy
         line.inside += 1
         try:

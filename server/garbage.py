@@ -16,7 +16,7 @@ LOOK_EVERY = 1  # seconds
 IDLE = 0.1  # of a core in that time
 # Thousands of objects that have been added since the last full collection; each is 100 bytes or so.
 DUE = 140
-OVERDUE = 1400  # then at once, however much there is to do
+OVERDUE = 500  # then at once, however much there is to do
 
 
 async def collect_when_idle() -> None:
