@@ -24,7 +24,7 @@ SLOWER = 5  # times as long as without the flood, on a busy one
 
 
 async def talk(ws: aiohttp.ClientWebSocketResponse, name: str) -> float:
-    """Say COUNT things, at a pace; return the delay that one message in a hundred exceeds, in seconds.
+    """Say COUNT things at a pace; return the delay, in seconds, that one in a hundred exceeds.
 
     Fails if a message is refused or lost.
     """
