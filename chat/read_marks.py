@@ -57,8 +57,7 @@ class ReadMarks:
             UpdateOne({"_id": ObjectId(user_id)}, {"$max": {"read": seq}})
             for user_id, seq in some.items()
         ]
-        if updates:
-            await self._users.update_each(updates)
+        await self._users.update_each(updates)
         for user_id, seq in some.items():
             if (stored := self._stored.cached(user_id)) is not None:
                 self._stored.put(user_id, max(seq, stored))

@@ -59,7 +59,9 @@ async def paced(items: Sequence[T], at_once: int, seconds: float) -> AsyncIterat
 
     What is done for each of a thousand people in one go would hold up what they say.
     """
-    steps = max(1, ceil(len(items) / at_once))
+    steps = ceil(len(items) / at_once)
     for step in range(steps):
         yield items[step * at_once : (step + 1) * at_once]
         await asyncio.sleep(seconds / steps)
+    if not steps:
+        await asyncio.sleep(seconds)

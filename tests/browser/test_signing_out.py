@@ -10,6 +10,7 @@ from playwright.async_api import expect
 
 from auth.cookies import set_session
 from settings import SESSION_COLLECTION
+from tests.support.accounts import finish_departures
 from tests.support.browser import REFUSED, STORAGE_FAULTS, Visit, Visitor
 from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG, registration
 from tests.support.site import ChatSite
@@ -116,7 +117,7 @@ every_way = pytest.mark.parametrize("leave", [*WAYS, by_deletion], ids=lambda wa
 
 @every_way
 async def test_every_way_out_asks_about_what_is_not_sent_and_leaves_nothing(
-    alice: Visitor, leave: Way
+    chat: ChatSite, alice: Visitor, leave: Way
 ) -> None:
     other_tab = await alice.tab()
     await other_tab.connected()
@@ -131,6 +132,7 @@ async def test_every_way_out_asks_about_what_is_not_sent_and_leaves_nothing(
         await expect(tab.page.get_by_text("not sent")).to_have_count(0)  # she was asked
     # Not even for somebody who has the same login, perhaps because it was free again.
     if leave is by_deletion:
+        await finish_departures(chat)
         await alice.sign_up("alice")
         await alice.open()
     else:
@@ -252,6 +254,8 @@ async def test_somebody_who_registers_a_deleted_login_sends_nothing_of_its_forme
     await leave_something(alice)
     await alice.open("/static/manifest.webmanifest")
     await by_deletion(phone)
+    await phone.page.wait_for_url("**/login")
+    await finish_departures(chat)
     await alice.open("/signin")  # by an invitation, without a look at the log-in page
     await expect(alice.page.get_by_role("status")).to_have_text(LOST)
     await alice.fill(**registration("alice"))

@@ -61,7 +61,9 @@ def transport(sock: socket.socket) -> Transport:
 
 def new_client(transport: Transport | None, protocol: str | None = wire.CHAT_V1) -> Client:
     """Return a client that writes to a transport."""
-    ws: Any = SimpleNamespace(ws_protocol=protocol, closed=False, close_code=None)
+    ws: Any = SimpleNamespace(
+        ws_protocol=protocol, closed=False, close_code=None, exception=lambda: None
+    )
     request: Any = SimpleNamespace(transport=transport, app={METRICS: Metrics()})
     return Client(ws, request, ALICE)
 
@@ -177,7 +179,7 @@ async def test_a_close_may_be_given_another_time_and_no_reason(
 async def test_the_end_of_its_view_answers_the_peers_close_frame(
     client: Client, transport: Transport, timers: list[Any], theirs: int | None, ours: int
 ) -> None:
-    client.ws = SimpleNamespace(closed=False, close_code=theirs)  # type: ignore[assignment]
+    client.ws = SimpleNamespace(closed=False, close_code=theirs, exception=lambda: None)  # type: ignore[assignment]
     client.finish()
     assert transport.done == [closing(ours), "close"]
     assert timers == [(CLOSE_WAIT, client.abort), "cancelled"]
