@@ -32,7 +32,7 @@ from middlewares import (
     PAGES,
     PAGES_AT_ONCE,
     PAGES_WAITING,
-    TURN,
+    STRANGERS_TURN,
     authorize,
     db_handler,
     error_pages,
@@ -94,7 +94,7 @@ def create_app(settings: Settings) -> web.Application:
         app[REDIS] = redis
     app[METRICS] = metrics = Metrics()
     app[CONNECTIONS] = Connections(settings, metrics)
-    app[TURN], app[MEMBERS_TURN] = asyncio.Lock(), asyncio.Lock()
+    app[STRANGERS_TURN], app[MEMBERS_TURN] = asyncio.Lock(), asyncio.Lock()
     app[PAGES] = Turns(PAGES_AT_ONCE, PAGES_WAITING)
     app[OPENINGS] = openings(settings.SOCKETS_PER_USER)
     app[DOWNLOADS] = set()

@@ -1,4 +1,4 @@
-"""The middlewares: the tutorial's authorize and db_handler, and three more around them."""
+"""The middlewares: the tutorial's authorize and db_handler, and three more."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ PAGES_WAITING = 50  # of one account; somebody may open many tabs at once
 # and twice what the last one took, because a list of a hundred sessions takes ten times as long.
 PAUSE, LONGEST_PAUSE = 0.003, 0.1
 
-TURN = web.AppKey("turn", asyncio.Lock)
+STRANGERS_TURN = web.AppKey("strangers_turn", asyncio.Lock)
 MEMBERS_TURN = web.AppKey("members_turn", asyncio.Lock)
 PAGES = web.AppKey("pages", Turns)  # by account
 
@@ -142,7 +142,7 @@ async def db_handler(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def _strangers_turn(app: web.Application) -> None:
-    async with app[TURN]:
+    async with app[STRANGERS_TURN]:
         await asyncio.sleep(0)
 
 
