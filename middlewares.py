@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from auth.cookies import identify
+from auth.pages import SIGNED_OUT
 from auth.sessions import IDENTITY, SESSIONS
 from pages.forms import FormError, error_response, redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
@@ -24,7 +25,6 @@ TEXTS = {
     500: "Something went wrong. The error was logged; please try again.",
     503: "The database is away. Please try again in a moment.",
 }
-SIGNED_OUT = "You have been signed out. Please log in again."
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
@@ -100,8 +100,8 @@ async def share_out(request: web.Request, handler: Handler) -> web.StreamRespons
     """Work on a few pages of each account at a time, and begin them one at a time.
 
     The next ones of that account wait. Without this, pages on 50 connections of one member left no
-    time for what others say, as take_turns() tells of strangers. WebSockets stay, so they only
-    begin in turn, and apart from pages.
+    time for what others say, as take_turns() tells of strangers. A WebSocket stays open, so its
+    turn ends when it begins; and sockets have a line of their own, apart from pages.
     """
     identity = request.get(IDENTITY)
     if identity is None:

@@ -1,9 +1,9 @@
-"""Departures: what deleted and banned accounts leave behind is changed twice, at once and later.
+"""Departures: a deleted account's name is replaced, and what a banned one has said is removed.
 
-A process believes an identity for some seconds (storage/lookup.py), and without Redis it learns
-only then that an account is deleted or banned. Until then it may store what the account says. So
-the account is marked in the database: what is unfinished is done once more when no process can have
-the old identity any more, by whichever process comes first, whatever was killed meanwhile.
+Both are done twice: at once, and again when no process can store anything more of the account. For
+a process believes an identity for some seconds (storage/lookup.py), and without Redis it learns
+only then that an account is deleted or banned. Until the second time the account is marked in the
+database as unfinished, so any process can do the rest, whichever was killed meanwhile.
 """
 
 import asyncio

@@ -199,8 +199,8 @@ class Person(MemberPage):
     async def remove(self, form: dict[str, str]) -> URL:
         """Remove everything that a banned account has said.
 
-        That may take a minute. If the browser or a proxy does not wait, it goes on; pressing the
-        button again once it has ended removes what is left.
+        That may take a minute. If the browser or a proxy does not wait, it goes on; what is left
+        after an outage is removed by itself (chat/departures.py).
         """
         if not self.user.get("banned"):
             raise FormError(400, "Please ban the account first")

@@ -67,7 +67,7 @@ def run(
     """Serve the application until SIGINT or SIGTERM, then exit.
 
     If it fails, exit with status `failure`, but `fail_after` seconds later, unless a signal comes.
-    Whatever ends the process, but SIGKILL, its last line on standard error says so.
+    Its last line on standard error says what ends the process, unless that is SIGKILL.
 
     Listens where HOST says, unless `listeners` are given. Exits with os._exit(),
     because sys.exit() would wait for the driver's threads, which may be waiting for a database that
