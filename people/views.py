@@ -15,7 +15,7 @@ from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS
 from chat.departures import DEPARTURES
 from chat.hub import HUB
-from chat.models import RemovalUnderWay
+from chat.writings import RemovalUnderWay
 from pages.forms import BadInput, FormError, url_for
 from security.address import own_origin
 from settings import SETTINGS

@@ -10,7 +10,7 @@ import pytest
 
 from auth.logins import look
 from chat.journal import JOURNAL, Journal
-from chat.models import MESSAGES, REMOVED_AT_ONCE
+from chat.writings import REMOVED_AT_ONCE, WRITINGS
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from storage.database import Collection, Document
 from tests.support.accounts import (
@@ -224,7 +224,7 @@ async def test_removals_leave_the_database_to_others_after_each_short_step(
     insert = Collection.insert_in_order
 
     async def count(collection: Collection, documents: list[Document]) -> None:
-        assert house.app[MESSAGES]._removal_turn.locked()
+        assert house.app[WRITINGS]._removal_turn.locked()
         steps.append(len(documents))
         await insert(collection, documents)
 
