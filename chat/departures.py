@@ -62,13 +62,13 @@ class Departures:
         """Finish what is unfinished, for ever, also what processes began that have ended."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            with suppress(DatabaseUnavailable, RemovalUnderWay):  # the next round does it
+            with suppress(DatabaseUnavailable):  # the next round does it
                 await self.finish()
 
     async def finish(self) -> None:
-        """Finish what this process has heard of long enough ago.
+        """Finish what this process has heard of long enough ago, but for removals under way.
 
-        Raises RemovalUnderWay, DatabaseUnavailable; then something is left for the next time.
+        Raises DatabaseUnavailable; then something is left for the next time.
         """
         users = await self._users.unfinished(ACCOUNTS_AT_ONCE)
         # By its own clock, because that of the process which marked them may be another.
@@ -78,7 +78,8 @@ class Departures:
             if is_deleted(user):  # perhaps in another process, which can't tell this one
                 self._writings.forget_name(str(user["_id"]))
             if self._heard_at[user["_id"]] <= now - SETTLED_AFTER:
-                await self._finish(user)
+                with suppress(RemovalUnderWay):
+                    await self._finish(user)
 
     async def _finish(self, user: Document) -> None:
         user_id = str(user["_id"])

@@ -21,6 +21,7 @@ from tests.support.accounts import (
     log_in,
     refused,
     signed_in_as,
+    user_id_of,
 )
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
@@ -201,6 +202,18 @@ async def test_what_is_being_removed_or_is_removed_is_not_removed_again(
     assert (await removing).status == 303
     assert (await alice.post("/person", form)).status == 303
     assert house.app[JOURNAL].recent.last == 60
+
+
+async def test_a_removal_under_way_keeps_no_other_account_from_being_finished(
+    alice: Person, house: House
+) -> None:
+    for login in ("bob", "dave"):
+        await house.sign_in(login)
+        await alice.post("/person", {"login": login, "action": "ban", "also_remove": "yes"})
+    house.app[WRITINGS]._removals.add(await user_id_of(house, "bob"))
+    await finish_departures(house)
+    unfinished = [user["login"] for user in await accounts(house) if "unfinished" in user]
+    assert unfinished == ["bob"]
 
 
 async def test_two_processes_remove_each_message_once(open_house: OpenHouse) -> None:
