@@ -20,14 +20,12 @@ An edit or a deletion is an entry of the log, too: a change, which names its mes
 journal delivers it in step 3, it changes the message as the change says (chat/changes.py).
 """
 
-import asyncio
 import re
 import secrets
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -46,13 +44,14 @@ from chat.entry import (
 from chat.journal import Journal
 from chat.message_index import MESSAGE_SEQ, messages_before, messages_from
 from chat.refused import Refused
-from security.limits import Limit
+from security.limits import Busy, Limit, Turns
 from storage.database import Collection, DatabaseUnavailable, Document, deadline
 
 PAGE_LENGTH = 50  # messages
 BURST_SECONDS = 4  # a user may send as many messages at once as in this time
 CHANGEABLE_FOR = timedelta(minutes=15)
 MOST_EDITS = 50  # of one message; each is an entry of the log for ever
+CHANGES_WAITING = 1000  # of one message; many more than anybody may ask for within a deadline
 RETRY_AFTER = 5  # seconds until it is worth trying again
 MESSAGE_LENGTH = 2000  # code points
 
@@ -77,9 +76,9 @@ class Message:
         self._collection = collection
         self._journal = journal
         self._limit = Limit(BURST_SECONDS * per_second, BURST_SECONDS)  # by person
-        # By the number of a message that is being changed: one change after the other, or those at
-        # the same time would not count each other.
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        # By message: one change after the other, or those at the same time would not count each
+        # other.
+        self._turns = Turns(at_once=1, waiting=CHANGES_WAITING)
 
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
@@ -148,10 +147,9 @@ class Message:
         key = change_key(user.user_id, nonce or new_nonce())
         content = {"of": of, "text": msg, "state": state}
         may_change = is_editable if state == EDITED else is_deletable
-        turn = self._turns.setdefault(of, asyncio.Lock())
         entry: Entry | None
         with refused_if_unavailable():
-            async with deadline(), turn:
+            async with deadline(), self._turns.turn(of):
                 message = await self.get(of)
                 if may_change(message, user):
                     entry = await self._journal.append(key, user.login, user.user_id, content)
@@ -175,7 +173,7 @@ def refused_if_unavailable() -> Iterator[None]:
     """Raise Refused where the database can't confirm that something is stored."""
     try:
         yield
-    except DatabaseUnavailable:
+    except (Busy, DatabaseUnavailable):
         raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
 
 
