@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from aiohttp import hdrs, web
 
 from security.address import own_address
-from server.background import background
+from server.background import background, for_ever
 from server.connections import (
     ACCEPTED_AT_ONCE,
     CONNECTIONS,
@@ -247,7 +247,7 @@ async def _serve(
         shutdown.begin = lambda: loop.call_soon_threadsafe(stop.set)
         with suppress(OSError):  # nobody reads standard output
             _announce(app[SETTINGS], listeners[0].getsockname()[1])
-        async with background(collect_when_idle()):
+        async with background(for_ever(collect_when_idle)):
             await stop.wait()
 
 
