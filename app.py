@@ -26,13 +26,14 @@ from chat.migrate import index_messages, migrate
 from chat.models import MESSAGES, Message
 from chat.read_marks import read_marks_ctx
 from chat.views import OPENINGS, openings
+from chat.writings import WRITINGS, Writings
 from commands.command_line import read_arguments, run_command
 from middlewares import (
     MEMBERS_TURN,
     PAGES,
     PAGES_AT_ONCE,
     PAGES_WAITING,
-    TURN,
+    STRANGERS_TURN,
     authorize,
     db_handler,
     error_pages,
@@ -94,7 +95,7 @@ def create_app(settings: Settings) -> web.Application:
         app[REDIS] = redis
     app[METRICS] = metrics = Metrics()
     app[CONNECTIONS] = Connections(settings, metrics)
-    app[TURN], app[MEMBERS_TURN] = asyncio.Lock(), asyncio.Lock()
+    app[STRANGERS_TURN], app[MEMBERS_TURN] = asyncio.Lock(), asyncio.Lock()
     app[PAGES] = Turns(PAGES_AT_ONCE, PAGES_WAITING)
     app[OPENINGS] = openings(settings.SOCKETS_PER_USER)
     app[DOWNLOADS] = set()
@@ -127,8 +128,9 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR, relay)
     app[SESSIONS] = Sessions(db, relay, settings.MODERATORS)
     app[JOURNAL] = Journal(messages, relay, app[METRICS])
-    app[MESSAGES] = Message(messages, app[JOURNAL], relay, settings.MESSAGES_PER_SECOND)
-    app[DEPARTURES] = Departures(db, app[SESSIONS], app[MESSAGES])
+    app[MESSAGES] = Message(messages, app[JOURNAL], settings.MESSAGES_PER_SECOND)
+    app[WRITINGS] = Writings(messages, app[JOURNAL], relay)
+    app[DEPARTURES] = Departures(db, app[SESSIONS], app[WRITINGS])
     app[FINDER] = Finder(messages, app[JOURNAL].recent)
     app[HEALTH] = Health(app)
     app[METRICS].sockets.set_function(lambda: len(app[WEBSOCKETS]))

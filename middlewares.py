@@ -1,4 +1,4 @@
-"""The middlewares: the tutorial's authorize and db_handler, and three more around them."""
+"""The middlewares: the tutorial's authorize and db_handler, and three more."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from auth.cookies import identify
+from auth.pages import SIGNED_OUT
 from auth.sessions import IDENTITY, SESSIONS
 from pages.forms import FormError, error_response, redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
@@ -24,7 +25,6 @@ TEXTS = {
     500: "Something went wrong. The error was logged; please try again.",
     503: "The database is away. Please try again in a moment.",
 }
-SIGNED_OUT = "You have been signed out. Please log in again."
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
@@ -35,7 +35,7 @@ PAGES_WAITING = 100  # of one account; somebody may open many tabs at once
 # and twice what the last one took, because a list of a hundred sessions takes ten times as long.
 PAUSE, LONGEST_PAUSE = 0.003, 0.1
 
-TURN = web.AppKey("turn", asyncio.Lock)
+STRANGERS_TURN = web.AppKey("strangers_turn", asyncio.Lock)
 MEMBERS_TURN = web.AppKey("members_turn", asyncio.Lock)
 PAGES = web.AppKey("pages", Turns)  # by account
 
@@ -100,8 +100,8 @@ async def share_out(request: web.Request, handler: Handler) -> web.StreamRespons
     """Work on a few pages of each account at a time, and begin them one at a time.
 
     The next ones of that account wait. Without this, pages on 50 connections of one member left no
-    time for what others say, as take_turns() tells of strangers. WebSockets stay, so they only
-    begin in turn, and apart from pages.
+    time for what others say, as take_turns() tells of strangers. A WebSocket stays open, so its
+    turn ends when it begins; and sockets have a line of their own, apart from pages.
     """
     identity = request.get(IDENTITY)
     if identity is None:
@@ -142,7 +142,7 @@ async def db_handler(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def _strangers_turn(app: web.Application) -> None:
-    async with app[TURN]:
+    async with app[STRANGERS_TURN]:
         await asyncio.sleep(0)
 
 

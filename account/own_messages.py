@@ -7,7 +7,7 @@ from aiohttp import web
 
 from auth.sessions import IDENTITY
 from chat.entry import DELETED, EDITED, MessageEntry
-from chat.models import MESSAGES
+from chat.writings import WRITINGS
 from pages.forms import Page
 from pages.times import iso_time
 from storage.database import DatabaseUnavailable, Document
@@ -46,7 +46,7 @@ class OwnMessages(Page):
             }
         )
         try:
-            async for documents in self.request.app[MESSAGES].own_messages(user_id):
+            async for documents in self.request.app[WRITINGS].messages(user_id):
                 if not response.prepared:  # not earlier, so that a missing database gives a 503
                     await response.prepare(self.request)
                 if self.request.method == "HEAD":

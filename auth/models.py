@@ -25,8 +25,7 @@ DAY = 86400  # seconds
 # The id of the first account of a room. Of several that register at once only one can have it.
 FIRST_ID = ObjectId("000000000000000000000001")
 
-
-# What may be unfinished with an account; it is done once more, later: see chat/departures.py.
+# What may be unfinished with an account: both are done again later (chat/departures.py).
 DELETION, REMOVAL = "deletion", "removal"
 MARKS = ("moderator", "banned", "unfinished")
 
@@ -130,8 +129,8 @@ class User:
     async def mark(self, user: Document, **marks: bool | str) -> None:
         """Mark an account: whether it is `banned`, or a `moderator`; what is `unfinished`.
 
-        Raises Changed if the account has not the marks that `user` has: whether this may be done
-        was decided by those.
+        Raises Changed if its marks are not those of `user` any more, because it was by those that
+        the caller decided whether this may be done.
         """
         unchanged = {"_id": user["_id"], **{name: user.get(name) for name in MARKS}}
         if not await self.collection.update_one(unchanged, {"$set": marks}):

@@ -5,6 +5,8 @@ from aiohttp import web
 from auth.sessions import IDENTITY, SESSIONS
 from pages.forms import FormPage
 
+SIGNED_OUT = "You have been signed out. Please log in again."
+
 
 class MemberPage(FormPage):
     """A page with a form, which only somebody who is signed in can send."""
@@ -20,6 +22,6 @@ class MemberPage(FormPage):
         session_id = self.request[IDENTITY].session_id
         identity = await self.request.app[SESSIONS].identify(session_id)
         if identity is None:
-            raise web.HTTPUnauthorized(text="You have been signed out. Please log in again.")
+            raise web.HTTPUnauthorized(text=SIGNED_OUT)
         self.request[IDENTITY] = identity
         return form

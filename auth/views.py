@@ -15,6 +15,7 @@ from auth.cookies import clear_session, set_session
 from auth.links import PASSWORD, Links, UsedUp
 from auth.logins import check_login
 from auth.models import EMAIL_LENGTH, User, UserExists, check_email, is_moderator
+from auth.pages import SIGNED_OUT
 from auth.passwords import HASHER, check_strength
 from auth.registration import INVALID, admit
 from auth.sessions import IDENTITY, SESSIONS
@@ -38,7 +39,6 @@ from storage.database import DB, DatabaseUnavailable, Document
 
 WRONG_LOGIN = "Wrong login or password"
 OUTCOMES = {401: "wrong", 403: "banned", 429: "limited", 503: "unavailable"}  # else "invalid"
-SIGNED_OUT = "You have been signed out. Please log in again."
 INVALID_LINK = "This link can't be used. Please ask for a new one."
 
 # The path and query of a page of ours; browsers take // and /\ for the beginning of a host.

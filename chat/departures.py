@@ -1,9 +1,9 @@
-"""Departures: what deleted and banned accounts leave behind is changed twice, at once and later.
+"""Departures: a deleted account's name is replaced, and what a banned one has said is removed.
 
-A process believes an identity for some seconds (storage/lookup.py), and without Redis it learns
-only then that an account is deleted or banned. Until then it may store what the account says. So
-the account is marked in the database: what is unfinished is done once more when no process can have
-the old identity any more, by whichever process comes first, whatever was killed meanwhile.
+Both are done twice: at once, and again when no process can store anything more of the account. For
+a process believes an identity for some seconds (storage/lookup.py), and without Redis it learns
+only then that an account is deleted or banned. Until the second time the account is marked in the
+database as unfinished, so any process can do the rest, whichever was killed meanwhile.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from auth.links import Links
 from auth.models import DELETION, REMOVAL, User, is_deleted
 from auth.sessions import Identity, Sessions
 from chat.entry import DELETED_USER
-from chat.models import Message, RemovalUnderWay
+from chat.writings import RemovalUnderWay, Writings
 from storage.database import Database, DatabaseUnavailable, Document
 
 LOOK_EVERY = 5  # seconds between looks for what is unfinished
@@ -31,11 +31,11 @@ SETTLED_AFTER = 40
 class Departures:
     """Deletes accounts, and removes what banned ones have said."""
 
-    def __init__(self, db: Database, sessions: Sessions, messages: Message) -> None:
+    def __init__(self, db: Database, sessions: Sessions, writings: Writings) -> None:
         self._users = User(db)
         self._links = Links(db)
         self._sessions = sessions
-        self._messages = messages
+        self._writings = writings
         self._heard_at: dict[Any, float] = {}  # by account of which something is unfinished
 
     async def delete(self, user: Document) -> None:
@@ -56,19 +56,19 @@ class Departures:
         Raises RemovalUnderWay, Changed, DatabaseUnavailable.
         """
         await self._users.mark(user, unfinished=REMOVAL, remover=moderator.user_id)
-        await self._messages.remove_all(moderator, str(user["_id"]))
+        await self._writings.remove_all(moderator, str(user["_id"]))
 
     async def run(self) -> None:
         """Finish what is unfinished, for ever, also what processes began that have ended."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            with suppress(DatabaseUnavailable, RemovalUnderWay):  # the next round does it
+            with suppress(DatabaseUnavailable):  # the next round does it
                 await self.finish()
 
     async def finish(self) -> None:
-        """Finish what this process has heard of long enough ago.
+        """Finish what this process has heard of long enough ago, but for removals under way.
 
-        Raises RemovalUnderWay, DatabaseUnavailable; then something is left for the next time.
+        Raises DatabaseUnavailable; then something is left for the next time.
         """
         users = await self._users.unfinished(ACCOUNTS_AT_ONCE)
         # By its own clock, because that of the process which marked them may be another.
@@ -76,9 +76,10 @@ class Departures:
         self._heard_at = {user["_id"]: self._heard_at.get(user["_id"], now) for user in users}
         for user in users:
             if is_deleted(user):  # perhaps in another process, which can't tell this one
-                self._messages.forget_name(str(user["_id"]))
+                self._writings.forget_name(str(user["_id"]))
             if self._heard_at[user["_id"]] <= now - SETTLED_AFTER:
-                await self._finish(user)
+                with suppress(RemovalUnderWay):
+                    await self._finish(user)
 
     async def _finish(self, user: Document) -> None:
         user_id = str(user["_id"])
@@ -89,7 +90,7 @@ class Departures:
         if user.get("banned"):  # else it may speak again
             remover = await self._users.get(user["remover"])
             login = remover["login"] if remover else DELETED_USER
-            await self._messages.remove_all(Identity(user["remover"], "", login), user_id)
+            await self._writings.remove_all(Identity(user["remover"], "", login), user_id)
         await self._users.finish_removal(user)
 
     async def _clear(self, user_id: str) -> None:
@@ -97,7 +98,7 @@ class Departures:
         await self._sessions.end_all(user_id)
         await self._links.revoke_passwords(user_id)
         await self._links.revoke_made_by(user_id)
-        await self._messages.anonymize(user_id)
+        await self._writings.anonymize(user_id)
 
 
 DEPARTURES = web.AppKey("departures", Departures)

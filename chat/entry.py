@@ -5,7 +5,7 @@
 
 `of` is the number of the message that is changed. A change has `text` and `state` until they are
 copied to its message, whose `changed` is the number of its last change, and `changes` how many it
-has had. What `message_seq` is for says chat/message_index.py.
+has had. chat/message_index.py says what `message_seq` is for.
 """
 
 from datetime import UTC, datetime

@@ -162,7 +162,8 @@ class Hub:
         while True:
             async for clients in paced(list(self.websockets), PINGED_AT_ONCE, 1):
                 now = loop.time()
-                for client in self.websockets.intersection(clients):  # without who has just left
+                # Not those that have just left.
+                for client in self.websockets.intersection(clients):
                     waited = now - client.pinged_at
                     if client.is_silent and not client.is_busy and waited > PONG_WAIT:
                         self._metrics.readers_cut_off.labels("no_pong").inc()

@@ -22,7 +22,7 @@ from bson import ObjectId
 
 from chat.changes import make_changes
 from chat.entry import Entry, MessageEntry, is_change, now, to_entry
-from chat.message_index import MESSAGE_SEQ, complete, messages_before
+from chat.message_index import MESSAGE_SEQ, add_to_index, message_seq, messages_before
 from chat.recent import RECENT_LENGTH, Recent
 from server.metrics import Metrics
 from server.relay import Relay, check_texts
@@ -62,7 +62,7 @@ class Draft:
         return {
             "_id": ObjectId(),
             "seq": seq,
-            MESSAGE_SEQ: 0 if is_change(self.content) else seq,
+            MESSAGE_SEQ: message_seq({"seq": seq, **self.content}),
             "key": self.key,
             "user": self.login,
             "user_id": self.user_id,
@@ -351,7 +351,7 @@ class Journal:
 
         Raises DatabaseUnavailable.
         """
-        await complete(self._collection, documents)
+        await add_to_index(self._collection, documents)
         messages = await make_changes(self._collection, documents)
         return [to_entry(document, messages.get(document["seq"])) for document in documents]
 

@@ -29,7 +29,7 @@ def messages_from(seq: int) -> Document:
     return {MESSAGE_SEQ: {"$gte": max(seq, 1)}}
 
 
-async def complete(collection: Collection, documents: Sequence[Document]) -> None:
+async def add_to_index(collection: Collection, documents: Sequence[Document]) -> None:
     """Give those entries the field that an earlier version of the chat has stored without it.
 
     Usually none, which costs nothing. Raises DatabaseUnavailable.

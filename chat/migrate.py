@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 from auth.logins import LOOK_VERSION, look
 from auth.passwords import Hasher
 from auth.spelling import fold
-from chat.message_index import MESSAGE_SEQ, complete
+from chat.message_index import MESSAGE_SEQ, add_to_index
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from storage.database import Collection, Database, Document
 
@@ -43,7 +43,7 @@ async def index_messages(db: Database) -> None:
     """
     messages, done = db[MESSAGE_COLLECTION], 0
     while documents := await _some_without(messages, MESSAGE_SEQ, ENTRIES_AT_ONCE):
-        await complete(messages, documents)
+        await add_to_index(messages, documents)
         done += len(documents)
         if done % LOG_EVERY == 0:
             log.info("indexed %d entries of an earlier version, and going on", done)

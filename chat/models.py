@@ -20,22 +20,18 @@ An edit or a deletion is an entry of the log, too: a change, which names its mes
 journal delivers it in step 3, it changes the message as the change says (chat/changes.py).
 """
 
-import asyncio
 import re
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
-from weakref import WeakValueDictionary
 
 from aiohttp import web
 
 from auth.sessions import Identity
 from chat.entry import (
     DELETED,
-    DELETED_USER,
     EDITED,
     ChangeEntry,
     Entry,
@@ -48,18 +44,14 @@ from chat.entry import (
 from chat.journal import Journal
 from chat.message_index import MESSAGE_SEQ, messages_before, messages_from
 from chat.refused import Refused
-from security.limits import Limit
-from server.relay import Relay
+from security.limits import Busy, Limit, Turns
 from storage.database import Collection, DatabaseUnavailable, Document, deadline
 
 PAGE_LENGTH = 50  # messages
-ENTRIES_PER_QUERY = 200
-ENTRIES_PER_UPDATE = 50  # the embedded database takes 8 ms for these
-REMOVED_AT_ONCE = 5  # messages; the embedded database takes 10 ms for these
-REMOVAL_PAUSE = 1  # of the time that they took
 BURST_SECONDS = 4  # a user may send as many messages at once as in this time
 CHANGEABLE_FOR = timedelta(minutes=15)
 MOST_EDITS = 50  # of one message; each is an entry of the log for ever
+CHANGES_WAITING = 1000  # of one message; many more than anybody may ask for within a deadline
 RETRY_AFTER = 5  # seconds until it is worth trying again
 MESSAGE_LENGTH = 2000  # code points
 
@@ -76,27 +68,17 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
 
 
-class RemovalUnderWay(Exception):
-    """What this user has said is being removed already."""
-
-
 class Message:
     """Saves, edits, deletes and reads messages, each of which is a MessageEntry."""
 
-    def __init__(
-        self, collection: Collection, journal: Journal, relay: Relay, per_second: int
-    ) -> None:
+    def __init__(self, collection: Collection, journal: Journal, per_second: int) -> None:
         """Set up; `per_second` is how many messages one person may send on average."""
         self._collection = collection
         self._journal = journal
-        self._relay = relay
         self._limit = Limit(BURST_SECONDS * per_second, BURST_SECONDS)  # by person
-        # By the number of a message that is being changed: one change after the other, or those at
-        # the same time would not count each other.
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self._removals: set[str] = set()  # the users whose messages are being removed
-        self._removal_turn = asyncio.Lock()  # so that several removals are felt as one
-        relay.listen("anonymized", self.forget_name)
+        # By message: one change after the other, or those at the same time would not count each
+        # other.
+        self._turns = Turns(at_once=1, waiting=CHANGES_WAITING)
 
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
@@ -145,76 +127,9 @@ class Message:
         """Return the messages from a number on, oldest first. Raises DatabaseUnavailable."""
         return await self._read(messages_from(start), 1, count)
 
-    async def own_messages(self, user_id: str) -> AsyncIterator[list[Document]]:
-        """Yield the documents of what a user has said, in order.
-
-        In short queries, each of which takes the embedded database less than 10 ms, however much
-        others have written. Raises DatabaseUnavailable.
-        """
-        own: list[tuple[int, Any]] = []
-        keys = message_key(user_id, "")
-        async for documents in self._with_keys(keys, ["key", "seq", "of"], ENTRIES_PER_QUERY):
-            own += [(d["seq"], d["_id"]) for d in documents if not is_change(d)]
-        own.sort()
-        for start in range(0, len(own), ENTRIES_PER_QUERY):
-            ids = [id_ for _, id_ in own[start : start + ENTRIES_PER_QUERY]]
-            yield await self._collection.find({"_id": {"$in": ids}}, sort=("seq", 1))
-
-    async def remove_all(self, moderator: Identity, user_id: str) -> None:
-        """Delete everything a user has said, in steps that nobody notices.
-
-        Raises RemovalUnderWay; DatabaseUnavailable: then some of it is left.
-        """
-        if user_id in self._removals:
-            raise RemovalUnderWay
-        self._removals.add(user_id)
-        try:
-            await self._journal.settle(user_id)
-            keys, fields = message_key(user_id, ""), ["key", "seq", "of", "state"]
-            async for documents in self._with_keys(keys, fields, REMOVED_AT_ONCE):
-                seqs = [
-                    document["seq"]
-                    for document in documents
-                    if not is_change(document) and document.get("state") != DELETED
-                ]
-                if seqs:
-                    await self._remove(moderator, seqs)
-        finally:
-            self._removals.remove(user_id)
-
-    async def anonymize(self, user_id: str) -> None:
-        """Replace a user's name in everything they wrote or changed. Raises DatabaseUnavailable."""
-        await self._journal.settle(user_id)
-        self._relay.tell_all("anonymized", user_id)  # what is in memory, which most pages show
-        for keys in (message_key(user_id, ""), change_key(user_id, "")):
-            async for documents in self._with_keys(keys, ["key"], ENTRIES_PER_UPDATE):
-                ids = {"_id": {"$in": [document["_id"] for document in documents]}}
-                await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
-        self._relay.tell_all("anonymized", user_id)  # what was read from there meanwhile
-
-    def forget_name(self, user_id: str) -> None:
-        """Replace a user's name in memory."""
-        self._journal.recent.rename(user_id, DELETED_USER)
-
     async def _read(self, where: Document, direction: int, count: int) -> list[MessageEntry]:
         documents = await self._collection.find(where, sort=(MESSAGE_SEQ, direction), limit=count)
         return [MessageEntry.from_document(document) for document in documents]
-
-    async def _with_keys(
-        self, beginning: str, fields: Sequence[str], count: int
-    ) -> AsyncIterator[list[Document]]:
-        """Yield the documents whose keys begin so, some at a time, in the order of the keys."""
-        end = beginning[:-1] + chr(ord(beginning[-1]) + 1)  # the first text after all of those
-        last = beginning
-        while True:
-            documents = await self._collection.find(
-                {"key": {"$gt": last, "$lt": end}}, fields, sort=("key", 1), limit=count
-            )
-            if documents:
-                yield documents
-            if len(documents) < count:
-                return
-            last = documents[-1]["key"]
 
     def _check_pace(self, user: Identity) -> None:
         if wait := self._limit.use_or_wait(user.user_id):
@@ -232,10 +147,9 @@ class Message:
         key = change_key(user.user_id, nonce or new_nonce())
         content = {"of": of, "text": msg, "state": state}
         may_change = is_editable if state == EDITED else is_deletable
-        turn = self._turns.setdefault(of, asyncio.Lock())
         entry: Entry | None
         with refused_if_unavailable():
-            async with deadline(), turn:
+            async with deadline(), self._turns.turn(of):
                 message = await self.get(of)
                 if may_change(message, user):
                     entry = await self._journal.append(key, user.login, user.user_id, content)
@@ -250,25 +164,6 @@ class Message:
             raise Refused("invalid", NONCE_USED)
         return entry
 
-    async def _remove(self, moderator: Identity, seqs: list[int]) -> None:
-        """Delete a few messages, and leave the database to others for as long as that took."""
-        clock = asyncio.get_running_loop().time
-        author = moderator.login, moderator.user_id
-        async with self._removal_turn:
-            began = clock()
-            await asyncio.gather(
-                *(
-                    # Always the same key, so that no two processes delete a message twice.
-                    self._journal.append(
-                        change_key(moderator.user_id, f"removal of {seq}"),
-                        *author,
-                        {"of": seq, "text": "", "state": DELETED},
-                    )
-                    for seq in seqs
-                )
-            )
-            await asyncio.sleep(REMOVAL_PAUSE * (clock() - began))
-
 
 MESSAGES = web.AppKey("messages", Message)
 
@@ -278,7 +173,7 @@ def refused_if_unavailable() -> Iterator[None]:
     """Raise Refused where the database can't confirm that something is stored."""
     try:
         yield
-    except DatabaseUnavailable:
+    except (Busy, DatabaseUnavailable):
         raise Refused("unavailable", UNAVAILABLE, RETRY_AFTER) from None
 
 

@@ -116,7 +116,10 @@ class ChatList(MemberPage):
 
 
 def openings(sockets_per_user: int) -> Limit:
-    """Return the limit of openings: all of somebody's sockets at once, and then all once more."""
+    """Return the limit of openings, by how many sockets a person may have open. 0: no limit.
+
+    All of them may be opened twice at once: tabs that have come back may have to come back again.
+    """
     return Limit(OPENINGS_PER_SECOND * sockets_per_user, sockets_per_user)
 
 

@@ -37,11 +37,10 @@ async def users(arguments: Namespace) -> None:
 
 async def ban(arguments: Namespace) -> None:
     """Ban an account."""
-    settings = load_settings()
-    async with open_room(settings) as room:
+    async with open_room(load_settings()) as room:
         user = await room.find(arguments.login)
         await Moderation(room.db, room.sessions).ban(user)
-        is_moderated = not is_moderator(user, settings.MODERATORS) or await room.has_moderator()
+        is_moderated = not is_moderator(user, room.moderators) or await room.has_moderator()
     print(f"{user['login']} is banned.")
     if not is_moderated:
         text = "Nobody moderates the room now: undo the ban, or name somebody in MODERATORS."

@@ -67,10 +67,8 @@ async def findings() -> AsyncIterator[Finding]:
             yield Finding(f"database: has written in {milliseconds:.0f} ms")
             yield await indexes(room)
             yield await clock(room)
-    except (StartError, CommandError) as error:
+    except (StartError, CommandError, DatabaseFails) as error:
         yield Finding("database", str(error))
-    except DatabaseFails as error:
-        yield Finding("database", f"{error}")
     except DatabaseUnavailable as error:
         yield Finding(f"database: {error}", "see that it runs, and that MONGO_HOST is right")
 

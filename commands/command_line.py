@@ -90,7 +90,8 @@ def run_command(arguments: Namespace) -> NoReturn:
     for name in ("stdout", "stderr"):  # either may be closed, as after `>&-`
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
-    # What is wrong with the database ends the command, which says so once.
+    # Without a handler Python would print what is logged of the database; the command itself says
+    # it, once.
     logging.getLogger("storage.database").addHandler(logging.NullHandler())
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may not have all characters

@@ -10,12 +10,7 @@ from chat.migrate import is_migrated
 from chat.models import SURROGATES
 from server.relay import Relay
 from settings import Settings, StartError
-from storage.database import (
-    Database,
-    DatabaseUnavailable,
-    Document,
-    log_id,
-)
+from storage.database import Database, DatabaseUnavailable, Document, log_id
 from storage.embedded import embedded_beside, embedded_uri
 from storage.mongodb import connect, database_of
 from storage.redis_client import FAILURES, connect_redis

@@ -15,7 +15,7 @@ from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS
 from chat.departures import DEPARTURES
 from chat.hub import HUB
-from chat.models import RemovalUnderWay
+from chat.writings import RemovalUnderWay
 from pages.forms import BadInput, FormError, url_for
 from security.address import own_origin
 from settings import SETTINGS
@@ -199,8 +199,8 @@ class Person(MemberPage):
     async def remove(self, form: dict[str, str]) -> URL:
         """Remove everything that a banned account has said.
 
-        That may take a minute. If the browser or a proxy does not wait, it goes on; pressing the
-        button again once it has ended removes what is left.
+        That may take a minute. If the browser or a proxy does not wait, it goes on; what is left
+        after an outage is removed by itself (chat/departures.py).
         """
         if not self.user.get("banned"):
             raise FormError(400, "Please ban the account first")

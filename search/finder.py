@@ -27,7 +27,7 @@ SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a wo
 SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # a word in at most so many messages is rare; the text index takes 30 ms for it
 SEARCH_FOR = 0.4  # seconds; then the page shows what was found, and offers to go on
-QUEUE = 8  # people whose searches may wait; one of each takes less than CALL_TIMEOUT together
+QUEUE = 8  # people whose searches may wait; one of each, together, take less than CALL_TIMEOUT
 SEARCHES = 10, 10  # of one person, in so many seconds
 
 

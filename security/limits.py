@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 SWEEP_AT = 10_000  # keys; with more of them the expired ones are removed
 PATIENCE = 5  # seconds that somebody waits for a turn
-REFUSED_AFTER = 0.5  # seconds, or whoever is refused would ask again at once
+REFUSED_AFTER = 0.5  # seconds; or scripts that are refused would ask again at once
 
 
 class Busy(Exception):
@@ -59,15 +59,16 @@ class Line:
     def __init__(self, at_once: int) -> None:
         self.places = asyncio.Semaphore(at_once)
         self.inside = 0
-        self.begins = asyncio.Lock()  # for whoever lets them begin one after the other
-        self.pause = 0.0  # seconds before the next one begins, for whoever sets it
+        # Not used here: for a caller that lets those with a turn begin one by one, with pauses.
+        self.begins = asyncio.Lock()
+        self.pause = 0.0  # seconds before the next one begins
 
 
 class Turns:
     """Lets each key do `at_once` things at a time; the next ones of that key wait for their turn.
 
-    So where all have to queue, as for a thread, everybody has so many places there, and nobody can
-    fill the queue. That makes it fair: the keys are served in rotation.
+    Where all then have to queue for one thing, such as a thread, each key has at most `at_once`
+    places in that queue. So nobody can fill it, and the keys are served in rotation.
     """
 
     def __init__(self, at_once: int, waiting: int) -> None:

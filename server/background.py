@@ -36,11 +36,12 @@ async def for_ever(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
     The chat goes on meanwhile. To end with it would let one fault that comes again and again, such
     as in the removal of old sessions, take the room from everybody.
     """
-    name = getattr(run, "__qualname__", repr(run))
     while True:
+        coroutine = run()
+        name = getattr(coroutine, "__qualname__", repr(coroutine))
         # A task of its own: before Python 3.13 a TaskGroup that fails leaves the task in which it
         # was opened as if it were cancelled.
-        task = asyncio.create_task(run())
+        task = asyncio.create_task(coroutine)
         try:
             await task
             log.error("%s has ended, and is started again", name)

@@ -1,17 +1,17 @@
 """Garbage collection at moments when nobody waits.
 
 A full collection looks at every object, and nobody is served meanwhile: 90 ms with a thousand
-sockets open. Python begins one when many objects have been added, so in the midst of people who
-join. Here what the start has made is left out, and the rest is looked at when there is little to
-do. It can wait: what ends with a request is found by Python's own short collections, and closed
-sockets are freed without any (see Client.finish).
+sockets open. Python begins one when many objects have been added, which is while people join. Here
+collections leave out what the start has made, and look at the rest when there is little to do. They
+can wait: what ends with a request is found by Python's own short collections, and closed sockets
+are freed without any (see Client.finish).
 """
 
 import asyncio
 import gc
 import time
 
-NEVER = 1_000_000  # Python's own threshold; a full collection resets what is counted
+NEVER = 1_000_000  # shorter collections until Python begins a full one; ours come long before
 LOOK_EVERY = 1  # seconds
 IDLE = 0.1  # of a core in that time
 # Thousands of objects that have been added since the last full collection; each is 100 bytes or so.

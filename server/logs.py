@@ -20,7 +20,6 @@ log = logging.getLogger("chat")
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-FAILED_ACCEPTS_EVERY = 60  # seconds
 STANDARD_ERROR = 2  # its file descriptor
 SAME_TEXT_EVERY = 60  # seconds
 
@@ -44,7 +43,7 @@ def set_up_logging(debug: bool, log_format: str) -> None:
 
 
 def write_last(level: int, text: str) -> None:
-    """Log why the process ends, straight to standard error: not if that would have to wait."""
+    """Log why the process ends, straight to standard error, unless that would have to wait."""
     record = logging.LogRecord(log.name, level, __file__, 0, text, (), None)
     handlers = logging.getLogger().handlers or [logging.StreamHandler()]
     with suppress(OSError):  # it may be closed
@@ -122,13 +121,12 @@ class LoopErrors:
     """
 
     def __init__(self) -> None:
-        self._quiet_until = 0.0  # the loop's time
+        self._seldom = SeldomLogger(log)
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log an error of the event loop."""
         error = context.get("exception")
         if "socket" not in context or not isinstance(error, OSError):
             loop.default_exception_handler(context)
-        elif loop.time() >= self._quiet_until:
-            self._quiet_until = loop.time() + FAILED_ACCEPTS_EVERY
-            log.error("no connection can be accepted: %s", error.strerror)
+        else:
+            self._seldom.log(logging.ERROR, f"no connection can be accepted: {error.strerror}")

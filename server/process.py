@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from aiohttp import hdrs, web
 
 from security.address import own_address
-from server.background import background
+from server.background import background, for_ever
 from server.connections import (
     ACCEPTED_AT_ONCE,
     CONNECTIONS,
@@ -67,7 +67,7 @@ def run(
     """Serve the application until SIGINT or SIGTERM, then exit.
 
     If it fails, exit with status `failure`, but `fail_after` seconds later, unless a signal comes.
-    Whatever ends the process, but SIGKILL, its last line on standard error says so.
+    Its last line on standard error says what ends the process, unless that is SIGKILL.
 
     Listens where HOST says, unless `listeners` are given. Exits with os._exit(),
     because sys.exit() would wait for the driver's threads, which may be waiting for a database that
@@ -247,7 +247,7 @@ async def _serve(
         shutdown.begin = lambda: loop.call_soon_threadsafe(stop.set)
         with suppress(OSError):  # nobody reads standard output
             _announce(app[SETTINGS], listeners[0].getsockname()[1])
-        async with background(collect_when_idle()):
+        async with background(for_ever(collect_when_idle)):
             await stop.wait()
 
 

@@ -6,7 +6,7 @@ Whatever is told has a kind, and all listeners of that kind are called:
     stored       journal    here            entries that are stored        hub
     entries      journal    the others      documents that it has stored   journal
     drafts       journal    the others      what the writer is to store    journal
-    anonymized   Message    all             a user's id                    Message
+    anonymized   Writings   all             a user's id                    Writings
     ended        Sessions   here            ids of sessions                Sessions, hub
     recheck      Sessions   the others      ids of sessions to look up     Sessions
     typing       hub        all             a login                        hub

@@ -30,7 +30,7 @@ seldom = SeldomLogger(log)
 SOCKET_PATH_LIMIT = 107  # bytes, of Linux's sockaddr_un
 LOCK_PATIENCE = 3  # seconds; the child of a killed chat needs a moment to end
 COMMAND_PATIENCE = 60  # seconds; an export of 100,000 messages takes less than half of that
-WORTH_A_WORD = 1  # second that a command waits before it says so
+WAITS_SILENTLY = 1  # second; a command that waits for longer says so
 START_TIMEOUT = 20  # seconds for the child to open its files
 STOP_TIMEOUT = 0.5  # seconds for it to close them
 RESTART_PAUSE = 0.5  # seconds before the child is started again
@@ -209,7 +209,7 @@ async def _turn(data_dir: Path) -> AsyncIterator[int]:
     make_data_dir(data_dir)
     folder = os.open(data_dir, os.O_RDONLY)
     try:
-        if not await _taken(folder, WORTH_A_WORD):
+        if not await _taken(folder, WAITS_SILENTLY):
             log.warning("Waiting until another command on %s has ended.", data_dir)
             if not await _taken(folder, COMMAND_PATIENCE):
                 raise StartError(f"Another command is still using {data_dir}: try again later.")

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 FAULT = 27017  # the code of the answer to a command that failed because of the file
-REPAIR = "stop the chat, and restore a backup or recover the file, as docs/repair.md says"
 DEFAULT_NAME = "chat"  # of the database, unless MONGO_HOST or MONGO_DB_NAME has another
-ADMIN = "admin.db"  # has nothing of the chat's; NX-27017 makes it
+ADMIN = "admin"  # the database of drivers' greetings; has nothing of the chat's
+ADMIN_FILE = f"{ADMIN}.db"
+REPAIR = "stop the chat, and restore a backup or recover the file, as docs/repair.md says"
 SEE_DISK = "see that its disk has room and works, and that the chat may write there"
 STEPS_PER_LOOK = 100_000  # of SQLite's machine, after which a check looks at the clock
 
@@ -151,7 +152,7 @@ class WatchedConnection(sqlite3.Connection):
 
 def databases(data_dir: Path, name: str = DEFAULT_NAME) -> list[Path]:
     """Return the files that a chat uses; a folder may have others, such as a damaged copy."""
-    return [path for path in (data_dir / ADMIN, data_dir / f"{name}.db") if path.exists()]
+    return [path for path in (data_dir / ADMIN_FILE, data_dir / f"{name}.db") if path.exists()]
 
 
 def find_damage(paths: Iterable[Path], *, within: float) -> Fault | None:
@@ -177,7 +178,7 @@ def _fault(
     path: Path, check: Callable[[sqlite3.Connection], str], give_up: float = inf
 ) -> Fault | None:
     # SQLite would take an empty file for a new database, and the next to come for its owner.
-    if not path.stat().st_size and path.name != ADMIN:
+    if not path.stat().st_size and path.name != ADMIN_FILE:
         return damage(path, "it is empty")
     try:
         # Read-only, so that closing it does not move the write-ahead log into a damaged file.

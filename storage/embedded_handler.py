@@ -13,6 +13,7 @@ from neosqlite import Connection
 from nx_27017.handler import NeoSQLiteHandler
 
 from storage.embedded_files import (
+    ADMIN,
     DEFAULT_NAME,
     FAULT,
     Fault,
@@ -25,7 +26,6 @@ from storage.embedded_files import (
 
 CHECK_WITHIN = 2  # seconds at the start; a file of a million messages takes less than one
 
-ADMIN = "admin"  # the database of drivers' greetings; has nothing of the chat's
 UNREADABLE = "__neosqlite_corrupted__"  # the only field of such a document
 
 Reply = tuple[int, dict[str, Any]]

@@ -18,7 +18,7 @@ from storage.database import Collection
 PROCESS_COLLECTION = "processes"  # has a document for each process, with its last tokens
 
 RENEW_EVERY = 1  # seconds between rounds; each reads all tokens and writes one
-TOKENS_KEPT = 4  # so that nobody misses one who reads seldom
+TOKENS_KEPT = 4  # so that a process that reads seldom misses none
 BELIEVED_FOR = 10  # seconds after a token is read
 USED_FOR = 8  # seconds after a token is written; what is said with it needs time to arrive
 FORGOTTEN_AFTER = 60  # seconds without a new token, until a process counts as ended
@@ -52,7 +52,7 @@ class Peers:
         self._collection = collection
         self._peers: dict[str, Peer] = {}  # by the process's id, this one included
         self._read_at = -float("inf")  # when the last read began
-        self._written = (Token(), Token())  # one of them is stored, the second one probably
+        self._written = (Token(), Token())  # the last two; the second is stored, or else the first
         self._usable = self._next = Token()
 
     @property

@@ -11,7 +11,7 @@ from auth.sessions import SESSIONS
 from chat.departures import DEPARTURES
 from chat.entry import DELETED_USER
 from chat.journal import JOURNAL
-from chat.models import MESSAGES
+from chat.writings import WRITINGS
 from server.relay import RELAY
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from storage.database import Collection, DatabaseUnavailable
@@ -124,7 +124,7 @@ async def test_a_message_saved_during_account_deletion_is_anonymized(
     assert await authors_of(bob) == [DELETED_USER]
 
 
-@pytest.mark.parametrize("step", [(SESSIONS, "end_all"), (MESSAGES, "anonymize")])
+@pytest.mark.parametrize("step", [(SESSIONS, "end_all"), (WRITINGS, "anonymize")])
 @pytest.mark.parametrize("fault", ["the database is away", "it takes too long"])
 async def test_a_deletion_that_broke_off_is_finished_by_another_process(
     open_house: OpenHouse,

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from account.own_messages import DOWNLOADS
-from chat.models import MESSAGES
+from chat.writings import WRITINGS
 from settings import MESSAGE_COLLECTION
 from storage.database import Collection, DatabaseUnavailable, Document
 from tests.support.accounts import delete_account, downloaded, user_id_of
@@ -101,14 +101,14 @@ async def test_a_broken_download_aborts_the_connection(
 ) -> None:
     own = await user_id_of(house, "alice")
     await store(house, *({"user_id": own, "msg": "hi"} for _ in range(3)))
-    own_messages = house.app[MESSAGES].own_messages
+    messages = house.app[WRITINGS].messages
 
     async def break_off(*whose: Any) -> Any:
-        async for documents in own_messages(*whose):
+        async for documents in messages(*whose):
             yield documents
             raise DatabaseUnavailable
 
-    monkeypatch.setattr(house.app[MESSAGES], "own_messages", break_off)
+    monkeypatch.setattr(house.app[WRITINGS], "messages", break_off)
     response = await alice.get("/account/messages.jsonl")
     with pytest.raises(aiohttp.ClientPayloadError):
         await response.read()

@@ -95,7 +95,7 @@ async def test_commands_wait_for_one_another(is_running: bool) -> None:
 async def test_a_command_says_what_it_waits_for_and_for_no_longer_than_it_may(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("storage.embedded.WORTH_A_WORD", 0)
+    monkeypatch.setattr("storage.embedded.WAITS_SILENTLY", 0)
     monkeypatch.setattr("storage.embedded.COMMAND_PATIENCE", 0.2)
     async with embedded_beside(folder, is_new=True) as is_alone:
         assert is_alone

@@ -10,7 +10,7 @@ import pytest
 
 from auth.logins import look
 from chat.journal import JOURNAL, Journal
-from chat.models import MESSAGES, REMOVED_AT_ONCE
+from chat.writings import REMOVED_AT_ONCE, WRITINGS
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from storage.database import Collection, Document
 from tests.support.accounts import (
@@ -21,6 +21,7 @@ from tests.support.accounts import (
     log_in,
     refused,
     signed_in_as,
+    user_id_of,
 )
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
@@ -203,6 +204,18 @@ async def test_what_is_being_removed_or_is_removed_is_not_removed_again(
     assert house.app[JOURNAL].recent.last == 60
 
 
+async def test_a_removal_under_way_keeps_no_other_account_from_being_finished(
+    alice: Person, house: House
+) -> None:
+    for login in ("bob", "dave"):
+        await house.sign_in(login)
+        await alice.post("/person", {"login": login, "action": "ban", "also_remove": "yes"})
+    house.app[WRITINGS]._removals.add(await user_id_of(house, "bob"))
+    await finish_departures(house)
+    unfinished = [user["login"] for user in await accounts(house) if "unfinished" in user]
+    assert unfinished == ["bob"]
+
+
 async def test_two_processes_remove_each_message_once(open_house: OpenHouse) -> None:
     here, there = [await open_house(MODERATORS=("alice",)) for _ in range(2)]
     alice, bob = await here.sign_in("alice"), await here.sign_in("bob")
@@ -224,7 +237,7 @@ async def test_removals_leave_the_database_to_others_after_each_short_step(
     insert = Collection.insert_in_order
 
     async def count(collection: Collection, documents: list[Document]) -> None:
-        assert house.app[MESSAGES]._removal_turn.locked()
+        assert house.app[WRITINGS]._removal_turn.locked()
         steps.append(len(documents))
         await insert(collection, documents)
 

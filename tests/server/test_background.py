@@ -62,7 +62,7 @@ async def test_a_task_that_does_not_last_is_logged_and_started_again(
 ) -> None:
     monkeypatch.setattr("server.background.AGAIN_AFTER", 0)
     task = Task(ends, ends)
-    async with background(for_ever(task.run)), asyncio.timeout(10):
+    async with background(for_ever(lambda: task.run())), asyncio.timeout(10):
         await task.lasts.wait()
         assert [record.getMessage() for record in caplog.records] == [said, said]
     assert task.was_cancelled

@@ -26,8 +26,9 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, 
 from chat.entry import now
 from chat.journal import ENTRIES_PER_INSERT
 from chat.migrate import CHUNK
-from chat.models import ENTRIES_PER_QUERY, MESSAGE_LENGTH
+from chat.models import MESSAGE_LENGTH
 from chat.wire import SEQ_LIMIT
+from chat.writings import ENTRIES_PER_QUERY
 from search.views import QUERY_WORDS
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
 from storage.database import (
