@@ -187,7 +187,8 @@ ALIKE = {
     ],
     "case": [
         ("alice", "ALlCE"), ("erin", "ER1N"), ("igor", "lgor"), ("Ines", "lnes"), ("ivy", "1vy"),
-        ("MIL0", "milo"), ("Ilia", "lIia"),
+        ("MIL0", "milo"), ("Ilia", "lIia"), ("KATI", "ΚΑΤΙ"), ("КІТ", "KIT"), ("clara", "C1ara"),
+        ("Cleo", "cIeo"), ("arnold", "ARN0LD"), ("BJ0RN", "bjorn"),
     ],
     "letters drawn alike": [
         ("lisa", "ǀisa"), ("alba", "ɑlbɑ"), ("mary-ann", "maryꟷann"), ("lopa", "ӏора"),
