@@ -15,6 +15,7 @@ from settings import USER_COLLECTION
 from tests.support.house import House
 from tests.support.pages import FormPage
 from tests.support.people import NEW_PASSWORD, PASSWORD, Person, registration
+from tests.support.site import ChatSite
 
 JSON = {"Accept": "application/json"}
 REGISTRATION = registration("bob")
@@ -60,7 +61,7 @@ async def delete_account(person: Person, password: str = PASSWORD) -> aiohttp.Cl
     return await person.post("/account", {"action": "delete", "confirm": password})
 
 
-async def finish_departures(house: House) -> None:
+async def finish_departures(house: House | ChatSite) -> None:
     """Finish deletions and removals, as a process does when no other one has an old identity."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("chat.departures.SETTLED_AFTER", 0)
