@@ -48,7 +48,7 @@ LOOK_VERSION = "2:"  # to be raised when look() gives something else for a login
 # draw in the same way (the Arabic ones in the middle of a word), a dash, a letter that looks like
 # two.
 ALSO_ALIKE = {
-    **dict(zip("うかきせもやりゝツソ", "ウカキセモヤリヽシン", strict=True)),
+    **dict(zip("うかきせもやりゝ", "ウカキセモヤリヽ", strict=True)),
     **dict(zip("ӏꙆωꞍƅȷㄧ-", "llwчbj一ー", strict=True)),
     **dict(zip("\u08bc\u06a7\u08bb\u08bd", "\u0641\u0641\u06a2\u0646", strict=True)),
     **{"w": "vv", "W": "VV"},
@@ -82,12 +82,38 @@ def look(login: str) -> str:
     But an I that looks like l counts as i among capitals, and an i at the beginning, where people
     write a capital, as l: so ALlCE looks like alice, and lgor like igor.
     """
+    return _with_sequences(_skeleton(login))
+
+
+def are_alike(login: str, other: str) -> bool:
+    """Return whether logins look alike as they are written, or one like the other in another case.
+
+    So C1ara looks like clara, although its look is another one: Clara does not look like Dara.
+    """
+    mine, theirs = ({look(each), _in_any_case(_skeleton(each))} for each in (login, other))
+    return bool(mine & theirs)
+
+
+def looks_to_compare(login: str) -> set[str]:
+    """Return the looks that logins may have which are alike to this one."""
+    skeleton = _skeleton(login)
+    plain = _in_any_case(skeleton)
+    return {plain, _with_sequences(skeleton), _with_sequences(skeleton.casefold())}
+
+
+def _skeleton(login: str) -> str:
     visible = "".join(c for c in login if c not in INVISIBLE and unicodedata.category(c) != "Cf")
-    if visible.translate(WITHOUT_L).isupper():
-        visible = visible.translate(L_AS_I)
     skeleton = _prototype_of(visible)
+    return skeleton.translate(L_AS_I) if visible.translate(WITHOUT_L).isupper() else skeleton
+
+
+def _with_sequences(skeleton: str) -> str:
     for sequence, prototype in _sequences():
         skeleton = skeleton.replace(sequence, prototype)
+    return _in_any_case(skeleton)
+
+
+def _in_any_case(skeleton: str) -> str:
     skeleton = _with_sorted_marks(_prototype_of(skeleton.casefold()))
     return LOOK_VERSION + ("l" + skeleton[1:] if skeleton.startswith("i") else skeleton)
 

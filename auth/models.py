@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from bson import ObjectId
 
-from auth.logins import look
+from auth.logins import are_alike, look, looks_to_compare
 from auth.passwords import PARAMETERS, Hasher, is_checkable
 from auth.spelling import fold
 from pages.forms import BadInput
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 DAY = 86400  # seconds
+ALIKE_AT_MOST = 100  # accounts that were alike already
 
 # The id of the first account of a room. Of several that register at once only one can have it.
 FIRST_ID = ObjectId("000000000000000000000001")
@@ -93,10 +94,13 @@ class User:
 
     async def has_login_like(self, login: str) -> bool:
         """Return whether there is an account whose login looks like this one."""
-        # Accounts that looked alike before that counted have their ids behind " #": migrate.py.
-        alike = look(login)
-        has_alike = {"look": {"$gte": alike, "$lt": alike + " $"}}
-        return bool(await self.collection.find_one(has_alike, ["_id"]))
+        for alike in looks_to_compare(login):
+            # Accounts that looked alike before that counted have their ids behind " #": migrate.py.
+            has_alike = {"look": {"$gte": alike, "$lt": alike + " $"}}
+            users = await self.collection.find(has_alike, ["login"], limit=ALIKE_AT_MOST)
+            if any(are_alike(login, user["login"]) for user in users):
+                return True
+        return False
 
     async def check_user(
         self, user: Document | None, password: str, hasher: Hasher, name: str

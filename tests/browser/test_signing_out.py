@@ -9,7 +9,7 @@ from aiohttp import web
 from playwright.async_api import expect
 
 from auth.cookies import set_session
-from settings import SESSION_COLLECTION
+from settings import SESSION_COLLECTION, USER_COLLECTION
 from tests.support.accounts import finish_departures
 from tests.support.browser import REFUSED, STORAGE_FAULTS, Visit, Visitor
 from tests.support.people import NEW_PASSWORD, PASSWORD, WRONG, registration
@@ -148,6 +148,19 @@ async def test_a_draft_goes_without_a_question(alice: Visitor, leave: Way) -> No
     await expect(alice.page.get_by_text("not sent")).to_have_count(0)
 
 
+@pytest.mark.parametrize(("path", "name"), [("/", "Sign out"), ("/account", "Sign out everywhere")])
+async def test_a_double_click_does_not_answer_the_question(
+    alice: Visitor, path: str, name: str
+) -> None:
+    await leave_something(alice)
+    await alice.open(path)
+    await alice.page.get_by_role("button", name=name).dblclick()
+    await expect(alice.page.get_by_role("alert").filter(has_text=NOT_SENT)).to_be_visible()
+    assert len(await left_in(alice)) == 2
+    await alice.press(name)
+    await assert_out(alice)
+
+
 async def test_a_question_left_unanswered_is_asked_again(alice: Visitor) -> None:
     await leave_something(alice)
     await alice.page.clock.install()
@@ -187,6 +200,24 @@ async def test_signing_out_works_in_a_browser_that_keeps_nothing(
     await alice.field.fill(DRAFT)
     await leave(alice)
     await expect(alice.page).to_have_url(f"{chat.url}/login")
+
+
+async def test_a_colon_in_a_login_of_the_tutorial_loses_nothing(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url)
+    await alice.sign_up("alice")
+    new = {"$set": {"login": "al:ice", "login_key": "al:ice"}}
+    await chat.database[USER_COLLECTION].update_one({"login": "alice"}, new)
+    await alice.context.clear_cookies()
+    await alice.open("/login")
+    await alice.log_in("al:ice")
+    await alice.connected()
+    await leave_something(alice)
+    await alice.open()
+    await alice.connected()
+    await expect(alice.field).to_have_value(DRAFT)
+    await expect(alice.pending).to_contain_text("not sent")
 
 
 # The session is ended elsewhere.
@@ -254,7 +285,7 @@ async def test_somebody_who_registers_a_deleted_login_sends_nothing_of_its_forme
     await leave_something(alice)
     await alice.open("/static/manifest.webmanifest")
     await by_deletion(phone)
-    await phone.page.wait_for_url("**/login")
+    await expect(phone.page).to_have_url(f"{chat.url}/login")
     await finish_departures(chat)
     await alice.open("/signin")  # by an invitation, without a look at the log-in page
     await expect(alice.page.get_by_role("status")).to_have_text(LOST)
@@ -317,6 +348,23 @@ async def test_what_is_unsent_when_a_session_expires_is_gone_with_the_page(
     await expect(alice.page.get_by_role("status")).to_have_count(0)
     await alice.log_in("alice")
     await assert_nothing_comes_back(alice)
+
+
+async def test_what_one_tab_has_kept_comes_back_by_a_log_in_in_another(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await leave_something(alice)
+    await expire(chat, alice)
+    await assert_out(alice)
+    await expect(alice.page.get_by_role("status")).to_have_text(KEPT)
+    other_tab = await alice.tab("/login")
+    other_tab.tolerates = REFUSED
+    await other_tab.log_in("alice", WRONG)
+    await expect(other_tab.page.get_by_role("status")).to_have_text(KEPT)
+    await expect(alice.page.get_by_role("status")).to_have_count(0)
+    await other_tab.log_in("alice")
+    await expect(other_tab.field).to_have_value(DRAFT)
+    await expect(other_tab.pending).to_contain_text("not sent")
 
 
 async def test_what_one_tab_has_kept_never_replaces_what_another_has_written_since(

@@ -21,8 +21,10 @@ export function remember(key, text) {
 
 // Remove what belongs to any person but this one, and return it, as [key, text].
 export function removePersonal({ except } = {}) {
-  const isPersonal = (key) => key.includes(":") && key.split(":")[1] !== except
-  const removed = keys().filter(isPersonal).map((key) => [key, recall(key)])
+  // Logins of the 2016 tutorial may have colons, too.
+  const isTheirs = (key) => `${key}:`.startsWith(`${except}:`, key.indexOf(":") + 1)
+  const isRemoved = (key) => key.includes(":") && (except === undefined || !isTheirs(key))
+  const removed = keys().filter(isRemoved).map((key) => [key, recall(key)])
   for (const [key] of removed) remember(key, "")
   return removed
 }

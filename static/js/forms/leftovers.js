@@ -8,7 +8,8 @@ const SIGNED_IN_WITHIN = 10_000 // ms
 
 // Remove it when the form of a page for strangers is shown. The form says whether to keep it in
 // memory, `data-unsent="keep"`: if a session has expired, or its cookie can't be read any more,
-// nobody was asked whether it may be lost. Its author gets it back by logging in with this form.
+// nobody was asked whether it may be lost. Its author gets it back by logging in, here or in another
+// tab, which may not know that this one has it.
 export function removeLeftovers(form) {
   if (!form) return // a link that can't be used
   const { unsent } = form.dataset
@@ -27,10 +28,16 @@ export function removeLeftovers(form) {
 }
 
 function keep(texts, form) {
-  tell("What you had not sent is kept while this page is open. Log in here to get it back.", form)
+  const text = "What you had not sent is kept while this page is open. Log in here to get it back."
+  const notice = tell(text, form)
+  const putBack = () => {
+    for (const [key, value] of texts.splice(0)) if (!recall(key)) remember(key, value)
+    notice.remove()
+  }
+  addEventListener("storage", ({ key, newValue }) => key === SIGNING_IN && newValue && putBack())
   form.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return
-    for (const [key, text] of texts) if (!recall(key)) remember(key, text)
+    putBack()
     // The chat removes it again if somebody else has logged in, so that is where to go.
     form.elements.next?.remove()
   })
@@ -41,4 +48,5 @@ function tell(text, form) {
   notice.role = "status"
   notice.textContent = text
   form.before(notice)
+  return notice
 }

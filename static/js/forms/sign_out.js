@@ -8,6 +8,8 @@ const CONFIRM_WITHIN = 10_000 // ms; a second press within this time signs out
 // `unsent` returns how many messages wait; `tell` shows a text.
 export function forgetAtSignOut(form, { user, unsent, tell }) {
   let askedAt = -Infinity
+  // A double click must not answer a question that nobody has read.
+  form.addEventListener("click", (event) => event.detail > 1 && unsent() && event.preventDefault())
   form.addEventListener("submit", (event) => {
     const count = unsent()
     if (!count || event.timeStamp - askedAt < CONFIRM_WITHIN) return forget(form, user)
