@@ -218,8 +218,8 @@ async def test_however_letters_come_to_look_alike_one_login_has_them(
 async def test_names_that_do_not_look_alike_may_all_be_logins(house: House) -> None:
     names = (
         "Clara Dara Clive Dive Rnold Mold jose josé Müller Muller ali all Mark Marc anna arma nina "
-        "mina Iris mei mel Kai Kal KAY 1st さくら サクラ シマ ツマ Tom Том Анна Янна Нина علي علیا كريم محمد "
-        "राम रमा แดง ดวง 김민 김빈 王伟 王玮 øre ore łukas lukas"
+        "mina Iris mei mel Kai Kal KAY 1st さくら サクラ シマ ツマ Tom Том Анна Янна Нина علي علیا "
+        "كريم محمد राम रमा แดง ดวง 김민 김빈 王伟 王玮 øre ore łukas lukas"
     )
     for number, login in enumerate(names.split()):
         person = await house.visitor()
