@@ -7,7 +7,7 @@ such document", and reports others as the refusal of one document.
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -42,7 +42,7 @@ class Fault(NamedTuple):
     path: Path
     what: str  # with SQLite's own words
     remedy: str
-    is_damage: bool = False  # of the file's structure: nothing may be written to it any more
+    is_damage: bool = False  # nothing may be written to the file any more
 
     def __str__(self) -> str:
         return f"{self.path} {self.what}: {self.remedy}"
@@ -116,11 +116,20 @@ class WatchedConnection(sqlite3.Connection):
         super().__init__(path, **options)
         self.path = Path(path)
         self.fault: Fault | None = None
+        self._file: tuple[int, int] | None = None  # see _file_at()
 
-    def forget_fault(self) -> None:
-        """Begin another command: what was wrong may be over, but damage stays."""
+    def begin_command(self) -> None:
+        """Forget what was wrong and may be over, and see that the file is still in its place.
+
+        SQLite goes on with a file that was removed, and all that is written is lost with it.
+        """
         if self.fault and not self.fault.is_damage:
             self.fault = None
+        file = _file_at(self.path)
+        self._file = self._file or file
+        if file != self._file:
+            what = "was removed or replaced while it was in use"
+            self.fault = Fault(self.path, what, REPAIR, is_damage=True)
 
     def watch(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call one of SQLite's functions. Raises sqlite3.Error."""
@@ -147,6 +156,14 @@ class WatchedConnection(sqlite3.Connection):
     def commit(self) -> None:
         """End the transaction. Raises sqlite3.Error."""
         self.watch(super().commit)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from others, None without one."""
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return None
 
 
 def databases(data_dir: Path, name: str = DEFAULT_NAME) -> list[Path]:

@@ -239,3 +239,19 @@ def test_a_damaged_write_ahead_log_leaves_what_precedes_the_damage(
     assert MESSAGES < len(found) < MESSAGES + 10
     assert found == list(range(len(found)))
     handler.close_all()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["removed", "replaced"])
+def test_a_file_that_is_no_longer_in_its_place_gets_nothing_that_would_be_lost_with_it(
+    handler: AtomicHandler, folder: Path, sound: Path, is_replaced: bool
+) -> None:
+    assert insert(handler, {"_id": "before", "seq": MESSAGES})["n"] == 1
+    path = folder / "chat.db"
+    path.unlink()
+    if is_replaced:
+        shutil.copy(sound / "chat.db", path)
+    refused = insert(handler, {"_id": "after", "seq": MESSAGES + 1})
+    sentence = f"{path} was removed or replaced while it was in use: {REPAIR}"
+    assert (refused["code"], refused["errmsg"]) == (FAULT, sentence)
+    assert find(handler, seq=0) == refused
+    assert handler.is_damaged  # closing it would remove the write-ahead log of the one in its place
