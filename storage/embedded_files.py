@@ -16,6 +16,7 @@ FAULT = 27017  # the code of the answer to a command that failed because of the 
 REPAIR = "stop the chat, and restore a backup or recover the file, as docs/repair.md says"
 DEFAULT_NAME = "chat"  # of the database, unless MONGO_HOST or MONGO_DB_NAME has another
 ADMIN = "admin.db"  # has nothing of the chat's; NX-27017 makes it
+END_OTHER = "end the program that uses it besides the chat"
 SEE_DISK = "see that its disk has room and works, and that the chat may write there"
 STEPS_PER_LOOK = 100_000  # of SQLite's machine, after which a check looks at the clock
 
@@ -64,7 +65,8 @@ def fault_of(path: Path, error: Exception) -> Fault | None:
     if code in DAMAGE:
         return damage(path, str(error))
     if code in FAULTS:
-        return Fault(path, f"can't be used ({error})", SEE_DISK)
+        remedy = END_OTHER if code == sqlite3.SQLITE_BUSY else SEE_DISK
+        return Fault(path, f"can't be used ({error})", remedy)
     # Without the error's own text, which quotes the document.
     if "decode to UTF-8" in str(error):
         return unreadable(path, "not UTF-8")
