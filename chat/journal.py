@@ -24,6 +24,7 @@ from chat.changes import make_changes
 from chat.entry import Entry, MessageEntry, is_change, now, to_entry
 from chat.message_index import MESSAGE_SEQ, add_to_index, message_seq, messages_before
 from chat.recent import RECENT_LENGTH, Recent
+from server.logs import SeldomLogger
 from server.metrics import Metrics
 from server.relay import Relay, check_texts
 from storage.database import Collection, Conflict, DatabaseUnavailable, Document
@@ -91,6 +92,7 @@ class Journal:
         self._places = asyncio.Semaphore(QUEUE_LIMIT)
         self._work = asyncio.Event()  # a draft waits, or it is time to poll
         self._closed = False
+        self._seldom = SeldomLogger(log)
         relay.listen("entries", self.hear_entries)
         relay.listen("drafts", self.hear_drafts)
 
@@ -239,7 +241,7 @@ class Journal:
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY_PAUSE)
             except Exception:
-                log.exception("the journal failed, and goes on")
+                self._seldom.log(logging.ERROR, "the journal failed, and goes on", exc_info=True)
                 for draft in drafts:
                     draft.give_up()
             has_drafts_to_store = not all(draft.is_handed_over for draft in self.waiting.values())

@@ -19,6 +19,8 @@ from storage.redis_client import FAILURES, connect_redis
 
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
 
+AS_THE_USER = "run this as the user of the chat, and see that what is there may be read"
+
 
 class Finding(NamedTuple):
     """What was looked at, and what to do about it, "" if it is all right."""
@@ -54,8 +56,12 @@ async def findings() -> AsyncIterator[Finding]:
     if settings.REDIS_URL:
         yield await redis(settings)
     if not settings.MONGO_HOST:
-        paths = databases(settings.DATA_DIR, settings.MONGO_DB_NAME or DEFAULT_NAME)
-        fault = await asyncio.to_thread(find_fault, paths)
+        try:
+            paths = databases(settings.DATA_DIR, settings.MONGO_DB_NAME or DEFAULT_NAME)
+            fault = await asyncio.to_thread(find_fault, paths)
+        except OSError as error:
+            yield Finding(f"files: {error}", AS_THE_USER)
+            return
         yield files(fault)
         if fault and fault.is_damage:
             return
@@ -96,7 +102,7 @@ def key(settings: Settings) -> Finding:
     except FileNotFoundError:
         return Finding(f"key: {path} is made when the chat starts")
     except OSError as error:
-        return Finding("key", f"{path} can't be read ({error}); set SECRET_KEY or remove the file")
+        return Finding(f"key: {path} can't be read ({error.strerror})", AS_THE_USER)
     except NoKey as error:
         return Finding("key", str(error))
     return Finding(f"key: {path}")

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from settings import Settings, StartError, make_data_dir
@@ -29,7 +30,8 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
         if not os.path.lexists(path):
             _make_key(path)
         elif path.stat().st_mode & 0o077:  # restored from a backup, perhaps
-            path.chmod(0o600)
+            with suppress(OSError):  # or mounted, as containers get secrets
+                path.chmod(0o600)
         return (read_key(path),)
     except NoKey as error:
         raise StartError(f"SECRET_KEY is not set and {error}.") from None

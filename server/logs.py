@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import select
+import sys
 import textwrap
 import time
 from contextlib import suppress
@@ -47,8 +48,9 @@ def write_last(level: int, text: str) -> None:
     record = logging.LogRecord(log.name, level, __file__, 0, text, (), None)
     handlers = logging.getLogger().handlers or [logging.StreamHandler()]
     with suppress(OSError):  # it may be closed
-        # A pipe that can be written at all takes 4 KiB at once (POSIX: PIPE_BUF).
-        if select.select([], [STANDARD_ERROR], [], 0)[1]:
+        # Without sys.stderr, its descriptor may be of anything. A pipe that can be written at all
+        # takes 4 KiB at once (POSIX: PIPE_BUF).
+        if sys.stderr and select.select([], [STANDARD_ERROR], [], 0)[1]:
             os.write(STANDARD_ERROR, f"{handlers[0].format(record)}\n".encode())
 
 

@@ -266,5 +266,4 @@ def _announce(settings: Settings, port: int) -> None:
         print("Redis: joins this process with others on the same database")
     elif settings.MONGO_HOST:
         print("Redis: none, so other processes on this database are heard late (see REDIS_URL)")
-    print(REGISTRATION[settings.REGISTRATION])
-    sys.stdout.flush()
+    print(REGISTRATION[settings.REGISTRATION], flush=True)

@@ -7,7 +7,7 @@ such document", and reports others as the refusal of one document.
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -17,6 +17,7 @@ DEFAULT_NAME = "chat"  # of the database, unless MONGO_HOST or MONGO_DB_NAME has
 ADMIN = "admin"  # the database of drivers' greetings; has nothing of the chat's
 ADMIN_FILE = f"{ADMIN}.db"
 REPAIR = "stop the chat, and restore a backup or recover the file, as docs/repair.md says"
+END_OTHER = "end the program that uses it besides the chat"
 SEE_DISK = "see that its disk has room and works, and that the chat may write there"
 STEPS_PER_LOOK = 100_000  # of SQLite's machine, after which a check looks at the clock
 
@@ -43,7 +44,7 @@ class Fault(NamedTuple):
     path: Path
     what: str  # with SQLite's own words
     remedy: str
-    is_damage: bool = False  # of the file's structure: nothing may be written to it any more
+    is_damage: bool = False  # nothing may be written to the file any more
 
     def __str__(self) -> str:
         return f"{self.path} {self.what}: {self.remedy}"
@@ -65,7 +66,8 @@ def fault_of(path: Path, error: Exception) -> Fault | None:
     if code in DAMAGE:
         return damage(path, str(error))
     if code in FAULTS:
-        return Fault(path, f"can't be used ({error})", SEE_DISK)
+        remedy = END_OTHER if code == sqlite3.SQLITE_BUSY else SEE_DISK
+        return Fault(path, f"can't be used ({error})", remedy)
     # Without the error's own text, which quotes the document.
     if "decode to UTF-8" in str(error):
         return unreadable(path, "not UTF-8")
@@ -117,11 +119,20 @@ class WatchedConnection(sqlite3.Connection):
         super().__init__(path, **options)
         self.path = Path(path)
         self.fault: Fault | None = None
+        self._file: tuple[int, int] | None = None  # see _file_at()
 
-    def forget_fault(self) -> None:
-        """Begin another command: what was wrong may be over, but damage stays."""
+    def begin_command(self) -> None:
+        """Forget what was wrong and may be over, and see that the file is still in its place.
+
+        SQLite goes on with a file that was removed, and all that is written is lost with it.
+        """
         if self.fault and not self.fault.is_damage:
             self.fault = None
+        file = _file_at(self.path)
+        self._file = self._file or file
+        if file != self._file:
+            what = "was removed or replaced while it was in use"
+            self.fault = Fault(self.path, what, REPAIR, is_damage=True)
 
     def watch(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call one of SQLite's functions. Raises sqlite3.Error."""
@@ -148,6 +159,14 @@ class WatchedConnection(sqlite3.Connection):
     def commit(self) -> None:
         """End the transaction. Raises sqlite3.Error."""
         self.watch(super().commit)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from others, None without one."""
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return None
 
 
 def databases(data_dir: Path, name: str = DEFAULT_NAME) -> list[Path]:

@@ -75,7 +75,7 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
             connection: WatchedConnection | None = None
             try:
                 connection = self.get_database(name).db
-                connection.forget_fault()
+                connection.begin_command()
                 reply = carry_out(msg)
                 fault = connection.fault or _unreadable(connection.path, reply)
             except Exception as error:

@@ -21,7 +21,8 @@ PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when 
 
 def main(socket_path: str, data_dir: str, *name: str) -> None:
     """Serve the database until standard input ends, which the chat holds open."""
-    faulthandler.enable()
+    if sys.stderr:  # it may be closed
+        faulthandler.enable()
     _die_with_parent()
     # Ctrl-C reaches this process too, but the chat still needs it to store what waits.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -93,8 +93,13 @@ class Peers:
             # A token is used two rounds after it is written: by then the others have read it.
             self._usable, self._next = self._next, stored
         else:
-            # This is the first read, or another database has taken the place of the one before.
+            # This is the first read, or another database has taken the place of the one before. Or
+            # there are so many processes that this one is not among those read.
+            known = self._peers
             self._peers = {process: Peer(old, _now()) for process, old in tokens.items()}
+            for process, peer in self._peers.items():
+                if process in known and known[process].tokens == peer.tokens:
+                    peer.renewed_at = known[process].renewed_at
             self._usable = self._next = Token()
         await self._write(stored, own)
         await self._remove_ended()

@@ -29,6 +29,7 @@ from redis.exceptions import LockError
 
 from security.keys import fernet_key, secret_keys
 from server.background import background
+from server.logs import SeldomLogger
 from server.relay import CHECKED, HERE_ONLY, RELAY, Relay, check_texts
 from settings import SETTINGS, Settings
 from storage.database import DATABASE, Conflict, Database, DatabaseUnavailable
@@ -72,6 +73,7 @@ class RedisRelay(Relay):
         self._lock: Lock
         self._to_publish: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_LIMIT)
         self._was_away = False
+        self._seldom = SeldomLogger(log)
         self._number = 0  # of the last message of this process
         self._own_number = 0  # of the last one that came back
         self._ignored: Counter[str] = Counter()  # messages since the last report, by the reason
@@ -134,7 +136,7 @@ class RedisRelay(Relay):
                 # which it was opened as if it were cancelled.
                 await asyncio.create_task(self._keep_in_touch())
             except Exception:  # such as an answer that is not Redis's
-                log.exception("the relay failed, and goes on")
+                self._seldom.log(logging.ERROR, "the relay failed, and goes on", exc_info=True)
                 await asyncio.sleep(RETRY_PAUSE)
 
     async def close(self) -> None:

@@ -211,6 +211,19 @@ def test_a_restored_key_is_taken_and_kept_from_everybody_else(tmp_path: Path) ->
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_key_whose_mode_cannot_be_changed_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [key] = secret_keys(Settings(DATA_DIR=tmp_path))
+    (tmp_path / "secret_key").chmod(0o444)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "chmod", fail)
+    assert secret_keys(Settings(DATA_DIR=tmp_path)) == (key,)
+
+
 def test_a_key_that_cannot_be_written_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

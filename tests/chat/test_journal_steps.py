@@ -235,19 +235,19 @@ async def test_drafts_that_the_journal_fails_with_are_given_up_and_the_next_are_
     journal: Journal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(journal_module, "ENTRIES_PER_INSERT", 2)
-    store, fails = journal._store, iter([True])
+    store, fails = journal._store, iter([True, True])
 
-    async def fail_once(drafts: list[Draft]) -> None:
+    async def fail_twice(drafts: list[Draft]) -> None:
         if next(fails, False):
             raise ValueError("what nobody thought of")
         await store(drafts)
 
-    monkeypatch.setattr(journal, "_store", fail_once)
-    drafts = [wait(journal, f"u3:n{number}") for number in range(3)]
+    monkeypatch.setattr(journal, "_store", fail_twice)
+    drafts = [wait(journal, f"u3:n{number}") for number in range(5)]
     journal._work.set()
     async with background(journal._write()):
-        assert (await drafts[2].answer).seq == 1
-    for draft in drafts[:2]:
+        assert (await drafts[4].answer).seq == 1
+    for draft in drafts[:4]:
         assert isinstance(draft.answer.exception(), DatabaseUnavailable)
     assert [record.message for record in caplog.records] == ["the journal failed, and goes on"]
 

@@ -1,11 +1,13 @@
 """`python app.py check`: what it looks at, and what it says to do."""
 
+import errno
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commands.check import findings
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, Settings, variables
 from storage.database import MotorDatabase
 from tests.support.commands import database_of, done, run
@@ -94,3 +96,17 @@ async def test_a_clock_that_is_behind_is_noticed(chat: Chat, db: MotorDatabase) 
     [clock] = await wrong(chat)
     assert clock.startswith("clock: ")
     assert "behind another's: let the machines set their clocks by NTP" in clock
+
+
+async def test_whoever_may_not_read_the_folder_is_told_to_be_the_user_of_the_chat(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setenv("DATA_DIR", str(folder))
+    for name in ("databases", "read_key"):  # root may read everything
+        monkeypatch.setattr(f"commands.check.{name}", refuse)
+    wrong = [found async for found in findings() if found.remedy]
+    assert [found.what.partition(":")[0] for found in wrong] == ["key", "files"]
+    assert all(found.remedy.startswith("run this as the user of the chat") for found in wrong)

@@ -146,6 +146,22 @@ async def test_a_stopped_reader_of_the_log_does_not_hold_up_the_end(folder: Path
     os.close(reading)
 
 
+@pytest.mark.parametrize("closed", [(2,), (0, 1, 2)])
+async def test_with_standard_streams_closed_it_serves_and_ends_with_0(
+    folder: Path, closed: tuple[int, ...]
+) -> None:
+    chat = Chat(folder)
+    (folder / "closing.py").write_text(
+        f"import os, sys\n"
+        f"for stream in {closed}:\n"
+        f"    os.close(stream)\n"
+        f"os.execv(sys.executable, [sys.executable, {str(ROOT / 'app.py')!r}])\n"
+    )
+    await chat.launch(folder / "closing.py")
+    await chat.until_it_serves()
+    assert await chat.terminate() == 0
+
+
 HANGING = """
 import asyncio, signal, time
 from app import create_app

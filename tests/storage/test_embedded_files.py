@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from storage.embedded_files import FAULT, REPAIR, SEE_DISK, databases, find_damage, find_fault
+from storage.embedded_files import (
+    END_OTHER,
+    FAULT,
+    REPAIR,
+    SEE_DISK,
+    databases,
+    find_damage,
+    find_fault,
+)
 from storage.embedded_handler import AtomicHandler
 
 PAGE = 4096  # bytes
@@ -239,3 +247,31 @@ def test_a_damaged_write_ahead_log_leaves_what_precedes_the_damage(
     assert MESSAGES < len(found) < MESSAGES + 10
     assert found == list(range(len(found)))
     handler.close_all()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["removed", "replaced"])
+def test_a_file_that_is_no_longer_in_its_place_gets_nothing_that_would_be_lost_with_it(
+    handler: AtomicHandler, folder: Path, sound: Path, is_replaced: bool
+) -> None:
+    assert insert(handler, {"_id": "before", "seq": MESSAGES})["n"] == 1
+    path = folder / "chat.db"
+    path.unlink()
+    if is_replaced:
+        shutil.copy(sound / "chat.db", path)
+    refused = insert(handler, {"_id": "after", "seq": MESSAGES + 1})
+    sentence = f"{path} was removed or replaced while it was in use: {REPAIR}"
+    assert (refused["code"], refused["errmsg"]) == (FAULT, sentence)
+    assert find(handler, seq=0) == refused
+    assert handler.is_damaged  # closing it would remove the write-ahead log of the one in its place
+
+
+def test_a_file_that_another_program_holds_is_not_called_a_full_disk(
+    handler: AtomicHandler, folder: Path
+) -> None:
+    handler.get_database("chat").db.execute("PRAGMA busy_timeout = 0")
+    path = folder / "chat.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused = insert(handler, {"_id": "new", "seq": MESSAGES})
+    assert refused["errmsg"] == f"{path} can't be used (database is locked): {END_OTHER}"
+    assert insert(handler, {"_id": "new", "seq": MESSAGES})["n"] == 1

@@ -92,6 +92,8 @@ async def said_and_ended(chat: Chat, count: int = 100) -> None:
         socket = await connect(alice)
         for number in range(count):
             await socket.said(f"message {number}")
+        await socket.send(type="edit", of=count, msg=f"message {count - 1}, edited", nonce="e")
+        await socket.next("change")
     await chat.terminate()
 
 
@@ -126,27 +128,31 @@ async def test_a_damaged_file_stops_the_start_and_is_repaired_as_the_docs_say() 
         assert output.splitlines()[-1].endswith(REPAIR)
         assert path.read_bytes() == content
         repair(chat)
+        backups = chat.folder / "backups"
+        assert (backups / "chat-damaged" / "chat.db").read_bytes() == content
+        assert (backups / "chat.sql").stat().st_mode & 0o077 == 0
         await chat.start()
         async with signed_in(chat.url, "alice", "/login") as alice:
             async with alice.get("/") as page:
                 text = await page.text()
-            assert "message 99<" in text
+            assert "message 99, edited" in text
             with closing(sqlite3.connect(path)) as connection:
                 [count] = connection.execute("SELECT count(*) FROM messages").fetchone()
-            assert count == 99
-            assert await (await connect(alice)).said("after") == 101
+            assert count == 100  # without the damaged one, with the change
+            assert await (await connect(alice)).said("after") == 102
         status, output, _ = await run(chat, "check")
         assert status == 0, output
 
 
 def repair(chat: Chat) -> None:
     """Run the commands of docs/repair.md."""
-    backups = chat.folder / "backups"
+    backups, folder = chat.folder / "backups", chat.folder / "link"
     backups.mkdir()
+    folder.symlink_to("data")  # as systemd makes it for a service with a DynamicUser
     for block in PAGE.read_text().split("```")[1::2]:
         for line in block.removeprefix("sh\n").splitlines():
             if not line.startswith("systemctl"):
-                command = line.replace("/var/lib/chat", str(chat.folder / "data"))
+                command = line.replace("/var/lib/chat", str(folder))
                 subprocess.run(
                     ["sh", "-c", command.replace("/var/backups", str(backups))],
                     check=line.startswith("grep"),

@@ -132,3 +132,15 @@ async def test_processes_that_have_ended_are_removed_and_come_back_if_they_have_
     await settle.rounds(two, one, count=4)
     assert one.believe("two", two.token, 1)
     assert two.believe("one", one.token, 1)
+
+
+async def test_very_many_processes_that_have_ended_are_removed_whoever_is_read_first(
+    settle: Settle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.peers.MOST_PROCESSES", 3)
+    for number in range(5):  # as after a night of starts that failed
+        await settle.processes.insert_one({"_id": f"ended {number}", "tokens": ["old"]})
+    one, two = settle.new("one"), settle.new("two")
+    await settle.rounds(one, two, count=3 * (FORGOTTEN_AFTER + 2))
+    assert two.believe("one", one.token, 1)
+    assert [each["_id"] for each in await settle.processes.find({})] == ["one", "two"]
