@@ -21,7 +21,7 @@ from storage.database import Database, DatabaseUnavailable, Document
 
 LOOK_EVERY = 5  # seconds between looks for what is unfinished
 ACCOUNTS_AT_ONCE = 100
-ANSWER_WITHIN = 1  # seconds that somebody who deletes an account waits for the names to go
+ANSWER_WITHIN = 1  # seconds that somebody waits for names to be replaced, or messages to go
 # Seconds from when this process has heard of it. An identity is kept for less than KEPT_FOR (20).
 # A draft made with it may wait for APPEND_TIMEOUT (4.4) here, and again at the writer, and a call
 # takes CALL_TIMEOUT (4): 33 in all.
@@ -37,6 +37,7 @@ class Departures:
         self._sessions = sessions
         self._messages = messages
         self._heard_at: dict[Any, float] = {}  # by account of which something is unfinished
+        self._removals: set[asyncio.Task[None]] = set()
 
     async def delete(self, user: Document) -> None:
         """Delete an account; what it has said stays, without its name.
@@ -51,24 +52,30 @@ class Departures:
                 await self._clear(str(user["_id"]))
 
     async def remove_all(self, moderator: Identity, user: Document) -> None:
-        """Delete everything that a banned account has said.
+        """Begin to delete everything that a banned account has said; run() does what fails here.
 
         Raises RemovalUnderWay, Changed, DatabaseUnavailable.
         """
         await self._users.mark(user, unfinished=REMOVAL, remover=moderator.user_id)
-        await self._messages.remove_all(moderator, str(user["_id"]))
+        # It may take minutes. A moderator has few requests at a time, and other people to ban.
+        removal = asyncio.create_task(self._remove(moderator, str(user["_id"])))
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await asyncio.shield(removal)
 
     async def run(self) -> None:
         """Finish what is unfinished, for ever, also what processes began that have ended."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            with suppress(DatabaseUnavailable, RemovalUnderWay):  # the next round does it
+            with suppress(DatabaseUnavailable):  # the next round does it
                 await self.finish()
 
     async def finish(self) -> None:
         """Finish what this process has heard of long enough ago.
 
-        Raises RemovalUnderWay, DatabaseUnavailable; then something is left for the next time.
+        Raises DatabaseUnavailable; then something is left for the next time.
         """
         users = await self._users.unfinished(ACCOUNTS_AT_ONCE)
         # By its own clock, because that of the process which marked them may be another.
@@ -78,7 +85,8 @@ class Departures:
             if is_deleted(user):  # perhaps in another process, which can't tell this one
                 self._messages.forget_name(str(user["_id"]))
             if self._heard_at[user["_id"]] <= now - SETTLED_AFTER:
-                await self._finish(user)
+                with suppress(RemovalUnderWay):  # for the next time, too
+                    await self._finish(user)
 
     async def _finish(self, user: Document) -> None:
         user_id = str(user["_id"])
@@ -91,6 +99,10 @@ class Departures:
             login = remover["login"] if remover else DELETED_USER
             await self._messages.remove_all(Identity(user["remover"], "", login), user_id)
         await self._users.finish_removal(user)
+
+    async def _remove(self, moderator: Identity, user_id: str) -> None:
+        with suppress(DatabaseUnavailable):
+            await self._messages.remove_all(moderator, user_id)
 
     async def _clear(self, user_id: str) -> None:
         """End an account's sessions and links, and replace its name."""

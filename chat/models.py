@@ -161,7 +161,7 @@ class Message:
             yield await self._collection.find({"_id": {"$in": ids}}, sort=("seq", 1))
 
     async def remove_all(self, moderator: Identity, user_id: str) -> None:
-        """Delete everything a user has said, in steps that nobody notices.
+        """Delete everything a user has said until now, in steps that nobody notices.
 
         Raises RemovalUnderWay; DatabaseUnavailable: then some of it is left.
         """
@@ -170,12 +170,16 @@ class Message:
         self._removals.add(user_id)
         try:
             await self._journal.settle(user_id)
+            newest = await self._collection.find({}, ["seq"], sort=("seq", -1), limit=1)
+            last = newest[0]["seq"] if newest else 0  # who is let in again meanwhile may speak
             keys, fields = message_key(user_id, ""), ["key", "seq", "of", "state"]
             async for documents in self._with_keys(keys, fields, REMOVED_AT_ONCE):
                 seqs = [
                     document["seq"]
                     for document in documents
-                    if not is_change(document) and document.get("state") != DELETED
+                    if not is_change(document)
+                    and document["seq"] <= last
+                    and document.get("state") != DELETED
                 ]
                 if seqs:
                     await self._remove(moderator, seqs)

@@ -193,14 +193,13 @@ class Person(MemberPage):
 
     async def unban(self, form: dict[str, str]) -> URL:
         """Undo the ban."""
-        await User(self.request[DB]).mark(self.user, banned=False)
+        await self.moderation.unban(self.user)
         return self.url
 
     async def remove(self, form: dict[str, str]) -> URL:
         """Remove everything that a banned account has said.
 
-        That may take a minute. If the browser or a proxy does not wait, it goes on; pressing the
-        button again once it has ended removes what is left.
+        That may take minutes, and goes on after the answer.
         """
         if not self.user.get("banned"):
             raise FormError(400, "Please ban the account first")
