@@ -37,6 +37,7 @@ class Departures:
         self._sessions = sessions
         self._messages = messages
         self._heard_at: dict[Any, float] = {}  # by account of which something is unfinished
+        self._looked_at = asyncio.get_running_loop().time()
         self._removals: set[asyncio.Task[None]] = set()
 
     async def delete(self, user: Document) -> None:
@@ -68,9 +69,9 @@ class Departures:
     async def run(self) -> None:
         """Finish what is unfinished, for ever, also what processes began that have ended."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
             with suppress(DatabaseUnavailable):  # the next round does it
                 await self.finish()
+            await asyncio.sleep(LOOK_EVERY)
 
     async def finish(self) -> None:
         """Finish what this process has heard of long enough ago.
@@ -81,6 +82,10 @@ class Departures:
         # By its own clock, because that of the process which marked them may be another.
         now = asyncio.get_running_loop().time()
         self._heard_at = {user["_id"]: self._heard_at.get(user["_id"], now) for user in users}
+        if self._looked_at <= now - SETTLED_AFTER:  # another process may have finished a deletion
+            for user_id in await self._users.gone(self._messages.names_in_memory()):
+                self._messages.forget_name(user_id)
+        self._looked_at = now
         for user in users:
             if is_deleted(user):  # perhaps in another process, which can't tell this one
                 self._messages.forget_name(str(user["_id"]))

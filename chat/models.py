@@ -196,6 +196,10 @@ class Message:
                 await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
         self._relay.tell_all("anonymized", user_id)  # what was read from there meanwhile
 
+    def names_in_memory(self) -> set[str]:
+        """Return the ids of the users whose names are in memory."""
+        return self._journal.recent.user_ids()
+
     def forget_name(self, user_id: str) -> None:
         """Replace a user's name in memory."""
         self._journal.recent.rename(user_id, DELETED_USER)
