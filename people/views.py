@@ -145,6 +145,7 @@ class Person(MemberPage):
             "is_oneself": self.is_oneself,
             "is_named": is_named(self.user["login"], self.request.app[SETTINGS].MODERATORS),
             "invitations": await self.invitations(),
+            "invitations_shown": INVITATIONS_SHOWN,
             "came_by": self.user.get("invitation"),
             "expiry": expiry,
         }
@@ -158,7 +159,7 @@ class Person(MemberPage):
             return []
         came_by = self.user.get("invitation")
         links = await Links(self.request[DB]).invitations()
-        return sorted(links, key=lambda link: link["_id"] != came_by)[:INVITATIONS_SHOWN]
+        return sorted(links, key=lambda link: link["_id"] != came_by)
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Do what the form asks for. Raises FormError, DatabaseUnavailable."""
