@@ -15,6 +15,7 @@ from pages.forms import BadInput
 from security.limits import Busy
 from settings import USER_COLLECTION
 from storage.database import Conflict, Database, DatabaseUnavailable, Document
+from storage.lookup import IDS_PER_QUERY
 
 log = logging.getLogger(__name__)
 
@@ -205,6 +206,15 @@ class User:
         return {
             str(user["_id"]): user for user in users if not (user.get("banned") or is_deleted(user))
         }
+
+    async def gone(self, user_ids: Iterable[str]) -> set[str]:
+        """Return those ids of which there is no account any more."""
+        ids = [ObjectId(user_id) for user_id in user_ids if ObjectId.is_valid(user_id)]
+        gone = set(map(str, ids))
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            some = {"_id": {"$in": ids[start : start + IDS_PER_QUERY]}}
+            gone -= {str(user["_id"]) for user in await self.collection.find(some, ["_id"])}
+        return gone
 
     async def saw(self, users: Iterable[Document], time: int) -> None:
         """Note when users were last seen, once a day; `time` is in seconds since 1970."""

@@ -13,7 +13,7 @@ class NotModerator(Exception):
 
 
 class Moderation:
-    """Bans, appoints and dismisses. Every method may raise Changed, and DatabaseUnavailable."""
+    """Bans, unbans, appoints and dismisses. Every method may raise Changed, DatabaseUnavailable."""
 
     def __init__(self, db: Database, sessions: Sessions) -> None:
         self._users = User(db)
@@ -25,6 +25,11 @@ class Moderation:
         await self._users.mark(user, banned=True)
         await self._links.revoke_passwords(str(user["_id"]))
         await self._end(user)
+
+    async def unban(self, user: Document) -> None:
+        """Let an account log in again; what it says from now on stays."""
+        await self._users.mark(user, banned=False)
+        await self._users.finish_removal(user)
 
     async def appoint(self, user: Document) -> None:
         """Make an account a moderator."""

@@ -113,10 +113,15 @@ class Sessions:
 
     async def notice_ended(self, open_sessions: Callable[[], Iterable[str]]) -> None:
         """Tell "ended", for ever, of open sessions that have expired or were ended elsewhere."""
+        in_turn: list[str] = []
         while True:
             began, knows_all = time.monotonic(), True
-            # Sorted, so that it is each one's turn at about the same time of each round.
-            async for ids in paced(sorted(set(open_sessions())), IDS_PER_QUERY, NOTICE_EVERY):
+            are_open, earlier = dict.fromkeys(open_sessions()), set(in_turn)
+            # Those that are new come first. Then it is each one's turn at about the same time of
+            # each round, so that nobody waits for nearly two rounds.
+            new = [id_ for id_ in are_open if id_ not in earlier]
+            in_turn = new + [id_ for id_ in in_turn if id_ in are_open]
+            async for ids in paced(in_turn, IDS_PER_QUERY, NOTICE_EVERY):
                 try:
                     self._relay.tell_here("ended", await self._ended_among(ids))
                 except DatabaseUnavailable:

@@ -21,7 +21,7 @@ from storage.database import Database, DatabaseUnavailable, Document
 
 LOOK_EVERY = 5  # seconds between looks for what is unfinished
 ACCOUNTS_AT_ONCE = 100
-ANSWER_WITHIN = 1  # seconds that somebody who deletes an account waits for the names to go
+ANSWER_WITHIN = 1  # seconds that somebody waits for names to be replaced, or messages to go
 # Seconds from when this process has heard of it. An identity is kept for less than KEPT_FOR (20).
 # A draft made with it may wait for APPEND_TIMEOUT (4.4) here, and again at the writer, and a call
 # takes CALL_TIMEOUT (4): 33 in all.
@@ -37,6 +37,8 @@ class Departures:
         self._sessions = sessions
         self._writings = writings
         self._heard_at: dict[Any, float] = {}  # by account of which something is unfinished
+        self._looked_at = asyncio.get_running_loop().time()
+        self._removals: set[asyncio.Task[None]] = set()
 
     async def delete(self, user: Document) -> None:
         """Delete an account; what it has said stays, without its name.
@@ -51,19 +53,25 @@ class Departures:
                 await self._clear(str(user["_id"]))
 
     async def remove_all(self, moderator: Identity, user: Document) -> None:
-        """Delete everything that a banned account has said.
+        """Begin to delete everything that a banned account has said; run() does what fails here.
 
         Raises RemovalUnderWay, Changed, DatabaseUnavailable.
         """
         await self._users.mark(user, unfinished=REMOVAL, remover=moderator.user_id)
-        await self._writings.remove_all(moderator, str(user["_id"]))
+        # It may take minutes. A moderator has few requests at a time, and other people to ban.
+        removal = asyncio.create_task(self._remove(moderator, str(user["_id"])))
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await asyncio.shield(removal)
 
     async def run(self) -> None:
         """Finish what is unfinished, for ever, also what processes began that have ended."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
             with suppress(DatabaseUnavailable):  # the next round does it
                 await self.finish()
+            await asyncio.sleep(LOOK_EVERY)
 
     async def finish(self) -> None:
         """Finish what this process has heard of long enough ago, but for removals under way.
@@ -74,6 +82,10 @@ class Departures:
         # By its own clock, because that of the process which marked them may be another.
         now = asyncio.get_running_loop().time()
         self._heard_at = {user["_id"]: self._heard_at.get(user["_id"], now) for user in users}
+        if self._looked_at <= now - SETTLED_AFTER:  # another process may have finished a deletion
+            for user_id in await self._users.gone(self._writings.names_in_memory()):
+                self._writings.forget_name(user_id)
+        self._looked_at = now
         for user in users:
             if is_deleted(user):  # perhaps in another process, which can't tell this one
                 self._writings.forget_name(str(user["_id"]))
@@ -92,6 +104,10 @@ class Departures:
             login = remover["login"] if remover else DELETED_USER
             await self._writings.remove_all(Identity(user["remover"], "", login), user_id)
         await self._users.finish_removal(user)
+
+    async def _remove(self, moderator: Identity, user_id: str) -> None:
+        with suppress(DatabaseUnavailable):
+            await self._writings.remove_all(moderator, user_id)
 
     async def _clear(self, user_id: str) -> None:
         """End an account's sessions and links, and replace its name."""

@@ -58,6 +58,12 @@ class Recent:
         has_all_there_are = len(messages) < RECENT_LENGTH
         return page[-count:] if len(page) >= count or has_all_there_are else None
 
+    def user_ids(self) -> set[str]:
+        """Return the ids of those whose names are here."""
+        return {entry.user_id for entry in (*self.entries, *self._messages.values())} | {
+            entry.message.user_id for entry in self.entries if isinstance(entry, ChangeEntry)
+        }
+
     def rename(self, user_id: str, user: str) -> None:
         """Replace the name of a user in everything they wrote or changed."""
         for index, entry in enumerate(self.entries):

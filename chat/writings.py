@@ -52,7 +52,7 @@ class Writings:
             yield await self._collection.find({"_id": {"$in": ids}}, sort=("seq", 1))
 
     async def remove_all(self, moderator: Identity, user_id: str) -> None:
-        """Delete everything a user has said, in steps that nobody notices.
+        """Delete everything a user has said until now, in steps that nobody notices.
 
         Raises RemovalUnderWay; DatabaseUnavailable: then some of it is left.
         """
@@ -61,12 +61,16 @@ class Writings:
         self._removals.add(user_id)
         try:
             await self._journal.settle(user_id)
+            newest = await self._collection.find({}, ["seq"], sort=("seq", -1), limit=1)
+            last = newest[0]["seq"] if newest else 0  # who is let in again meanwhile may speak
             keys, fields = message_key(user_id, ""), ["key", "seq", "of", "state"]
             async for documents in self._with_keys(keys, fields, REMOVED_AT_ONCE):
                 seqs = [
                     document["seq"]
                     for document in documents
-                    if not is_change(document) and document.get("state") != DELETED
+                    if not is_change(document)
+                    and document["seq"] <= last
+                    and document.get("state") != DELETED
                 ]
                 if seqs:
                     await self._remove(moderator, seqs)
@@ -82,6 +86,10 @@ class Writings:
                 ids = {"_id": {"$in": [document["_id"] for document in documents]}}
                 await self._collection.update_many(ids, {"$set": {"user": DELETED_USER}})
         self._relay.tell_all("anonymized", user_id)  # what was read from there meanwhile
+
+    def names_in_memory(self) -> set[str]:
+        """Return the ids of the users whose names are in memory."""
+        return self._journal.recent.user_ids()
 
     def forget_name(self, user_id: str) -> None:
         """Replace a user's name in memory."""

@@ -5,7 +5,7 @@ from argparse import Namespace
 from datetime import UTC, datetime
 
 from auth.links import Links
-from auth.models import User, is_deleted, is_moderator
+from auth.models import is_deleted, is_moderator
 from auth.moderation import Moderation
 from commands.room import CommandError, open_room
 from security.address import is_loopback, own_address
@@ -51,7 +51,7 @@ async def unban(arguments: Namespace) -> None:
     """Let a banned account log in again."""
     async with open_room(load_settings()) as room:
         user = await room.find(arguments.login)
-        await User(room.db).mark(user, banned=False)
+        await Moderation(room.db, room.sessions).unban(user)
     print(f"{user['login']} can log in again.")
 
 

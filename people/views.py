@@ -145,6 +145,7 @@ class Person(MemberPage):
             "is_oneself": self.is_oneself,
             "is_named": is_named(self.user["login"], self.request.app[SETTINGS].MODERATORS),
             "invitations": await self.invitations(),
+            "invitations_shown": INVITATIONS_SHOWN,
             "came_by": self.user.get("invitation"),
             "expiry": expiry,
         }
@@ -158,7 +159,7 @@ class Person(MemberPage):
             return []
         came_by = self.user.get("invitation")
         links = await Links(self.request[DB]).invitations()
-        return sorted(links, key=lambda link: link["_id"] != came_by)[:INVITATIONS_SHOWN]
+        return sorted(links, key=lambda link: link["_id"] != came_by)
 
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Do what the form asks for. Raises FormError, DatabaseUnavailable."""
@@ -193,14 +194,14 @@ class Person(MemberPage):
 
     async def unban(self, form: dict[str, str]) -> URL:
         """Undo the ban."""
-        await User(self.request[DB]).mark(self.user, banned=False)
+        await self.moderation.unban(self.user)
         return self.url
 
     async def remove(self, form: dict[str, str]) -> URL:
         """Remove everything that a banned account has said.
 
-        That may take a minute. If the browser or a proxy does not wait, it goes on; what is left
-        after an outage is removed by itself (chat/departures.py).
+        That may take minutes, and goes on after the answer; what is left after an outage is removed
+        by itself (chat/departures.py).
         """
         if not self.user.get("banned"):
             raise FormError(400, "Please ban the account first")

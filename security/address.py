@@ -10,7 +10,7 @@ from settings import SETTINGS, Settings
 
 # An entry of X-Forwarded-For. Some proxies write the client's port behind its address, and quotes
 # and brackets as in RFC 7239, 6.
-HOP = re.compile(r'\s*("?)(?:\[([^\[\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+|([^"\[\]]+))\1\s*')
+HOP = re.compile(r'("?)(?:\[([^\[\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+|([^"\[\]]+))\1')
 
 
 def client_address(request: web.Request) -> str:
@@ -57,7 +57,7 @@ def is_loopback(host: str) -> bool:
 
 def _without_port(hop: str) -> str:
     """Return what an entry of X-Forwarded-For has for the address; "" if it makes no sense."""
-    match = HOP.fullmatch(hop)
+    match = HOP.fullmatch(hop.strip())  # \s* on both sides would take minutes for a line of spaces
     return next(filter(None, match.groups()[1:]), "") if match else ""
 
 

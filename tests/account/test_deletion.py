@@ -82,6 +82,24 @@ async def test_the_login_of_a_deleted_account_is_free_once_nobody_can_speak_in_i
     assert await downloaded(namesake) == []
 
 
+async def test_a_process_that_was_away_during_a_deletion_forgets_the_name_too(
+    house: House, open_house: OpenHouse, alice: Person, bob: Person
+) -> None:
+    elsewhere = await open_house()  # which does not look for deletions meanwhile
+    for person in (alice, bob):
+        await person.post("/", {"msg": "hi"})
+    reader = await present(elsewhere, held_by(bob))
+
+    async def has_read() -> bool:
+        return await authors_of(reader) == ["alice", "bob"]
+
+    await until(has_read)
+    await delete_account(alice)
+    await finish_departures(house)
+    await finish_departures(elsewhere)
+    assert await authors_of(reader) == [DELETED_USER, "bob"]
+
+
 async def test_nobody_can_be_called_deleted_user(house: House) -> None:
     assert (await (await house.visitor()).register(DELETED_USER)).status == 400
 

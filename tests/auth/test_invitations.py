@@ -296,7 +296,7 @@ async def test_where_nobody_needs_an_invitation_a_ban_says_nothing_of_them(
     assert "invitation" not in page
 
 
-async def test_with_thirty_invitations_a_ban_still_shows_the_one_that_counts(
+async def test_with_thirty_invitations_a_ban_still_shows_the_one_that_counts_and_where_others_are(
     house: House, alice: Person
 ) -> None:
     token = await invite(alice, uses=2, days=365)
@@ -304,6 +304,7 @@ async def test_with_thirty_invitations_a_ban_still_shows_the_one_that_counts(
     for _ in range(30):
         await invite(alice)
     page = await alice.page("/person?login=bob")
+    assert "Further open invitations are on the page" in page
     form = dict(re.findall(r'name="(invitation-\d+)" value="(\w+)"', page))
     ban = {"login": "bob", "action": "ban", "also_remove": "yes"}
     assert (await alice.post("/person", form | ban)).status == 303

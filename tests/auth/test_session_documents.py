@@ -1,9 +1,11 @@
 """The documents of sessions: what is stored, when they count, and who hears of their end."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -13,6 +15,7 @@ from server.background import background
 from server.relay import Relay
 from settings import SESSION_COLLECTION, USER_COLLECTION
 from storage.database import Database, DatabaseUnavailable, Document, MotorDatabase
+from tests.simulation import virtual_time
 from tests.support.clocks import Clock
 from tests.support.waiting import until
 
@@ -179,6 +182,33 @@ async def test_open_sessions_are_looked_at_few_at_a_time_and_again_after_an_outa
     assert asked[:4] == [made[:25], made[25:50], made[50:], left[:25]]
     assert ended == [*gone]
     assert [known.has_ended(each) for each in made] == [each in gone for each in made]
+
+
+@pytest.mark.parametrize("later", [0, 0.5, 2, 3.5, 4.5])
+def test_the_end_of_a_session_that_has_just_opened_is_noticed_within_five_seconds_too(
+    monkeypatch: pytest.MonkeyPatch, later: float
+) -> None:
+    known, gone, ended = Sessions(MagicMock(), Relay()), set[str](), list[str]()
+
+    async def look(ids: Sequence[str]) -> list[str]:
+        return [id_ for id_ in ids if id_ in gone]
+
+    monkeypatch.setattr(known, "_ended_among", look)
+    known._relay.listen("ended", ended.extend)
+
+    async def noticed_after() -> float:
+        open_sessions = [f"session {number:03}" for number in range(200)]
+        async with background(known.notice_ended(lambda: open_sessions)):
+            await asyncio.sleep(0.1)
+            open_sessions.append("session new")  # in the middle of a round, and its id is the last
+            await asyncio.sleep(later)
+            gone.add("session new")  # by another process
+            ended_at = asyncio.get_running_loop().time()
+            while not ended:
+                await asyncio.sleep(0.1)
+            return asyncio.get_running_loop().time() - ended_at
+
+    assert virtual_time.run(noticed_after()) < 5
 
 
 async def test_an_open_session_is_noted_as_seen_and_ends_when_it_expires_or_its_account_has_gone(

@@ -9,8 +9,9 @@ import aiohttp
 import pytest
 
 from auth.logins import look
+from chat import departures, writings
 from chat.journal import JOURNAL, Journal
-from chat.writings import REMOVED_AT_ONCE, WRITINGS
+from chat.writings import REMOVED_AT_ONCE, WRITINGS, Writings
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from storage.database import Collection, Document
 from tests.support.accounts import (
@@ -28,6 +29,7 @@ from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
 from tests.support.people import WRONG, Person
 from tests.support.sessions import held_by, present
+from tests.support.waiting import until
 
 
 async def ban(moderator: Person, login: str, **options: Any) -> aiohttp.ClientResponse:
@@ -214,6 +216,51 @@ async def test_a_removal_under_way_keeps_no_other_account_from_being_finished(
     await finish_departures(house)
     unfinished = [user["login"] for user in await accounts(house) if "unfinished" in user]
     assert unfinished == ["bob"]
+
+
+async def test_a_moderator_goes_on_while_messages_are_removed(
+    alice: Person, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(departures, "ANSWER_WITHIN", 0.01)
+    turn, logins = house.app[WRITINGS]._removal_turn, [f"spammer{n}" for n in range(6)]
+    for login in logins:
+        await (await house.sign_in(login)).write("buy this")
+    form = {"action": "ban", "also_remove": "yes"}
+    async with turn:  # as if there were very many
+        answers = await asyncio.gather(
+            *(alice.post("/person", form | {"login": login}) for login in logins)
+        )
+        assert [answer.status for answer in answers] == [303] * 6
+        assert "buy this" in await alice.page()
+
+    async def are_removed() -> bool:
+        return "buy this" not in await alice.page()
+
+    await until(are_removed)
+
+
+async def test_what_somebody_says_who_was_let_in_again_is_not_removed(
+    alice: Person, bob: Person, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bob.write("spam")
+    journal, remove = house.app[JOURNAL], Writings._remove
+
+    async def speak_meanwhile(*what: Any) -> None:
+        user_id = await user_id_of(house, "bob")
+        await journal.append(f"{user_id}:~last", "bob", user_id, {"msg": "said meanwhile"})
+        await remove(*what)
+
+    monkeypatch.setattr(Writings, "_remove", speak_meanwhile)
+    monkeypatch.setattr(writings, "REMOVED_AT_ONCE", 1)
+    await alice.post("/person", {"login": "bob", "action": "ban", "also_remove": "yes"})
+    await alice.post("/person", {"login": "bob", "action": "unban"})
+    await (await log_in(house, "bob")).write("said later")
+    await ban(alice, "bob")  # and this time nothing is to be removed
+    await finish_departures(house)
+    page = await alice.page()
+    assert "spam" not in page
+    assert "said meanwhile" in page
+    assert "said later" in page
 
 
 async def test_two_processes_remove_each_message_once(open_house: OpenHouse) -> None:
