@@ -201,6 +201,8 @@ class User:
     async def get_login(self, user_ids: Iterable[str]) -> dict[str, Document]:
         """Return {login, moderator, seen} of those users who may use the chat, by id."""
         ids = [ObjectId(user_id) for user_id in set(user_ids) if ObjectId.is_valid(user_id)]
+        if not ids:
+            return {}
         fields = ["login", "seen", *MARKS]
         users = await self.collection.find({"_id": {"$in": ids}}, fields)
         return {

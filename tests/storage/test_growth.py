@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from nx_27017.server import handle_client
 
+from auth.sessions import SESSIONS
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION
 from storage.embedded import embedded_uri
 from storage.embedded_handler import AtomicHandler
@@ -137,6 +138,8 @@ async def use_everything(house: House, alice: Person, count: int) -> None:
     await alice.post("/person", {"login": "bob", "action": "appoint"})
     await alice.post("/person", {"login": "bob", "action": "dismiss"})
     await bob.log_in("bob")
+    # The cookie of a session that was ended elsewhere.
+    assert await house.app[SESSIONS].identify("ended") is None
     form = {"login": "carol", "action": "ban", "also_remove": "yes"}
     assert (await alice.post("/person", form)).status == 303
     assert (await delete_account(bob)).status == 303
