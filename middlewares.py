@@ -30,7 +30,7 @@ KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
 
 PAGES_AT_ONCE = 4  # of one account
-PAGES_WAITING = 100  # of one account; somebody may open many tabs at once
+PAGES_WAITING = 80  # of one account; somebody may open many tabs at once
 # Seconds before each page of an account that wants several, so that others go on: at least PAUSE,
 # and twice what the last one took, because a list of a hundred sessions takes ten times as long.
 PAUSE, LONGEST_PAUSE = 0.003, 0.1

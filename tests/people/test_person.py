@@ -29,7 +29,13 @@ from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
 from tests.support.people import WRONG, Person
 from tests.support.sessions import held_by, present
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
+
+
+@pytest.fixture(autouse=True)
+def _answer_when_all_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the page of a ban answer when everything is removed, however busy this machine is."""
+    monkeypatch.setattr(departures, "ANSWER_WITHIN", PATIENCE)
 
 
 async def ban(moderator: Person, login: str, **options: Any) -> aiohttp.ClientResponse:

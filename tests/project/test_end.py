@@ -225,10 +225,15 @@ async def test_the_embedded_database_is_started_again_when_it_dies() -> None:
 )
 async def test_any_other_signal_that_ends_it_is_named(name: str) -> None:
     number = getattr(signal, name)
-    async with running_chat(MONGO_HOST="") as chat:
-        chat.send(number)
-        assert await chat.ended() == -number
-        assert reasons(chat) == [f"ended by signal {number}, {signal.strsignal(number)}"]
+    # A shell lets what it runs in the background ignore some of them, and the chat inherits that.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        async with running_chat(MONGO_HOST="") as chat:
+            chat.send(number)
+            assert await chat.ended() == -number
+            assert reasons(chat) == [f"ended by signal {number}, {signal.strsignal(number)}"]
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
