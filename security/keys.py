@@ -13,11 +13,12 @@ from settings import Settings, StartError, make_data_dir
 
 KEY_BYTES = 32  # of a key that is made here
 LONGEST = 1000  # bytes that are read; a device has no end
-MADE = re.compile(r"[A-Za-z0-9_-]{43}")  # what secrets.token_urlsafe(KEY_BYTES) returns
+# secrets.token_urlsafe(KEY_BYTES) returns 43 characters; a key of the operator's own may be longer.
+WHOLE = re.compile(r"[!-~]{43,}")
 
 
 class NoKey(Exception):
-    """The file has no key that was made here; the text says what to do."""
+    """The file has no whole key; the text says what to do."""
 
 
 def secret_keys(settings: Settings) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ def read_key(path: Path) -> str:
     with open(path, "rb", opener=_open_without_waiting) as file:
         key = file.read(LONGEST).decode("ascii", errors="replace").strip()
     # A full disk or a power cut may have left a part of it, nothing, or zeros: no secret.
-    if not MADE.fullmatch(key):
+    if not WHOLE.fullmatch(key):
         what = "is not a whole key" if key else "is empty"
         raise NoKey(f"{path} {what}; remove it, and everybody has to log in again")
     return key
