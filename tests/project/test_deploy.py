@@ -18,7 +18,9 @@ import pytest_asyncio
 
 from pages.assets import FOREVER
 from settings import ROOT
+from storage.peers import PROCESS_COLLECTION, TOKENS_KEPT
 from tests.support.accounts import signed_in
+from tests.support.databases import database_at
 from tests.support.deployment import SITE, Deployment, Gunicorn, blocks, deployment
 from tests.support.kernel import is_running
 from tests.support.people import registration
@@ -37,6 +39,15 @@ of_one_deployment = pytest.mark.asyncio(loop_scope="module")
 async def here() -> AsyncIterator[Deployment]:
     """gunicorn behind nginx, where each address may create one account; for tests that end none."""
     async with deployment(REGISTRATIONS_PER_HOUR=1) as here:
+        async with database_at(here.database.address, "chat") as database:
+
+            async def are_believed() -> bool:
+                """Whether each worker has proved to the others that it writes the database."""
+                found = await database[PROCESS_COLLECTION].find({}).to_list(None)
+                ready = [each for each in found if len(each["tokens"]) == TOKENS_KEPT]
+                return len(ready) == here.gunicorn.size
+
+            await until(are_believed, START_PATIENCE)
         yield here
 
 
