@@ -49,7 +49,7 @@ COSTS = {
     "redis: byte": 3.3e-10,
     "database: insert": 8.6e-4,
     "database: document": 3.4e-4,
-    "database: session": 1.1e-4,
+    "database: session": 6e-5,
     "database: read mark": 2e-4,
 }
 
