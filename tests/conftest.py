@@ -22,6 +22,7 @@ from tests.support.databases import (
     new_database,
 )
 from tests.support.house import House, OpenHouse
+from tests.support.imitation import Imitation, imitate
 from tests.support.people import Person
 from tests.support.redis_server import RedisServer, redis_server
 
@@ -83,6 +84,13 @@ def mongo() -> Iterator[str]:
     with embedded_server() as server:
         server.start()
         yield server.address
+
+
+@pytest.fixture
+def imitation(mongo: str) -> Iterator[Imitation]:
+    """A replica set in front of that server, to do what a test asks for."""
+    with imitate(mongo) as imitation:
+        yield imitation
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+"""The imitation of a MongoDB, which other tests put in front of the tests' server."""
+
+import pytest
+from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
+
+from settings import Settings
+from tests.support.databases import database_at
+from tests.support.imitation import Imitation
+
+
+@pytest.mark.parametrize("kind", ["address", "standalone", "router"])
+async def test_it_is_a_mongodb_to_the_driver(
+    imitation: Imitation, settings: Settings, kind: str
+) -> None:
+    """Through each of its addresses."""
+    async with database_at(getattr(imitation, kind), settings.MONGO_DB_NAME) as db:
+        await db["messages"].insert_many([{"_id": number} for number in range(300)])
+        await db["messages"].update_one({"_id": 1}, {"$set": {"n": 1}})
+        assert len(await db["messages"].find({}).to_list(None)) == 300
+        await db["messages"].create_index("n")
+        indexes = await db["messages"].index_information()
+        assert [("n", 1)] in [index["key"] for index in indexes.values()]
+    assert imitation.count("insert") == 1
+    assert "readConcern" in next(it.body for it in imitation.commands if it.name == "find")
+    assert all(it.body["lsid"] for it in imitation.commands)
+
+
+async def test_it_answers_in_the_servers_place(imitation: Imitation, settings: Settings) -> None:
+    """And lets it answer again."""
+    refusal = {"ok": 0, "code": 13, "codeName": "Unauthorized", "errmsg": "not allowed"}
+    async with database_at(imitation.address, settings.MONGO_DB_NAME) as db:
+        imitation.answers["insert"] = lambda body: refusal
+        with pytest.raises(OperationFailure) as caught:
+            await db["messages"].insert_one({"_id": 1})
+        assert caught.value.code == 13
+        del imitation.answers["insert"]
+        await db["messages"].insert_one({"_id": 1})
+        with pytest.raises(DuplicateKeyError):
+            await db["messages"].insert_one({"_id": 1})
+
+
+async def test_it_loses_replies(imitation: Imitation, settings: Settings) -> None:
+    """What was asked is done; the driver asks once more, because that is a retryable write."""
+    imitation.loses = lambda name, body: name == "insert"
+    async with database_at(imitation.address, settings.MONGO_DB_NAME) as db:
+        with pytest.raises(AutoReconnect):
+            await db["messages"].insert_one({"_id": 1})
+        assert await db["messages"].find_one({"_id": 1})
+    assert imitation.count("insert") == 2
+
+
+async def test_it_steps_down(imitation: Imitation, settings: Settings) -> None:
+    """The driver finds the other member by itself."""
+    async with database_at(imitation.address, settings.MONGO_DB_NAME) as db:
+        for number in range(4):
+            await db["messages"].insert_one({"_id": number})
+            imitation.step_down()
+    assert {it.member for it in imitation.commands if it.name == "insert"} == {0, 1}
+
+
+async def test_it_shows_documents_one_by_one(imitation: Imitation, settings: Settings) -> None:
+    """And stops at the first that is refused."""
+    imitation.is_gradual = True
+    async with database_at(imitation.address, settings.MONGO_DB_NAME) as db:
+        await db["messages"].insert_one({"_id": 2})
+        reply = await db.command("insert", "messages", documents=[{"_id": it} for it in range(4)])
+        assert (reply["n"], reply["writeErrors"][0]["index"]) == (2, 2)
+        assert {it["_id"] for it in await db["messages"].find({}).to_list(None)} == {0, 1, 2}
