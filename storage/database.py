@@ -134,7 +134,10 @@ class Collection:
         `sort` is a field and 1, or -1 for the highest first.
         """
         async with self._limited():
-            found = self.motor.find(where, fields, sort=[sort] if sort else None, limit=limit)
+            # Without a batch size MongoDB sends 101 documents, and the others when asked again.
+            found = self.motor.find(
+                where, fields, sort=[sort] if sort else None, limit=limit, batch_size=limit
+            )
             return await found.to_list(None)
 
     async def insert_one(self, document: Document) -> None:
