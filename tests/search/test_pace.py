@@ -159,6 +159,18 @@ async def test_samples_that_came_before_a_search_was_given_up_are_kept(
     assert reads.limits.count(FAR.sample[0]) == len(FAR.sample) - FAR.at_once
 
 
+@pytest.mark.parametrize(("pace", "searches"), [(NEAR, []), (FAR, ['"3€"'])], ids=["near", "far"])
+async def test_the_text_index_is_asked_for_what_is_rare_in_it(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch, pace: Pace, searches: list[str]
+) -> None:
+    """MongoDB's has `3€`; the embedded database's has 3, which is in every message."""
+    monkeypatch.setattr("search.finder.SEARCH_FOR", 9)
+    _, alice, reads = await open_library(pace)
+    page = Finds(await alice.page("/search?q=3€"))
+    assert page.links == [f"/?around={seq}#m{seq}" for seq in NEEDLES]
+    assert list(dict.fromkeys(reads.searches)) == searches
+
+
 async def test_searches_in_a_database_elsewhere_do_not_wait_for_one_another(
     open_library: OpenLibrary,
 ) -> None:

@@ -14,6 +14,7 @@ from settings import MESSAGE_COLLECTION
 from storage.database import CALL_TIMEOUT, MotorDatabase
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
+from tests.support.imitation import Imitation
 from tests.support.log import say
 from tests.support.pages import Finds, FormPage
 from tests.support.people import Person
@@ -105,6 +106,54 @@ async def test_a_word_in_a_script_without_spaces_is_found_anywhere(alice: Person
         links = [f"/?around={found}#m{found}"] if found else []
         assert (await search(alice, query)).links == links, query
     assert (await search(alice, "部署")).marks == ["部署"]
+
+
+IN_WORDS = [*"_€₽฿™№℃·´¨״׳॰٪՚‿＿＠🎉", "👍🏽", "👩‍💻", "\u200c", "\u200d"]  # in those of MongoDB
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("sign", IN_WORDS, ids=ascii)
+async def test_a_word_with_a_sign_in_it_is_asked_for_as_it_is_written(
+    open_house: OpenHouse, imitation: Imitation, sign: str
+) -> None:
+    """MongoDB's index has it as one word, with the sign; the embedded database's has its parts."""
+    alice = await (await open_house(MONGO_HOST=imitation.address)).sign_in("alice")
+    word = f"foo{sign}bar"
+    await alice.write(f"see {word}, please", "foo and bar", f"bar{sign}", f"{sign}foo bar")
+    for query, found in [(word, 1), (f"({word.upper()}!) please", 1), (f"bar{sign}", 3)]:
+        page = await search(alice, query)
+        assert page.links == [f"/?around={found}#m{found}"], query
+        assert {mark.lower() for mark in page.marks} <= {word, f"bar{sign}", "please"}
+    assert asked(imitation) <= {f'"{word}"', f'"{word.upper()}" "please"', f'"bar{sign}"'}
+
+
+@pytest.mark.parametrize(
+    "sign", [*" -'’\"/,;:!?…–—«“§$£¥¢+=|~^`°×©®→★❤।،。、・：；\u00ad\u00a0\u2028\x00"], ids=ascii
+)
+async def test_what_separates_words_in_mongodb_separates_them_in_a_query(
+    open_house: OpenHouse, imitation: Imitation, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    monkeypatch.setattr("search.finder.NEWEST", 0)
+    alice = await (await open_house(MONGO_HOST=imitation.address)).sign_in("alice")
+    await alice.write("milk and tea")
+    assert (await search(alice, f"tea{sign}milk{sign}")).links == ["/?around=1#m1"]
+    assert asked(imitation) == {'"tea" "milk"'}
+
+
+def asked(imitation: Imitation) -> set[str]:
+    """Return what the text index has been asked for."""
+    filters = [it.body["filter"] for it in imitation.commands if it.name == "find"]
+    return {where["$text"]["$search"] for where in filters if "$text" in where}
+
+
+@pytest.mark.usefixtures("way")
+async def test_what_cannot_be_seen_around_a_word_does_not_matter(alice: Person) -> None:
+    await alice.write("one word", "צה\u200f״ל")  # which is stored without the mark
+    for query, found in [
+        ("\ufeffword\u200b", 1), ("\u202aword\u202c", 1), ("\u200fצה״ל\u200f", 2),
+        ("צ\u200fה״ל", 2),
+    ]:  # fmt: skip
+        assert (await search(alice, query)).links == [f"/?around={found}#m{found}"], ascii(query)
 
 
 @pytest.mark.parametrize(
