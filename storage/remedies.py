@@ -44,6 +44,7 @@ REFUSALS = (  # a server's code, words that its text has, and the remedy
     (8000, "", "see in Atlas whether the cluster is up, and what it allows"),
 )
 UNREACHED = (  # words of the driver's text if it finds no server, and the remedy
+    (r"\.sock'", ""),  # on this machine, as the embedded one is: no network is in between
     ("CERTIFICATE_VERIFY_FAILED", CERTIFICATE),
     ("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE", "the server speaks no TLS: set tls=false"),
     # Atlas accepts a connection from a strange address, and ends it with an alert of TLS.
@@ -60,7 +61,8 @@ def name_of(error: Exception) -> str:
     """Return the name of an error, as the server gives it, with its code, or the driver."""
     kind = type(error).__name__
     if isinstance(error, OperationFailure):
-        return f"{(error.details or {}).get('codeName', kind)}, code {error.code}"
+        name = (error.details or {}).get("codeName", kind)
+        return f"{name}, code {error.code}" if error.code else name
     if isinstance(error, ConfigurationError) and error.__cause__:  # of a look-up in DNS
         return type(error.__cause__).__name__
     reason = re.search(r"\[SSL: (\w+)\]", str(error))

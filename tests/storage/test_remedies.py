@@ -23,6 +23,7 @@ from settings import Settings
 from storage import database
 from storage.address import OURS
 from storage.database import READY, Database, DatabaseFails, DatabaseUnavailable, Document
+from storage.embedded import embedded_uri
 from storage.mongodb import connect
 from tests.support.databases import database_at
 from tests.support.house import House
@@ -165,6 +166,14 @@ async def test_a_wrong_name_in_the_address_is_told_apart(
     imitation: Imitation, before: str, after: str, words: str
 ) -> None:
     assert words in str(await complaint(imitation.address.replace(before, after)))
+
+
+async def test_of_a_socket_on_this_machine_no_network_is_suspected(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{folder}/database.sock")
+        silent.listen()
+        error = await complaint(embedded_uri(folder))
+    assert str(error) == "ServerSelectionTimeoutError"
 
 
 async def test_a_member_that_is_asked_directly_and_is_no_primary_is_told(
