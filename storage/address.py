@@ -127,10 +127,9 @@ def allowed(address: str) -> str:
     return place + mark + "&".join(kept)
 
 
-def options_in(text: str) -> str:
-    """Return the names of options in an error's text, and nothing else of it."""
-    words = [word.lower() for word in re.findall(r"\w+", text)]
-    return ", ".join(dict.fromkeys(NAMES[word] for word in words if word in NAMES))
+def option_names(address: str) -> str:
+    """Return the names of the options of an address that allowed() has returned."""
+    return ", ".join(pair.partition("=")[0] for pair in address.partition("?")[2].split("&"))
 
 
 def _check(name: str, pair: str) -> None:

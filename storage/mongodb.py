@@ -10,7 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import PyMongoError
 
 from settings import SETTINGS, Settings, StartError
-from storage.address import ESCAPES, MANUAL, OURS, allowed, options_in
+from storage.address import ESCAPES, MANUAL, OURS, allowed, option_names
 from storage.database import DATABASE, READY, Database, Document
 from storage.embedded import embedded_uri
 from storage.embedded_files import DEFAULT_NAME
@@ -22,16 +22,19 @@ CLOSE_TIMEOUT = 0.5  # seconds
 
 def connect(uri: str) -> MotorClient:
     """Return a client; it connects when it is first used. Raises StartError."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of compressors that are not installed
-            return AsyncIOMotorClient(allowed(uri), **OURS)
-    except (PyMongoError, ValueError, OSError) as error:
-        # Without the error's own text, which may quote the password in the address.
-        if names := options_in(str(error)):
-            what = f"The options of MONGO_HOST do not go together: look at {names}"
-        else:
-            what = f"MONGO_HOST is not a MongoDB address ({type(error).__name__}): {ESCAPES}"
-        raise StartError(f"{what}, and see {MANUAL}.") from None
+    with warnings.catch_warnings(action="ignore"):  # of compressors that are not installed
+        address = allowed(uri)
+        try:
+            return AsyncIOMotorClient(address, **OURS)
+        except (PyMongoError, ValueError, OSError) as error:
+            # Without the error's own text, which may quote the password in the address.
+            kind = type(error).__name__
+            if options := option_names(address):
+                connect(address.partition("?")[0]).close()  # or raises: it is not the options
+                what = f"In MONGO_HOST {options} can't be used, or not together ({kind})"
+            else:
+                what = f"MONGO_HOST is not a MongoDB address ({kind}): {ESCAPES}"
+            raise StartError(f"{what}: see {MANUAL}.") from None
 
 
 async def database_ctx(app: web.Application) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ document.
 
 import re
 
+from dns.exception import DNSException
 from pymongo.errors import (
     ConfigurationError,
     NotPrimaryError,
@@ -18,7 +19,10 @@ LOG_IN = "see that the user, the password and authSource in MONGO_HOST are right
 RIGHTS = "MONGO_HOST needs a user who has the role readWrite on the chat's database"
 NAME = "see that the host in MONGO_HOST is right, and that this machine can look up names"
 ACCESS = "see that the network access list of the database has this machine's address"
-OPTIONS = "see that MONGO_HOST and its options suit the server, which has to be MongoDB 7 or 8"
+OPTIONS = (
+    "see that the server is MongoDB 7 or 8 and suits the options of MONGO_HOST, "
+    "and that what they need is installed"
+)
 PRIMARY = "if that lasts, name all members of the replica set in MONGO_HOST, not one directly"
 SPACE = "make room, or let the database grow"
 NO_RETRIES = "put retryWrites=false into MONGO_HOST"
@@ -63,7 +67,7 @@ def name_of(error: Exception) -> str:
     if isinstance(error, OperationFailure):
         name = (error.details or {}).get("codeName", kind)
         return f"{name}, code {error.code}" if error.code else name
-    if isinstance(error, ConfigurationError) and error.__cause__:  # of a look-up in DNS
+    if isinstance(error.__cause__, DNSException):
         return type(error.__cause__).__name__
     reason = re.search(r"\[SSL: (\w+)\]", str(error))
     return f"{kind}, {reason[1]}" if reason else kind
@@ -77,7 +81,7 @@ def remedy_for(error: Exception) -> str:
     elif isinstance(error, ServerSelectionTimeoutError):
         known = list(UNREACHED)
     elif isinstance(error, ConfigurationError):
-        known = [("", NAME if error.__cause__ else OPTIONS)]
+        known = [("", NAME if isinstance(error.__cause__, DNSException) else OPTIONS)]
     else:
         known = [("", PRIMARY)] if isinstance(error, NotPrimaryError) else []
     return next((remedy for words, remedy in known if re.search(words, text)), "")

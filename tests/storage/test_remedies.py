@@ -21,7 +21,7 @@ from commands.check import findings
 from server.logs import SeldomLogger
 from settings import Settings
 from storage import database
-from storage.address import OURS
+from storage.address import OURS, SELECT_TIMEOUT
 from storage.database import READY, Database, DatabaseFails, DatabaseUnavailable, Document
 from storage.embedded import embedded_uri
 from storage.mongodb import connect
@@ -199,6 +199,15 @@ async def test_a_cluster_whose_name_is_not_found_is_told_by_the_answer_of_the_dn
     assert "look up names" in remedy
 
 
+@pytest.mark.parametrize("mechanism", ["GSSAPI", "MONGODB-AWS"])
+async def test_a_log_in_for_which_something_is_not_installed_is_told(
+    imitation: Imitation, mechanism: str
+) -> None:
+    error = await complaint(with_user(imitation.address, f"&authMechanism={mechanism}"))
+    assert str(error).startswith("ConfigurationError: ")
+    assert "is installed" in str(error)
+
+
 async def test_a_cluster_is_found_by_its_name_with_the_options_that_the_dns_has(
     imitation: Imitation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +241,8 @@ async def test_a_chat_that_is_refused_says_so_and_goes_on_once_it_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    # The driver looks at a server again half a second after it has refused a log-in.
+    monkeypatch.setitem(OURS, "serverSelectionTimeoutMS", SELECT_TIMEOUT * 1000)
     monkeypatch.setattr("app.READY_WITHIN", 0.2)
     monkeypatch.setattr("app.RETRY_PAUSE", 0.1)
     imitation.answers["saslStart"] = refusing(18, "AuthenticationFailed")
