@@ -58,8 +58,8 @@ OPTIONS: dict[str, Ours | Theirs] = {
     "datetime_conversion": Ours("the chat counts on datetime"),
     "unicode_decode_error_handler": Ours("a damaged text is an error"),
     "uuidRepresentation": Ours("nothing stored is a UUID"),
-    "retryWrites": Theirs("some servers have none; the journal repeats by itself"),
-    "retryReads": Theirs("only delays what fails"),
+    "retryWrites": Theirs("some servers have none; then some writes fail at a change of primary"),
+    "retryReads": Ours("a read may always be repeated"),
     # Connections
     "maxPoolSize": Theirs("servers limit connections; with few, calls wait for one another"),
     "minPoolSize": Theirs("costs the server only"),

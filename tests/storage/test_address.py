@@ -32,6 +32,7 @@ HARMFUL = {
     "maxAdaptiveRetries": "1000",
     "tz_aware": "false",
     "datetime_conversion": "DATETIME_MS",
+    "retryReads": "false",
     "unicode_decode_error_handler": "ignore",
     "uuidRepresentation": "javaLegacy",
     "waitQueueMultiple": "1",
