@@ -76,7 +76,9 @@ async def findings() -> AsyncIterator[Finding]:
     except (StartError, CommandError, DatabaseFails) as error:
         yield Finding("database", str(error))
     except DatabaseUnavailable as error:
-        yield Finding(f"database: {error}", "see that it runs, and that MONGO_HOST is right")
+        what, _, remedy = str(error).partition(": ")
+        remedy = remedy or "see that it runs, and that MONGO_HOST is right"
+        yield Finding(f"database: {what}", remedy)
 
 
 def setting(variable: Variable, value: object) -> Finding:

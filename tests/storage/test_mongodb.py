@@ -31,6 +31,7 @@ from chat.wire import SEQ_LIMIT
 from chat.writings import ENTRIES_PER_QUERY
 from search.views import QUERY_WORDS
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
+from storage.address import OURS
 from storage.database import (
     ACKNOWLEDGED,
     Collection,
@@ -137,7 +138,7 @@ async def test_a_server_that_is_not_there_is_an_error_of_the_driver_in_time(
     """https://www.mongodb.com/docs/manual/reference/connection-string-options/
     (serverSelectionTimeoutMS)
     """
-    monkeypatch.setattr("storage.mongodb.SELECT_TIMEOUT", 0.05)
+    monkeypatch.setitem(OURS, "serverSelectionTimeoutMS", 50)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = connect(f"mongodb://127.0.0.1:{port}")
