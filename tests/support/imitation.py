@@ -114,8 +114,9 @@ class Imitation:
 
     def own_answer(self, name: str, body: Document, member: int) -> Document | None:
         """Return what a member answers without the server, None if that has to answer."""
+        answer = self.answers.get(name)
         if name in HELLO:
-            return self.hello(member)
+            return (answer(body) if answer else None) or self.hello(member)
         if name == "endSessions":
             return {"ok": 1.0}
         if member == 1 - self.primary:
@@ -124,7 +125,6 @@ class Imitation:
                 return {**NOT_PRIMARY, "errorLabels": labels}
             if name in READS and body.get("$readPreference", PRIMARY)["mode"] == "primary":
                 return NO_SECONDARY_READS
-        answer = self.answers.get(name)
         return answer(body) if answer else None
 
 
