@@ -1,10 +1,12 @@
 """The imitation of a MongoDB, which other tests put in front of the tests' server."""
 
+import pymongo
 import pytest
 from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 
 from settings import Settings
-from tests.support.databases import database_at
+from storage.database import Document
+from tests.support.databases import database_at, remove
 from tests.support.imitation import Imitation
 
 
@@ -66,3 +68,18 @@ async def test_it_shows_documents_one_by_one(imitation: Imitation, settings: Set
         reply = await db.command("insert", "messages", documents=[{"_id": it} for it in range(4)])
         assert (reply["n"], reply["writeErrors"][0]["index"]) == (2, 2)
         assert {it["_id"] for it in await db["messages"].find({}).to_list(None)} == {0, 1, 2}
+
+
+async def test_a_tests_database_is_emptied_by_a_user_who_may_not_drop_it(
+    imitation: Imitation, settings: Settings
+) -> None:
+    """At the end of each test, where TEST_MONGO_HOST is of such a user."""
+    refusal = {"ok": 0, "code": 13, "codeName": "Unauthorized", "errmsg": "not allowed"}
+    with pymongo.MongoClient[Document](imitation.address) as client:
+        database = client[settings.MONGO_DB_NAME]
+        for refused in ("dropDatabase", "drop"):
+            imitation.answers[refused] = lambda body: refusal
+            database["messages"].insert_one({"_id": 1})
+            remove(database)
+            assert database["messages"].find_one() is None
+    assert imitation.count("dropDatabase") == 2
