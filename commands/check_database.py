@@ -8,7 +8,13 @@ from pathlib import Path
 
 from commands.finding import Finding
 from settings import MESSAGE_COLLECTION, Settings
-from storage.database import LOG_ID_COLLECTION, Database, DatabaseFails, Document
+from storage.database import (
+    LOG_ID_COLLECTION,
+    Database,
+    DatabaseFails,
+    DatabaseUnavailable,
+    Document,
+)
 from storage.indexes import INDEXES, missing_indexes
 from storage.probe import write_probe
 from storage.trial import refused_steps
@@ -43,10 +49,10 @@ async def look_at_database(db: Database, settings: Settings) -> AsyncIterator[Fi
 
 
 async def told(db: Database, command: str, value: str | int = 1) -> Document:
-    """Return the answer to a command, empty if the server refuses or does not know it."""
+    """Return the answer to a command, empty if the server refuses it, or takes too long."""
     try:
         return await db.command(command, value)
-    except DatabaseFails:
+    except DatabaseUnavailable:
         return {}
 
 
@@ -116,7 +122,7 @@ async def rights(db: Database) -> Finding:
         return Finding("rights: may make indexes, rename and drop collections")
     listed = ", ".join(f"{WHAT[step]} ({error})" for step, error in refused.items())
     what = f"rights: the server refuses {listed}"
-    remedy = f"give the database's user the role readWrite on {db.name}"
+    remedy = f"see that its user has the role readWrite on {db.name}, and that no quota is full"
     if "index" in refused:
         return Finding(what, remedy)
     return Finding(what, f"an import needs that; {remedy}", is_note=True)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from pymongo.errors import OperationFailure
 
-from storage.database import Database, MotorCollection, deadline
+from storage.database import Database, DatabaseFails, MotorCollection, deadline
 from storage.staging import NAMESPACE_NOT_FOUND
 
 # Always the same two, so that no more are left behind where none may be dropped.
@@ -26,14 +26,21 @@ async def refused_steps(db: Database) -> dict[str, str]:
     }
     refused = {}
     for step, carry_out in steps.items():
-        async with deadline():
-            try:
-                await carry_out()
-            except OperationFailure as error:
-                # There may be none: the index was refused, or another check has renamed it.
-                if error.code != NAMESPACE_NOT_FOUND:
-                    refused[step] = (error.details or {}).get("codeName", f"code {error.code}")
+        try:
+            async with deadline():
+                await _unless_missing(carry_out())
+        except DatabaseFails as error:
+            refused[step] = str(error).partition(": ")[0]
     return refused
+
+
+async def _unless_missing(call: Awaitable[object]) -> None:
+    """Await a call on a collection that may be missing: another `check` may have renamed it."""
+    try:
+        await call
+    except OperationFailure as error:
+        if error.code != NAMESPACE_NOT_FOUND:
+            raise
 
 
 async def _drop(*collections: MotorCollection) -> None:
