@@ -225,10 +225,10 @@ class Database:
         async with deadline():
             return await self.motor.list_collection_names()
 
-    async def command(self, name: str) -> Document:
+    async def command(self, name: str, value: str | int = 1) -> Document:
         """Return the server's answer to a command. Raises DatabaseUnavailable."""
         async with deadline():
-            return await self.motor.command(name, codec_options=self.motor.codec_options)
+            return await self.motor.command(name, value, codec_options=self.motor.codec_options)
 
 
 DATABASE = web.AppKey("database", Database)

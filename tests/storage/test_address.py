@@ -78,7 +78,7 @@ async def test_the_primary_is_asked_whatever_the_address_says(
     async with database_at(imitation.address + wish, settings.MONGO_DB_NAME) as motor:
         db = Database(motor)
         await create_indexes(db)
-        assert await missing_indexes(db) == []
+        assert await missing_indexes(db) == {}
         await db[MESSAGE_COLLECTION].insert_in_order([{"seq": seq, "key": seq} for seq in (1, 2)])
         assert len(await db[MESSAGE_COLLECTION].find({"seq": {"$gt": 0}}, sort=("seq", 1))) == 2
         assert await motor[MESSAGE_COLLECTION].count_documents({}) == 2
