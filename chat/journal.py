@@ -27,7 +27,13 @@ from chat.recent import RECENT_LENGTH, Recent
 from server.logs import SeldomLogger
 from server.metrics import Metrics
 from server.relay import Relay, check_texts
-from storage.database import Collection, Conflict, DatabaseUnavailable, Document
+from storage.database import (
+    Collection,
+    Conflict,
+    DatabaseFails,
+    DatabaseUnavailable,
+    Document,
+)
 
 log = logging.getLogger(__name__)
 
@@ -281,9 +287,10 @@ class Journal:
 
     async def _store(self, drafts: list[Draft]) -> None:
         """Store drafts as the next entries and deliver them, until each is stored or given up."""
+        at_once = len(drafts)
         while drafts := [draft for draft in drafts if not draft.answer.done()]:
-            last, time = self.recent.last, now()
-            documents = [draft.to_store(last + n, time) for n, draft in enumerate(drafts, 1)]
+            last, time, some = self.recent.last, now(), drafts[:at_once]
+            documents = [draft.to_store(last + n, time) for n, draft in enumerate(some, 1)]
             try:
                 with self._metrics.journal_write.time():
                     await self._collection.insert_in_order(documents)
@@ -294,10 +301,17 @@ class Journal:
                     self._relay.step_down()
                 # Another process took a number first, a key exists already, or only the reply was
                 # lost: some of the drafts may be stored, even all of them.
-                await self._recover(drafts[0])
-                if self.recent.last == last and not drafts[0].answer.done():
+                await self._recover(some[0])
+                if isinstance(error, DatabaseFails):
+                    # It refuses one of them, or all: each by itself takes no other with it. Its
+                    # sender sends it again, later and later.
+                    if len(some) == 1:
+                        some[0].give_up()
+                    at_once = 1
+                elif self.recent.last == last and not some[0].answer.done():
                     await asyncio.sleep(RETRY_PAUSE)
             else:
+                at_once *= 2
                 await self._deliver(documents)
                 self._relay.tell_others("entries", list(map(without_text, documents)))
 

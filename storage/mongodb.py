@@ -31,6 +31,7 @@ def connect(uri: str) -> MotorClient:
             # Also ends the call in Motor's thread. timeoutMS would, but makes calls a third slower.
             socketTimeoutMS=CALL_TIMEOUT * 1000,
             w=ACKNOWLEDGED["w"],
+            wTimeoutMS=ACKNOWLEDGED["wtimeout"],
             readConcernLevel="majority",
         )
     except (PyMongoError, ValueError) as error:
