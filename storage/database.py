@@ -47,7 +47,7 @@ LOG_ID_COLLECTION = "log"  # has one document, the log's id
 CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
 # A majority, so that a failover can't undo what people have seen. A server that has none gives up
 # before the call does (in ms): else each attempt would leave an operation that waits there.
-ACKNOWLEDGED = {"w": "majority", "wtimeout": 3000}
+ACKNOWLEDGED: Document = {"w": "majority", "wtimeout": 3000}
 UPKEEP_TIMEOUT = 60  # seconds for a call at the start that reads a whole collection
 
 # Codes of MongoDB's answers: https://www.mongodb.com/docs/manual/reference/error-codes/
