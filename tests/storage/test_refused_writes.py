@@ -229,6 +229,25 @@ async def test_where_all_is_refused_each_message_is_sent_twice_at_most(
     assert sum(map(len, sent)) <= 60
 
 
+async def test_a_change_that_cannot_be_made_costs_little_and_is_made_when_it_can(
+    house: House, alice: Person, imitation: Imitation
+) -> None:
+    """The log has the change, so whatever follows has to wait for it."""
+    socket = await alice.connect()
+    await socket.said("before")
+    answer(imitation, refused(121), "update")
+    imitation.commands.clear()
+    await socket.send(type="edit", of=1, msg="after", nonce="n1")
+    assert (await socket.next("error"))["nonce"] == "n1"
+    await unavailable(socket, "n2")
+    assert imitation.count("insert") <= 4
+    assert imitation.count("update") <= 6
+    imitation.answers.clear()
+    assert (await socket.next("change"))["seq"] == 2
+    await socket.say("hello", nonce="n2")
+    assert (await socket.next("message"))["seq"] == 3
+
+
 async def test_a_message_that_no_majority_has_is_shown_to_nobody_until_one_has(
     house: House, alice: Person, imitation: Imitation
 ) -> None:
