@@ -183,7 +183,7 @@ class Collection:
                 await self.motor.insert_one(document)
 
     async def insert_in_order(self, documents: list[Document]) -> None:
-        """Store documents in order, up to the first that is refused: then Conflict is raised.
+        """Store documents in order, up to the first that is refused. Raises Conflict.
 
         Sends the plain command. insert_many() costs twice as much, because it splits batches that
         are too large for one command, and ours are not.
@@ -199,9 +199,9 @@ class Collection:
                 )
                 # First: a document that no majority has may be the one that a duplicate repeats.
                 if error := reply.get("writeConcernError"):
-                    raise WriteConcernError("", error["code"], error)
+                    raise WriteConcernError("", error.get("code"), error)
                 for error in reply.get("writeErrors", ()):
-                    raise WriteError("", error["code"], error)
+                    raise WriteError("", error.get("code"), error)
 
     async def update_one(self, where: Document, change: Document) -> bool:
         """Change a document; return whether the filter matched one."""
@@ -281,9 +281,11 @@ async def is_empty(db: Database) -> bool:
 
 async def log_id(db: Database) -> str:
     """Return the id of this database's log, made once. Raises DatabaseUnavailable."""
-    ids = db[LOG_ID_COLLECTION]
-    with suppress(Conflict):  # it has one
-        await ids.insert_one({"_id": "log", "id": secrets.token_hex(16)})
-    document = await ids.find_one({"_id": "log"})
+    ids, only = db[LOG_ID_COLLECTION], {"_id": "log"}
+    document = await ids.find_one(only)
+    if document is None:  # else not even that is written, and a full database can be read
+        with suppress(Conflict):  # another process has just made it
+            await ids.insert_one({**only, "id": secrets.token_hex(16)})
+        document = await ids.find_one(only)
     assert document is not None
     return str(document["id"])
