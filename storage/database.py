@@ -117,7 +117,7 @@ def _unavailable(error: Exception) -> DatabaseUnavailable:
     answer = _answer(error)
     code = answer.get("code")
     # Of another server only the name and the code: the text may quote documents.
-    name = ", ".join(filter(None, (answer.get("codeName"), code and f"code {code}"))) or kind
+    name = answer.get("codeName", kind) + (f", code {code}" if code else "")
     if code in PASSING:
         seldom.log(logging.WARNING, f"the database is away ({name})")
         return DatabaseUnavailable(name)

@@ -131,13 +131,13 @@ def several(*codes: int, concern: int | None = None) -> BulkWriteError:
     [
         (AutoReconnect("x"), DatabaseUnavailable, "the database is away (AutoReconnect)"),
         (failed(FAULT, errmsg="full"), DatabaseFails, "the database fails: full"),
-        (failed(9001), DatabaseUnavailable, "the database is away (code 9001)"),
+        (failed(9001), DatabaseUnavailable, "the database is away (OperationFailure, code 9001)"),
         (
             failed(14031, codeName="OutOfDisk"),
             DatabaseFails,
             "the database fails: OutOfDisk, code 14031",
         ),
-        (failed(121), DatabaseFails, "the database fails: code 121"),
+        (failed(121), DatabaseFails, "the database fails: OperationFailure, code 121"),
         (OperationFailure("s3cret"), DatabaseFails, "the database fails: OperationFailure"),
         (
             WriteError(
@@ -149,13 +149,13 @@ def several(*codes: int, concern: int | None = None) -> BulkWriteError:
         (
             several(262, 121, 8000),
             DatabaseFails,
-            f"the database fails: it refuses a write (code 121): {SEE_ROOM}",
+            f"the database fails: it refuses a write (BulkWriteError, code 121): {SEE_ROOM}",
         ),
-        (several(262), DatabaseUnavailable, "the database is away (code 262)"),
+        (several(262), DatabaseUnavailable, "the database is away (BulkWriteError, code 262)"),
         (
             several(concern=64),
             DatabaseUnavailable,
-            "the database is away (code 64)",
+            "the database is away (BulkWriteError, code 64)",
         ),
     ],
 )

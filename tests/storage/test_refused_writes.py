@@ -345,7 +345,7 @@ async def test_check_names_the_refusal(
     house: House, imitation: Imitation, settings: Settings, folder: Path
 ) -> None:
     chat = Chat(folder, **database_of(replace(settings, MONGO_HOST=imitation.address)))
-    answer(imitation, refused(8000), "insert")
+    answer(imitation, refused(121), "insert")
     status, output, _ = await run(chat, "check")
     assert status == 1
-    assert f"wrong  database: it refuses a write (code 8000): {SEE_ROOM}\n" in output
+    assert f"wrong  database: it refuses a write (WriteError, code 121): {SEE_ROOM}\n" in output
