@@ -1,13 +1,14 @@
 """/healthz, for load balancers and operators."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from aiohttp import web
 
 from server.relay import RELAY
 from storage.database import DATABASE, READY, DatabaseFails, DatabaseUnavailable
-from storage.probe import write_probe
+from storage.probe import read_probe, write_probe
 from storage.redis_client import REDIS
 
 ANSWER_WITHIN = 2  # seconds; load balancers wait no longer
@@ -23,7 +24,7 @@ class Health:
         self._fresh_until = 0.0  # the loop's time
 
     async def database(self) -> str:
-        """Return "ok", "failing" if the database answers with an error, or "away"."""
+        """Return "ok", "refuses writes", "failing" if it can't even be read, or "away"."""
         clock = asyncio.get_running_loop().time
         if self._looking is None or (self._looking.done() and clock() >= self._fresh_until):
             self._fresh_until = clock() + FRESH_FOR
@@ -35,13 +36,21 @@ class Health:
         return "away"
 
     async def _look(self) -> str:
-        try:
-            await write_probe(self._app[DATABASE])
-        except DatabaseFails:
-            return "failing"
-        except DatabaseUnavailable:
-            return "away"
-        return "ok"
+        db = self._app[DATABASE]
+        state = await _state(write_probe(db))
+        if state == "failing" and await _state(read_probe(db)) == "ok":
+            return "refuses writes"
+        return state
+
+
+async def _state(probe: Awaitable[None]) -> str:
+    try:
+        await probe
+    except DatabaseFails:
+        return "failing"
+    except DatabaseUnavailable:
+        return "away"
+    return "ok"
 
 
 HEALTH = web.AppKey("health", Health)

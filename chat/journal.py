@@ -11,8 +11,7 @@ it their drafts, and deliver what it has stored when it tells them (see server/r
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -27,7 +26,13 @@ from chat.recent import RECENT_LENGTH, Recent
 from server.logs import SeldomLogger
 from server.metrics import Metrics
 from server.relay import Relay, check_texts
-from storage.database import Collection, Conflict, DatabaseUnavailable, Document
+from storage.database import (
+    Collection,
+    Conflict,
+    DatabaseFails,
+    DatabaseUnavailable,
+    Document,
+)
 
 log = logging.getLogger(__name__)
 
@@ -177,8 +182,7 @@ class Journal:
         self._closed = True
         if waiting := [draft.answer for draft in self.waiting.values()]:
             await asyncio.wait(waiting, timeout=timeout)
-            for draft in self.waiting.values():
-                draft.give_up()
+            give_up(self.waiting.values())
             await asyncio.sleep(0)  # lets the views answer their senders before the sockets close
 
     def _add_draft(self, key: str, login: str, user_id: str, content: Document) -> Draft:
@@ -238,12 +242,15 @@ class Journal:
                     await self._store(drafts)
                 elif self._is_poll_due:
                     await self._catch_up()
-            except DatabaseUnavailable:
+            except DatabaseUnavailable as error:
+                if isinstance(
+                    error, DatabaseFails
+                ):  # to read, or to make a change: for all of them
+                    give_up(drafts)
                 await asyncio.sleep(RETRY_PAUSE)
             except Exception:
                 self._seldom.log(logging.ERROR, "the journal failed, and goes on", exc_info=True)
-                for draft in drafts:
-                    draft.give_up()
+                give_up(drafts)
             has_drafts_to_store = not all(draft.is_handed_over for draft in self.waiting.values())
             if has_drafts_to_store or self._heard:
                 self._work.set()
@@ -281,12 +288,20 @@ class Journal:
 
     async def _store(self, drafts: list[Draft]) -> None:
         """Store drafts as the next entries and deliver them, until each is stored or given up."""
+        at_once = len(drafts)
         while drafts := [draft for draft in drafts if not draft.answer.done()]:
-            last, time = self.recent.last, now()
-            documents = [draft.to_store(last + n, time) for n, draft in enumerate(drafts, 1)]
+            last, time, some = self.recent.last, now(), drafts[:at_once]
+            documents = [draft.to_store(last + n, time) for n, draft in enumerate(some, 1)]
             try:
                 with self._metrics.journal_write.time():
                     await self._collection.insert_in_order(documents)
+            except DatabaseFails:
+                # It refuses one of them, or all. Each by itself takes no other with it; its sender
+                # sends it again, later and later.
+                await self._recover(some[0])
+                if len(some) == 1:
+                    some[0].give_up()
+                at_once = 1
             except (Conflict, DatabaseUnavailable) as error:
                 if isinstance(error, Conflict):
                     self._metrics.journal_conflicts.inc()
@@ -294,10 +309,11 @@ class Journal:
                     self._relay.step_down()
                 # Another process took a number first, a key exists already, or only the reply was
                 # lost: some of the drafts may be stored, even all of them.
-                await self._recover(drafts[0])
-                if self.recent.last == last and not drafts[0].answer.done():
+                await self._recover(some[0])
+                if self.recent.last == last and not some[0].answer.done():
                     await asyncio.sleep(RETRY_PAUSE)
             else:
+                at_once *= 2
                 await self._deliver(documents)
                 self._relay.tell_others("entries", list(map(without_text, documents)))
 
@@ -306,12 +322,16 @@ class Journal:
 
         An ordered insert stops at the first draft that is refused. If even the first one is not
         stored, another process took its number, and the next insert gives it a new one; or an old
-        entry has its key, and is its answer.
+        entry has its key, and is its answer. Raises DatabaseFails.
         """
-        with suppress(DatabaseUnavailable):
+        try:
             await self._catch_up()
             if not first.answer.done():
                 await self._answer_repeat(first)
+        except DatabaseFails:
+            raise
+        except DatabaseUnavailable:
+            pass  # the next attempt finds it out
 
     async def _answer_repeat(self, draft: Draft) -> None:
         """Answer a draft with the entry that has its key, if it repeats an entry of long ago."""
@@ -356,6 +376,12 @@ class Journal:
         await add_to_index(self._collection, documents)
         messages = await make_changes(self._collection, documents)
         return [to_entry(document, messages.get(document["seq"])) for document in documents]
+
+
+def give_up(drafts: Iterable[Draft]) -> None:
+    """Make append() raise DatabaseUnavailable for those drafts that are not stored."""
+    for draft in drafts:
+        draft.give_up()
 
 
 def check_draft(document: Document) -> None:

@@ -17,7 +17,14 @@ from settings import (
     USER_COLLECTION,
     load_settings,
 )
-from storage.database import Database, DatabaseUnavailable, Document, deadline, is_empty
+from storage.database import (
+    Database,
+    DatabaseFails,
+    DatabaseUnavailable,
+    Document,
+    deadline,
+    is_empty,
+)
 from storage.indexes import create_indexes
 from storage.staging import Staging, StagingDropped, drop
 
@@ -48,9 +55,8 @@ async def import_room(arguments: Namespace) -> None:
             await staging.publish()
             await create_indexes(room.db)
         except DatabaseUnavailable as error:
-            raise CommandError(
-                f"The database took no more ({error}): it is away, or its disk is full. {outcome}"
-            ) from None
+            state = "fails" if isinstance(error, DatabaseFails) else "is away"
+            raise CommandError(f"The database {state}: {error}. {outcome}") from None
         except StagingDropped:
             raise CommandError(
                 "Another import was started meanwhile: nothing of this one is imported."

@@ -40,7 +40,7 @@ OPTIONS: dict[str, Ours | Theirs] = {
     "maxStalenessSeconds": Ours("the same"),
     "readConcernLevel": Ours("what is shown outlives a failover", "majority"),
     "w": Ours("the same", ACKNOWLEDGED["w"]),
-    "wTimeoutMS": Ours("every call has the chat's own deadline"),
+    "wTimeoutMS": Ours("ends before the call's own deadline does", ACKNOWLEDGED["wtimeout"]),
     "journal": Ours("the default of a majority, which is the disk"),
     "fsync": Ours("the same"),
     # Time

@@ -18,15 +18,20 @@ replace it here.
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pymongo
 from aiohttp import web
 from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError, WriteError
+from pymongo.errors import (
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+    WriteError,
+)
 
 from server.logs import SeldomLogger
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
@@ -39,10 +44,22 @@ MotorCollection = AsyncIOMotorCollection[Document]
 
 LOG_ID_COLLECTION = "log"  # has one document, the log's id
 
-ACKNOWLEDGED = {"w": "majority"}  # so that a failover can't undo what people have seen
 CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
-DUPLICATE = 11000  # MongoDB's code of a document that has the same value in a unique field
+# A majority, so that a failover can't undo what people have seen. A server that has none gives up
+# before the call does (in ms): else each attempt would leave an operation that waits there.
+ACKNOWLEDGED: Document = {"w": "majority", "wtimeout": 3000}
 UPKEEP_TIMEOUT = 60  # seconds for a call at the start that reads a whole collection
+
+# Codes of MongoDB's answers: https://www.mongodb.com/docs/manual/reference/error-codes/
+DUPLICATE = 11000  # another document has the same value in a unique field
+PASSING = {  # the server can't now, but soon: after an election, or with less to do
+    *(6, 7, 89, 202, 9001),  # a router or a member does not reach another one
+    *(91, 189, 10058, 10107, 11600, 11602, 13435, 13436),  # it ends, or is no primary any more
+    *(64, 100, 133, 134),  # no majority confirms, or no member can be read
+    *(24, 46, 50, 112, 262, 290, 365, 462, 11601),  # locks, time limits, conflicts, too much to do
+    *(43, 175, 237),  # a query that was ended, as a failover does
+}
+SEE_ROOM = "see that its disk or quota has room, and which documents it is set up to refuse"
 
 seldom = SeldomLogger(logging.getLogger(__name__))
 
@@ -64,16 +81,11 @@ class Conflict(Exception):
 
 @asynccontextmanager
 async def deadline() -> AsyncIterator[None]:
-    """Limit a call to CALL_TIMEOUT. Raises DatabaseUnavailable for any of its errors.
-
-    But Conflict for a refused duplicate: that is an answer, not an outage.
-    """
+    """Limit a call to CALL_TIMEOUT. Raises DatabaseUnavailable for any of its errors."""
     try:
         # Motor's own timeouts only start when one of its threads is free, which is far too late.
         async with asyncio.timeout(CALL_TIMEOUT):
             yield
-    except DuplicateKeyError:
-        raise Conflict from None
     except (PyMongoError, TimeoutError) as error:
         raise _unavailable(error) from error
 
@@ -88,17 +100,46 @@ async def upkeep() -> AsyncIterator[None]:
         raise _unavailable(error) from error
 
 
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """Raise Conflict for a refused duplicate in an insert: that is an answer, not an outage."""
+    try:
+        yield
+    except WriteError as error:
+        if error.code != DUPLICATE:
+            raise
+        raise Conflict from None
+
+
 def _unavailable(error: Exception) -> DatabaseUnavailable:
     """Return what is wrong with the database, and log it, each kind once a minute at most."""
+    if isinstance(error, OperationFailure):
+        error = _single(error)
     name, remedy = name_of(error), remedy_for(error)
-    told = f": {remedy}" if remedy else ""
-    if not isinstance(error, OperationFailure):
+    if not isinstance(error, OperationFailure) or error.code in PASSING:
+        told = f": {remedy}" if remedy else ""
         seldom.log(logging.WARNING, f"the database is away ({name}){told}")
         return DatabaseUnavailable(name + told)
-    if error.code == FAULT:  # of another server only the name of the error
+    if error.code == FAULT:  # of another server only the name and the code
         name = (error.details or {}).get("errmsg", name)
+    elif isinstance(error, WriteError) and error.code != DUPLICATE:
+        name, remedy = f"it refuses a write ({name})", remedy or SEE_ROOM
+    told = f": {remedy}" if remedy else ""
     seldom.log(logging.ERROR, f"the database fails: {name}{told}")
     return DatabaseFails(name + told)
+
+
+def _single(error: OperationFailure) -> OperationFailure:
+    """Return the server's answer: of several in one error the first that does not pass."""
+    details = error.details or {}
+    for kind, answers in (
+        (WriteError, details.get("writeErrors")),
+        (WriteConcernError, details.get("writeConcernErrors")),
+    ):
+        if answers:
+            first = next((it for it in answers if it.get("code") not in PASSING), answers[0])
+            return kind(first.get("errmsg", ""), first.get("code"), first)
+    return error
 
 
 class Collection:
@@ -147,27 +188,29 @@ class Collection:
     async def insert_one(self, document: Document) -> None:
         """Store a document. Raises Conflict."""
         async with self._limited():
-            await self.motor.insert_one(document)
+            with _conflicts():
+                await self.motor.insert_one(document)
 
     async def insert_in_order(self, documents: list[Document]) -> None:
-        """Store documents in order, up to the first that is refused: then Conflict is raised.
+        """Store documents in order, up to the first that is refused. Raises Conflict.
 
         Sends the plain command. insert_many() costs twice as much, because it splits batches that
         are too large for one command, and ours are not.
         """
         async with self._limited():
-            reply = await self.motor.database.command(
-                "insert",
-                self.name,
-                documents=documents,
-                ordered=True,
-                writeConcern=ACKNOWLEDGED,
-            )
-            for error in reply.get("writeErrors", ()):
-                kind = DuplicateKeyError if error["code"] == DUPLICATE else WriteError
-                raise kind(error.get("errmsg", ""), error["code"], error)
-        if reply.get("writeConcernError"):
-            raise DatabaseUnavailable("not acknowledged")
+            with _conflicts():
+                reply = await self.motor.database.command(
+                    "insert",
+                    self.name,
+                    documents=documents,
+                    ordered=True,
+                    writeConcern=ACKNOWLEDGED,
+                )
+                # First: a document that no majority has may be the one that a duplicate repeats.
+                if error := reply.get("writeConcernError"):
+                    raise WriteConcernError("", error.get("code"), error)
+                for error in reply.get("writeErrors", ()):
+                    raise WriteError("", error.get("code"), error)
 
     async def update_one(self, where: Document, change: Document) -> bool:
         """Change a document; return whether the filter matched one."""
@@ -247,9 +290,11 @@ async def is_empty(db: Database) -> bool:
 
 async def log_id(db: Database) -> str:
     """Return the id of this database's log, made once. Raises DatabaseUnavailable."""
-    ids = db[LOG_ID_COLLECTION]
-    with suppress(Conflict):  # it has one
-        await ids.insert_one({"_id": "log", "id": secrets.token_hex(16)})
-    document = await ids.find_one({"_id": "log"})
+    ids, only = db[LOG_ID_COLLECTION], {"_id": "log"}
+    document = await ids.find_one(only)
+    if document is None:  # else not even that is written, and a full database can be read
+        with suppress(Conflict):  # another process has just made it
+            await ids.insert_one({**only, "id": secrets.token_hex(16)})
+        document = await ids.find_one(only)
     assert document is not None
     return str(document["id"])

@@ -14,8 +14,16 @@ SIZE = 4096  # characters; more than most messages, so that these are refused la
 
 
 async def write_probe(db: Database) -> None:
-    """Write the document. Raises DatabaseUnavailable, DatabaseFails."""
-    probe = {"written": int(time.time()), "filling": "." * SIZE}
-    if not await db[PROBE_COLLECTION].update_one({"_id": "probe"}, {"$set": probe}):
-        with suppress(Conflict):  # another process has just made it
-            await db[PROBE_COLLECTION].insert_one({"_id": "probe", **probe})
+    """Delete, insert and update the document. Raises DatabaseUnavailable, DatabaseFails."""
+    probes, only = db[PROBE_COLLECTION], {"_id": "probe"}
+    content = {"written": int(time.time()), "filling": "." * SIZE}
+    # A database that is full may refuse what is new, and no more than that.
+    await probes.delete_one(only)
+    with suppress(Conflict):  # another process has just made it
+        await probes.insert_one(only | content)
+    await probes.update_one(only, {"$set": content})
+
+
+async def read_probe(db: Database) -> None:
+    """Read the document. Raises DatabaseUnavailable, DatabaseFails."""
+    await db[PROBE_COLLECTION].find_one({"_id": "probe"}, ["_id"])

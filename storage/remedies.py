@@ -35,11 +35,7 @@ REFUSALS = (  # a server's code, words that its text has, and the remedy
     (11, "", LOG_IN),  # UserNotFound
     (13, "", RIGHTS),  # Unauthorized, also of a client that has not logged in
     (18, "", LOG_IN),  # AuthenticationFailed
-    (
-        20,
-        "retryable writes|Transaction numbers",
-        "put retryWrites=false into MONGO_HOST",
-    ),  # IllegalOperation
+    (20, "retryable writes|Transaction numbers", NO_RETRIES),  # IllegalOperation
     (334, "", "see that authMechanism in MONGO_HOST is right"),  # MechanismUnavailable
     (14031, "", SPACE),  # OutOfDiskSpace
     (8000, "quota", SPACE),

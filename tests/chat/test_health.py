@@ -23,9 +23,12 @@ class Probes:
 
     async def __call__(self, db: Database) -> None:
         self.count += 1
+        await self.fail(db)
+        await self._write(db)
+
+    async def fail(self, _: Database) -> None:
         if self.error:
             raise self.error
-        await self._write(db)
 
 
 @pytest.fixture
@@ -55,13 +58,24 @@ async def test_many_who_ask_cause_one_write_and_one_document(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
-    [(DatabaseFails("disk full"), "failing"), (DatabaseUnavailable("AutoReconnect"), "away")],
+    ("error", "can_be_read", "said"),
+    [
+        (DatabaseFails("disk full"), True, "refuses writes"),
+        (DatabaseFails("damaged"), False, "failing"),
+        (DatabaseUnavailable("AutoReconnect"), False, "away"),
+    ],
 )
 async def test_failures_are_not_asked_for_more_often_either(
-    visitor: Person, probes: Probes, error: Exception, said: str
+    visitor: Person,
+    probes: Probes,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    can_be_read: bool,
+    said: str,
 ) -> None:
     probes.error = error
+    if not can_be_read:
+        monkeypatch.setattr(health, "read_probe", probes.fail)
     for _ in range(20):
         assert await state(visitor) == (503, {"status": "away", "database": said})
     assert probes.count == 1

@@ -26,13 +26,15 @@ from commands.importing import batches, checked
 from commands.room import CommandError
 from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
 from storage import database, indexes, staging
-from storage.database import Database, MotorDatabase, deadline, upkeep
+from storage.database import SEE_ROOM, Database, Document, MotorDatabase, deadline, upkeep
 from storage.embedded import embedded_uri
+from storage.embedded_files import SEE_DISK
 from storage.staging import PREFIX, Staging, StagingDropped, finish_import
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, ended, refusal, run, start_command
 from tests.support.databases import database_at
 from tests.support.house import OpenHouse
+from tests.support.imitation import Imitation
 from tests.support.people import PASSWORD
 from tests.support.processes import Chat, running_chat
 from tests.support.sockets import Socket, connect
@@ -609,6 +611,25 @@ async def test_a_chat_that_runs_meanwhile_has_what_is_imported(
         await db[MESSAGE_COLLECTION].insert_one({"seq": 8, "key": "another"})
 
 
+async def test_a_refused_import_says_by_what_code_and_imports_nothing(
+    folder: Path, file: Path, settings: Settings, imitation: Imitation
+) -> None:
+    def answer(body: Document) -> Document | None:
+        is_log = "seq" in body["documents"][0]
+        error = {"index": 0, "code": 121, "errmsg": "s3cret"}
+        return {"ok": 1, "n": 0, "writeErrors": [error]} if is_log else None
+
+    imitation.answers["insert"] = answer
+    chat = Chat(folder, MONGO_HOST=imitation.address, MONGO_DB_NAME=settings.MONGO_DB_NAME)
+    write(file, *GOOD, END)
+    said = await refusal(chat, "import", str(file))
+    why = f"it refuses a write (WriteError, code 121): {SEE_ROOM}"
+    assert said.startswith(f"The database fails: {why}")
+    assert said.endswith(". Nothing is imported.")
+    imitation.answers.clear()
+    await done(chat, "import", str(file))
+
+
 async def test_a_full_disk_ends_an_import_with_one_sentence_and_an_empty_room(
     folder: Path, file: Path
 ) -> None:
@@ -618,7 +639,8 @@ async def test_a_full_disk_ends_an_import_with_one_sentence_and_an_empty_room(
     limited = await start_command(chat, "import", str(file), under=limit)
     status, output, notes = await ended(limited)
     assert (status, output) == (1, "")
-    assert "or its disk is full. Nothing is imported.\n" in notes
+    assert "The database fails: " in notes
+    assert f"{SEE_DISK}. Nothing is imported.\n" in notes
     assert "Traceback" not in notes
     await done(chat, "import", str(file))
 

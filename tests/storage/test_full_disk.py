@@ -74,7 +74,7 @@ async def test_a_full_disk_shows_everywhere_and_once_in_the_log() -> None:
         with full_disk(database):
             for text in ("one", "two", "three"):
                 assert await answer(socket, text) == "error"
-            await becomes(chat, 503, "failing")
+            await becomes(chat, 503, "refuses writes")
             status, output, _ = await run(chat, "check")
             assert status == 1
             assert f"wrong  database: {fault}" in output

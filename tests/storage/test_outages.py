@@ -9,15 +9,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, WriteError
 
 from app import create_app
 from chat.journal import JOURNAL
 from server.logs import SeldomLogger
 from settings import Settings
 from storage import database
-from storage.database import READY, DatabaseFails, DatabaseUnavailable, deadline, upkeep
+from storage.database import (
+    READY,
+    SEE_ROOM,
+    DatabaseFails,
+    DatabaseUnavailable,
+    deadline,
+    upkeep,
+)
 from storage.embedded_files import FAULT
+from storage.remedies import SPACE
 from tests.support.databases import EmbeddedServer, embedded_server
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
@@ -112,13 +120,43 @@ def failed(code: int, **details: Any) -> OperationFailure:
     return OperationFailure(details["errmsg"], code, details)
 
 
+def several(*codes: int, concern: int | None = None) -> BulkWriteError:
+    """Return the error of several updates, each with a code; or no majority has confirmed them."""
+    errors = [{"index": 0, "code": code, "errmsg": "s3cret", "op": "s3cret"} for code in codes]
+    concerns = [{"code": concern, "errmsg": "s3cret"}] if concern else []
+    return BulkWriteError({"writeErrors": errors, "writeConcernErrors": concerns})
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
         (AutoReconnect("x"), DatabaseUnavailable, "the database is away (AutoReconnect)"),
         (failed(FAULT, errmsg="full"), DatabaseFails, "the database fails: full"),
         (failed(8, codeName="Unknown"), DatabaseFails, "the database fails: Unknown, code 8"),
+        (failed(9001), DatabaseUnavailable, "the database is away (OperationFailure, code 9001)"),
+        (
+            failed(14031, codeName="OutOfDisk"),
+            DatabaseFails,
+            f"the database fails: OutOfDisk, code 14031: {SPACE}",
+        ),
         (failed(121), DatabaseFails, "the database fails: OperationFailure, code 121"),
+        (OperationFailure("s3cret"), DatabaseFails, "the database fails: OperationFailure"),
+        (
+            WriteError("quota s3cret", 8000, {"code": 8000, "codeName": "AtlasError"}),
+            DatabaseFails,
+            f"the database fails: it refuses a write (AtlasError, code 8000): {SPACE}",
+        ),
+        (
+            several(262, 121, 8000),
+            DatabaseFails,
+            f"the database fails: it refuses a write (WriteError, code 121): {SEE_ROOM}",
+        ),
+        (several(262), DatabaseUnavailable, "the database is away (WriteError, code 262)"),
+        (
+            several(concern=64),
+            DatabaseUnavailable,
+            "the database is away (WriteConcernError, code 64)",
+        ),
     ],
 )
 @pytest.mark.parametrize("limited", [deadline, upkeep])
