@@ -6,7 +6,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from server.relay import RELAY
-from storage.database import DATABASE, READY, DatabaseFails, DatabaseUnavailable
+from storage.database import DATABASE, PREPARING, READY, DatabaseFails, DatabaseUnavailable
 from storage.probe import write_probe
 from storage.redis_client import REDIS
 
@@ -23,9 +23,9 @@ class Health:
         self._fresh_until = 0.0  # the loop's time
 
     async def database(self) -> str:
-        """Return "ok", "failing" if the database answers with an error, or "away"."""
+        """Return "ok", "preparing", "failing" if the database answers with an error, or "away"."""
         if not self._app[READY].is_set():
-            return "away"
+            return "preparing" if self._app[PREPARING].is_set() else "away"
         clock = asyncio.get_running_loop().time
         if self._looking is None or (self._looking.done() and clock() >= self._fresh_until):
             self._fresh_until = clock() + FRESH_FOR

@@ -26,7 +26,13 @@ import pymongo
 from aiohttp import web
 from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError, WriteError
+from pymongo.errors import (
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WriteError,
+)
 
 from server.logs import SeldomLogger
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
@@ -48,6 +54,10 @@ seldom = SeldomLogger(logging.getLogger(__name__))
 
 class DatabaseUnavailable(Exception):
     """The database is away, too slow or not ready. What was asked may or may not be done."""
+
+
+class BeingPrepared(DatabaseUnavailable):
+    """The database answers, but has not got its indexes yet, which may take minutes."""
 
 
 class DatabaseFails(DatabaseUnavailable):
@@ -75,10 +85,10 @@ async def deadline() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def upkeep() -> AsyncIterator[None]:
+async def upkeep(seconds: float = UPKEEP_TIMEOUT) -> AsyncIterator[None]:
     """Like deadline(), but with a minute, for calls that read a whole collection."""
     try:
-        with pymongo.timeout(UPKEEP_TIMEOUT):
+        with pymongo.timeout(seconds):
             yield
     except PyMongoError as error:
         raise _unavailable(error) from error
@@ -87,7 +97,7 @@ async def upkeep() -> AsyncIterator[None]:
 def _unavailable(error: Exception) -> DatabaseUnavailable:
     """Return what is wrong with the database, and log it, each kind once a minute at most."""
     kind = type(error).__name__
-    if not isinstance(error, OperationFailure):
+    if not isinstance(error, OperationFailure) or isinstance(error, ExecutionTimeout):
         seldom.log(logging.WARNING, f"the database is away ({kind})")
         return DatabaseUnavailable(kind)
     details = error.details or {}
@@ -226,6 +236,7 @@ class Database:
 
 DATABASE = web.AppKey("database", Database)
 DB = web.RequestKey("db", Database)  # for views: db_handler
+PREPARING = web.AppKey("preparing", asyncio.Event)  # set while the database is being prepared
 READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
 
 
