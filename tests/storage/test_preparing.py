@@ -66,10 +66,13 @@ async def house(
     return House(await aiohttp_server(app), aiohttp_client)
 
 
-async def state(visitor: Person) -> tuple[int, Any]:
-    """Return what /healthz says."""
-    response = await visitor.get("/healthz")
-    return response.status, await response.json()
+async def becomes(visitor: Person, state: str) -> None:
+    """Wait until /healthz says of the database that it is in a state."""
+
+    async def is_so() -> bool:
+        return bool((await (await visitor.get("/healthz")).json())["database"] == state)
+
+    await until(is_so, START_PATIENCE)
 
 
 async def test_an_index_is_built_once_however_long_it_takes_and_pages_say_so(
@@ -82,11 +85,11 @@ async def test_an_index_is_built_once_however_long_it_takes_and_pages_say_so(
     assert response.status == 503
     assert "The chat is being prepared" in await response.text()
     assert response.headers["Retry-After"] == response.headers["Refresh"] == "10"
-    assert await state(visitor) == (503, {"status": "away", "database": "preparing"})
+    await becomes(visitor, "preparing")
+    assert (await visitor.get("/healthz")).status == 503
     build.goes_on.set()
-    await until(house.app[READY].is_set, START_PATIENCE)
+    await becomes(visitor, "ok")
     assert (await visitor.get("/login")).status == 200
-    assert await state(visitor) == (200, {"status": "ok", "database": "ok"})
     assert build.begun == 1
     assert caplog.text.count("is being built") == 1
     assert "is away" not in caplog.text
@@ -95,7 +98,9 @@ async def test_an_index_is_built_once_however_long_it_takes_and_pages_say_so(
 async def test_a_form_that_is_posted_meanwhile_is_not_loaded_again(
     build: Build, house: House
 ) -> None:
-    response = await (await house.visitor()).log_in("alice")
+    visitor = await house.visitor()
+    await becomes(visitor, "preparing")
+    response = await visitor.log_in("alice")
     assert response.status == 503
     assert "The chat is being prepared" in await response.text()
     assert "Refresh" not in response.headers
@@ -106,15 +111,11 @@ async def test_a_database_that_goes_away_meanwhile_is_away(
     build: Build, house: House, imitation: Imitation
 ) -> None:
     visitor = await house.visitor()
-    assert (await state(visitor))[1]["database"] == "preparing"
+    await becomes(visitor, "preparing")
     refusal = {"ok": 0, "code": 91, "codeName": "ShutdownInProgress", "errmsg": "ends"}
     imitation.answers |= dict.fromkeys(("createIndexes", "listCollections"), lambda _: refusal)
     build.goes_on.set()
-
-    async def is_away() -> bool:
-        return bool((await state(visitor))[1]["database"] == "away")
-
-    await until(is_away, START_PATIENCE)
+    await becomes(visitor, "away")
     assert "The database is away" in await (await visitor.get("/login")).text()
     imitation.answers.clear()
     await until(house.app[READY].is_set, START_PATIENCE)
