@@ -20,17 +20,20 @@ async def persistently(work: Callable[[], Awaitable[T]]) -> T:
     Raises DatabaseFails, at once because that is an answer; DatabaseUnavailable.
     """
     clock = asyncio.get_running_loop().time
-    gives_up_at = 0.0
+    failures, gives_up_at = 0, 0.0
     while True:
+        began_at = clock()
         try:
             return await work()
         except DatabaseFails:
             raise
         except DatabaseUnavailable as error:
-            if not gives_up_at:
-                gives_up_at = clock() + PATIENCE
+            if not failures or clock() > began_at + PATIENCE:  # building an index, for example
+                failures, gives_up_at = 0, clock() + PATIENCE
+            failures += 1
+            if failures == 2:  # the first may only have been too much at once
                 minutes = PATIENCE // 60
-                say(f"The database is away or slow ({error}): trying again for {minutes} minutes.")
+                say(f"The database is away or slow ({error}): trying for {minutes} minutes.")
             if clock() > gives_up_at:
                 raise
         await asyncio.sleep(PAUSE)
