@@ -13,7 +13,7 @@ from security.keys import NoKey, read_key
 from settings import MESSAGE_COLLECTION, Settings, StartError, Variable, each_setting, load_settings
 from storage.database import DatabaseFails, DatabaseUnavailable
 from storage.embedded_files import DEFAULT_NAME, Fault, databases, find_fault
-from storage.indexes import missing_indexes
+from storage.indexes import indexes_being_built, missing_indexes
 from storage.probe import write_probe
 from storage.redis_client import FAILURES, connect_redis
 
@@ -130,6 +130,11 @@ async def indexes(room: Room) -> Finding:
     """Return what is found about the indexes. Raises DatabaseUnavailable."""
     if missing := await missing_indexes(room.db):
         return Finding(f"indexes: {', '.join(missing)} missing", "start the chat, it makes them")
+    if being_built := await indexes_being_built(room.db):
+        return Finding(
+            f"indexes: {', '.join(being_built)} being built",
+            "wait some minutes; until then pages say that the chat is being prepared",
+        )
     return Finding("indexes: all there")
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pymongo
-from pymongo.errors import NetworkTimeout, OperationFailure
+from pymongo.errors import ExecutionTimeout, NetworkTimeout, OperationFailure
 
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 from storage.database import Database, Document, MotorCollection, deadline, upkeep
@@ -30,7 +30,10 @@ INDEXES = (  # collection, field, and whether it is unique
 # second, a download would sort all that its author has written.
 FORMER_INDEXES = ((SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"))
 TEXT_FIELD = "msg"  # of the text index of the messages
+# Without a language: no stop words such as "the", and no stemming.
+TEXT_INDEX = ([(TEXT_FIELD, pymongo.TEXT)], {"default_language": "none"})
 
+READY_WITHIN = 2  # seconds; there is nothing to do for an index that is ready
 BUILD_TIMEOUT = 24 * 3600  # seconds; far more than an index of a hundred million messages takes
 
 
@@ -38,9 +41,8 @@ async def create_indexes(db: Database) -> None:
     """Create the indexes that are missing, drop those of old. Raises DatabaseUnavailable."""
     for collection, field, is_unique in INDEXES:
         await build_index(db.motor[collection], field, unique=is_unique)
-    # Without a language: no stop words such as "the", and no stemming.
-    text = [(TEXT_FIELD, pymongo.TEXT)]
-    await build_index(db.motor[MESSAGE_COLLECTION], text, default_language="none")
+    keys, options = TEXT_INDEX
+    await build_index(db.motor[MESSAGE_COLLECTION], keys, **options)
     for collection, field in FORMER_INDEXES:
         async with upkeep():
             await _drop_index(db.motor[collection], field)
@@ -72,6 +74,27 @@ async def missing_indexes(db: Database) -> list[str]:
         ):
             missing.append(f"{collection}.{field}")
     return missing
+
+
+async def indexes_being_built(db: Database) -> list[str]:
+    """Return which of the messages' indexes are not ready, if none is missing.
+
+    MongoDB lists an index from the beginning of its build. A command that asks for it again waits,
+    and if that one's time is up, the build goes on. Raises DatabaseUnavailable.
+    """
+    fields: list[tuple[str, Any, Document]] = [
+        (field, field, {"unique": is_unique})
+        for collection, field, is_unique in INDEXES
+        if collection == MESSAGE_COLLECTION
+    ]
+    being_built = []
+    for field, keys, options in (*fields, (TEXT_FIELD, *TEXT_INDEX)):
+        async with upkeep(READY_WITHIN):
+            try:
+                await _create(db.motor[MESSAGE_COLLECTION], keys, options)
+            except (ExecutionTimeout, NetworkTimeout):
+                being_built.append(f"{MESSAGE_COLLECTION}.{field}")
+    return being_built
 
 
 async def _drop_index(collection: MotorCollection, field: str) -> None:

@@ -11,6 +11,7 @@ from commands.check import findings
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, Settings, variables
 from storage.database import MotorDatabase
 from tests.support.commands import database_of, done, run
+from tests.support.imitation import Imitation
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer
 
@@ -56,6 +57,20 @@ async def test_every_bad_setting_has_its_line(folder: Path) -> None:
 async def test_a_missing_index_is_named(chat: Chat, db: MotorDatabase) -> None:
     await db[LINK_COLLECTION].drop_index("expires_1")
     assert await wrong(chat) == ["indexes: links.expires missing: start the chat, it makes them"]
+
+
+async def test_an_index_that_is_being_built_is_named(chat: Chat, imitation: Imitation) -> None:
+    error = {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "time is up"}
+
+    def wait(body: dict[str, Any]) -> dict[str, Any] | None:
+        assert body["maxTimeMS"] < 5000
+        return {"ok": 0, **error} if body["indexes"][0]["name"] == "seq_1" else None
+
+    chat.environment["MONGO_HOST"] = imitation.address
+    assert await wrong(chat) == []
+    imitation.answers["createIndexes"] = wait
+    [index] = await wrong(chat)
+    assert index.startswith("indexes: messages.seq being built: wait some minutes")
 
 
 async def test_what_is_away_is_named(chat: Chat) -> None:
