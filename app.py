@@ -55,7 +55,7 @@ from server.metrics import METRICS, Metrics
 from server.process import run
 from server.relay import RELAY
 from settings import MESSAGE_COLLECTION, SETTINGS, Settings
-from storage.database import DATABASE, READY, DatabaseUnavailable, log_id
+from storage.database import DATABASE, PREPARING, READY, DatabaseUnavailable, log_id
 from storage.embedded import embedded_ctx
 from storage.indexes import create_indexes
 from storage.mongodb import database_ctx
@@ -154,6 +154,7 @@ async def open_journal(app: web.Application) -> None:
     while True:
         try:
             await finish_import(app[DATABASE])
+            app[PREPARING].set()  # it has answered
             await migrate(app[DATABASE], app[HASHER])
             await create_indexes(app[DATABASE])
             await index_messages(app[DATABASE])
@@ -165,6 +166,7 @@ async def open_journal(app: web.Application) -> None:
         except Exception:
             text = "the database can't be prepared, trying again"
             seldom.log(logging.ERROR, text, exc_info=True)
+        app[PREPARING].clear()
         await asyncio.sleep(RETRY_PAUSE)
     app[READY].set()
     await for_ever(app[JOURNAL].run)

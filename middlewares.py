@@ -13,7 +13,14 @@ from pages.forms import FormError, error_response, redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
 from security.limits import Busy, Turns
 from server.connections import CONNECTIONS
-from storage.database import DATABASE, DB, READY, DatabaseUnavailable
+from storage.database import (
+    DATABASE,
+    DB,
+    PREPARING,
+    READY,
+    BeingPrepared,
+    DatabaseUnavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +32,8 @@ TEXTS = {
     500: "Something went wrong. The error was logged; please try again.",
     503: "The database is away. Please try again in a moment.",
 }
+BEING_PREPARED = "The chat is being prepared, which may take some minutes."
+RELOADS, RELOAD_AFTER = "This page loads again by itself.", "10"  # seconds
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
@@ -58,6 +67,11 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
     """Answer every error with a page, or with JSON for a script that asks for it."""
     try:
         return await handler(request)
+    except BeingPrepared:
+        text, headers = BEING_PREPARED, {"Retry-After": RELOAD_AFTER}
+        if request.method in ("GET", "HEAD"):  # a form that was posted would be lost
+            text, headers = f"{text} {RELOADS}", headers | {"Refresh": RELOAD_AFTER}
+        return _error_page(request, 503, text, headers)
     except DatabaseUnavailable:
         return _error_page(request, 503, TEXTS[503], {"Retry-After": "5"})
     except web.HTTPException as error:
@@ -136,7 +150,7 @@ async def db_handler(request: web.Request, handler: Handler) -> web.StreamRespon
     name = route_name(request)
     if name and name not in ROUTES_WITHOUT_DATABASE:
         if not request.app[READY].is_set():
-            raise DatabaseUnavailable
+            raise BeingPrepared if request.app[PREPARING].is_set() else DatabaseUnavailable
         request[DB] = request.app[DATABASE]
     return await handler(request)
 

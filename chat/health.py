@@ -7,7 +7,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from server.relay import RELAY
-from storage.database import DATABASE, READY, DatabaseFails, DatabaseUnavailable
+from storage.database import DATABASE, PREPARING, READY, DatabaseFails, DatabaseUnavailable
 from storage.probe import read_probe, write_probe
 from storage.redis_client import REDIS
 
@@ -24,7 +24,9 @@ class Health:
         self._fresh_until = 0.0  # the loop's time
 
     async def database(self) -> str:
-        """Return "ok", "refuses writes", "failing" if it can't even be read, or "away"."""
+        """Return "ok", "preparing", "refuses writes", "failing" if it can't be read, or "away"."""
+        if self._app[PREPARING].is_set() and not self._app[READY].is_set():
+            return "preparing"
         clock = asyncio.get_running_loop().time
         if self._looking is None or (self._looking.done() and clock() >= self._fresh_until):
             self._fresh_until = clock() + FRESH_FOR

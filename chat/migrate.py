@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -12,6 +13,7 @@ from auth.passwords import Hasher
 from auth.spelling import fold
 from chat.message_index import MESSAGE_SEQ, add_to_index
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from storage.batches import Batches
 from storage.database import Collection, Database, Document
 
 log = logging.getLogger(__name__)
@@ -19,7 +21,7 @@ log = logging.getLogger(__name__)
 NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every time
 CHUNK = 500  # updates in one call, which takes much less than its deadline
 LOG_EVERY = 100_000  # entries
-ENTRIES_AT_ONCE = 200  # the embedded database takes 25 ms for them, and answers nobody else
+ENTRIES_AT_ONCE, MOST_AT_ONCE = 200, 5000  # the embedded database takes 25 ms for the former
 
 
 async def migrate(db: Database, hasher: Hasher) -> None:
@@ -41,12 +43,21 @@ async def index_messages(db: Database) -> None:
 
     May be interrupted and started again. Commands need no such index. Raises DatabaseUnavailable.
     """
-    messages, done = db[MESSAGE_COLLECTION], 0
-    while documents := await _some_without(messages, MESSAGE_SEQ, ENTRIES_AT_ONCE):
-        await add_to_index(messages, documents)
-        done += len(documents)
-        if done % LOG_EVERY == 0:
+    messages, batches = db[MESSAGE_COLLECTION], Batches(ENTRIES_AT_ONCE, MOST_AT_ONCE)
+    done = logged = 0
+    while indexed := await batches.call(partial(_index_some, messages)):
+        if not done:
+            log.info("indexing the entries of an earlier version, which may take minutes")
+        done += indexed
+        if done >= logged + LOG_EVERY:
+            logged = done
             log.info("indexed %d entries of an earlier version, and going on", done)
+
+
+async def _index_some(messages: Collection, most: int) -> int:
+    documents = await _some_without(messages, MESSAGE_SEQ, most)
+    await add_to_index(messages, documents)
+    return len(documents)
 
 
 async def is_migrated(db: Database) -> bool:

@@ -15,7 +15,7 @@ from storage.database import (
     DatabaseUnavailable,
     Document,
 )
-from storage.indexes import INDEXES, missing_indexes
+from storage.indexes import INDEXES, indexes_being_built, missing_indexes
 from storage.probe import write_probe
 from storage.trial import refused_steps
 
@@ -136,6 +136,11 @@ async def indexes(db: Database) -> Finding:
         return Finding(what, "drop these, and start the chat, it makes its own")
     if missing:
         return Finding(f"indexes: {', '.join(missing)} missing", "start the chat, it makes them")
+    if being_built := await indexes_being_built(db):
+        return Finding(
+            f"indexes: {', '.join(being_built)} being built",
+            "wait some minutes; until then pages say that the chat is being prepared",
+        )
     return Finding("indexes: all there")
 
 

@@ -6,6 +6,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -14,22 +15,28 @@ from chat.changes import make_changes
 from chat.entry import DELETED_USER
 from chat.recent import RECENT_LENGTH
 from commands.archive import HEADER, account_fields, entry_fields, to_line
+from commands.persistence import persistently
 from commands.progress import progress
 from commands.room import CommandError, Room, open_room
 from settings import MESSAGE_COLLECTION, load_settings
+from storage.batches import Batches
+from storage.database import Document
 
 PER_QUERY = 200  # documents; the embedded database answers nobody else meanwhile, for 10 ms
+MOST_PER_QUERY = 2000  # of a database that answers several at once
 
 
 async def export(arguments: Namespace) -> None:
     """Write the room to a file, which is there only once it is complete."""
-    async with open_room(load_settings()) as room:
+    settings = load_settings()
+    queries = Batches(PER_QUERY, MOST_PER_QUERY if settings.MONGO_HOST else PER_QUERY)
+    async with open_room(settings) as room:
         with written(arguments.file) as file:
-            accounts, entries = await write(room, file)
+            accounts, entries = await write(room, file, queries)
     print(f"Exported: accounts {accounts:,}, entries {entries:,}.", file=sys.stderr)
 
 
-async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
+async def write(room: Room, file: IO[bytes], queries: Batches) -> tuple[int, int]:
     """Write the room; return how many accounts and entries it has. Raises DatabaseUnavailable."""
     collection = room.db[MESSAGE_COLLECTION]
     newest = await collection.find({}, sort=("seq", -1), limit=RECENT_LENGTH)
@@ -46,10 +53,13 @@ async def write(room: Room, file: IO[bytes]) -> tuple[int, int]:
             continue
         file.write(to_line(account_fields(user, last)))
         accounts += 1
+
+    async def following(count: int) -> list[Document]:
+        where = {"seq": {"$gt": exported, "$lte": last}}
+        return await collection.find(where, sort=("seq", 1), limit=count)
+
     with progress("Exported", last) as show:
-        while documents := await collection.find(
-            {"seq": {"$gt": exported, "$lte": last}}, sort=("seq", 1), limit=PER_QUERY
-        ):
+        while documents := await persistently(partial(queries.call, following)):
             for document in documents:
                 if document["user_id"] in deleted:
                     document["user"] = DELETED_USER

@@ -6,11 +6,13 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from commands.archive import VERSION, BadLine, Fields, from_line, to_document
-from commands.progress import progress
+from commands.persistence import persistently
+from commands.progress import progress, shown
 from commands.room import CommandError, open_room
 from settings import (
     MESSAGE_COLLECTION,
@@ -26,15 +28,15 @@ from storage.database import (
     is_empty,
 )
 from storage.indexes import create_indexes
-from storage.staging import Staging, StagingDropped, drop
+from storage.staging import MOST_PER_INSERT, Staging, StagingDropped, drop
 
 COLLECTIONS = {  # of the lines that are stored
     "account": USER_COLLECTION,
     "message": MESSAGE_COLLECTION,
     "change": MESSAGE_COLLECTION,
 }
-PER_INSERT = 1000  # documents, which take much less than CALL_TIMEOUT
 BYTES_PER_INSERT = LINE_LENGTH = 8 * 1024 * 1024  # MongoDB's limit for a document is 16 MiB
+BYTES_PER_DOCUMENT = 400  # besides the values that are texts
 
 
 async def import_room(arguments: Namespace) -> None:
@@ -52,8 +54,10 @@ async def import_room(arguments: Namespace) -> None:
         try:
             staging = await fill(room.db, path, end)
             outcome = "All is imported, or nothing: start the chat to see."
-            await staging.publish()
-            await create_indexes(room.db)
+            await persistently(staging.publish)
+            outcome = "All is imported: the next start of the chat makes the indexes."
+            with shown("Making the indexes"):
+                await persistently(partial(create_indexes, room.db))
         except DatabaseUnavailable as error:
             state = "fails" if isinstance(error, DatabaseFails) else "is away"
             raise CommandError(f"The database {state}: {error}. {outcome}") from None
@@ -74,8 +78,9 @@ async def fill(db: Database, path: Path, end: Fields) -> Staging:
         await staging.create()
         await make_way(db, staging)
         await store(staging, path, end["entries"])
-        await staging.complete()
-        if not await is_empty(db):
+        with shown("Making the indexes"):
+            await persistently(staging.complete)
+        if not await persistently(partial(is_empty, db)):
             raise CommandError(
                 "Somebody has registered meanwhile, so nothing is imported: stop the chat first."
             )
@@ -112,35 +117,41 @@ async def check_empty(db: Database) -> None:
 
 async def store(staging: Staging, path: Path, entries: int) -> None:
     """Store the documents of the file, which has so many entries. Raises DatabaseUnavailable."""
-    reader, done = batches(path), 0
+    reader, done = chunks(path), 0
     with progress("Imported", entries) as show:
-        batch = next(reader, None)
-        while batch:
-            name, documents = batch
-            # The next batch is read while this one is stored.
+        chunk = next(reader, None)
+        while chunk:
+            name, documents = chunk
+            # The next chunk is read while this one is stored.
             reading = asyncio.create_task(asyncio.to_thread(next, reader, None))
-            await staging.collection(name).insert_in_order(documents)
-            if name == MESSAGE_COLLECTION:
-                done += len(documents)
-                show(done)
-            batch = await reading
+            while documents:
+                try:
+                    stored = await persistently(partial(staging.store, name, documents))
+                except DatabaseUnavailable as error:
+                    raise type(error)(f"{error}, after {done:,} of {entries:,} entries") from None
+                documents = documents[stored:]
+                if name == MESSAGE_COLLECTION:
+                    done += stored
+                    show(done)
+            chunk = await reading
 
 
-def batches(path: Path) -> Iterator[tuple[str, list[Document]]]:
+def chunks(path: Path) -> Iterator[tuple[str, list[Document]]]:
     """Yield the documents of the file, some at a time, with the name of their collection."""
     for name, lines in groupby(checked(path), lambda fields: COLLECTIONS.get(fields["type"])):
         if name is None:  # the first line, or the last
             continue
-        batch: list[Document] = []
+        chunk: list[Document] = []
         size = 0
         for fields in lines:
-            batch.append(to_document(fields))
-            size += 4 * len(fields.get("msg", ""))  # bytes, at most
-            if len(batch) == PER_INSERT or size > BYTES_PER_INSERT:
-                yield name, batch
-                batch, size = [], 0
-        if batch:
-            yield name, batch
+            chunk.append(to_document(fields))
+            texts = (value for value in fields.values() if isinstance(value, str))
+            size += BYTES_PER_DOCUMENT + 4 * sum(map(len, texts))  # at most
+            if len(chunk) == MOST_PER_INSERT or size > BYTES_PER_INSERT:
+                yield name, chunk
+                chunk, size = [], 0
+        if chunk:
+            yield name, chunk
 
 
 def checked(path: Path) -> Iterator[Fields]:

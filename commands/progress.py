@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PRINT_EVERY = 0.2  # seconds
+CLEAR = "\r\x1b[K"  # the line
 
 
 @contextmanager
@@ -26,4 +27,18 @@ def progress(verb: str, total: int) -> Iterator[Callable[[int], None]]:
         yield show
     finally:
         if is_watched:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def shown(text: str) -> Iterator[None]:
+    """Show a text on the terminal, if there is one, until the block's end."""
+    with progress(text, 0):
+        if sys.stderr.isatty():
+            print(text, end="", file=sys.stderr, flush=True)
+        yield
+
+
+def say(sentence: str) -> None:
+    """Say something that stays, also where there is no terminal."""
+    print(CLEAR * sys.stderr.isatty() + sentence, file=sys.stderr, flush=True)

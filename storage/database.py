@@ -71,6 +71,10 @@ class DatabaseUnavailable(Exception):
     """
 
 
+class BeingPrepared(DatabaseUnavailable):
+    """The database answers, but has not got its indexes yet, which may take minutes."""
+
+
 class DatabaseFails(DatabaseUnavailable):
     """The database answers, but can't do what was asked; the text says why."""
 
@@ -91,10 +95,10 @@ async def deadline() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def upkeep() -> AsyncIterator[None]:
+async def upkeep(seconds: float = UPKEEP_TIMEOUT) -> AsyncIterator[None]:
     """Like deadline(), but with a minute, for calls that read a whole collection."""
     try:
-        with pymongo.timeout(UPKEEP_TIMEOUT):
+        with pymongo.timeout(seconds):
             yield
     except PyMongoError as error:
         raise _unavailable(error) from error
@@ -276,6 +280,7 @@ class Database:
 
 DATABASE = web.AppKey("database", Database)
 DB = web.RequestKey("db", Database)  # for views: db_handler
+PREPARING = web.AppKey("preparing", asyncio.Event)  # set while the database is being prepared
 READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
 
 

@@ -1,10 +1,16 @@
 """The indexes that the queries rely on."""
 
+import logging
+from contextlib import suppress
+from typing import Any
+
 import pymongo
-from pymongo.errors import OperationFailure
+from pymongo.errors import ExecutionTimeout, NetworkTimeout, OperationFailure
 
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 from storage.database import Database, Document, MotorCollection, deadline, upkeep
+
+log = logging.getLogger(__name__)
 
 INDEXES = (  # collection, field, and whether it is unique
     (MESSAGE_COLLECTION, "seq", True),
@@ -25,18 +31,36 @@ INDEXES = (  # collection, field, and whether it is unique
 FORMER_INDEXES = ((SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"))
 TEXT_FIELD = "msg"  # of the text index of the messages
 NOT_OURS = ("sparse", "partialFilterExpression", "collation", "expireAfterSeconds")  # options
+# Without a language: no stop words such as "the", and no stemming.
+TEXT_INDEX = ([(TEXT_FIELD, pymongo.TEXT)], {"default_language": "none"})
+
+READY_WITHIN = 2  # seconds; there is nothing to do for an index that is ready
+BUILD_TIMEOUT = 24 * 3600  # seconds; far more than an index of a hundred million messages takes
 
 
 async def create_indexes(db: Database) -> None:
     """Create the indexes that are missing, drop those of old. Raises DatabaseUnavailable."""
     for collection, field, is_unique in INDEXES:
-        async with upkeep():
-            await db.motor[collection].create_index(field, unique=is_unique)
-    async with upkeep():
-        await _create_text_index(db.motor[MESSAGE_COLLECTION], TEXT_FIELD)
+        await build_index(db.motor[collection], field, unique=is_unique)
+    keys, options = TEXT_INDEX
+    await build_index(db.motor[MESSAGE_COLLECTION], keys, **options)
     for collection, field in FORMER_INDEXES:
         async with upkeep():
             await _drop_index(db.motor[collection], field)
+
+
+async def build_index(collection: MotorCollection, keys: Any, **options: Any) -> None:
+    """Create an index unless it is there, however long that takes. Raises DatabaseUnavailable.
+
+    MongoDB ends a build when its command's time is up, and the next command would begin anew. But
+    it goes on with a build whose client has left, and the next command waits for that one.
+    """
+    async with upkeep(BUILD_TIMEOUT):
+        # Usually it is there. This tells the server no time; the driver leaves after CALL_TIMEOUT.
+        with suppress(NetworkTimeout), pymongo.timeout(None):
+            return await _create(collection, keys, options)
+        log.info("an index of %s is being built, which may take minutes", collection.name)
+        await _create(collection, keys, options)
 
 
 async def missing_indexes(db: Database) -> dict[str, str]:
@@ -67,17 +91,37 @@ def _serves(index: Document, is_unique: bool | None) -> bool:
     return bool(index.get("unique")) == is_unique
 
 
+async def indexes_being_built(db: Database) -> list[str]:
+    """Return which of the messages' indexes are not ready, if none is missing.
+
+    MongoDB lists an index from the beginning of its build. A command that asks for it again waits,
+    and if that one's time is up, the build goes on. Raises DatabaseUnavailable.
+    """
+    fields: list[tuple[str, Any, Document]] = [
+        (field, field, {"unique": is_unique})
+        for collection, field, is_unique in INDEXES
+        if collection == MESSAGE_COLLECTION
+    ]
+    being_built = []
+    for field, keys, options in (*fields, (TEXT_FIELD, *TEXT_INDEX)):
+        async with upkeep(READY_WITHIN):
+            try:
+                await _create(db.motor[MESSAGE_COLLECTION], keys, options)
+            except (ExecutionTimeout, NetworkTimeout):
+                being_built.append(f"{MESSAGE_COLLECTION}.{field}")
+    return being_built
+
+
 async def _drop_index(collection: MotorCollection, field: str) -> None:
     for name, index in (await collection.index_information()).items():
         if index["key"] == [(field, 1)]:
             await collection.drop_index(name)
 
 
-async def _create_text_index(collection: MotorCollection, field: str) -> None:
+async def _create(collection: MotorCollection, keys: Any, options: Document) -> None:
     try:
-        # Without a language: no stop words such as "the", and no stemming.
-        await collection.create_index([(field, pymongo.TEXT)], default_language="none")
+        await collection.create_index(keys, **options)
     except OperationFailure as error:
-        # NX-27017 0.8.1 does not notice that it has the index, and tries to fill it again.
-        if "constraint failed" not in str(error):
+        # NX-27017 0.8.1 does not notice that it has the text index, and tries to fill it again.
+        if "default_language" not in options or "constraint failed" not in str(error):
             raise

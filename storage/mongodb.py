@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from settings import SETTINGS, Settings, StartError
 from storage.address import ESCAPES, MANUAL, OURS, allowed, option_names
-from storage.database import DATABASE, READY, Database, Document
+from storage.database import DATABASE, PREPARING, READY, Database, Document
 from storage.embedded import embedded_uri
 from storage.embedded_files import DEFAULT_NAME
 
@@ -42,7 +42,7 @@ async def database_ctx(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     client = connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))
     app[DATABASE] = database_of(client, settings)
-    app[READY] = asyncio.Event()
+    app[PREPARING], app[READY] = asyncio.Event(), asyncio.Event()
     yield
     with suppress(TimeoutError):
         # In a thread, because it waits until the server has answered.

@@ -7,15 +7,29 @@ killed between the two, there are messages without accounts; finish_import() ren
 
 import secrets
 from contextlib import suppress
+from functools import partial
 
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, WriteError
 
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
-from storage.database import Collection, Database, upkeep
-from storage.indexes import INDEXES
+from storage.batches import Batches
+from storage.database import (
+    ACKNOWLEDGED,
+    DUPLICATE,
+    UPKEEP_TIMEOUT,
+    Collection,
+    Conflict,
+    Database,
+    DatabaseUnavailable,
+    Document,
+    upkeep,
+)
+from storage.indexes import INDEXES, build_index
 
 PREFIX = "import_"
+PER_INSERT, MOST_PER_INSERT = 500, 5000  # documents, of the first insert and of any
 NAMESPACE_NOT_FOUND = 26  # MongoDB's code of the error
+WITHIN_A_MINUTE = {**ACKNOWLEDGED, "wtimeout": UPKEEP_TIMEOUT * 1000}
 
 
 class StagingDropped(Exception):
@@ -23,11 +37,17 @@ class StagingDropped(Exception):
 
 
 class Staging:
-    """The collections of one import."""
+    """The collections of one import.
+
+    Each step but create() may be repeated after DatabaseUnavailable, whatever of it was done.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._id = secrets.token_hex(8)
+        self._inserts = Batches(PER_INSERT, MOST_PER_INSERT)
+        self._confirmed: set[str] = set()  # names whose collections are the same ones
+        self._a_message: Document | None = None  # the id of one of them
 
     def collection(self, name: str) -> Collection:
         """Return the collection that will be called `name`."""
@@ -41,7 +61,12 @@ class Staging:
         """
         # In this order: accounts alone would be those of an import that was killed in publish().
         for name in (MESSAGE_COLLECTION, USER_COLLECTION):
-            await self.collection(name).insert_one({"_id": self._id})
+            with suppress(Conflict):  # the driver has repeated it
+                await self.collection(name).insert_one({"_id": self._id})
+
+    async def store(self, name: str, documents: list[Document]) -> int:
+        """Store the first of the documents; return how many. Raises DatabaseUnavailable."""
+        return await self._inserts.call(partial(self._insert, name, documents))
 
     async def complete(self) -> None:
         """Create the unique indexes, and remove the documents of create().
@@ -50,23 +75,52 @@ class Staging:
         """
         for name, field, is_unique in INDEXES:
             if is_unique:
-                async with upkeep():
-                    await self.collection(name).motor.create_index(field, unique=True)
+                await build_index(self.collection(name).motor, field, unique=True)
         for name in (MESSAGE_COLLECTION, USER_COLLECTION):
-            if not await self.collection(name).delete_one({"_id": self._id}):
+            mark = {"_id": self._id}
+            if name not in self._confirmed and not await self.collection(name).find_one(mark):
                 raise StagingDropped
+            self._confirmed.add(name)
+            await self.collection(name).delete_one(mark)
+        self._a_message = await self.collection(MESSAGE_COLLECTION).find_one({}, ["_id"])
 
     async def publish(self) -> None:
         """Put the collections in the place of the room's, which are empty.
 
         Raises StagingDropped, DatabaseUnavailable.
         """
-        await _rename(self.collection(MESSAGE_COLLECTION), MESSAGE_COLLECTION)
+        try:
+            await _rename(self.collection(MESSAGE_COLLECTION), MESSAGE_COLLECTION)
+        except StagingDropped:
+            is_published = self._a_message and await self._db[MESSAGE_COLLECTION].find_one(
+                self._a_message
+            )
+            if not is_published:  # before, but the reply was lost
+                raise
         # Of former people, or of one who has registered just now, whose account is replaced.
         for name in (SESSION_COLLECTION, LINK_COLLECTION):
             await self._db.unhurried(name).delete_many({})
         with suppress(StagingDropped):  # a chat has started just now, and has finished the import
             await _rename(self.collection(USER_COLLECTION), USER_COLLECTION)
+
+    async def _insert(self, name: str, documents: list[Document], most: int) -> int:
+        collection = self.collection(name).motor
+        async with upkeep():
+            # The driver repeats other kinds of inserts by itself, without a pause.
+            reply = await collection.database.command(
+                "insert",
+                collection.name,
+                documents=documents[:most],
+                ordered=False,
+                writeConcern=WITHIN_A_MINUTE,
+            )
+            for error in reply.get("writeErrors", ()):
+                # No id is twice in a file, so a duplicate was stored by a call that seemed to fail.
+                if error["code"] != DUPLICATE:
+                    raise WriteError(error.get("errmsg", ""), error["code"], error)
+        if reply.get("writeConcernError"):
+            raise DatabaseUnavailable("not acknowledged")
+        return min(most, len(documents))
 
     async def drop(self) -> None:
         """Drop the collections. Raises DatabaseUnavailable."""

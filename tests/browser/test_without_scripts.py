@@ -1,8 +1,11 @@
 """The pages in Chromium without scripts."""
 
+import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import Visit, Visitor
+import middlewares
+from storage.database import PREPARING, READY
+from tests.support.browser import CONNECTION_LOST, Visit, Visitor
 from tests.support.people import PASSWORD
 from tests.support.site import ChatSite
 
@@ -102,3 +105,18 @@ async def test_a_message_is_edited_and_deleted_without_scripts(
     await expect(alice.texts).to_have_text([""])
     await expect(alice.log.locator(".message__state")).to_have_text("deleted")
     await expect(alice.page.get_by_role("link", name="Change")).to_have_count(0)
+
+
+async def test_the_page_of_a_chat_that_is_being_prepared_becomes_the_one_that_was_wanted(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middlewares, "RELOAD_AFTER", "1")
+    alice = await visit(chat.url, java_script_enabled=False)
+    alice.tolerates = CONNECTION_LOST
+    chat.app[READY].clear()
+    chat.app[PREPARING].set()
+    await alice.open("/login")
+    await expect(alice.page.get_by_text("The chat is being prepared")).to_be_visible()
+    chat.app[READY].set()
+    await expect(alice.page.get_by_label("Password")).to_be_visible()
+    await expect(alice.page).to_have_url(f"{chat.url}/login")

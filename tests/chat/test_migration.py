@@ -8,10 +8,12 @@ import pytest
 from auth.logins import LOOK_VERSION, look
 from auth.passwords import HASHER, PARAMETERS, Hasher
 from auth.spelling import fold
+from chat.journal import JOURNAL
 from chat.migrate import migrate
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from storage.database import DATABASE, MotorDatabase
 from tests.support.house import OpenHouse
+from tests.support.imitation import Imitation
 from tests.support.pages import HistoryPage
 from tests.support.people import PASSWORD, Person
 from tests.support.sessions import held_by, present
@@ -156,6 +158,28 @@ async def test_the_pages_have_what_an_earlier_version_wrote(
     assert [line.seq for line in page.lines] == list(range(1, 25))
     documents = await messages.find({}).sort("seq", 1).to_list(None)
     assert [document["message_seq"] for document in documents] == [*range(1, 25), 0]
+
+
+async def test_an_old_log_is_indexed_in_few_calls_where_each_is_quick(
+    db: MotorDatabase,
+    imitation: Imitation,
+    open_house: OpenHouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await db[MESSAGE_COLLECTION].delete_many({})
+    entry = {"user": "bob", "user_id": "", "msg": "old", "time": HALF_PAST_TWO}
+    entries = [entry | {"seq": seq, "key": f"b:{seq}"} for seq in range(1, 1001)]
+    await db[MESSAGE_COLLECTION].insert_many(entries)
+    monkeypatch.setattr("chat.migrate.ENTRIES_AT_ONCE", 10)
+    monkeypatch.setattr("storage.batches.QUICK", 1e9)
+
+    house = await open_house(MONGO_HOST=imitation.address)
+    indexed = [it for it in imitation.commands if it.body.get("update") == MESSAGE_COLLECTION]
+    sizes = [len(it.body["updates"]) for it in indexed]
+    assert sizes == [10, 20, 40, 80, 160, 320, 370]
+    assert house.app[JOURNAL].recent.last == 1000
+    documents = await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
+    assert [document["message_seq"] for document in documents] == list(range(1, 1001))
 
 
 async def store_account(db: MotorDatabase, login: str, look: str) -> None:

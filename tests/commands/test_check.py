@@ -66,6 +66,20 @@ async def test_a_missing_index_is_named(chat: Chat, db: MotorDatabase) -> None:
     assert await wrong(chat) == ["indexes: links.expires missing: start the chat, it makes them"]
 
 
+async def test_an_index_that_is_being_built_is_named(chat: Chat, imitation: Imitation) -> None:
+    error = {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "time is up"}
+
+    def wait(body: dict[str, Any]) -> dict[str, Any] | None:
+        assert body["maxTimeMS"] < 5000
+        return {"ok": 0, **error} if body["indexes"][0]["name"] == "seq_1" else None
+
+    chat.environment["MONGO_HOST"] = imitation.address
+    assert await wrong(chat) == []
+    imitation.answers["createIndexes"] = wait
+    [index] = await wrong(chat)
+    assert index.startswith("indexes: messages.seq being built: wait some minutes")
+
+
 async def test_what_is_away_is_named(chat: Chat) -> None:
     chat.environment |= {"REDIS_URL": "redis://127.0.0.1:1"}
     [redis] = await wrong(chat)

@@ -10,6 +10,7 @@ from argparse import Namespace
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from pymongo.errors import DuplicateKeyError
 from auth.models import DELETION
 from chat.entry import DELETED_USER
 from chat.journal import JOURNAL
-from commands import importing
-from commands.importing import batches, checked
+from commands import exporting, importing
+from commands.importing import checked, chunks
 from commands.room import CommandError
 from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
 from storage import database, indexes, staging
@@ -367,7 +368,7 @@ def test_long_messages_are_stored_a_few_at_a_time(
     monkeypatch.setattr("commands.importing.BYTES_PER_INSERT", 10_000)
     long = [MESSAGE | {"seq": n, "key": str(n), "msg": "x" * 2000} for n in range(1, 11)]
     write(file, *GOOD[:2], *long, END | {"entries": 10})
-    assert [len(documents) for _, documents in batches(file)] == [1, 2, 2, 2, 2, 2]
+    assert [len(documents) for _, documents in chunks(file)] == [1, 2, 2, 2, 2, 2]
 
 
 class Killed(BaseException):
@@ -383,14 +384,14 @@ def killed_after(
         monkeypatch.setenv(name, value)
     left = 0
 
-    def killing(limit: Callable[[], AbstractAsyncContextManager[None]]) -> Any:
+    def killing(limit: Callable[..., AbstractAsyncContextManager[None]]) -> Any:
         @asynccontextmanager
-        async def limited() -> AsyncIterator[None]:
+        async def limited(*seconds: float) -> AsyncIterator[None]:
             nonlocal left
             if not left:
                 raise Killed
             left -= 1
-            async with limit():
+            async with limit(*seconds):
                 yield
 
         return limited
@@ -643,6 +644,161 @@ async def test_a_full_disk_ends_an_import_with_one_sentence_and_an_empty_room(
     assert f"{SEE_DISK}. Nothing is imported.\n" in notes
     assert "Traceback" not in notes
     await done(chat, "import", str(file))
+
+
+@pytest.fixture
+def elsewhere(
+    imitation: Imitation, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Imitation:
+    """The database of commands in this process, with no pauses before another attempt."""
+    monkeypatch.setenv("MONGO_HOST", imitation.address)
+    monkeypatch.setenv("MONGO_DB_NAME", settings.MONGO_DB_NAME)
+    monkeypatch.setattr("commands.persistence.PAUSE", 0)
+    return imitation
+
+
+@pytest.fixture
+def import_elsewhere(elsewhere: Imitation, file: Path) -> Callable[[], Awaitable[None]]:
+    """Import the file into the imitation."""
+    return partial(importing.import_room, Namespace(file=str(file)))
+
+
+async def check_imported(db: MotorDatabase, count: int) -> None:
+    """Check that a room has Alice and so many messages, each once, and nothing else."""
+    documents = await db[MESSAGE_COLLECTION].find({}).sort("seq", 1).to_list(None)
+    assert [document["seq"] for document in documents] == list(range(1, count + 1))
+    assert await all_logins(db) == ["alice"]
+    assert await staged(db) == []
+
+
+def inserted(imitation: Imitation) -> list[int]:
+    """Return how many messages each insert of an import had."""
+    inserts = [it.body for it in imitation.commands if it.name == "insert"]
+    return [len(it["documents"]) for it in inserts if it["insert"].endswith(MESSAGE_COLLECTION)][1:]
+
+
+async def test_an_import_into_a_quick_database_takes_few_inserts(
+    db: MotorDatabase,
+    imitation: Imitation,
+    file: Path,
+    import_elsewhere: Callable[[], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("storage.batches.QUICK", 1e9)
+    write_long(file, 8000)
+    await import_elsewhere()
+    assert inserted(imitation) == [1000, 2000, 2000, 3000]
+    await check_imported(db, 8000)
+
+
+async def test_an_import_into_a_slow_database_has_a_minute_for_each_insert_and_smaller_ones(
+    db: MotorDatabase,
+    imitation: Imitation,
+    file: Path,
+    import_elsewhere: Callable[[], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def take_time(body: dict[str, Any]) -> dict[str, Any] | None:
+        if len(body["documents"]) < 200:
+            return None
+        assert body["maxTimeMS"] > 30_000
+        return {"ok": 0, "code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "time is up"}
+
+    monkeypatch.setattr("storage.batches.QUICK", -1)
+    imitation.answers["insert"] = take_time
+    write_long(file, 1000)
+    await import_elsewhere()
+    assert inserted(imitation) == [500, 250, *[125] * 8]
+    await check_imported(db, 1000)
+
+
+@pytest.mark.parametrize("name", ["insert", "createIndexes", "find", "delete", "renameCollection"])
+async def test_replies_that_are_lost_do_not_end_an_import(
+    db: MotorDatabase,
+    imitation: Imitation,
+    file: Path,
+    import_elsewhere: Callable[[], Awaitable[None]],
+    name: str,
+) -> None:
+    losses = 0
+
+    def loses(lost: str, body: dict[str, Any]) -> bool:
+        nonlocal losses
+        if lost != name or imitation.count("insert") < 4 or losses == 3:
+            return False
+        losses += 1
+        return True
+
+    imitation.loses = loses
+    write_long(file, 3000)
+    await import_elsewhere()
+    assert losses == 3
+    await check_imported(db, 3000)
+
+
+@pytest.mark.parametrize("name", ["insert", "createIndexes", "delete", "renameCollection"])
+async def test_an_import_goes_on_after_a_failover(
+    db: MotorDatabase,
+    imitation: Imitation,
+    file: Path,
+    import_elsewhere: Callable[[], Awaitable[None]],
+    name: str,
+) -> None:
+    def step_down(_: dict[str, Any]) -> None:
+        if imitation.count("insert") > 3:
+            imitation.answers.clear()
+            imitation.step_down()
+
+    imitation.answers[name] = step_down
+    write_long(file, 3000)
+    await import_elsewhere()
+    assert {it.member for it in imitation.commands} == {0, 1}
+    await check_imported(db, 3000)
+
+
+@pytest.mark.usefixtures("messages")
+async def test_an_export_from_elsewhere_takes_few_queries_and_goes_on_when_some_fail(
+    db: MotorDatabase, elsewhere: Imitation, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"user": "bob", "user_id": "", "msg": "said", "time": datetime.now(UTC)}
+    entries = [entry | {"seq": seq, "key": f"b:{seq}"} for seq in range(1, 5001)]
+    await db[MESSAGE_COLLECTION].insert_many(entries)
+    monkeypatch.setattr("storage.batches.QUICK", 1e9)
+    limits: list[int] = []
+
+    def fail(body: dict[str, Any]) -> dict[str, Any] | None:
+        if "$gt" not in body["filter"].get("seq", {}):
+            return None
+        limits.append(body["limit"])
+        if len(limits) == 4:
+            elsewhere.step_down()
+        error = {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "time is up"}
+        return {"ok": 0, **error} if body["limit"] > 1000 else None
+
+    elsewhere.answers["find"] = fail
+    await exporting.export(Namespace(file=str(file)))
+    assert limits[:5] == [200, 400, 800, 1600, 800]
+    assert len(limits) < 20
+    exported = [line["seq"] for line in lines(file) if line["type"] == "message"]
+    assert exported == list(range(1, 5001))
+
+
+async def test_an_import_that_gives_up_says_how_far_it_came_and_leaves_an_empty_room(
+    db: MotorDatabase,
+    imitation: Imitation,
+    file: Path,
+    import_elsewhere: Callable[[], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("commands.persistence.PATIENCE", 2)  # each attempt takes half a second
+    monkeypatch.setattr("storage.batches.QUICK", -1)
+    imitation.loses = lambda _, body: body.get("documents", [{}])[-1].get("seq", 0) > 1000
+    write_long(file, 3000)
+    with pytest.raises(CommandError, match=r"1,000 of 3,000 entries.*Nothing is imported"):
+        await import_elsewhere()
+    assert capsys.readouterr().err.count("The database is away or slow (AutoReconnect)") == 1
+    assert await all_logins(db) == await staged(db) == []
 
 
 @pytest.mark.parametrize(
