@@ -243,9 +243,7 @@ class Journal:
                 elif self._is_poll_due:
                     await self._catch_up()
             except DatabaseUnavailable as error:
-                if isinstance(
-                    error, DatabaseFails
-                ):  # to read, or to make a change: for all of them
+                if isinstance(error, DatabaseFails):  # to be read, or to make a change
                     give_up(drafts)
                 await asyncio.sleep(RETRY_PAUSE)
             except Exception:
