@@ -8,7 +8,7 @@ from storage.database import DatabaseUnavailable
 
 T = TypeVar("T")
 
-QUICK, SLOW = 0.5, 2  # seconds of a call; well below CALL_TIMEOUT
+QUICK, SLOW = 1, 2  # seconds of a call: more than a long way, and well below CALL_TIMEOUT
 
 
 class Batches:

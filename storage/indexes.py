@@ -34,7 +34,7 @@ NOT_OURS = ("sparse", "partialFilterExpression", "collation", "expireAfterSecond
 # Without a language: no stop words such as "the", and no stemming.
 TEXT_INDEX = ([(TEXT_FIELD, pymongo.TEXT)], {"default_language": "none"})
 
-READY_WITHIN = 2  # seconds; there is nothing to do for an index that is ready
+ANSWERED_WITHIN = 2  # seconds; there is nothing to do for an index that is ready
 BUILD_TIMEOUT = 24 * 3600  # seconds; far more than an index of a hundred million messages takes
 
 
@@ -104,7 +104,7 @@ async def indexes_being_built(db: Database) -> list[str]:
     ]
     being_built = []
     for field, keys, options in (*fields, (TEXT_FIELD, *TEXT_INDEX)):
-        async with upkeep(READY_WITHIN):
+        async with upkeep(ANSWERED_WITHIN):
             try:
                 await _create(db.motor[MESSAGE_COLLECTION], keys, options)
             except (ExecutionTimeout, NetworkTimeout):

@@ -91,11 +91,9 @@ class Staging:
         """
         try:
             await _rename(self.collection(MESSAGE_COLLECTION), MESSAGE_COLLECTION)
-        except StagingDropped:
-            is_published = self._a_message and await self._db[MESSAGE_COLLECTION].find_one(
-                self._a_message
-            )
-            if not is_published:  # before, but the reply was lost
+        except StagingDropped:  # or an earlier call has renamed them, and the reply was lost
+            room = self._db[MESSAGE_COLLECTION]
+            if not self._a_message or not await room.find_one(self._a_message):
                 raise
         # Of former people, or of one who has registered just now, whose account is replaced.
         for name in (SESSION_COLLECTION, LINK_COLLECTION):
