@@ -42,6 +42,7 @@ from storage.database import (
     MotorCollection,
     MotorDatabase,
     deadline,
+    upkeep,
 )
 from storage.indexes import create_indexes
 from storage.lookup import IDS_PER_QUERY
@@ -148,16 +149,14 @@ async def test_a_server_that_is_not_there_is_an_error_of_the_driver_in_time(
     client.close()
 
 
-async def test_upkeep_is_given_up_when_its_time_is_over(
-    db: MotorDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_upkeep_is_given_up_when_its_time_is_over(db: MotorDatabase) -> None:
     """https://pymongo.readthedocs.io/en/stable/api/pymongo/index.html (pymongo.timeout)
 
     It has to reach the thread in which Motor makes the call.
     """
-    monkeypatch.setattr("storage.database.UPKEEP_TIMEOUT", 1e-6)
     with pytest.raises(DatabaseUnavailable):
-        await create_indexes(Database(db))
+        async with upkeep(1e-6):
+            await db[MESSAGE_COLLECTION].index_information()
 
 
 # Indexes

@@ -10,6 +10,7 @@ import pytest
 
 from app import create_app
 from settings import Settings
+from storage.address import OURS
 from storage.database import READY, Document
 from tests.support.house import House
 from tests.support.imitation import Imitation
@@ -50,7 +51,7 @@ class Build:
 def build(imitation: Imitation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
     """The build of an index of the messages, for which nobody has much time."""
     monkeypatch.setattr("app.READY_WITHIN", 0.1)
-    monkeypatch.setattr("storage.mongodb.CALL_TIMEOUT", 0.5)
+    monkeypatch.setitem(OURS, "socketTimeoutMS", 500)
     build = Build("seq_1")
     imitation.answers["createIndexes"] = build.answer
     yield build
