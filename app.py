@@ -43,7 +43,7 @@ from middlewares import (
 from pages.forms import BODY_LIMIT
 from pages.templates import setup_templates
 from routes import setup_routes
-from search.finder import FINDER, Finder
+from search.finder import FAR, FINDER, NEAR, Finder
 from security.guard import guard
 from security.headers import add_headers
 from security.keys import secret_keys
@@ -131,7 +131,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[MESSAGES] = Message(messages, app[JOURNAL], settings.MESSAGES_PER_SECOND)
     app[WRITINGS] = Writings(messages, app[JOURNAL], relay)
     app[DEPARTURES] = Departures(db, app[SESSIONS], app[WRITINGS])
-    app[FINDER] = Finder(messages, app[JOURNAL].recent)
+    app[FINDER] = Finder(messages, app[JOURNAL].recent, FAR if settings.MONGO_HOST else NEAR)
     app[HEALTH] = Health(app)
     app[METRICS].sockets.set_function(lambda: len(app[WEBSOCKETS]))
     app[METRICS].people.set_function(lambda: app[HUB].presence.people)

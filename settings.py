@@ -68,8 +68,8 @@ class Settings:
     )
     MONGO_HOST: str = setting(
         "",
-        "Address of the database, which begins with `mongodb://` or `mongodb+srv://`. "
-        "Unset: the embedded database in `DATA_DIR`.",
+        "Address of the database, which begins with `mongodb://` or `mongodb+srv://`, with a user "
+        "who has the role `readWrite` there. Unset: the embedded database in `DATA_DIR`.",
         lambda text: _match(
             text, r"mongodb(\+srv)?://.*", "begin it with mongodb:// or mongodb+srv://"
         ),

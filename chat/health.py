@@ -24,15 +24,14 @@ class Health:
 
     async def database(self) -> str:
         """Return "ok", "failing" if the database answers with an error, or "away"."""
-        if not self._app[READY].is_set():
-            return "away"
         clock = asyncio.get_running_loop().time
         if self._looking is None or (self._looking.done() and clock() >= self._fresh_until):
             self._fresh_until = clock() + FRESH_FOR
             self._looking = asyncio.create_task(self._look())
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_WITHIN):
-                return await asyncio.shield(self._looking)
+                state = await asyncio.shield(self._looking)
+                return state if state != "ok" or self._app[READY].is_set() else "away"
         return "away"
 
     async def _look(self) -> str:

@@ -1,41 +1,29 @@
 """check: look at everything that the chat needs, and say what to do about what is wrong."""
 
 import asyncio
-import time
 from argparse import Namespace
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 from commands.accounts import printable
-from commands.room import CommandError, Room, open_room
+from commands.check_database import look_at_database
+from commands.finding import Finding
+from commands.room import CommandError, open_room
 from security.keys import NoKey, read_key
-from settings import MESSAGE_COLLECTION, Settings, StartError, Variable, each_setting, load_settings
+from settings import Settings, StartError, Variable, each_setting, load_settings
 from storage.database import DatabaseFails, DatabaseUnavailable
 from storage.embedded_files import DEFAULT_NAME, Fault, databases, find_fault
-from storage.indexes import missing_indexes
-from storage.probe import write_probe
 from storage.redis_client import FAILURES, connect_redis
 
-CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
-
 AS_THE_USER = "run this as the user of the chat, and see that what is there may be read"
-
-
-class Finding(NamedTuple):
-    """What was looked at, and what to do about it, "" if it is all right."""
-
-    what: str
-    remedy: str = ""
 
 
 async def check(arguments: Namespace) -> None:
     """Print a line for everything that was looked at. Raises CommandError if anything is wrong."""
     wrong = 0
     async for finding in findings():
-        wrong += bool(finding.remedy)
-        text = ": ".join(filter(None, finding))
-        print("wrong " if finding.remedy else "ok    ", printable(text))
+        wrong += finding.is_wrong
+        text = ": ".join(filter(None, (finding.what, finding.remedy)))
+        print(f"{finding.kind:6}", printable(text))
     if wrong:
         raise CommandError(f"Found wrong: {wrong}.")
 
@@ -67,16 +55,14 @@ async def findings() -> AsyncIterator[Finding]:
             return
     try:
         async with open_room(settings) as room:
-            began = time.perf_counter()
-            await write_probe(room.db)
-            milliseconds = 1000 * (time.perf_counter() - began)
-            yield Finding(f"database: has written in {milliseconds:.0f} ms")
-            yield await indexes(room)
-            yield await clock(room)
+            async for finding in look_at_database(room.db, settings):
+                yield finding
     except (StartError, CommandError, DatabaseFails) as error:
         yield Finding("database", str(error))
     except DatabaseUnavailable as error:
-        yield Finding(f"database: {error}", "see that it runs, and that MONGO_HOST is right")
+        what, _, remedy = str(error).partition(": ")
+        remedy = remedy or "see that it runs, and that MONGO_HOST is right"
+        yield Finding(f"database: {what}", remedy)
 
 
 def setting(variable: Variable, value: object) -> Finding:
@@ -124,24 +110,3 @@ def files(fault: Fault | None) -> Finding:
     if fault:
         return Finding(f"files: {fault.path} {fault.what}", fault.remedy)
     return Finding("files: sound")
-
-
-async def indexes(room: Room) -> Finding:
-    """Return what is found about the indexes. Raises DatabaseUnavailable."""
-    if missing := await missing_indexes(room.db):
-        return Finding(f"indexes: {', '.join(missing)} missing", "start the chat, it makes them")
-    return Finding("indexes: all there")
-
-
-async def clock(room: Room) -> Finding:
-    """Return what is found about this machine's clock. Raises DatabaseUnavailable."""
-    server = await room.db.command("hello")
-    newest = await room.db[MESSAGE_COLLECTION].find({}, sort=("seq", -1), limit=1)
-    now = datetime.now(UTC)
-    ahead = (now - server["localTime"]).total_seconds()
-    if newest and newest[0]["time"] > now:  # by another machine's clock
-        ahead = min(ahead, (now - newest[0]["time"]).total_seconds())
-    if abs(ahead) > CLOCKS_APART:
-        what = f"clock: {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} another's"
-        return Finding(what, "let the machines set their clocks by NTP")
-    return Finding("clock: right")

@@ -105,8 +105,9 @@ def run_command(arguments: Namespace) -> NoReturn:
         print("A moderator has just changed this account: try again.", file=sys.stderr)
     except DatabaseFails as error:
         print(f"The database fails: {error}.", file=sys.stderr)
-    except DatabaseUnavailable:
-        print(AWAY, file=sys.stderr)
+    except DatabaseUnavailable as error:
+        has_remedy = ": " in str(error)
+        print(f"The database is away: {error}." if has_remedy else AWAY, file=sys.stderr)
     except asyncio.CancelledError:
         print("Interrupted.", file=sys.stderr)
     except BrokenPipeError:

@@ -5,10 +5,15 @@ message that has the words, even if only the newest are asked for: 3 s if that i
 search reads the newest messages first, where frequent words fill a page at once. Then it estimates
 how frequent each word is, and asks the text index for rare ones only. That index has whole words,
 and knows nothing of those in scripts without spaces.
+
+A database elsewhere, such as MongoDB, works on several queries at once, but each takes its time on
+the way. So it is asked in few, long steps: a search waits for eight answers at most, one after
+another, and Atlas' free clusters carry out 100 operations a second.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 from aiohttp import web
@@ -21,9 +26,8 @@ from security.limits import Busy, Limit, Turns
 from storage.database import Collection, Document, deadline
 
 PAGE_LENGTH = 20  # messages
-MESSAGES_PER_QUERY = 50  # the embedded database takes 3 ms for these
+PIECE = 20  # messages to look at before others go on; 0.1 ms, or 6 ms if they are long
 NEWEST = 2000  # messages to read, if SEARCH_FOR is enough, before the text index is asked
-SAMPLES = 20  # queries, evenly spread over the log, that tell how frequent a word is
 SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # a word in at most so many messages is rare; the text index takes 30 ms for it
 SEARCH_FOR = 0.4  # seconds; then the page shows what was found, and offers to go on
@@ -31,11 +35,26 @@ QUEUE = 8  # people whose searches may wait; one of each, together, take less th
 SEARCHES = 10, 10  # of one person, in so many seconds
 
 
+class Pace(NamedTuple):
+    """In which steps a database is read."""
+
+    steps: Iterable[int]  # messages in each query, before the text index is asked and again then
+    sample: tuple[int, ...]  # messages in each query, evenly spread, for how frequent a word is
+    at_once: int  # searches, and queries of a sample
+    splits_words: bool  # whether the text index has the parts of foo_bar
+
+
+# The embedded database takes 3 ms for 50 messages, and SEARCH_FOR ends a search.
+NEAR = Pace(steps=repeat(50), sample=(50,) * 20, at_once=1, splits_words=True)
+FAR = Pace(steps=(100, 900, 1000), sample=(125,) * 8, at_once=4, splits_words=False)
+
+
 class Found(NamedTuple):
     """A page of found messages."""
 
     entries: list[MessageEntry]  # newest first
     older: int | None  # continue before this number; None at the beginning of the log
+    newest: int | None  # messages read before the text index was asked; None if it was not
 
 
 class Page:
@@ -44,6 +63,7 @@ class Page:
     def __init__(self, words: list[str], before: int) -> None:
         self.older: int | None = before  # what comes before this number is not read yet
         self.read = 0  # messages
+        self.newest: int | None = None  # as in Found
         self._patterns = [pattern(word) for word in words]
         self._entries: list[MessageEntry] = []  # one more than a page, if there are more
 
@@ -53,33 +73,42 @@ class Page:
         return self.older is not None and len(self._entries) <= PAGE_LENGTH
 
     def add(self, documents: list[Document]) -> None:
-        """Add those messages that have all the words; fewer than were asked for are the last."""
+        """Add those messages that have all the words."""
         for message, text in messages_in(documents):
             if all(each.search(text) for each in self._patterns):
                 self._entries.append(message)
         self.read += len(documents)
-        self.older = documents[-1]["seq"] if len(documents) == MESSAGES_PER_QUERY else None
+        self.older = documents[-1]["seq"]
 
     def found(self) -> Found:
         """Return the page."""
         if len(self._entries) > PAGE_LENGTH:
-            return Found(self._entries[:PAGE_LENGTH], self._entries[PAGE_LENGTH - 1].seq)
-        return Found(self._entries, self.older)
+            last = self._entries[PAGE_LENGTH - 1].seq
+            return Found(self._entries[:PAGE_LENGTH], last, self.newest)
+        return Found(self._entries, self.older, self.newest)
+
+
+class Sample(NamedTuple):
+    """Messages from one part of the log."""
+
+    texts: list[str]  # bare
+    share: float  # of the entries there that are messages
 
 
 class Finder:
-    """Searches messages, one search at a time, and in rotation if several people search."""
+    """Searches messages, at a database's pace, and in rotation if several people search."""
 
-    def __init__(self, messages: Collection, recent: Recent) -> None:
+    def __init__(self, messages: Collection, recent: Recent, pace: Pace) -> None:
         self.limit = Limit(*SEARCHES)  # by person
         self._messages = messages
         self._recent = recent
+        self._pace = pace
         self._turns = Turns(at_once=1, waiting=QUEUE)  # by person
-        self._turn = asyncio.Lock()
-        self._waiting = 0  # searches, the one under way included; of each person at most one
-        self._sample: list[str] = []  # bare texts of messages from all parts of the log
-        self._message_count = 0.0  # of the whole log, estimated from the sample
+        self._turn = asyncio.Semaphore(pace.at_once)
+        self._waiting = 0  # searches, those under way included; of each person at most one
+        self._samples: dict[int, Sample] = {}  # by the number of the part of the log
         self._sampled_at = -float("inf")  # the loop's time
+        self._sampling = asyncio.Lock()
 
     async def find(self, user_id: str, words: list[str], before: int | None = None) -> Found:
         """Return the newest messages that contain all the words, perhaps before a number.
@@ -100,52 +129,74 @@ class Finder:
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + SEARCH_FOR
         page = Page(words, self._recent.last + 1 if before is None else before)
-        while page.wants_more and page.read < NEWEST and clock() < give_up_at:
-            page.add(await self._read(page.older))
+        for step in self._pace.steps:
+            if not page.wants_more or page.read >= NEWEST or clock() >= give_up_at:
+                break
+            await self._add_to(page, step)
         if page.wants_more:
             text_search = await self._query_for_rare(words)
-            page.add(await self._read(page.older, text_search))  # even if the time is up
-            while page.wants_more and clock() < give_up_at:
-                page.add(await self._read(page.older, text_search))
+            page.newest = page.read if text_search else None
+            for step in self._pace.steps:
+                await self._add_to(page, step, text_search)  # once even if the time is up
+                if not page.wants_more or clock() >= give_up_at:
+                    break
         return page.found()
 
+    async def _add_to(self, page: Page, count: int, text_search: Document | None = None) -> None:
+        """Read the next messages for a page, or only those found."""
+        documents = await self._read(page.older, count, text_search)
+        async for piece in in_pieces(documents):
+            page.add(piece)
+        if len(documents) < count:
+            page.older = None  # these were the last
+
     async def _read(
-        self, before: int | None, text_search: Document | None = None
+        self, before: int | None, count: int, text_search: Document | None = None
     ) -> list[Document]:
         """Return the last messages before a number, newest first, or only those found."""
         where = {**messages_before(before or 0), **(text_search or {})}
-        return await self._messages.find(where, sort=(MESSAGE_SEQ, -1), limit=MESSAGES_PER_QUERY)
+        return await self._messages.find(where, sort=(MESSAGE_SEQ, -1), limit=count)
 
     async def _query_for_rare(self, words: list[str]) -> Document:
         """Return the part of a query that asks the text index for those words that are rare."""
         words = [word for word in words if is_spaced(word)]
         if self._recent.last > RARE:
-            await self._take_sample()
-            most = RARE / max(self._message_count, RARE) * len(self._sample)
-            words = [word for word in words if await self._count(word) <= most]
+            samples = await self._take_samples()
+            texts = [text for sample in samples for text in sample.texts]
+            shares = sum(sample.share for sample in samples)
+            message_count = self._recent.last * shares / len(samples)
+            most = RARE / max(message_count, RARE) * len(texts)
+            words = [word for word in words if await self._count(word, texts) <= most]
         # Quoted words are all required and never operators.
         search = " ".join(f'"{word}"' for word in words)
         return {"$text": {"$search": search}} if words else {}
 
-    async def _take_sample(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now > self._sampled_at + SAMPLE_FOR:
-            sample: list[str] = []
-            shares = 0.0  # of the entries there that are messages
-            for number in range(1, SAMPLES + 1):
-                end = self._recent.last * number // SAMPLES + 1
-                if documents := await self._read(end):
-                    sample += [text for _, text in messages_in(documents)]
-                    shares += len(documents) / (end - documents[-1]["seq"])
-            self._sample, self._sampled_at = sample, now
-            self._message_count = self._recent.last * shares / SAMPLES
+    async def _take_samples(self) -> list[Sample]:
+        """Return samples; those that came before a search was given up are not asked for again."""
+        async with self._sampling:
+            now = asyncio.get_running_loop().time()
+            if now > self._sampled_at + SAMPLE_FOR:
+                self._samples, self._sampled_at = {}, now
+            parts = [part for part in range(len(self._pace.sample)) if part not in self._samples]
+            for start in range(0, len(parts), self._pace.at_once):
+                await asyncio.gather(*map(self._sample, parts[start : start + self._pace.at_once]))
+            return list(self._samples.values())
 
-    async def _count(self, word: str) -> int:
-        """Return how many messages of the sample have the rarest part of a word."""
+    async def _sample(self, part: int) -> None:
+        end = self._recent.last * (part + 1) // len(self._pace.sample) + 1
+        documents = await self._read(end, self._pace.sample[part])
+        texts: list[str] = []
+        async for piece in in_pieces(documents):
+            texts += [text for _, text in messages_in(piece)]
+        share = len(documents) / (end - documents[-1]["seq"]) if documents else 0.0
+        self._samples[part] = Sample(texts, share)
+
+    async def _count(self, word: str, texts: list[str]) -> int:
+        """Return how many of the texts have a word, or the rarest part that the index has of it."""
         counts = []
-        for part in set(indexed_parts(word)):
+        for part in set(indexed_parts(word)) if self._pace.splits_words else [bare(word)]:
             found = whole(part).search
-            counts.append(sum(1 for text in self._sample if part in text and found(text)))
+            counts.append(sum(1 for text in texts if part in text and found(text)))
             await asyncio.sleep(0)  # let others go on
         return min(counts)
 
@@ -158,3 +209,10 @@ def messages_in(documents: Iterable[Document]) -> Iterator[tuple[MessageEntry, s
     for document in documents:
         message = MessageEntry.from_document(document)
         yield message, bare(message.msg)
+
+
+async def in_pieces(documents: list[Document]) -> AsyncIterator[list[Document]]:
+    """Yield documents a few at a time, and let others go on after each piece."""
+    for start in range(0, len(documents), PIECE):
+        yield documents[start : start + PIECE]
+        await asyncio.sleep(0)

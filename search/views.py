@@ -1,7 +1,6 @@
 """The search page: finds messages by words."""
 
 import unicodedata
-from itertools import groupby
 from typing import Any
 
 import aiohttp_jinja2
@@ -13,6 +12,7 @@ from chat.views import read_seq
 from pages.forms import FormError, Page, database_away, error_response, too_busy
 from search.excerpt import excerpt
 from search.finder import FINDER, NEWEST
+from search.words import words_in
 from security.limits import Busy
 from storage.database import DatabaseUnavailable
 
@@ -50,24 +50,17 @@ class Search(Page):
         return {
             "results": [(entry, excerpt(entry.msg, words)) for entry in found.entries],
             "older": found.older,
+            "read": found.newest,
             "is_first": before is None,
         }
 
 
 def read_words(query: str) -> list[str]:
-    """Return the words of a query; a word is letters, digits and `_`. Raises FormError."""
-    query = unicodedata.normalize("NFC", query)
-    # MongoDB treats a_b as one word, so it must stay one here.
-    runs = groupby(query, _is_of_word)
-    texts = dict.fromkeys("".join(run) for is_word, run in runs if is_word)
-    words = [text for text in texts if any(map(str.isalnum, text))]
-    if len(query) > QUERY_LENGTH or len(words) > QUERY_WORDS:
+    """Return the words of a query. Raises FormError."""
+    words = words_in(query)
+    if len(unicodedata.normalize("NFC", query)) > QUERY_LENGTH or len(words) > QUERY_WORDS:
         text = f"Please search for at most {QUERY_WORDS} words, {QUERY_LENGTH} characters"
         raise FormError(400, text, "q")
     if not words:
         raise FormError(400, "Please write a word to search for", "q")
     return words
-
-
-def _is_of_word(character: str) -> bool:
-    return character == "_" or unicodedata.category(character)[0] in "LMN"

@@ -31,6 +31,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError, Wr
 from server.logs import SeldomLogger
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from storage.embedded_files import FAULT
+from storage.remedies import name_of, remedy_for
 
 Document = dict[str, Any]
 MotorDatabase = AsyncIOMotorDatabase[Document]
@@ -47,7 +48,10 @@ seldom = SeldomLogger(logging.getLogger(__name__))
 
 
 class DatabaseUnavailable(Exception):
-    """The database is away, too slow or not ready. What was asked may or may not be done."""
+    """The database is away, too slow or not ready. What was asked may or may not be done.
+
+    The text says why and, after a colon, what an operator can do, if there is anything special.
+    """
 
 
 class DatabaseFails(DatabaseUnavailable):
@@ -86,15 +90,15 @@ async def upkeep() -> AsyncIterator[None]:
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:
     """Return what is wrong with the database, and log it, each kind once a minute at most."""
-    kind = type(error).__name__
+    name, remedy = name_of(error), remedy_for(error)
+    told = f": {remedy}" if remedy else ""
     if not isinstance(error, OperationFailure):
-        seldom.log(logging.WARNING, f"the database is away ({kind})")
-        return DatabaseUnavailable(kind)
-    details = error.details or {}
-    # Of another server only the name of the error: the text may quote documents.
-    reason = details.get("errmsg" if error.code == FAULT else "codeName", kind)
-    seldom.log(logging.ERROR, f"the database fails: {reason}")
-    return DatabaseFails(reason)
+        seldom.log(logging.WARNING, f"the database is away ({name}){told}")
+        return DatabaseUnavailable(name + told)
+    if error.code == FAULT:  # of another server only the name of the error
+        name = (error.details or {}).get("errmsg", name)
+    seldom.log(logging.ERROR, f"the database fails: {name}{told}")
+    return DatabaseFails(name + told)
 
 
 class Collection:
@@ -134,7 +138,10 @@ class Collection:
         `sort` is a field and 1, or -1 for the highest first.
         """
         async with self._limited():
-            found = self.motor.find(where, fields, sort=[sort] if sort else None, limit=limit)
+            # Without a batch size MongoDB sends 101 documents, and the others when asked again.
+            found = self.motor.find(
+                where, fields, sort=[sort] if sort else None, limit=limit, batch_size=limit
+            )
             return await found.to_list(None)
 
     async def insert_one(self, document: Document) -> None:
@@ -218,10 +225,10 @@ class Database:
         async with deadline():
             return await self.motor.list_collection_names()
 
-    async def command(self, name: str) -> Document:
+    async def command(self, name: str, value: str | int = 1) -> Document:
         """Return the server's answer to a command. Raises DatabaseUnavailable."""
         async with deadline():
-            return await self.motor.command(name, codec_options=self.motor.codec_options)
+            return await self.motor.command(name, value, codec_options=self.motor.codec_options)
 
 
 DATABASE = web.AppKey("database", Database)

@@ -56,8 +56,9 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
         if "renameCollection" in body:
             name, _, _ = body["renameCollection"].partition(".")
             return self._watched(name, msg, self._rename_collection)
-        is_update = next(iter(body)) == "update"
-        return self._watched(body["$db"], msg, self._update if is_update else self._handle_command)
+        commands = {"update": self._update, "listIndexes": self._list_indexes}
+        carry_out = commands.get(next(iter(body)), self._handle_command)
+        return self._watched(body["$db"], msg, carry_out)
 
     @property
     def is_damaged(self) -> bool:
@@ -110,6 +111,24 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
         with self._transaction(_body(msg)["$db"]):
             return self._handle_command(msg)
 
+    def _list_indexes(self, msg: dict[str, Any]) -> Reply:
+        """List the indexes of a collection as MongoDB does.
+
+        NX-27017 0.8.1 leaves out text indexes, which are tables that triggers fill.
+        """
+        request_id, reply = self._handle_command(msg)
+        body = _body(msg)
+        # Not the tables, which outlive their collection.
+        triggers = self.get_database(body["$db"]).db.execute(
+            "SELECT substr(name, length(tbl_name) + 2) FROM sqlite_schema "
+            "WHERE type = 'trigger' AND tbl_name = ? AND name LIKE '%_fts_insert'",
+            (body["listIndexes"],),
+        )
+        for (name,) in triggers.fetchall():
+            field = name.removesuffix("_fts_insert")
+            reply["cursor"]["firstBatch"].append(_text_index(field))
+        return request_id, reply
+
     def _rename_collection(self, msg: dict[str, Any]) -> Reply:
         """Rename a collection, in one transaction.
 
@@ -154,6 +173,17 @@ def _unreadable(path: Path, reply: Reply) -> Fault | None:
 def _body(msg: dict[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = next(body for kind, body in msg["sections"] if kind == "body")
     return body
+
+
+def _text_index(field: str) -> dict[str, Any]:
+    return {
+        "v": 2,
+        "key": {"_fts": "text", "_ftsx": 1},
+        "name": f"{field}_text",
+        "weights": {field: 1},
+        "default_language": "none",
+        "textIndexVersion": 3,
+    }
 
 
 def _fault_reply(fault: Fault) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pymongo
 from pymongo.errors import OperationFailure
 
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
-from storage.database import Database, MotorCollection, deadline, upkeep
+from storage.database import Database, Document, MotorCollection, deadline, upkeep
 
 INDEXES = (  # collection, field, and whether it is unique
     (MESSAGE_COLLECTION, "seq", True),
@@ -23,6 +23,8 @@ INDEXES = (  # collection, field, and whether it is unique
 # Of earlier versions. With the first, NX-27017 0.8.1 reads all sessions at each look-up; with the
 # second, a download would sort all that its author has written.
 FORMER_INDEXES = ((SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"))
+TEXT_FIELD = "msg"  # of the text index of the messages
+NOT_OURS = ("sparse", "partialFilterExpression", "collation", "expireAfterSeconds")  # options
 
 
 async def create_indexes(db: Database) -> None:
@@ -31,24 +33,38 @@ async def create_indexes(db: Database) -> None:
         async with upkeep():
             await db.motor[collection].create_index(field, unique=is_unique)
     async with upkeep():
-        await _create_text_index(db.motor[MESSAGE_COLLECTION], "msg")
+        await _create_text_index(db.motor[MESSAGE_COLLECTION], TEXT_FIELD)
     for collection, field in FORMER_INDEXES:
         async with upkeep():
             await _drop_index(db.motor[collection], field)
 
 
-async def missing_indexes(db: Database) -> list[str]:
-    """Return which are missing, as in `messages.seq`. Raises DatabaseUnavailable."""
-    missing = []
-    for collection, field, is_unique in INDEXES:
+async def missing_indexes(db: Database) -> dict[str, str]:
+    """Return which are missing, as in `messages.seq`, and the name of what is in their place.
+
+    That is "" if nothing is. MongoDB makes no second index of a field with other options, nor a
+    second text index. Raises DatabaseUnavailable.
+    """
+    missing = {}
+    for collection, field, is_unique in (*INDEXES, (MESSAGE_COLLECTION, TEXT_FIELD, None)):
         async with deadline():
             found = await db.motor[collection].index_information()
-        if not any(
-            index["key"] == [(field, 1)] and bool(index.get("unique")) == is_unique
-            for index in found.values()
-        ):
-            missing.append(f"{collection}.{field}")
+        if is_unique is None:
+            alike = {name: it for name, it in found.items() if "weights" in it}
+        else:
+            alike = {name: it for name, it in found.items() if it["key"] == [(field, 1)]}
+        if not any(_serves(index, is_unique) for index in alike.values()):
+            missing[f"{collection}.{field}"] = next(iter(alike), "")
     return missing
+
+
+def _serves(index: Document, is_unique: bool | None) -> bool:
+    """Return whether an index of the right field is as the chat makes it; None for a text index."""
+    if any(index.get(option, False) is not False for option in NOT_OURS):
+        return False
+    if is_unique is None:
+        return bool(index["default_language"] == "none" and index["weights"] == {TEXT_FIELD: 1})
+    return bool(index.get("unique")) == is_unique
 
 
 async def _drop_index(collection: MotorCollection, field: str) -> None:

@@ -1,6 +1,7 @@
 """The connection to MongoDB, or to the embedded database, through Motor."""
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -9,36 +10,31 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import PyMongoError
 
 from settings import SETTINGS, Settings, StartError
-from storage.database import ACKNOWLEDGED, CALL_TIMEOUT, DATABASE, READY, Database, Document
+from storage.address import ESCAPES, MANUAL, OURS, allowed, option_names
+from storage.database import DATABASE, READY, Database, Document
 from storage.embedded import embedded_uri
 from storage.embedded_files import DEFAULT_NAME
 
 MotorClient = AsyncIOMotorClient[Document]
 
-SELECT_TIMEOUT = 2  # seconds to connect, or to find a server
 CLOSE_TIMEOUT = 0.5  # seconds
 
 
 def connect(uri: str) -> MotorClient:
     """Return a client; it connects when it is first used. Raises StartError."""
-    try:
-        return AsyncIOMotorClient(
-            uri,
-            appname="chat",
-            tz_aware=True,
-            connectTimeoutMS=SELECT_TIMEOUT * 1000,
-            serverSelectionTimeoutMS=SELECT_TIMEOUT * 1000,
-            # Also ends the call in Motor's thread. timeoutMS would, but makes calls a third slower.
-            socketTimeoutMS=CALL_TIMEOUT * 1000,
-            w=ACKNOWLEDGED["w"],
-            readConcernLevel="majority",
-        )
-    except (PyMongoError, ValueError) as error:
-        # Without the error's own text, which may quote the password in the address.
-        raise StartError(
-            f"MONGO_HOST is not a MongoDB address ({type(error).__name__}): check it against "
-            "https://www.mongodb.com/docs/manual/reference/connection-string/."
-        ) from None
+    with warnings.catch_warnings(action="ignore"):  # of compressors that are not installed
+        address = allowed(uri)
+        try:
+            return AsyncIOMotorClient(address, **OURS)
+        except (PyMongoError, ValueError, OSError) as error:
+            # Without the error's own text, which may quote the password in the address.
+            kind = type(error).__name__
+            if options := option_names(address):
+                connect(address.partition("?")[0]).close()  # or raises: it is not the options
+                what = f"In MONGO_HOST {options} can't be used, or not together ({kind})"
+            else:
+                what = f"MONGO_HOST is not a MongoDB address ({kind}): {ESCAPES}"
+            raise StartError(f"{what}: see {MANUAL}.") from None
 
 
 async def database_ctx(app: web.Application) -> AsyncIterator[None]:

@@ -325,10 +325,12 @@ async def test_sessions_of_an_earlier_version_become_fewer_with_each_log_in(
     db: MotorDatabase,
     known: Sessions,
     ended: list[str],
+    calendar: type[Calendar],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sessions, "IDS_PER_QUERY", 5)
     made = [(await known.create("u1", "alice", "")).session_id for _ in range(12)]
+    calendar.passed = timedelta(minutes=1)
     monkeypatch.setattr(sessions, "PER_USER", 3)
     counts = []
     for _ in range(4):

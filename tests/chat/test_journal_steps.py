@@ -402,7 +402,8 @@ async def test_different_messages_are_changed_at_once_and_no_failure_leaves_one_
     monkeypatch.setattr(Collection, "find_one", find)
     with pytest.raises(DatabaseUnavailable):
         await make_changes(Collection(messages), [edit(3, 1, "after"), edit(4, 2, "after")])
-    assert [document["msg"] async for document in messages.find({})] == ["before", "after"]
+    stored = messages.find({}, sort=[("seq", 1)])
+    assert [document["msg"] async for document in stored] == ["before", "after"]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from storage.embedded import embedded_beside
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, refusal, run
 from tests.support.house import OpenHouse
+from tests.support.imitation import Imitation
 from tests.support.people import NEW_PASSWORD, PASSWORD, registration
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer
@@ -256,3 +257,19 @@ async def test_a_folder_of_somebody_else_is_only_used_by_root_beside_its_chat(
         with refused if is_refused else nullcontext():
             async with embedded_beside(data_dir) as is_alone:
                 assert not is_alone
+
+
+async def test_a_command_says_why_the_database_cannot_be_used(
+    folder: Path, imitation: Imitation
+) -> None:
+    refused = {"ok": 0, "code": 18, "codeName": "AuthenticationFailed", "errmsg": "s3cret"}
+    imitation.answers["saslStart"] = lambda body: refused
+    address = imitation.address.replace("://", "://chat:s3cret@")
+    sentence = await refusal(Chat(folder, MONGO_HOST=address), "users")
+    assert sentence.startswith("The database fails: AuthenticationFailed, code 18: see that the")
+    address = address.replace("replicaSet=rs", "replicaSet=s3cret")
+    sentence = await refusal(Chat(folder, MONGO_HOST=address), "users")
+    assert sentence.startswith("The database is away: ServerSelectionTimeoutError: see that repl")
+    address += "&retryWrites=s3cret"
+    sentence = await refusal(Chat(folder, MONGO_HOST=address), "users")
+    assert sentence.startswith("retryWrites in MONGO_HOST is not valid: see https://")

@@ -1,6 +1,8 @@
 """`python app.py check`: what it looks at, and what it says to do."""
 
+import asyncio
 import errno
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,21 +10,27 @@ from typing import Any
 import pytest
 
 from commands.check import findings
+from commands.check_database import look_at_database
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, Settings, variables
-from storage.database import MotorDatabase
+from storage.database import Database, Document, MotorDatabase
+from storage.indexes import create_indexes
+from storage.probe import PROBE_COLLECTION
 from tests.support.commands import database_of, done, run
+from tests.support.databases import database_at
+from tests.support.imitation import Imitation
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer
 
 
 async def wrong(chat: Chat) -> list[str]:
-    """Return the lines that say what is wrong."""
+    """Return the lines that say what is wrong; notes are not among them."""
     status, output, notes = await run(chat, "check")
-    found = [line for line in output.splitlines() if not line.startswith("ok     ")]
+    lines = output.splitlines()
+    assert all(line.startswith(("ok     ", "note   ", "wrong  ")) for line in lines), output
+    found = [line.removeprefix("wrong  ") for line in lines if line.startswith("wrong  ")]
     assert status == (1 if found else 0)
-    assert all(line.startswith("wrong  ") for line in found), output
     assert len(notes.splitlines()) == (1 if found else 0), notes
-    return [line.removeprefix("wrong  ") for line in found]
+    return found
 
 
 @pytest.fixture
@@ -37,10 +45,10 @@ async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
         lines = (await done(chat, "check")).splitlines()
         await chat.terminate()
         assert await wrong(chat) == []
-    assert all(line.startswith("ok     ") for line in lines)
+    assert all(line.startswith("ok     ") for line in lines if " space: " not in line)
     names = [line.split()[1] for line in lines]
-    settings = [variable.name for variable in variables()]
-    assert names == [*settings, "key:", "Redis:", "files:", "database:", "indexes:", "clock:"]
+    looks = ["key:", "Redis:", "files:", "database:", "indexes:", "space:", "clock:"]
+    assert names == [variable.name for variable in variables()] + looks
     assert "ok     REGISTRATION = open" in lines
     assert "s3cret" not in "".join(lines)
 
@@ -90,6 +98,14 @@ async def test_a_key_that_is_of_no_use_is_named(chat: Chat) -> None:
     assert await wrong(chat) == []
 
 
+async def test_a_missing_text_index_is_named(chat: Chat, db: MotorDatabase) -> None:
+    await db[MESSAGE_COLLECTION].drop()
+    for field in ("seq", "key"):
+        await db[MESSAGE_COLLECTION].create_index(field, unique=True)
+    await db[MESSAGE_COLLECTION].create_index("message_seq")
+    assert await wrong(chat) == ["indexes: messages.msg missing: start the chat, it makes them"]
+
+
 async def test_a_clock_that_is_behind_is_noticed(chat: Chat, db: MotorDatabase) -> None:
     time = datetime.now(UTC) + timedelta(minutes=5)
     await db[MESSAGE_COLLECTION].insert_one({"seq": 1, "key": "a", "time": time})
@@ -110,3 +126,241 @@ async def test_whoever_may_not_read_the_folder_is_told_to_be_the_user_of_the_cha
     wrong = [found async for found in findings() if found.remedy]
     assert [found.what.partition(":")[0] for found in wrong] == ["key", "files"]
     assert all(found.remedy.startswith("run this as the user of the chat") for found in wrong)
+
+
+# Databases elsewhere
+
+
+Look = Callable[..., Awaitable[dict[str, str]]]
+Answer = Callable[[Document], Document | None]
+
+
+@pytest.fixture
+async def look(imitation: Imitation, settings: Settings, db: MotorDatabase) -> Look:
+    """Look at a chat's database through the imitation; returns each line by its first word."""
+    await create_indexes(Database(db))
+
+    async def look(kind: str = "address") -> dict[str, str]:
+        async with database_at(getattr(imitation, kind), settings.MONGO_DB_NAME) as seen:
+            found = [it async for it in look_at_database(Database(seen), settings)]
+        assert all(text.isprintable() and REFUSED not in text for it in found for text in it[:2])
+        return {it.what.partition(":")[0]: f"{it.kind}: {it.what}: {it.remedy}" for it in found}
+
+    return look
+
+
+REFUSED = "not authorized, says a text that may quote anything"
+REFUSALS = [(13, "Unauthorized"), (59, "CommandNotFound"), (323, "APIStrictError"),
+            (8000, "AtlasError")]  # fmt: skip
+
+
+def refusal(code: int = 13, name: str = "Unauthorized") -> Document:
+    """Return the reply to a command that the server refuses."""
+    return {"ok": 0, "code": code, "codeName": name, "errmsg": REFUSED}
+
+
+def the_chats(reply: Document) -> Answer:
+    """Return an answer to the chat's command, not to the driver's of the same name."""
+    return lambda body: reply if body.get("$db", "admin") != "admin" else None
+
+
+async def test_a_replica_set_of_three_is_all_right(imitation: Imitation, look: Look) -> None:
+    hello = imitation.hello(0)
+    imitation.answers["hello"] = the_chats({**hello, "hosts": [*hello["hosts"], "c:27017"]})
+    found = await look()
+    assert [*found] == [
+        *("database", "server", "replication", "rights", "indexes", "space", "clock")
+    ]
+    assert all(text.startswith("ok: ") for name, text in found.items() if name != "space"), found
+    assert found["replication"] == "ok: replication: the replica set rs of 3: "
+
+
+@pytest.mark.parametrize(
+    ("kind", "beginning", "end"),
+    [
+        ("address", "note: replication: the replica set rs of 2", "nothing is stored"),
+        ("standalone", "note: replication: none, a single server", "lost with its disk"),
+        ("router", "ok: replication: a router (mongos)", "on one shard"),
+    ],
+)
+async def test_what_a_server_does_not_promise_is_noted(
+    look: Look, kind: str, beginning: str, end: str
+) -> None:
+    found = (await look(kind))["replication"]
+    assert found.startswith(beginning)
+    assert end in found
+
+
+async def test_a_replica_set_of_one_promises_no_more_than_one_server(
+    imitation: Imitation, look: Look
+) -> None:
+    hello = imitation.hello(0)
+    imitation.answers["hello"] = the_chats({**hello, "hosts": hello["hosts"][:1]})
+    found = (await look())["replication"]
+    assert found.startswith("note: replication: the replica set rs of 1: what it has stored")
+
+
+async def test_a_sharded_collection_with_unique_indexes_is_wrong(
+    imitation: Imitation, look: Look
+) -> None:
+    imitation.answers["collStats"] = lambda body: {
+        **{"ok": 1, "sharded": body["collStats"] == MESSAGE_COLLECTION}
+    }
+    found = (await look("router"))["replication"]
+    assert found.startswith("wrong: replication: a router (mongos), messages sharded: ")
+
+
+@pytest.mark.parametrize(("version", "kind"), [("6.0.27", "note"), ("7.0.0", "ok"), ("8.2", "ok")])
+async def test_a_server_that_is_too_old_is_noted(
+    imitation: Imitation, look: Look, version: str, kind: str
+) -> None:
+    imitation.answers["buildInfo"] = lambda _: {"ok": 1, "version": version}
+    assert (await look())["server"].startswith(f"{kind}: server: version {version}")
+
+
+@pytest.mark.parametrize(("command", "step", "kind"), [
+    ("createIndexes", "make an index", "wrong"),
+    ("renameCollection", "rename a collection", "note"),
+    ("drop", "drop a collection", "note"),
+])  # fmt: skip
+async def test_a_right_that_is_missing_is_named_with_the_role_that_has_it(
+    imitation: Imitation, look: Look, settings: Settings, command: str, step: str, kind: str
+) -> None:
+    imitation.answers[command] = lambda _: refusal()
+    found = (await look())["rights"]
+    assert found.startswith(f"{kind}: rights: the server refuses to {step} (Unauthorized")
+    assert f"has the role readWrite on {settings.MONGO_DB_NAME}" in found
+
+
+async def test_the_trial_of_rights_touches_and_leaves_nothing(
+    look: Look, imitation: Imitation, db: MotorDatabase
+) -> None:
+    before = set(await db.list_collection_names())
+    for answers in ({}, {"renameCollection": lambda _: refusal()}):
+        imitation.answers |= answers
+        await asyncio.gather(look(), look())
+        assert set(await db.list_collection_names()) - before <= {PROBE_COLLECTION}
+    touched = {
+        it.body[it.name] for it in imitation.commands if it.name in ("createIndexes", "drop")
+    }
+    assert touched == {"chat_check", "chat_check_renamed"}
+
+
+@pytest.mark.parametrize(("changes", "is_all_right"), [
+    ({}, True),
+    ({"default_language": "english"}, False),
+    ({"weights": {"user": 1}}, False),
+    ({"partialFilterExpression": {"of": None}}, False),
+])  # fmt: skip
+async def test_a_text_index_with_other_options_is_in_the_place_of_the_chats(
+    imitation: Imitation, look: Look, db: MotorDatabase, changes: Document, is_all_right: bool
+) -> None:
+    text = {"v": 2, "key": {"_fts": "text", "_ftsx": 1}, "name": "msg_text",
+            "weights": {"msg": 1}, "default_language": "none", "textIndexVersion": 3}  # fmt: skip
+    assert (await indexes_with(imitation, look, db, {**text, **changes})) == (
+        "ok: indexes: all there: "
+        if is_all_right
+        else "wrong: indexes: msg_text made with other options: "
+        "drop these, and start the chat, it makes its own"
+    )
+
+
+@pytest.mark.parametrize("options", [
+    {"unique": False}, {"sparse": True}, {"partialFilterExpression": {"seq": {"$gt": 1}}},
+    {"collation": {"locale": "en"}},
+])  # fmt: skip
+async def test_an_index_that_does_not_hold_is_in_the_place_of_the_chats(
+    imitation: Imitation, look: Look, db: MotorDatabase, options: Document
+) -> None:
+    index = {"v": 2, "key": {"seq": 1}, "name": "idx_messages_seq", "unique": True, **options}
+    found = await indexes_with(imitation, look, db, index)
+    assert found.startswith("wrong: indexes: idx_messages_seq made with other options: ")
+
+
+async def indexes_with(imitation: Imitation, look: Look, db: MotorDatabase, other: Document) -> str:
+    """Return the line about the indexes where one of the messages' is another."""
+    reply = await db.command("listIndexes", MESSAGE_COLLECTION)
+    listed = reply["cursor"]["firstBatch"]
+    reply["cursor"]["firstBatch"] = [other if it["key"] == other["key"] else it for it in listed]
+    imitation.answers["listIndexes"] = lambda body: (
+        reply if body["listIndexes"] == MESSAGE_COLLECTION else None
+    )
+    return (await look())["indexes"]
+
+
+@pytest.mark.parametrize(("free", "kind"), [(499, "note"), (501, "ok")])
+async def test_a_disk_with_little_space_is_noted(
+    imitation: Imitation, look: Look, free: int, kind: str
+) -> None:
+    imitation.answers["dbStats"] = lambda _: {
+        **{"ok": 1, "dataSize": 3_000_000.0, "indexSize": 500_000, "fsTotalSize": 8e9},
+        "fsUsedSize": 8e9 - free * 1e6,
+    }
+    found = (await look())["space"]
+    assert found.startswith(
+        f"{kind}: space: 3.5 MB of data and indexes, {free}.0 MB free on the server's disk: "
+    )
+
+
+async def test_space_that_a_server_does_not_tell_is_left_open(
+    imitation: Imitation, look: Look
+) -> None:
+    imitation.answers["dbStats"] = lambda _: {"ok": 1, "dataSize": 0, "indexSize": 4096}
+    told = "4 kB of data and indexes, how much is free the server does not tell"
+    assert (await look())["space"] == f"ok: space: {told}: "
+
+
+UNTOLD = {"hello": "replication", "buildInfo": "server", "dbStats": "space"}
+
+
+@pytest.mark.parametrize(("code", "name"), REFUSALS)
+@pytest.mark.parametrize("command", [*UNTOLD, "collStats"])
+async def test_a_question_that_the_server_refuses_is_left_open(
+    imitation: Imitation, look: Look, command: str, code: int, name: str
+) -> None:
+    kind = "router" if command == "collStats" else "address"
+    imitation.answers[command] = the_chats(refusal(code, name))
+    found = await look(kind)
+    assert not any(text.startswith("wrong") for text in found.values()), found
+    assert "the server does not tell" in found[UNTOLD.get(command, "replication")]
+
+
+@pytest.mark.parametrize(("command", "name"), UNTOLD.items())
+async def test_a_question_that_is_not_answered_is_left_open(
+    imitation: Imitation, look: Look, command: str, name: str
+) -> None:
+    """As that for the space, which may take a server seconds."""
+    imitation.loses = lambda sent, body: sent == command and body.get("$db", "admin") != "admin"
+    assert "the server does not tell" in (await look())[name]
+
+
+@pytest.mark.parametrize(("code", "name"), REFUSALS)
+@pytest.mark.parametrize("command", ["find", "update", "listIndexes"])
+async def test_a_need_that_the_server_refuses_is_wrong_and_the_rest_is_looked_at(
+    imitation: Imitation, look: Look, command: str, code: int, name: str
+) -> None:
+    imitation.answers[command] = lambda _: refusal(code, name)
+    found = await look()
+    assert name in found["indexes" if command == "listIndexes" else "database"]
+    assert found["space"]
+    assert found["replication"].startswith("note: ")
+
+
+async def test_a_far_database_is_noted_and_does_not_look_like_a_wrong_clock(
+    imitation: Imitation, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imitation.delay = 0.12
+    monkeypatch.setattr("commands.check_database.CLOCKS_APART", 0.1)
+    found = await look()
+    assert found["clock"] == "ok: clock: right: "
+    assert found["database"].startswith("note: database: has written in ")
+    assert found["database"].endswith("run the chat near its database")
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(60, "behind"), (-60, "ahead of")])
+async def test_a_clock_that_the_servers_contradicts_is_wrong(
+    imitation: Imitation, look: Look, ahead: int, words: str
+) -> None:
+    there = datetime.now(UTC) + timedelta(seconds=ahead)
+    imitation.answers["hello"] = the_chats({**imitation.hello(0), "localTime": there})
+    assert f" s {words} another's: let the machines" in (await look())["clock"]

@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 import pytest
 
 from chat.journal import JOURNAL
-from search.finder import FINDER, MESSAGES_PER_QUERY, PAGE_LENGTH, QUEUE, SEARCHES, Found
+from search.finder import FAR, FINDER, NEAR, PAGE_LENGTH, QUEUE, SEARCHES, Found, Pace
 from search.views import QUERY_LENGTH, QUERY_WORDS
 from settings import MESSAGE_COLLECTION
 from storage.database import CALL_TIMEOUT, MotorDatabase
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
+from tests.support.imitation import Imitation
 from tests.support.log import say
 from tests.support.pages import Finds, FormPage
 from tests.support.people import Person
@@ -32,42 +33,61 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.finder.SEARCHES", (0, 10))
 
 
+@pytest.fixture(autouse=True)
+def pace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pace:
+    """The pace of the embedded database, wherever the tests have theirs; or a test's own choice."""
+    chosen: Pace = getattr(request, "param", NEAR)
+    monkeypatch.setattr("app.FAR", chosen)
+    return chosen
+
+
+BOTH_PACES = pytest.mark.parametrize("pace", [NEAR, FAR], ids=["near", "far"], indirect=True)
+
+
 @pytest.fixture(params=["the newest messages", "the text index"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to find a message: a long log has it among the newest, or further back."""
-    if request.param == "the text index":
+    way: str = request.param
+    if way == "the text index":
         monkeypatch.setattr("search.finder.NEWEST", 0)
+    return way
 
 
-@pytest.mark.usefixtures("way")
-async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(alice: Person) -> None:
+@BOTH_PACES
+async def test_a_message_is_found_by_each_of_its_words_and_by_nothing_else(
+    alice: Person, way: str
+) -> None:
     await alice.write("The café opens at nine", "Привет, Ёлка!", "see foo_bar and don't ask")
     await alice.write("tiếng мои Straße Ελλάδα")
     for query, found in [
         ("café", 1), ("CAFÉ", 1), ("cafe", 1), ("the", 1), ("nine  opens", 1), ("nine!", 1),
         ("привет", 2), ("ёлка ПРИВЕТ", 2), ("foo_bar", 3), ("don't", 3), ("don’t", 3),
-        ("tiếng", 4), ("мои", 4), ("STRAßE", 4), ("ελλάδα", 4), ("foo bar", 3),
+        ("tiếng", 4), ("мои", 4), ("STRAßE", 4), ("ελλάδα", 4),
         ("елка", 0), ("мой", 0), ("strasse", 0), ("ελλαδα", 0), ("tieng", 0),
         ("ine", 0), ("привет nine", 0), ("opening", 0), ("ca", 0), ("op", 0),
     ]:  # fmt: skip
         links = [f"/?around={found}#m{found}"] if found else []
         assert (await search(alice, query)).links == links, query
+    if way == "the newest messages":  # MongoDB's index has no parts of foo_bar
+        assert (await search(alice, "foo bar")).links == ["/?around=3#m3"]
 
 
 async def test_the_beginning_of_a_word_is_found_in_the_newest_messages(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await alice.write(
-        "The deployment is Tomorrow", "DÉPLOYÉ", "redeployed and to_deploy", "我deploy"
+        "The deployment is Tomorrow", "DÉPLOYÉ", "redeployed and to_deploy", "我deploy", "a deploy"
     )
     assert "beginnings of words in about the newest 2,000 messages" in await alice.page("/search")
     for query, found in [
-        ("deploy", [4, 3, 2, 1]), ("dep", [4, 3, 2, 1]), ("tomo dep", [1]), ("de", []),
+        ("deploy", [5, 4, 3, 2, 1]), ("dep", [5, 4, 3, 2, 1]), ("tomo dep", [1]), ("de", []),
         ("ploy", []),
     ]:  # fmt: skip
         assert (await search(alice, query)).links == [f"/?around={n}#m{n}" for n in found], query
     monkeypatch.setattr("search.finder.NEWEST", 0)  # all are further back
-    assert (await search(alice, "deploy")).links == ["/?around=3#m3"]
+    links = (await search(alice, "deploy")).links
+    assert links[0] == "/?around=5#m5"
+    assert set(links[1:]) <= {"/?around=3#m3"}  # which the embedded database finds, MongoDB not
 
 
 @pytest.mark.usefixtures("way")
@@ -86,6 +106,54 @@ async def test_a_word_in_a_script_without_spaces_is_found_anywhere(alice: Person
         links = [f"/?around={found}#m{found}"] if found else []
         assert (await search(alice, query)).links == links, query
     assert (await search(alice, "部署")).marks == ["部署"]
+
+
+IN_WORDS = [*"_€₽฿™№℃·´¨״׳॰٪՚‿＿＠🎉", "👍🏽", "👩‍💻", "\u200c", "\u200d"]  # in those of MongoDB
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("sign", IN_WORDS, ids=ascii)
+async def test_a_word_with_a_sign_in_it_is_asked_for_as_it_is_written(
+    open_house: OpenHouse, imitation: Imitation, sign: str
+) -> None:
+    """MongoDB's index has it as one word, with the sign; the embedded database's has its parts."""
+    alice = await (await open_house(MONGO_HOST=imitation.address)).sign_in("alice")
+    word = f"foo{sign}bar"
+    await alice.write(f"see {word}, please", "foo and bar", f"bar{sign}", f"{sign}foo bar")
+    for query, found in [(word, 1), (f"({word.upper()}!) please", 1), (f"bar{sign}", 3)]:
+        page = await search(alice, query)
+        assert page.links == [f"/?around={found}#m{found}"], query
+        assert {mark.lower() for mark in page.marks} <= {word, f"bar{sign}", "please"}
+    assert asked(imitation) <= {f'"{word}"', f'"{word.upper()}" "please"', f'"bar{sign}"'}
+
+
+@pytest.mark.parametrize(
+    "sign", [*" -'’\"/,;:!?…–—«“§$£¥¢+=|~^`°×©®→★❤।،。、・：；\u00ad\u00a0\u2028\x00"], ids=ascii
+)
+async def test_what_separates_words_in_mongodb_separates_them_in_a_query(
+    open_house: OpenHouse, imitation: Imitation, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    monkeypatch.setattr("search.finder.NEWEST", 0)
+    alice = await (await open_house(MONGO_HOST=imitation.address)).sign_in("alice")
+    await alice.write("milk and tea")
+    assert (await search(alice, f"tea{sign}milk{sign}")).links == ["/?around=1#m1"]
+    assert asked(imitation) == {'"tea" "milk"'}
+
+
+def asked(imitation: Imitation) -> set[str]:
+    """Return what the text index has been asked for."""
+    filters = [it.body["filter"] for it in imitation.commands if it.name == "find"]
+    return {where["$text"]["$search"] for where in filters if "$text" in where}
+
+
+@pytest.mark.usefixtures("way")
+async def test_what_cannot_be_seen_around_a_word_does_not_matter(alice: Person) -> None:
+    await alice.write("one word", "צה\u200f״ל")  # which is stored without the mark
+    for query, found in [
+        ("\ufeffword\u200b", 1), ("\u202aword\u202c", 1), ("\u200fצה״ל\u200f", 2),
+        ("צ\u200fה״ל", 2),
+    ]:  # fmt: skip
+        assert (await search(alice, query)).links == [f"/?around={found}#m{found}"], ascii(query)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +270,8 @@ async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_neve
     assert (await search(alice, "phrase")).texts == ["other phrase"]
 
 
+STEP = 50  # messages, as in the embedded database's pace
+SHORT_FAR = FAR._replace(steps=(10, 40, 50), sample=(20,) * 4)
 LONG = 300  # messages; for the test below that is a long log, in which 50 make a word frequent
 STEPS = {"always": 1, "often": 2, "rarely": 20, "hardly": 100}  # words by how often they come
 
@@ -211,11 +281,12 @@ def text_of(seq: int) -> str:
     return " ".join([word for word in STEPS if seq % STEPS[word] == 0] + ["once"] * (seq < 200))
 
 
+@pytest.mark.parametrize("pace", [NEAR, SHORT_FAR], ids=["near", "far"], indirect=True)
 @pytest.mark.parametrize("search_for", [0, 9])
 async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, search_for: int
 ) -> None:
-    for name, value in {"NEWEST": MESSAGES_PER_QUERY, "RARE": 50, "SEARCH_FOR": search_for}.items():
+    for name, value in {"NEWEST": STEP, "RARE": 50, "SEARCH_FOR": search_for}.items():
         monkeypatch.setattr(f"search.finder.{name}", value)
     for seq in range(1, LONG + 1):
         await say(house.app[JOURNAL], "alice", text_of(seq))
@@ -239,7 +310,7 @@ async def test_a_rare_word_stays_rare_however_many_changes_there_are(
     for name, value in {"NEWEST": 0, "RARE": 50, "SEARCH_FOR": 0}.items():
         monkeypatch.setattr(f"search.finder.{name}", value)
     house = await open_house()
-    alice, length = await house.sign_in("alice"), MESSAGES_PER_QUERY + 10
+    alice, length = await house.sign_in("alice"), STEP + 10
     await alice.write(*("needle" if number in (3, 7) else "hay" for number in range(length)))
     await house.server.close()
     change = {"of": 1, "message_seq": 0, "user": "x", "user_id": "x"}
@@ -257,7 +328,7 @@ async def test_a_search_without_an_end_offers_to_go_on(
 ) -> None:
     for name, value in {"NEWEST": 0, "RARE": 1, "SEARCH_FOR": 0}.items():
         monkeypatch.setattr(f"search.finder.{name}", value)
-    for seq in range(MESSAGES_PER_QUERY + 1):
+    for seq in range(STEP + 1):
         await say(house.app[JOURNAL], "alice", ("one", "two")[seq % 2])
     page = await alice.page("/search?q=one+two")
     assert "Nothing found so far." in page

@@ -31,6 +31,7 @@ from chat.wire import SEQ_LIMIT
 from chat.writings import ENTRIES_PER_QUERY
 from search.views import QUERY_WORDS
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
+from storage.address import OURS
 from storage.database import (
     ACKNOWLEDGED,
     Collection,
@@ -46,9 +47,9 @@ from storage.indexes import create_indexes
 from storage.lookup import IDS_PER_QUERY
 from storage.mongodb import connect
 from storage.staging import NAMESPACE_NOT_FOUND
-from tests.support.databases import another_client
+from tests.support.databases import another_client, database_at
 from tests.support.hostile import HOSTILE
-from tests.support.proxies import Relay
+from tests.support.imitation import Imitation
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ async def test_a_server_that_is_not_there_is_an_error_of_the_driver_in_time(
     """https://www.mongodb.com/docs/manual/reference/connection-string-options/
     (serverSelectionTimeoutMS)
     """
-    monkeypatch.setattr("storage.mongodb.SELECT_TIMEOUT", 0.05)
+    monkeypatch.setitem(OURS, "serverSelectionTimeoutMS", 50)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = connect(f"mongodb://127.0.0.1:{port}")
@@ -472,24 +473,15 @@ async def test_an_id_of_ones_own_is_kept(db: MotorDatabase) -> None:
 
 
 @pytest.fixture
-async def relay(settings: Settings, db: MotorDatabase) -> Relay:
-    """A relay to the server."""
-    address: Any = db.client.address  # a property, which Motor's types take for a method
-    return Relay(settings.MONGO_HOST, *address)
-
-
-@pytest.fixture
-async def lossy(relay: Relay, settings: Settings) -> AsyncIterator[MotorDatabase]:
-    """The test's database by way of the relay."""
-    async with relay.listening() as uri:
-        client = connect(uri)
-        yield client[settings.MONGO_DB_NAME]
-        # In a thread, because it says goodbye to the server, for which the relay has to run.
-        await asyncio.to_thread(client.close)
+async def lossy(imitation: Imitation, settings: Settings) -> AsyncIterator[MotorDatabase]:
+    """The test's database by a way on which the answer to every insert is lost."""
+    imitation.loses = lambda name, body: name == "insert"
+    async with database_at(imitation.address, settings.MONGO_DB_NAME) as database:
+        yield database
 
 
 async def test_an_ordered_insert_whose_answer_is_lost_is_done_and_not_repeated_by_the_driver(
-    messages: MotorCollection, relay: Relay, lossy: MotorDatabase
+    messages: MotorCollection, imitation: Imitation, lossy: MotorDatabase
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/retryable-writes/#retryable-write-operations: the
     methods are, a command that is sent as it is is none of them
@@ -500,7 +492,7 @@ async def test_an_ordered_insert_whose_answer_is_lost_is_done_and_not_repeated_b
     with pytest.raises(DatabaseUnavailable):
         async with deadline():
             await Collection(lossy[MESSAGE_COLLECTION]).insert_in_order([message(1), message(2)])
-    assert relay.lost == 1
+    assert imitation.count("insert") == 1
     assert (await one(messages, key="u1:1"))["seq"] == 1
     with pytest.raises(Conflict):
         await Collection(messages).insert_in_order([message(3, key="u1:1"), message(4, key="u1:2")])
@@ -508,7 +500,7 @@ async def test_an_ordered_insert_whose_answer_is_lost_is_done_and_not_repeated_b
 
 
 async def test_an_account_whose_answer_is_lost_is_stored_once(
-    users: MotorCollection, relay: Relay, lossy: MotorDatabase
+    users: MotorCollection, imitation: Imitation, lossy: MotorDatabase
 ) -> None:
     """https://www.mongodb.com/docs/manual/core/retryable-writes/
 
@@ -517,7 +509,7 @@ async def test_an_account_whose_answer_is_lost_is_stored_once(
     with pytest.raises(DatabaseUnavailable):
         async with deadline():
             await lossy[USER_COLLECTION].insert_one(account("alice"))
-    assert relay.lost >= 1
+    assert imitation.count("insert") >= 1
     assert len(await users.find({"login_key": "alice"}).to_list(None)) == 1
     with pytest.raises(DuplicateKeyError):
         await users.insert_one(account("alice"))

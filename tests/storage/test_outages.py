@@ -117,8 +117,8 @@ def failed(code: int, **details: Any) -> OperationFailure:
     [
         (AutoReconnect("x"), DatabaseUnavailable, "the database is away (AutoReconnect)"),
         (failed(FAULT, errmsg="full"), DatabaseFails, "the database fails: full"),
-        (failed(14031, codeName="OutOfDisk"), DatabaseFails, "the database fails: OutOfDisk"),
-        (failed(121), DatabaseFails, "the database fails: OperationFailure"),
+        (failed(8, codeName="Unknown"), DatabaseFails, "the database fails: Unknown, code 8"),
+        (failed(121), DatabaseFails, "the database fails: OperationFailure, code 121"),
     ],
 )
 @pytest.mark.parametrize("limited", [deadline, upkeep])

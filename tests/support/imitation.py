@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 import bson
+import pymongo
 from pymongo.uri_parser import parse_uri
 
 from storage.database import Document
@@ -56,6 +59,7 @@ class Imitation:
     def __init__(self, server: str) -> None:
         """Set up, but don't listen; `server` is the address of the tests' server."""
         self.server = parse_uri(server)
+        self.server["nodelist"] = [primary_of(server)]
         self.primary = 0  # the member that is the primary
         self.commands: list[Command] = []  # but for those that drivers send by themselves
         self.delay = 0.0  # seconds before each command
@@ -71,8 +75,13 @@ class Imitation:
         with ExitStack() as stack:
             members = [stack.enter_context(Member(self, number)) for number in range(4)]
             self.hosts = [f"127.0.0.1:{member.server_address[1]}" for member in members]
-            self.address = f"mongodb://{self.hosts[0]},{self.hosts[1]}/?replicaSet=rs"
-            self.standalone, self.router = (f"mongodb://{host}/" for host in self.hosts[2:])
+            user, options = log_in(self.server)
+            self.address = f"mongodb://{user}{','.join(self.hosts[:2])}/?replicaSet=rs"
+            self.address += "&" * bool(options) + options
+            self.standalone, self.router = (
+                f"mongodb://{user}{host}/" + "?" * bool(options) + options
+                for host in self.hosts[2:]
+            )
             yield self
 
     def count(self, name: str) -> int:
@@ -114,8 +123,9 @@ class Imitation:
 
     def own_answer(self, name: str, body: Document, member: int) -> Document | None:
         """Return what a member answers without the server, None if that has to answer."""
+        answer = self.answers.get(name)
         if name in HELLO:
-            return self.hello(member)
+            return (answer(body) if answer else None) or self.hello(member)
         if name == "endSessions":
             return {"ok": 1.0}
         if member == 1 - self.primary:
@@ -124,7 +134,6 @@ class Imitation:
                 return {**NOT_PRIMARY, "errorLabels": labels}
             if name in READS and body.get("$readPreference", PRIMARY)["mode"] == "primary":
                 return NO_SECONDARY_READS
-        answer = self.answers.get(name)
         return answer(body) if answer else None
 
 
@@ -196,6 +205,29 @@ def imitate(server: str) -> Iterator[Imitation]:
     """Imitate a MongoDB in front of the tests' server until the end of the block."""
     with Imitation(server).listening() as imitation:
         yield imitation
+
+
+@cache
+def primary_of(server: str) -> tuple[str, int | None]:
+    """Return the host and port of the server that takes what is written; no port of a socket."""
+    with pymongo.MongoClient[Document](server) as client:
+        client.admin.command("ping")
+        return client.primary or min(client.nodes)
+
+
+def log_in(server: dict[str, Any]) -> tuple[str, str]:
+    """Return how an address begins and ends where the server asks for a log-in.
+
+    Its replies pass the imitation, but not what its greeting says of the ways to log in.
+    """
+    user, password = server["username"], server["password"]
+    if not user:
+        return "", ""
+    source = server["options"].get("authSource") or server["database"] or "admin"
+    return (
+        f"{quote_plus(user)}:{quote_plus(password)}@",
+        f"authSource={quote_plus(source)}&authMechanism=SCRAM-SHA-256",
+    )
 
 
 def reach(server: dict[str, Any]) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Proxies: one speaks TLS, one cuts connections, two make a database worse than it is."""
+"""Proxies: one speaks TLS, one cuts connections, one makes a database far away."""
 
 import asyncio
 import random
@@ -10,13 +10,11 @@ from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import quote_plus
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from pymongo.uri_parser import parse_uri
 
 
 @asynccontextmanager
@@ -158,60 +156,7 @@ def cut(transport: asyncio.WriteTransport, is_hard: bool) -> None:
     transport.abort()
 
 
-# An answer that is lost
-
-
-class Relay:
-    """A way to a server on which the answer to every insert is lost, and the connection with it."""
-
-    def __init__(self, uri: str, host: str, port: int | None) -> None:
-        """Set up, but don't listen: `host` and `port` are those of the server, or its socket."""
-        self.lost = 0  # answers; each came, so its insert was over
-        self._uri = parse_uri(uri)
-        self._host, self._port = host, port
-        self._serving: set[asyncio.Task[None]] = set()
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
-        """Yield the address that leads through the relay."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        user, password = self._uri["username"], self._uri["password"]
-        options = self._uri["options"]
-        source = options.get("authSource") or self._uri["database"] or "admin"
-        yield (
-            f"mongodb://{f'{quote_plus(user)}:{quote_plus(password)}@' if user else ''}"
-            f"127.0.0.1:{server.sockets[0].getsockname()[1]}/?directConnection=true"
-            f"&serverMonitoringMode=poll&authSource={quote_plus(source)}"
-        )
-        server.close()
-        await asyncio.gather(*self._serving)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        server_reader, server_writer = await self._reach()
-        with suppress(asyncio.IncompleteReadError, OSError):  # either end has closed
-            while True:
-                request = await read_message(reader)
-                server_writer.write(request)
-                answer = await read_message(server_reader)
-                if is_insert(request):
-                    self.lost += 1
-                    break
-                writer.write(answer)
-        for end in (writer, server_writer):
-            end.close()
-            with suppress(OSError):
-                await end.wait_closed()
-
-    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._port is None:
-            return await asyncio.open_unix_connection(self._host)
-        options = self._uri["options"]
-        tls = ssl.create_default_context(cafile=options.get("tlsCAFile"))
-        context = tls if options.get("tls") else None
-        return await asyncio.open_connection(self._host, self._port, ssl=context)
+# A database that is far away
 
 
 async def read_message(reader: asyncio.StreamReader) -> bytes:
@@ -223,9 +168,6 @@ async def read_message(reader: asyncio.StreamReader) -> bytes:
 def is_insert(request: bytes) -> bool:
     """Return whether a message of MongoDB's protocol asks to insert something."""
     return b"\x02insert\x00" in request
-
-
-# A database that is far away
 
 
 class LongWay:

@@ -1,0 +1,180 @@
+"""In how many steps a search reads a database, and what the page says of them."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.entry import now
+from search.finder import FAR, FINDER, NEAR, NEWEST, PAGE_LENGTH, Finder, Pace
+from settings import MESSAGE_COLLECTION
+from storage.database import CALL_TIMEOUT, Collection, Document, MotorDatabase
+from tests.support.house import House, OpenHouse
+from tests.support.imitation import Imitation
+from tests.support.pages import Finds
+from tests.support.people import Person
+
+LENGTH = 3000  # messages
+MOST_ROUNDS = 8
+NEEDLES = (500, 50, 5)
+
+
+def text_of(seq: int) -> str:
+    """Return the text of a message."""
+    return " ".join(["always 3", ("even", "odd")[seq % 2], *["needle 3€"] * (seq in NEEDLES)])
+
+
+class Reads:
+    """What the searches of a chat read."""
+
+    def __init__(self, messages: Collection) -> None:
+        """Set up; `messages` is the finder's collection."""
+        self._messages = messages
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.limits: list[int] = []  # of each query
+        self.searches: list[str] = []  # what the text index was asked for
+        self.newest = 0  # messages that came before the index was asked, but for samples
+        self.rounds = 0  # answers that were waited for, one after another
+        self.under_way = self.most_under_way = 0
+
+    async def find(self, where: Document, *, limit: int, **options: Any) -> list[Document]:
+        """Ask the collection."""
+        self.rounds += not self.under_way
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.limits.append(limit)
+        try:
+            found = await self._messages.find(where, limit=limit, **options)
+        finally:
+            self.under_way -= 1
+        if "$text" in where:
+            self.searches.append(where["$text"]["$search"])
+        elif limit not in FAR.sample:
+            self.newest += len(found)
+        return found
+
+
+OpenLibrary = Callable[[Pace], Any]
+
+
+@pytest.fixture
+def open_library(
+    open_house: OpenHouse,
+    db: MotorDatabase,
+    imitation: Imitation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> OpenLibrary:
+    """Start a chat with a long log, whose database is the imitation; return alice, and Reads."""
+
+    async def start(pace: Pace) -> tuple[House, Person, Reads]:
+        monkeypatch.setattr("app.FAR", pace)
+        monkeypatch.setattr("search.finder.SEARCHES", (0, 10))
+        monkeypatch.setattr("search.finder.RARE", LENGTH // 10)
+        for start in range(1, LENGTH + 1, 1000):
+            await db[MESSAGE_COLLECTION].insert_many(
+                {"seq": seq, "message_seq": seq, "key": f"x:{seq}", "user": "x", "user_id": "x",
+                 "time": now(), "msg": text_of(seq)}
+                for seq in range(start, start + 1000)
+            )  # fmt: skip
+        house = await open_house(MONGO_HOST=imitation.address)
+        alice = await house.sign_in("alice")
+        reads = Reads(house.app[FINDER]._messages)
+        monkeypatch.setattr(house.app[FINDER], "_messages", reads)
+        return house, alice, reads
+
+    return start
+
+
+def said(page: str) -> str:
+    """Return what the page says of where beginnings of words were looked for."""
+    [text] = re.findall(r"beginnings of words(.*?)\.", page)
+    return str(text).strip()
+
+
+@pytest.mark.parametrize("delay", [0, 0.08, 0.18])
+async def test_a_search_in_a_database_elsewhere_waits_for_eight_answers_at_most(
+    open_library: OpenLibrary, imitation: Imitation, delay: float
+) -> None:
+    """And ends with an answer, which says how many messages were read."""
+    _, alice, reads = await open_library(FAR)
+    imitation.delay = delay
+    for path, found in [
+        ("/search?q=always", PAGE_LENGTH), ("/search?q=needle", 3), ("/search?q=never", 0),
+        ("/search?q=even+odd", 0), ("/search?q=even+always", PAGE_LENGTH),
+        ("/search?q=needle&before=50", 1), ("/search?q=needle&before=2500", 3),
+    ]:  # fmt: skip
+        reads.clear()
+        page = await alice.page(path)
+        assert len(Finds(page).links) == found, path
+        assert reads.rounds <= MOST_ROUNDS, path
+        assert reads.most_under_way <= FAR.at_once
+        kind = "next" if "before" in path else "newest"
+        expected = f"in the {kind} {reads.newest:,} messages" if reads.searches else ""
+        assert said(page) == expected, path
+    assert imitation.count("getMore") == 0
+
+
+async def test_the_page_says_beforehand_what_a_search_reads(alice: Person) -> None:
+    assert said(await alice.page("/search")) == f"in about the newest {NEWEST:,} messages"
+
+
+async def test_the_embedded_database_is_read_in_short_steps_one_after_another(
+    open_library: OpenLibrary, open_house: OpenHouse, folder: Path
+) -> None:
+    """Because a step holds up everybody."""
+    _, alice, reads = await open_library(NEAR)
+    for query in ("always", "needle", "never", "even+odd"):
+        await alice.page(f"/search?q={query}")
+    assert set(reads.limits) == {50}
+    assert reads.most_under_way == 1
+    embedded = await open_house(MONGO_HOST="", MONGO_DB_NAME="", DATA_DIR=folder)
+    assert embedded.app[FINDER]._pace is NEAR
+
+
+async def test_samples_that_came_before_a_search_was_given_up_are_kept(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, alice, reads = await open_library(FAR)
+    finder, hangs = house.app[FINDER], True
+    take = Finder._sample
+
+    async def sample(part: int) -> None:
+        if hangs and part >= FAR.at_once:
+            await asyncio.Event().wait()
+        await take(finder, part)
+
+    monkeypatch.setattr(finder, "_sample", sample)
+    monkeypatch.setattr("storage.database.CALL_TIMEOUT", 1)
+    assert (await alice.get("/search?q=needle")).status == 503
+    monkeypatch.setattr("storage.database.CALL_TIMEOUT", CALL_TIMEOUT)
+    hangs = False
+    reads.clear()
+    assert len(Finds(await alice.page("/search?q=needle")).links) == 3
+    assert reads.limits.count(FAR.sample[0]) == len(FAR.sample) - FAR.at_once
+
+
+@pytest.mark.parametrize(("pace", "searches"), [(NEAR, []), (FAR, ['"3€"'])], ids=["near", "far"])
+async def test_the_text_index_is_asked_for_what_is_rare_in_it(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch, pace: Pace, searches: list[str]
+) -> None:
+    """MongoDB's has `3€`; the embedded database's has 3, which is in every message."""
+    monkeypatch.setattr("search.finder.SEARCH_FOR", 9)
+    _, alice, reads = await open_library(pace)
+    page = Finds(await alice.page("/search?q=3€"))
+    assert page.links == [f"/?around={seq}#m{seq}" for seq in NEEDLES]
+    assert list(dict.fromkeys(reads.searches)) == searches
+
+
+async def test_searches_in_a_database_elsewhere_do_not_wait_for_one_another(
+    open_library: OpenLibrary,
+) -> None:
+    house, alice, _ = await open_library(FAR)
+    finder = house.app[FINDER]
+    async with finder._turn:
+        assert len(Finds(await alice.page("/search?q=needle")).links) == 3
