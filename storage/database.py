@@ -11,8 +11,7 @@ MongoDB, Atlas and the embedded NX-27017 0.8.1 have to understand the same state
 - No TTL index: with one, NX-27017 reads all of a collection at each look-up.
 - A call takes a few milliseconds, however many documents there are: NX-27017 serves one at a time.
 
-Motor is past its end of life, so only storage/ imports it: PyMongo's asynchronous client can
-replace it here.
+Motor is past its end of life, so only storage/ imports it: docs/motor.md says what a change costs.
 """
 
 import asyncio
