@@ -60,9 +60,8 @@ async def findings() -> AsyncIterator[Finding]:
     except (StartError, CommandError, DatabaseFails) as error:
         yield Finding("database", str(error))
     except DatabaseUnavailable as error:
-        what, _, remedy = str(error).partition(": ")
-        remedy = remedy or "see that it runs, and that MONGO_HOST is right"
-        yield Finding(f"database: {what}", remedy)
+        remedy = error.remedy or "see that it runs, and that MONGO_HOST is right"
+        yield Finding(f"database: {error.why}", remedy)
 
 
 def setting(variable: Variable, value: object) -> Finding:

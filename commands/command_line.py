@@ -106,8 +106,7 @@ def run_command(arguments: Namespace) -> NoReturn:
     except DatabaseFails as error:
         print(f"The database fails: {error}.", file=sys.stderr)
     except DatabaseUnavailable as error:
-        has_remedy = ": " in str(error)
-        print(f"The database is away: {error}." if has_remedy else AWAY, file=sys.stderr)
+        print(f"The database is away: {error}." if error.remedy else AWAY, file=sys.stderr)
     except asyncio.CancelledError:
         print("Interrupted.", file=sys.stderr)
     except BrokenPipeError:

@@ -25,17 +25,11 @@ import pymongo
 from aiohttp import web
 from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import UpdateOne
-from pymongo.errors import (
-    OperationFailure,
-    PyMongoError,
-    WriteConcernError,
-    WriteError,
-)
+from pymongo.errors import PyMongoError, WriteConcernError, WriteError
 
 from server.logs import SeldomLogger
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
-from storage.embedded_files import FAULT
-from storage.remedies import name_of, remedy_for
+from storage.remedies import DUPLICATE, diagnose
 
 Document = dict[str, Any]
 MotorDatabase = AsyncIOMotorDatabase[Document]
@@ -49,17 +43,6 @@ CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
 ACKNOWLEDGED: Document = {"w": "majority", "wtimeout": 3000}
 UPKEEP_TIMEOUT = 60  # seconds for a call at the start that reads a whole collection
 
-# Codes of MongoDB's answers: https://www.mongodb.com/docs/manual/reference/error-codes/
-DUPLICATE = 11000  # another document has the same value in a unique field
-PASSING = {  # the server can't now, but soon: after an election, or with less to do
-    *(6, 7, 89, 202, 9001),  # a router or a member does not reach another one
-    *(91, 189, 10058, 10107, 11600, 11602, 13435, 13436),  # it ends, or is no primary any more
-    *(64, 100, 133, 134),  # no majority confirms, or no member can be read
-    *(24, 46, 50, 112, 262, 290, 365, 462, 11601),  # locks, time limits, conflicts, too much to do
-    *(43, 175, 237),  # a query that was ended, as a failover does
-}
-SEE_ROOM = "see that its disk or quota has room, and which documents it is set up to refuse"
-
 seldom = SeldomLogger(logging.getLogger(__name__))
 
 
@@ -69,13 +52,18 @@ class DatabaseUnavailable(Exception):
     The text says why and, after a colon, what an operator can do, if there is anything special.
     """
 
+    def __init__(self, why: str = "", remedy: str = "") -> None:
+        super().__init__(f"{why}: {remedy}" if remedy else why)
+        self.why = why
+        self.remedy = remedy
+
 
 class BeingPrepared(DatabaseUnavailable):
     """The database answers, but has not got its indexes yet, which may take minutes."""
 
 
 class DatabaseFails(DatabaseUnavailable):
-    """The database answers, but can't do what was asked; the text says why."""
+    """The database answers, but can't do what was asked."""
 
 
 class Conflict(Exception):
@@ -116,33 +104,13 @@ def _conflicts() -> Iterator[None]:
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:
     """Return what is wrong with the database, and log it, each kind once a minute at most."""
-    if isinstance(error, OperationFailure):
-        error = _single(error)
-    name, remedy = name_of(error), remedy_for(error)
-    if not isinstance(error, OperationFailure) or error.code in PASSING:
-        told = f": {remedy}" if remedy else ""
-        seldom.log(logging.WARNING, f"the database is away ({name}){told}")
-        return DatabaseUnavailable(name + told)
-    if error.code == FAULT:  # of another server only the name and the code
-        name = (error.details or {}).get("errmsg", name)
-    elif isinstance(error, WriteError) and error.code != DUPLICATE:
-        name, remedy = f"it refuses a write ({name})", remedy or SEE_ROOM
-    told = f": {remedy}" if remedy else ""
-    seldom.log(logging.ERROR, f"the database fails: {name}{told}")
-    return DatabaseFails(name + told)
-
-
-def _single(error: OperationFailure) -> OperationFailure:
-    """Return the server's answer: of several in one error the first that does not pass."""
-    details = error.details or {}
-    for kind, answers in (
-        (WriteError, details.get("writeErrors")),
-        (WriteConcernError, details.get("writeConcernErrors")),
-    ):
-        if answers:
-            first = next((it for it in answers if it.get("code") not in PASSING), answers[0])
-            return kind(first.get("errmsg", ""), first.get("code"), first)
-    return error
+    found = diagnose(error)
+    remedy = f": {found.remedy}" if found.remedy else ""
+    if found.is_passing:
+        seldom.log(logging.WARNING, f"the database is away ({found.name}){remedy}")
+        return DatabaseUnavailable(found.name, found.remedy)
+    seldom.log(logging.ERROR, f"the database fails: {found.name}{remedy}")
+    return DatabaseFails(found.name, found.remedy)
 
 
 class Collection:

@@ -9,22 +9,21 @@ import secrets
 from contextlib import suppress
 from functools import partial
 
-from pymongo.errors import OperationFailure, WriteError
+from pymongo.errors import OperationFailure, WriteConcernError, WriteError
 
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 from storage.batches import Batches
 from storage.database import (
     ACKNOWLEDGED,
-    DUPLICATE,
     UPKEEP_TIMEOUT,
     Collection,
     Conflict,
     Database,
-    DatabaseUnavailable,
     Document,
     upkeep,
 )
 from storage.indexes import INDEXES, build_index
+from storage.remedies import DUPLICATE
 
 PREFIX = "import_"
 PER_INSERT, MOST_PER_INSERT = 500, 5000  # documents, of the first insert and of any
@@ -116,8 +115,8 @@ class Staging:
                 # No id is twice in a file, so a duplicate was stored by a call that seemed to fail.
                 if error["code"] != DUPLICATE:
                     raise WriteError(error.get("errmsg", ""), error["code"], error)
-        if reply.get("writeConcernError"):
-            raise DatabaseUnavailable("not acknowledged")
+            if error := reply.get("writeConcernError"):
+                raise WriteConcernError("", error.get("code"), error)
         return min(most, len(documents))
 
     async def drop(self) -> None:

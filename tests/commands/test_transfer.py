@@ -27,9 +27,10 @@ from commands.importing import checked, chunks
 from commands.room import CommandError
 from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
 from storage import database, indexes, staging
-from storage.database import SEE_ROOM, Database, Document, MotorDatabase, deadline, upkeep
+from storage.database import Database, Document, MotorDatabase, deadline, upkeep
 from storage.embedded import embedded_uri
 from storage.embedded_files import SEE_DISK
+from storage.remedies import SEE_ROOM
 from storage.staging import PREFIX, Staging, StagingDropped, finish_import
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, ended, refusal, run, start_command

@@ -18,14 +18,13 @@ from settings import Settings
 from storage import database
 from storage.database import (
     READY,
-    SEE_ROOM,
     DatabaseFails,
     DatabaseUnavailable,
     deadline,
     upkeep,
 )
 from storage.embedded_files import FAULT
-from storage.remedies import SPACE
+from storage.remedies import SEE_ROOM, SPACE
 from tests.support.databases import EmbeddedServer, embedded_server
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person

@@ -19,13 +19,13 @@ from storage import database
 from storage.database import (
     ACKNOWLEDGED,
     CALL_TIMEOUT,
-    SEE_ROOM,
     Collection,
     Conflict,
     DatabaseFails,
     DatabaseUnavailable,
     Document,
 )
+from storage.remedies import SEE_ROOM
 from tests.support.commands import database_of, run
 from tests.support.databases import database_at
 from tests.support.house import House, OpenHouse
