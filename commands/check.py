@@ -5,8 +5,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator
 
 from commands.accounts import printable
-from commands.check_database import look_at_database
-from commands.finding import Finding
+from commands.check_database import Finding, look_at_database
 from commands.room import CommandError, open_room
 from security.keys import NoKey, read_key
 from settings import Settings, StartError, Variable, each_setting, load_settings
@@ -21,7 +20,7 @@ async def check(arguments: Namespace) -> None:
     """Print a line for everything that was looked at. Raises CommandError if anything is wrong."""
     wrong = 0
     async for finding in findings():
-        wrong += finding.is_wrong
+        wrong += finding.kind == "wrong"
         text = ": ".join(filter(None, (finding.what, finding.remedy)))
         print(f"{finding.kind:6}", printable(text))
     if wrong:

@@ -5,8 +5,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from commands.finding import Finding
 from settings import MESSAGE_COLLECTION, Settings
 from storage.database import (
     LOG_ID_COLLECTION,
@@ -16,11 +16,10 @@ from storage.database import (
     Document,
 )
 from storage.indexes import INDEXES, indexes_being_built, missing_indexes
-from storage.probe import write_probe
-from storage.trial import refused_steps
+from storage.probe import refused_steps, write_probe
 
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
-FAR = 100  # milliseconds; a page and a search need several answers, one after another
+FAR_AWAY = 100  # milliseconds; a page and a search need several answers, one after another
 LITTLE_SPACE = 500 * 1000**2  # bytes; with less, MongoDB builds no index
 MADE_FOR = 7  # version of MongoDB from which on the chat is tested
 MAJORITY_NEEDS = 3  # members, or one of them can't be missed
@@ -33,19 +32,34 @@ WHAT = {
 UNTOLD = "the server does not tell"
 
 
+class Finding(NamedTuple):
+    """What was looked at, and what to do about it, "" if it is all right."""
+
+    what: str
+    remedy: str = ""
+    is_note: bool = False  # whether the remedy is advice: the chat works without it
+
+    @property
+    def kind(self) -> str:
+        """How a line about it begins: "ok", "note" or "wrong"."""
+        if not self.remedy:
+            return "ok"
+        return "note" if self.is_note else "wrong"
+
+
 async def look_at_database(db: Database, settings: Settings) -> AsyncIterator[Finding]:
     """Yield what is found about a database. Raises DatabaseUnavailable."""
     if not settings.MONGO_HOST:
-        yield await speed(db)
+        yield await database(db)
         yield await indexes(db)
         yield await disk(settings.DATA_DIR)
         yield await clock(db)
         return
-    for look in (speed, server, replication, rights, indexes, space, clock):
+    for look in (database, server, replication, rights, indexes, space, clock):
         try:
             yield await look(db)
         except DatabaseFails as error:  # the others may tell why
-            yield Finding("database" if look is speed else look.__name__, str(error))
+            yield Finding(look.__name__, str(error))
 
 
 async def told(db: Database, command: str, value: str | int = 1) -> Document:
@@ -56,12 +70,12 @@ async def told(db: Database, command: str, value: str | int = 1) -> Document:
         return {}
 
 
-async def speed(db: Database) -> Finding:
+async def database(db: Database) -> Finding:
     """Return whether the database takes and gives documents, and how fast."""
     wrote = await _milliseconds(write_probe(db))
     read = min([await _milliseconds(db[LOG_ID_COLLECTION].find_one({})) for _ in range(3)])
     what = f"database: has written in {wrote:.0f} ms, and read in {read:.0f} ms"
-    if read < FAR:
+    if read < FAR_AWAY:
         return Finding(what)
     return Finding(
         what, "pages and searches are slow; run the chat near its database", is_note=True

@@ -21,6 +21,7 @@ from pymongo.errors import (
 from storage.embedded_files import FAULT
 
 DUPLICATE = 11000  # another document has the same value in a unique field
+NAMESPACE_NOT_FOUND = 26  # there is no such collection
 PASSING = {  # the server can't now, but soon: after an election, or with less to do
     *(6, 7, 89, 202, 9001),  # a router or a member does not reach another one
     *(91, 189, 10058, 10107, 11600, 11602, 13435, 13436),  # it ends, or is no primary any more

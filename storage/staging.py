@@ -23,11 +23,10 @@ from storage.database import (
     upkeep,
 )
 from storage.indexes import INDEXES, build_index
-from storage.remedies import DUPLICATE
+from storage.remedies import DUPLICATE, NAMESPACE_NOT_FOUND
 
 PREFIX = "import_"
 PER_INSERT, MOST_PER_INSERT = 500, 5000  # documents, of the first insert and of any
-NAMESPACE_NOT_FOUND = 26  # MongoDB's code of the error
 WITHIN_A_MINUTE = {**ACKNOWLEDGED, "wtimeout": UPKEEP_TIMEOUT * 1000}
 
 

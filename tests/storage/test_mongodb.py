@@ -47,7 +47,7 @@ from storage.database import (
 from storage.indexes import create_indexes
 from storage.lookup import IDS_PER_QUERY
 from storage.mongodb import connect
-from storage.staging import NAMESPACE_NOT_FOUND
+from storage.remedies import NAMESPACE_NOT_FOUND
 from tests.support.databases import another_client, database_at
 from tests.support.hostile import HOSTILE
 from tests.support.imitation import Imitation
