@@ -43,7 +43,7 @@ from middlewares import (
 from pages.forms import BODY_LIMIT
 from pages.templates import setup_templates
 from routes import setup_routes
-from search.finder import FAR, FINDER, NEAR, Finder
+from search.finder import ELSEWHERE, EMBEDDED, FINDER, Finder
 from security.guard import guard
 from security.headers import add_headers
 from security.keys import secret_keys
@@ -131,7 +131,8 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[MESSAGES] = Message(messages, app[JOURNAL], settings.MESSAGES_PER_SECOND)
     app[WRITINGS] = Writings(messages, app[JOURNAL], relay)
     app[DEPARTURES] = Departures(db, app[SESSIONS], app[WRITINGS])
-    app[FINDER] = Finder(messages, app[JOURNAL].recent, FAR if settings.MONGO_HOST else NEAR)
+    pace = ELSEWHERE if settings.MONGO_HOST else EMBEDDED
+    app[FINDER] = Finder(messages, app[JOURNAL].recent, pace)
     app[HEALTH] = Health(app)
     app[METRICS].sockets.set_function(lambda: len(app[WEBSOCKETS]))
     app[METRICS].people.set_function(lambda: app[HUB].presence.people)
@@ -168,6 +169,7 @@ async def open_journal(app: web.Application) -> None:
             seldom.log(logging.ERROR, text, exc_info=True)
         app[PREPARING].clear()
         await asyncio.sleep(RETRY_PAUSE)
+    app[PREPARING].clear()
     app[READY].set()
     await for_ever(app[JOURNAL].run)
 

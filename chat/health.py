@@ -25,7 +25,7 @@ class Health:
 
     async def database(self) -> str:
         """Return "ok", "preparing", "refuses writes", "failing" if it can't be read, or "away"."""
-        if self._app[PREPARING].is_set() and not self._app[READY].is_set():
+        if self._app[PREPARING].is_set():
             return "preparing"
         clock = asyncio.get_running_loop().time
         if self._looking is None or (self._looking.done() and clock() >= self._fresh_until):
@@ -34,8 +34,9 @@ class Health:
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_WITHIN):
                 state = await asyncio.shield(self._looking)
-                return state if state != "ok" or self._app[READY].is_set() else "away"
-        return "away"
+                if state != "ok" or self._app[READY].is_set():
+                    return state
+        return "away"  # or it was, a moment ago, when the chat prepared it
 
     async def _look(self) -> str:
         db = self._app[DATABASE]

@@ -243,7 +243,7 @@ class Journal:
                 elif self._is_poll_due:
                     await self._catch_up()
             except DatabaseUnavailable as error:
-                if isinstance(error, DatabaseFails):  # to be read, or to make a change
+                if isinstance(error, DatabaseFails):  # what precedes them can't be read or made
                     give_up(drafts)
                 await asyncio.sleep(RETRY_PAUSE)
             except Exception:
@@ -288,17 +288,17 @@ class Journal:
         """Store drafts as the next entries and deliver them, until each is stored or given up."""
         at_once = len(drafts)
         while drafts := [draft for draft in drafts if not draft.answer.done()]:
-            last, time, some = self.recent.last, now(), drafts[:at_once]
-            documents = [draft.to_store(last + n, time) for n, draft in enumerate(some, 1)]
+            last, time, batch = self.recent.last, now(), drafts[:at_once]
+            documents = [draft.to_store(last + n, time) for n, draft in enumerate(batch, 1)]
             try:
                 with self._metrics.journal_write.time():
                     await self._collection.insert_in_order(documents)
             except DatabaseFails:
-                # It refuses one of them, or all. Each by itself takes no other with it; its sender
-                # sends it again, later and later.
-                await self._recover(some[0])
-                if len(some) == 1:
-                    some[0].give_up()
+                # One of them is refused, or all. Each is sent by itself next, so that none takes
+                # another with it.
+                await self._recover(batch[0])
+                if len(batch) == 1:
+                    batch[0].give_up()
                 at_once = 1
             except (Conflict, DatabaseUnavailable) as error:
                 if isinstance(error, Conflict):
@@ -307,8 +307,8 @@ class Journal:
                     self._relay.step_down()
                 # Another process took a number first, a key exists already, or only the reply was
                 # lost: some of the drafts may be stored, even all of them.
-                await self._recover(some[0])
-                if self.recent.last == last and not some[0].answer.done():
+                await self._recover(batch[0])
+                if self.recent.last == last and not batch[0].answer.done():
                     await asyncio.sleep(RETRY_PAUSE)
             else:
                 at_once *= 2
@@ -326,10 +326,10 @@ class Journal:
             await self._catch_up()
             if not first.answer.done():
                 await self._answer_repeat(first)
-        except DatabaseFails:
-            raise
-        except DatabaseUnavailable:
-            pass  # the next attempt finds it out
+        except DatabaseUnavailable as error:
+            if isinstance(error, DatabaseFails):
+                raise
+            # It is away: the next attempt finds it out.
 
     async def _answer_repeat(self, draft: Draft) -> None:
         """Answer a draft with the entry that has its key, if it repeats an entry of long ago."""

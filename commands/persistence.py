@@ -14,10 +14,10 @@ PAUSE = 1  # seconds
 
 
 async def persistently(work: Callable[[], Awaitable[T]]) -> T:
-    """Return what `work` does, which is repeated until the database answers, or PATIENCE has ended.
+    """Return what `work` returns; repeat it until the database answers, for PATIENCE at most.
 
-    It has to bear that: what was asked may be done, though the reply was lost.
-    Raises DatabaseFails, at once because that is an answer; DatabaseUnavailable.
+    So `work` has to do no harm if it is done twice: perhaps only the reply was lost.
+    Raises DatabaseFails at once, because that is an answer; DatabaseUnavailable.
     """
     clock = asyncio.get_running_loop().time
     failures, gives_up_at = 0, 0.0
@@ -28,7 +28,8 @@ async def persistently(work: Callable[[], Awaitable[T]]) -> T:
         except DatabaseFails:
             raise
         except DatabaseUnavailable as error:
-            if not failures or clock() > began_at + PATIENCE:  # building an index, for example
+            # After an attempt that took very long, as an index does, the time begins anew.
+            if not failures or clock() > began_at + PATIENCE:
                 failures, gives_up_at = 0, clock() + PATIENCE
             failures += 1
             if failures == 2:  # the first may only have been too much at once

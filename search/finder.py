@@ -8,7 +8,7 @@ and knows nothing of those in scripts without spaces.
 
 A database elsewhere, such as MongoDB, works on several queries at once, but each takes its time on
 the way. So it is asked in few, long steps: a search waits for eight answers at most, one after
-another, and Atlas' free clusters carry out 100 operations a second.
+another, because Atlas' free clusters carry out no more than 100 operations a second.
 """
 
 import asyncio
@@ -38,15 +38,15 @@ SEARCHES = 10, 10  # of one person, in so many seconds
 class Pace(NamedTuple):
     """In which steps a database is read."""
 
-    steps: Iterable[int]  # messages in each query, before the text index is asked and again then
+    steps: Iterable[int]  # messages in each query; begun anew when the text index is asked
     sample: tuple[int, ...]  # messages in each query, evenly spread, for how frequent a word is
     at_once: int  # searches, and queries of a sample
     splits_words: bool  # whether the text index has the parts of foo_bar
 
 
 # The embedded database takes 3 ms for 50 messages, and SEARCH_FOR ends a search.
-NEAR = Pace(steps=repeat(50), sample=(50,) * 20, at_once=1, splits_words=True)
-FAR = Pace(steps=(100, 900, 1000), sample=(125,) * 8, at_once=4, splits_words=False)
+EMBEDDED = Pace(steps=repeat(50), sample=(50,) * 20, at_once=1, splits_words=True)
+ELSEWHERE = Pace(steps=(100, 900, 1000), sample=(125,) * 8, at_once=4, splits_words=False)
 
 
 class Found(NamedTuple):
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
     entries: list[MessageEntry]  # newest first
     older: int | None  # continue before this number; None at the beginning of the log
-    newest: int | None  # messages read before the text index was asked; None if it was not
+    scanned: int | None  # messages read before the text index was asked; None if it was not
 
 
 class Page:
@@ -63,7 +63,7 @@ class Page:
     def __init__(self, words: list[str], before: int) -> None:
         self.older: int | None = before  # what comes before this number is not read yet
         self.read = 0  # messages
-        self.newest: int | None = None  # as in Found
+        self.scanned: int | None = None  # as in Found
         self._patterns = [pattern(word) for word in words]
         self._entries: list[MessageEntry] = []  # one more than a page, if there are more
 
@@ -84,8 +84,8 @@ class Page:
         """Return the page."""
         if len(self._entries) > PAGE_LENGTH:
             last = self._entries[PAGE_LENGTH - 1].seq
-            return Found(self._entries[:PAGE_LENGTH], last, self.newest)
-        return Found(self._entries, self.older, self.newest)
+            return Found(self._entries[:PAGE_LENGTH], last, self.scanned)
+        return Found(self._entries, self.older, self.scanned)
 
 
 class Sample(NamedTuple):
@@ -135,7 +135,7 @@ class Finder:
             await self._add_to(page, step)
         if page.wants_more:
             text_search = await self._query_for_rare(words)
-            page.newest = page.read if text_search else None
+            page.scanned = page.read if text_search else None
             for step in self._pace.steps:
                 await self._add_to(page, step, text_search)  # once even if the time is up
                 if not page.wants_more or clock() >= give_up_at:

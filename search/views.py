@@ -50,7 +50,7 @@ class Search(Page):
         return {
             "results": [(entry, excerpt(entry.msg, words)) for entry in found.entries],
             "older": found.older,
-            "read": found.newest,
+            "scanned": found.scanned,
             "is_first": before is None,
         }
 

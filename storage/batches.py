@@ -19,12 +19,12 @@ class Batches:
     """
 
     def __init__(self, size: int, most: int) -> None:
-        """Begin with `size` documents, which any server takes in time; never more than `most`."""
+        """Begin with `size` documents, and never work on more than `most`."""
         self.size = size
         self._most = most
 
     async def call(self, work: Callable[[int], Awaitable[T]]) -> T:
-        """Return what `work` does with so many documents. Raises DatabaseUnavailable."""
+        """Return what `work` returns for so many documents. Raises DatabaseUnavailable."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:

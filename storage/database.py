@@ -247,7 +247,7 @@ class Database:
 
 DATABASE = web.AppKey("database", Database)
 DB = web.RequestKey("db", Database)  # for views: db_handler
-PREPARING = web.AppKey("preparing", asyncio.Event)  # set while the database is being prepared
+PREPARING = web.AppKey("preparing", asyncio.Event)  # set while it answers, but is not ready
 READY = web.AppKey("ready", asyncio.Event)  # set once the database has its indexes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chat.entry import now
-from search.finder import FAR, FINDER, NEAR, NEWEST, PAGE_LENGTH, Finder, Pace
+from search.finder import ELSEWHERE, EMBEDDED, FINDER, NEWEST, PAGE_LENGTH, Finder, Pace
 from settings import MESSAGE_COLLECTION
 from storage.database import CALL_TIMEOUT, Collection, Document, MotorDatabase
 from tests.support.house import House, OpenHouse
@@ -39,7 +39,7 @@ class Reads:
         """Begin anew."""
         self.limits: list[int] = []  # of each query
         self.searches: list[str] = []  # what the text index was asked for
-        self.newest = 0  # messages that came before the index was asked, but for samples
+        self.scanned = 0  # messages that came before the index was asked, but for samples
         self.rounds = 0  # answers that were waited for, one after another
         self.under_way = self.most_under_way = 0
 
@@ -55,8 +55,8 @@ class Reads:
             self.under_way -= 1
         if "$text" in where:
             self.searches.append(where["$text"]["$search"])
-        elif limit not in FAR.sample:
-            self.newest += len(found)
+        elif limit not in ELSEWHERE.sample:
+            self.scanned += len(found)
         return found
 
 
@@ -73,7 +73,7 @@ def open_library(
     """Start a chat with a long log, whose database is the imitation; return alice, and Reads."""
 
     async def start(pace: Pace) -> tuple[House, Person, Reads]:
-        monkeypatch.setattr("app.FAR", pace)
+        monkeypatch.setattr("app.ELSEWHERE", pace)
         monkeypatch.setattr("search.finder.SEARCHES", (0, 10))
         monkeypatch.setattr("search.finder.RARE", LENGTH // 10)
         for start in range(1, LENGTH + 1, 1000):
@@ -102,7 +102,7 @@ async def test_a_search_in_a_database_elsewhere_waits_for_eight_answers_at_most(
     open_library: OpenLibrary, imitation: Imitation, delay: float
 ) -> None:
     """And ends with an answer, which says how many messages were read."""
-    _, alice, reads = await open_library(FAR)
+    _, alice, reads = await open_library(ELSEWHERE)
     imitation.delay = delay
     for path, found in [
         ("/search?q=always", PAGE_LENGTH), ("/search?q=needle", 3), ("/search?q=never", 0),
@@ -113,9 +113,9 @@ async def test_a_search_in_a_database_elsewhere_waits_for_eight_answers_at_most(
         page = await alice.page(path)
         assert len(Finds(page).links) == found, path
         assert reads.rounds <= MOST_ROUNDS, path
-        assert reads.most_under_way <= FAR.at_once
+        assert reads.most_under_way <= ELSEWHERE.at_once
         kind = "next" if "before" in path else "newest"
-        expected = f"in the {kind} {reads.newest:,} messages" if reads.searches else ""
+        expected = f"in the {kind} {reads.scanned:,} messages" if reads.searches else ""
         assert said(page) == expected, path
     assert imitation.count("getMore") == 0
 
@@ -128,24 +128,24 @@ async def test_the_embedded_database_is_read_in_short_steps_one_after_another(
     open_library: OpenLibrary, open_house: OpenHouse, folder: Path
 ) -> None:
     """Because a step holds up everybody."""
-    _, alice, reads = await open_library(NEAR)
+    _, alice, reads = await open_library(EMBEDDED)
     for query in ("always", "needle", "never", "even+odd"):
         await alice.page(f"/search?q={query}")
     assert set(reads.limits) == {50}
     assert reads.most_under_way == 1
     embedded = await open_house(MONGO_HOST="", MONGO_DB_NAME="", DATA_DIR=folder)
-    assert embedded.app[FINDER]._pace is NEAR
+    assert embedded.app[FINDER]._pace is EMBEDDED
 
 
 async def test_samples_that_came_before_a_search_was_given_up_are_kept(
     open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house, alice, reads = await open_library(FAR)
+    house, alice, reads = await open_library(ELSEWHERE)
     finder, hangs = house.app[FINDER], True
     take = Finder._sample
 
     async def sample(part: int) -> None:
-        if hangs and part >= FAR.at_once:
+        if hangs and part >= ELSEWHERE.at_once:
             await asyncio.Event().wait()
         await take(finder, part)
 
@@ -156,10 +156,12 @@ async def test_samples_that_came_before_a_search_was_given_up_are_kept(
     hangs = False
     reads.clear()
     assert len(Finds(await alice.page("/search?q=needle")).links) == 3
-    assert reads.limits.count(FAR.sample[0]) == len(FAR.sample) - FAR.at_once
+    assert reads.limits.count(ELSEWHERE.sample[0]) == len(ELSEWHERE.sample) - ELSEWHERE.at_once
 
 
-@pytest.mark.parametrize(("pace", "searches"), [(NEAR, []), (FAR, ['"3€"'])], ids=["near", "far"])
+@pytest.mark.parametrize(
+    ("pace", "searches"), [(EMBEDDED, []), (ELSEWHERE, ['"3€"'])], ids=["embedded", "elsewhere"]
+)
 async def test_the_text_index_is_asked_for_what_is_rare_in_it(
     open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch, pace: Pace, searches: list[str]
 ) -> None:
@@ -174,7 +176,7 @@ async def test_the_text_index_is_asked_for_what_is_rare_in_it(
 async def test_searches_in_a_database_elsewhere_do_not_wait_for_one_another(
     open_library: OpenLibrary,
 ) -> None:
-    house, alice, _ = await open_library(FAR)
+    house, alice, _ = await open_library(ELSEWHERE)
     finder = house.app[FINDER]
     async with finder._turn:
         assert len(Finds(await alice.page("/search?q=needle")).links) == 3

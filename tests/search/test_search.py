@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from chat.journal import JOURNAL
-from search.finder import FAR, FINDER, NEAR, PAGE_LENGTH, QUEUE, SEARCHES, Found, Pace
+from search.finder import ELSEWHERE, EMBEDDED, FINDER, PAGE_LENGTH, QUEUE, SEARCHES, Found, Pace
 from search.views import QUERY_LENGTH, QUERY_WORDS
 from settings import MESSAGE_COLLECTION
 from storage.database import CALL_TIMEOUT, MotorDatabase
@@ -36,12 +36,14 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def pace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pace:
     """The pace of the embedded database, wherever the tests have theirs; or a test's own choice."""
-    chosen: Pace = getattr(request, "param", NEAR)
-    monkeypatch.setattr("app.FAR", chosen)
+    chosen: Pace = getattr(request, "param", EMBEDDED)
+    monkeypatch.setattr("app.ELSEWHERE", chosen)
     return chosen
 
 
-BOTH_PACES = pytest.mark.parametrize("pace", [NEAR, FAR], ids=["near", "far"], indirect=True)
+BOTH_PACES = pytest.mark.parametrize(
+    "pace", [EMBEDDED, ELSEWHERE], ids=["embedded", "elsewhere"], indirect=True
+)
 
 
 @pytest.fixture(params=["the newest messages", "the text index"])
@@ -271,7 +273,7 @@ async def test_an_edited_message_is_found_by_its_new_text_and_a_deleted_one_neve
 
 
 STEP = 50  # messages, as in the embedded database's pace
-SHORT_FAR = FAR._replace(steps=(10, 40, 50), sample=(20,) * 4)
+SHORT_ELSEWHERE = ELSEWHERE._replace(steps=(10, 40, 50), sample=(20,) * 4)
 LONG = 300  # messages; for the test below that is a long log, in which 50 make a word frequent
 STEPS = {"always": 1, "often": 2, "rarely": 20, "hardly": 100}  # words by how often they come
 
@@ -281,7 +283,9 @@ def text_of(seq: int) -> str:
     return " ".join([word for word in STEPS if seq % STEPS[word] == 0] + ["once"] * (seq < 200))
 
 
-@pytest.mark.parametrize("pace", [NEAR, SHORT_FAR], ids=["near", "far"], indirect=True)
+@pytest.mark.parametrize(
+    "pace", [EMBEDDED, SHORT_ELSEWHERE], ids=["embedded", "elsewhere"], indirect=True
+)
 @pytest.mark.parametrize("search_for", [0, 9])
 async def test_what_is_found_does_not_depend_on_how_frequent_the_words_are(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, search_for: int

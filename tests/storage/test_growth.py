@@ -16,7 +16,7 @@ import pytest
 from nx_27017.server import handle_client
 
 from auth.sessions import SESSIONS
-from search.finder import NEAR
+from search.finder import EMBEDDED
 from settings import MESSAGE_COLLECTION, SESSION_COLLECTION
 from storage.embedded import embedded_uri
 from storage.embedded_handler import AtomicHandler
@@ -174,7 +174,7 @@ async def test_no_statement_takes_longer_in_a_long_log_of_messages_and_changes(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("auth.sessions.REMOVE_EVERY", 0.1)
-    monkeypatch.setattr("app.FAR", NEAR)  # the pace of the embedded database
+    monkeypatch.setattr("app.ELSEWHERE", EMBEDDED)  # the pace of the embedded database
     monkeypatch.setattr("search.finder.SEARCHES", (0, 10))
     monkeypatch.setattr("search.finder.NEWEST", FEW // 2)
     monkeypatch.setattr("search.finder.RARE", FEW // 4)
