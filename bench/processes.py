@@ -13,8 +13,8 @@ import aiohttp
 from bench.servers import SECRET_KEY
 from tests.support.databases import database_at, embedded_server
 from tests.support.guests import sign_in_guests
+from tests.support.imitation import imitate
 from tests.support.processes import NO_LIMITS, running_chat
-from tests.support.proxies import LongWay
 from tests.support.redis_server import redis_server
 
 CASES = ((2, 0.01), (4, 0.01), (8, 0.01), (4, 0.05))  # processes; seconds to the database
@@ -88,9 +88,10 @@ async def let_write(processes: int, delay: float, has_redis: bool) -> list[Write
     async with AsyncExitStack() as stack:
         server = stack.enter_context(embedded_server())
         server.start()
-        way = LongWay(server.folder, delay)
+        imitation = stack.enter_context(imitate(server.address))
+        imitation.delay = delay
         settings: dict[str, Any] = {
-            "MONGO_HOST": await stack.enter_async_context(way.listening()),
+            "MONGO_HOST": imitation.standalone,
             "SECRET_KEY": SECRET_KEY,
             "REDIS_URL": stack.enter_context(redis_server()).url if has_redis else "",
             **NO_LIMITS,

@@ -12,15 +12,15 @@ import pytest
 
 from chat.journal import APPEND_TIMEOUT, HANDED_OVER_FOR
 from settings import MESSAGE_COLLECTION
-from storage.database import CALL_TIMEOUT
+from storage.database import CALL_TIMEOUT, Document
 from storage.redis_relay import LEASE
 from tests.support.accounts import signed_in
 from tests.support.clocks import clock_ahead
 from tests.support.databases import EmbeddedServer, database_at, embedded_server
 from tests.support.guests import sign_in_guests
 from tests.support.history import RETRY_PAUSE, Company, visited
+from tests.support.imitation import Imitation, imitate
 from tests.support.processes import NO_LIMITS, Chat, running_chat
-from tests.support.proxies import LongWay
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.soak import size
 from tests.support.sockets import connect
@@ -55,7 +55,7 @@ class Processes(Company):
     chats: list[Chat]
     redis: RedisServer
     server: EmbeddedServer
-    way: LongWay  # to the server
+    imitation: Imitation  # of a MongoDB, on the server
 
     async def goes_on(self) -> None:
         """Wait until each client says something after this moment, and it is stored."""
@@ -77,9 +77,10 @@ async def processes(
         server = stack.enter_context(embedded_server())
         server.start()
         redis = stack.enter_context(redis_server())
-        way = LongWay(server.folder, delay)
+        imitation = stack.enter_context(imitate(server.address))
+        imitation.delay = delay
         settings: dict[str, Any] = {
-            "MONGO_HOST": await stack.enter_async_context(way.listening()),
+            "MONGO_HOST": imitation.standalone,
             "REDIS_URL": redis.url,
             "SECRET_KEY": SECRET_KEY,
         }
@@ -90,7 +91,21 @@ async def processes(
         database = await stack.enter_async_context(database_at(server.address, "chat"))
         doors = [chat.url for chat in chats]
         clients = await stack.enter_async_context(visited(doors, CLIENTS, dice))
-        yield Processes(clients, database, dice, chats, redis, server, way)
+        yield Processes(clients, database, dice, chats, redis, server, imitation)
+
+
+def lose_some(imitation: Imitation) -> list[Document]:
+    """Lose one in a hundred of the answers to inserts from now on; return those that were lost."""
+    lost: list[Document] = []
+
+    def loses(name: str, body: Document) -> bool:
+        if name != "insert" or random.random() > 0.01:
+            return False
+        lost.append(body)
+        return True
+
+    imitation.loses = loses
+    return lost
 
 
 @pytest.mark.parametrize("delay", [0, 0.01])
@@ -132,7 +147,7 @@ async def test_saying_goes_on_within_three_seconds_of_a_kill() -> None:
 
 async def test_a_database_that_is_killed_stopped_slow_or_loses_answers_costs_only_time() -> None:
     async with processes(4) as here, here.judged(PACE):
-        for round_ in range(1, DATABASE_ROUNDS + 1):
+        for _ in range(DATABASE_ROUNDS):
             await here.a_while()
             here.server.kill()
             await here.a_while()
@@ -144,15 +159,15 @@ async def test_a_database_that_is_killed_stopped_slow_or_loses_answers_costs_onl
             here.server.send(signal.SIGCONT)
             await here.goes_on()
 
-            here.way.delay = 2
+            here.imitation.delay = 2
             await asyncio.sleep(2 * CALL_TIMEOUT)
-            here.way.delay = 0
+            here.imitation.delay = 0
             await here.goes_on()
 
-            here.way.loss = 0.01
-            while here.way.lost < round_ * LOST_ANSWERS:
+            lost = lose_some(here.imitation)
+            while len(lost) < LOST_ANSWERS:
                 await here.a_while()
-            here.way.loss = 0
+            here.imitation.loses = lambda name, body: False
             await here.goes_on()
 
 

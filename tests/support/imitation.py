@@ -171,7 +171,7 @@ class Connection(BaseRequestHandler):
         imitation = self.server.imitation
         self.server.open.add(self.request)
         try:
-            with reach(imitation.server) as server, suppress(OSError):
+            with suppress(OSError), reach(imitation.server) as server:  # which may be gone
                 while request := read_message(self.request):
                     if not self._carry_out(request, server):
                         return
@@ -230,19 +230,22 @@ def log_in(server: dict[str, Any]) -> tuple[str, str]:
     )
 
 
-def reach(server: dict[str, Any]) -> socket.socket:
-    """Connect to the tests' server."""
+@contextmanager
+def reach(server: dict[str, Any]) -> Iterator[socket.socket]:
+    """Yield a connection to the tests' server."""
     host, port = server["nodelist"][0]
-    if port is None:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(host)
-        return connection
     options = server["options"]
-    connection = socket.create_connection((host, port))
-    if options.get("tls"):
-        context = ssl.create_default_context(cafile=options.get("tlsCAFile"))
-        return context.wrap_socket(connection, server_hostname=host)
-    return connection
+    with ExitStack() as stack:
+        if port is None:
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.connect(host)
+        else:
+            connection = stack.enter_context(socket.create_connection((host, port)))
+        if options.get("tls"):
+            context = ssl.create_default_context(cafile=options.get("tlsCAFile"))
+            secured = context.wrap_socket(connection, server_hostname=host)
+            connection = stack.enter_context(secured)
+        yield connection
 
 
 def insert_gradually(server: socket.socket, body: Document) -> Document:

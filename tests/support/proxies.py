@@ -1,4 +1,4 @@
-"""Proxies: one speaks TLS, one cuts connections, one makes a database far away."""
+"""Proxies: one speaks TLS, one cuts connections."""
 
 import asyncio
 import random
@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -154,64 +154,3 @@ def cut(transport: asyncio.WriteTransport, is_hard: bool) -> None:
         linger = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     transport.abort()
-
-
-# A database that is far away
-
-
-async def read_message(reader: asyncio.StreamReader) -> bytes:
-    """Read one message of MongoDB's protocol, which begins with its length."""
-    head = await reader.readexactly(4)
-    return head + await reader.readexactly(int.from_bytes(head, "little") - len(head))
-
-
-def is_insert(request: bytes) -> bool:
-    """Return whether a message of MongoDB's protocol asks to insert something."""
-    return b"\x02insert\x00" in request
-
-
-class LongWay:
-    """A way to an embedded server on which each request takes some time."""
-
-    def __init__(self, folder: str, delay: float) -> None:
-        """Set up, but don't listen: `folder` is the server's, `delay` is in seconds."""
-        self.delay = delay
-        self.loss = 0.0  # how many of the answers to inserts are lost, 1 for all of them
-        self.lost = 0  # answers, and the connection with each
-        self._folder = folder
-        self._carrying: set[asyncio.Task[None]] = set()
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
-        """Yield the address at the other end of the way."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        try:
-            yield f"mongodb://127.0.0.1:{port}/?directConnection=true&serverMonitoringMode=poll"
-        finally:
-            server.close()
-            for task in self._carrying:
-                task.cancel()
-            await asyncio.gather(*self._carrying, return_exceptions=True)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._carry(reader, writer))
-        self._carrying.add(task)
-        task.add_done_callback(self._carrying.discard)
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Either end closes, or the server is not there.
-        with closing(writer), suppress(asyncio.IncompleteReadError, OSError):
-            server_reader, server_writer = await asyncio.open_unix_connection(
-                f"{self._folder}/database.sock"
-            )
-            with closing(server_writer):
-                while True:
-                    request = await read_message(reader)
-                    await asyncio.sleep(self.delay)
-                    server_writer.write(request)
-                    answer = await read_message(server_reader)
-                    if is_insert(request) and random.random() < self.loss:
-                        self.lost += 1
-                        return
-                    writer.write(answer)
