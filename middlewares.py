@@ -13,14 +13,7 @@ from pages.forms import FormError, error_response, redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
 from security.limits import Busy, Turns
 from server.connections import CONNECTIONS
-from storage.database import (
-    DATABASE,
-    DB,
-    PREPARING,
-    READY,
-    BeingPrepared,
-    DatabaseUnavailable,
-)
+from storage.database import DATABASE, DB, PREPARING, READY, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +40,10 @@ PAUSE, LONGEST_PAUSE = 0.003, 0.1
 STRANGERS_TURN = web.AppKey("strangers_turn", asyncio.Lock)
 MEMBERS_TURN = web.AppKey("members_turn", asyncio.Lock)
 PAGES = web.AppKey("pages", Turns)  # by account
+
+
+class BeingPrepared(DatabaseUnavailable):
+    """The database answers, but has not got its indexes yet, which may take minutes."""
 
 
 @web.middleware

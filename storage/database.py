@@ -58,10 +58,6 @@ class DatabaseUnavailable(Exception):
         self.remedy = remedy
 
 
-class BeingPrepared(DatabaseUnavailable):
-    """The database answers, but has not got its indexes yet, which may take minutes."""
-
-
 class DatabaseFails(DatabaseUnavailable):
     """The database answers, but can't do what was asked."""
 
@@ -83,7 +79,7 @@ async def deadline() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def upkeep(seconds: float = UPKEEP_TIMEOUT) -> AsyncIterator[None]:
-    """Like deadline(), but with a minute, for calls that read a whole collection."""
+    """Like deadline(), but with more time, for calls that read a whole collection."""
     try:
         with pymongo.timeout(seconds):
             yield
@@ -264,7 +260,7 @@ async def log_id(db: Database) -> str:
     """Return the id of this database's log, made once. Raises DatabaseUnavailable."""
     ids, only = db[LOG_ID_COLLECTION], {"_id": "log"}
     document = await ids.find_one(only)
-    if document is None:  # else not even that is written, and a full database can be read
+    if document is None:  # only then, so that a chat whose database is full can start, and be read
         with suppress(Conflict):  # another process has just made it
             await ids.insert_one({**only, "id": secrets.token_hex(16)})
         document = await ids.find_one(only)

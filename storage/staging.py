@@ -44,8 +44,8 @@ class Staging:
         self._db = db
         self._id = secrets.token_hex(8)
         self._inserts = Batches(PER_INSERT, MOST_PER_INSERT)
-        self._confirmed: set[str] = set()  # names whose collections are the same ones
-        self._a_message: Document | None = None  # the id of one of them
+        self._confirmed: set[str] = set()  # names whose collections had the document of create()
+        self._a_message: Document | None = None  # its _id tells whether they have been renamed
 
     def collection(self, name: str) -> Collection:
         """Return the collection that will be called `name`."""
@@ -59,7 +59,7 @@ class Staging:
         """
         # In this order: accounts alone would be those of an import that was killed in publish().
         for name in (MESSAGE_COLLECTION, USER_COLLECTION):
-            with suppress(Conflict):  # the driver has repeated it
+            with suppress(Conflict):  # the driver has repeated it after its reply was lost
                 await self.collection(name).insert_one({"_id": self._id})
 
     async def store(self, name: str, documents: list[Document]) -> int:
@@ -99,6 +99,18 @@ class Staging:
         with suppress(StagingDropped):  # a chat has started just now, and has finished the import
             await _rename(self.collection(USER_COLLECTION), USER_COLLECTION)
 
+    async def drop(self) -> None:
+        """Drop the collections. Raises DatabaseUnavailable."""
+        await drop([self.collection(USER_COLLECTION), self.collection(MESSAGE_COLLECTION)])
+
+    async def others(self, name: str) -> list[Collection]:
+        """Return the collections of other imports for `name`.
+
+        Raises DatabaseUnavailable.
+        """
+        own = self.collection(name).name
+        return [self._db[other] for other in await _staged(self._db, name) if other != own]
+
     async def _insert(self, name: str, documents: list[Document], most: int) -> int:
         collection = self.collection(name).motor
         async with upkeep():
@@ -117,18 +129,6 @@ class Staging:
             if error := reply.get("writeConcernError"):
                 raise WriteConcernError("", error.get("code"), error)
         return min(most, len(documents))
-
-    async def drop(self) -> None:
-        """Drop the collections. Raises DatabaseUnavailable."""
-        await drop([self.collection(USER_COLLECTION), self.collection(MESSAGE_COLLECTION)])
-
-    async def others(self, name: str) -> list[Collection]:
-        """Return the collections of other imports for `name`.
-
-        Raises DatabaseUnavailable.
-        """
-        own = self.collection(name).name
-        return [self._db[other] for other in await _staged(self._db, name) if other != own]
 
 
 async def drop(collections: list[Collection]) -> None:

@@ -70,7 +70,7 @@ def open_library(
     imitation: Imitation,
     monkeypatch: pytest.MonkeyPatch,
 ) -> OpenLibrary:
-    """Start a chat with a long log, whose database is the imitation; return alice, and Reads."""
+    """Start a chat with a long log on the imitation; return it, Alice, and what searches read."""
 
     async def start(pace: Pace) -> tuple[House, Person, Reads]:
         monkeypatch.setattr("app.ELSEWHERE", pace)
