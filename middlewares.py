@@ -26,7 +26,8 @@ TEXTS = {
     503: "The database is away. Please try again in a moment.",
 }
 BEING_PREPARED = "The chat is being prepared, which may take some minutes."
-RELOADS, RELOAD_AFTER = "This page loads again by itself.", "10"  # seconds
+RELOADS = "This page loads again by itself."
+RELOAD_AFTER = "10"  # seconds
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
