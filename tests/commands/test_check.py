@@ -17,7 +17,7 @@ from storage.indexes import create_indexes
 from storage.probe import PROBE_COLLECTION
 from tests.support.commands import database_of, done, run
 from tests.support.databases import database_at
-from tests.support.imitation import Imitation
+from tests.support.imitation import TIME_IS_UP, Imitation
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer
 
@@ -67,13 +67,11 @@ async def test_a_missing_index_is_named(chat: Chat, db: MotorDatabase) -> None:
 
 
 async def test_an_index_that_is_being_built_is_named(chat: Chat, imitation: Imitation) -> None:
-    error = {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "time is up"}
-
-    def wait(body: dict[str, Any]) -> dict[str, Any] | None:
+    def wait(body: Document) -> Document | None:
         if body["indexes"][0]["name"] != "seq_1":
             return None
         assert body["maxTimeMS"] < 5000
-        return {"ok": 0, **error}
+        return TIME_IS_UP
 
     chat.environment["MONGO_HOST"] = imitation.address
     assert await wrong(chat) == []

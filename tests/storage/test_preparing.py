@@ -13,7 +13,7 @@ from settings import Settings
 from storage.address import OURS
 from storage.database import READY, Document
 from tests.support.house import House
-from tests.support.imitation import Imitation
+from tests.support.imitation import TIME_IS_UP, Imitation
 from tests.support.people import Person
 from tests.support.waiting import START_PATIENCE, until
 
@@ -40,8 +40,7 @@ class Build:
         if not self._is_under_way:
             self.begun += 1
         if body.get("maxTimeMS", DAY) < DAY / 2:
-            error = {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "time is up"}
-            return {"ok": 0, **error}
+            return TIME_IS_UP
         self._is_under_way = True
         self.goes_on.wait()
         return None

@@ -39,6 +39,7 @@ PRIMARY = {"mode": "primary"}
 GRADUALLY = 0.005  # seconds between two documents
 
 NOT_PRIMARY = {"ok": 0, "code": 10107, "codeName": "NotWritablePrimary", "errmsg": "not primary"}
+TIME_IS_UP = {"ok": 0, "code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "time is up"}
 NO_SECONDARY_READS = {
     **{"ok": 0, "code": 13435, "codeName": "NotPrimaryNoSecondaryOk"},
     "errmsg": "not primary and secondaryOk=false",
