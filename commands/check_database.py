@@ -46,6 +46,11 @@ async def look_at_database(db: Database, settings: Settings) -> AsyncIterator[Fi
             yield await look(db)
         except DatabaseFails as error:  # the others may tell why
             yield Finding("database" if look is speed else look.__name__, str(error))
+        except DatabaseUnavailable as error:
+            if look is speed:
+                raise
+            remedy = "see that its server is not too busy, and try again"
+            yield Finding(f"{look.__name__}: no answer ({error})", remedy)
 
 
 async def told(db: Database, command: str, value: str | int = 1) -> Document:
@@ -188,8 +193,9 @@ async def clock(db: Database) -> Finding:
         ahead = max((asked - there).total_seconds(), min((answered - there).total_seconds(), 0))
     newest = await db[MESSAGE_COLLECTION].find({}, sort=("seq", -1), limit=1)
     now = datetime.now(UTC)
-    if newest and newest[0]["time"] > now:  # by another machine's clock
-        ahead = min(ahead, (now - newest[0]["time"]).total_seconds())
+    sent = newest[0].get("time") if newest else None  # by another machine's clock, perhaps
+    if isinstance(sent, datetime) and sent > now:
+        ahead = max(ahead, (now - sent).total_seconds(), key=abs)
     if abs(ahead) > CLOCKS_APART:
         what = f"clock: {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} another's"
         return Finding(what, "let the machines set their clocks by NTP")
