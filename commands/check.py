@@ -61,8 +61,10 @@ async def findings() -> AsyncIterator[Finding]:
         yield Finding("database", str(error))
     except DatabaseUnavailable as error:
         what, _, remedy = str(error).partition(": ")
-        remedy = remedy or "see that it runs, and that MONGO_HOST is right"
-        yield Finding(f"database: {what}", remedy)
+        usual = "see that it runs, and that MONGO_HOST is right"
+        if not settings.MONGO_HOST:
+            usual = "see that no other program, such as sqlite3, is using its files, and try again"
+        yield Finding(f"database: {what}", remedy or usual)
 
 
 def setting(variable: Variable, value: object) -> Finding:

@@ -21,7 +21,7 @@ from storage.trial import refused_steps
 
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
 FAR = 100  # milliseconds; a page and a search need several answers, one after another
-LITTLE_SPACE = 500 * 1000**2  # bytes; with less, MongoDB builds no index
+LITTLE_SPACE = 500 * 1000**2  # bytes; with less, MongoDB 8 builds no index
 MADE_FOR = 7  # version of MongoDB from which on the chat is tested
 MAJORITY_NEEDS = 3  # members, or one of them can't be missed
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,17 @@ async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
     assert names == [variable.name for variable in variables()] + looks
     assert "ok     REGISTRATION = open" in lines
     assert "s3cret" not in "".join(lines)
+
+
+async def test_whoever_locks_the_files_is_looked_for_where_they_are() -> None:
+    async with running_chat(MONGO_HOST="") as chat:
+        await chat.terminate()
+        files = sqlite3.connect(chat.folder / "data" / "chat.db", isolation_level=None)
+        with closing(files):
+            files.execute("BEGIN EXCLUSIVE")
+            [database] = await wrong(chat)
+        assert "see that no other program, such as sqlite3, is using its files" in database
+        assert await wrong(chat) == []
 
 
 async def test_every_bad_setting_has_its_line(folder: Path) -> None:
