@@ -59,8 +59,10 @@ async def findings() -> AsyncIterator[Finding]:
     except (StartError, CommandError, DatabaseFails) as error:
         yield Finding("database", str(error))
     except DatabaseUnavailable as error:
-        remedy = error.remedy or "see that it runs, and that MONGO_HOST is right"
-        yield Finding(f"database: {error.why}", remedy)
+        usual = "see that it runs, and that MONGO_HOST is right"
+        if not settings.MONGO_HOST:
+            usual = "see that no other program, such as sqlite3, is using its files, and try again"
+        yield Finding(f"database: {error.why}", error.remedy or usual)
 
 
 def setting(variable: Variable, value: object) -> Finding:

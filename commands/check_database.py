@@ -20,7 +20,7 @@ from storage.probe import refused_steps, write_probe
 
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
 FAR_AWAY = 100  # milliseconds; a page and a search need several answers, one after another
-LITTLE_SPACE = 500 * 1000**2  # bytes; with less, MongoDB builds no index
+LITTLE_SPACE = 500 * 1000**2  # bytes; with less, MongoDB 8 builds no index
 MADE_FOR = 7  # version of MongoDB from which on the chat is tested
 MAJORITY_NEEDS = 3  # members, or one of them can't be missed
 
@@ -60,6 +60,11 @@ async def look_at_database(db: Database, settings: Settings) -> AsyncIterator[Fi
             yield await look(db)
         except DatabaseFails as error:  # the others may tell why
             yield Finding(look.__name__, str(error))
+        except DatabaseUnavailable as error:
+            if look is database:
+                raise
+            remedy = "see that its server is not too busy, and try again"
+            yield Finding(f"{look.__name__}: no answer ({error.why})", remedy)
 
 
 async def told(db: Database, command: str, value: str | int = 1) -> Document:
@@ -202,8 +207,9 @@ async def clock(db: Database) -> Finding:
         ahead = max((asked - there).total_seconds(), min((answered - there).total_seconds(), 0))
     newest = await db[MESSAGE_COLLECTION].find({}, sort=("seq", -1), limit=1)
     now = datetime.now(UTC)
-    if newest and newest[0]["time"] > now:  # by another machine's clock
-        ahead = min(ahead, (now - newest[0]["time"]).total_seconds())
+    sent = newest[0].get("time") if newest else None  # by another machine's clock, perhaps
+    if isinstance(sent, datetime) and sent > now:
+        ahead = max(ahead, (now - sent).total_seconds(), key=abs)
     if abs(ahead) > CLOCKS_APART:
         what = f"clock: {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} another's"
         return Finding(what, "let the machines set their clocks by NTP")

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from storage.indexes import create_indexes
 from storage.probe import PROBE_COLLECTION
 from tests.support.commands import database_of, done, run
 from tests.support.databases import database_at
-from tests.support.imitation import TIME_IS_UP, Imitation
+from tests.support.imitation import READS, TIME_IS_UP, Imitation
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer
 
@@ -51,6 +53,17 @@ async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
     assert names == [variable.name for variable in variables()] + looks
     assert "ok     REGISTRATION = open" in lines
     assert "s3cret" not in "".join(lines)
+
+
+async def test_whoever_locks_the_files_is_looked_for_where_they_are() -> None:
+    async with running_chat(MONGO_HOST="") as chat:
+        await chat.terminate()
+        files = sqlite3.connect(chat.folder / "data" / "chat.db", isolation_level=None)
+        with closing(files):
+            files.execute("BEGIN EXCLUSIVE")
+            [database] = await wrong(chat)
+        assert "see that no other program, such as sqlite3, is using its files" in database
+        assert await wrong(chat) == []
 
 
 async def test_every_bad_setting_has_its_line(folder: Path) -> None:
@@ -126,6 +139,17 @@ async def test_a_clock_that_is_behind_is_noticed(chat: Chat, db: MotorDatabase) 
     [clock] = await wrong(chat)
     assert clock.startswith("clock: ")
     assert "behind another's: let the machines set their clocks by NTP" in clock
+
+
+@pytest.mark.parametrize("time", [None, "yesterday", 5])
+async def test_a_message_whose_time_is_none_says_nothing_about_the_clock(
+    chat: Chat, db: MotorDatabase, time: object
+) -> None:
+    """As in the tutorial's data, whose messages may be the newest ones."""
+    await db[MESSAGE_COLLECTION].insert_one({"seq": 1, "key": "a", "time": time})
+    assert await wrong(chat) == []
+    await db[MESSAGE_COLLECTION].update_one({"seq": 1}, {"$unset": {"time": ""}})
+    assert await wrong(chat) == []
 
 
 async def test_whoever_may_not_read_the_folder_is_told_to_be_the_user_of_the_chat(
@@ -346,6 +370,27 @@ async def test_a_question_that_is_not_answered_is_left_open(
     assert "the server does not tell" in (await look())[name]
 
 
+@pytest.mark.parametrize(("command", "name"), [
+    ("createIndexes", "rights"), ("renameCollection", "rights"), ("drop", "rights"),
+    ("listIndexes", "indexes"),
+])  # fmt: skip
+async def test_a_step_that_is_not_answered_is_named_and_the_rest_is_looked_at(
+    imitation: Imitation, look: Look, command: str, name: str
+) -> None:
+    lost = 2 if command in READS else 1  # the driver asks once more
+
+    def loses(sent: str, body: Document) -> bool:
+        nonlocal lost
+        lost -= sent == command
+        return sent == command and lost >= 0
+
+    imitation.loses = loses
+    found = await look()
+    assert [it for it in found if found[it].startswith("wrong")] == [name]
+    assert found[name].startswith(f"wrong: {name}: no answer (AutoReconnect): ")
+    assert {"indexes", "space", "clock"} <= {*found}
+
+
 @pytest.mark.parametrize(("code", "name"), REFUSALS)
 @pytest.mark.parametrize("command", ["find", "update", "listIndexes"])
 async def test_a_need_that_the_server_refuses_is_wrong_and_the_rest_is_looked_at(
@@ -376,3 +421,13 @@ async def test_a_clock_that_the_servers_contradicts_is_wrong(
     there = datetime.now(UTC) + timedelta(seconds=ahead)
     imitation.answers["hello"] = the_chats({**imitation.hello(0), "localTime": there})
     assert f" s {words} another's: let the machines" in (await look())["clock"]
+
+
+async def test_another_process_that_is_wrong_too_hides_no_wrong_clock(
+    imitation: Imitation, look: Look, db: MotorDatabase
+) -> None:
+    now = datetime.now(UTC)
+    there, said = now - timedelta(seconds=60), now + timedelta(seconds=20)
+    imitation.answers["hello"] = the_chats({**imitation.hello(0), "localTime": there})
+    await db[MESSAGE_COLLECTION].insert_one({"seq": 1, "key": "a", "time": said})
+    assert " s ahead of another's: let the machines" in (await look())["clock"]
