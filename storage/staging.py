@@ -9,7 +9,7 @@ import secrets
 from contextlib import suppress
 from functools import partial
 
-from pymongo.errors import OperationFailure, WriteError
+from pymongo.errors import OperationFailure, WriteConcernError, WriteError
 
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
 from storage.batches import Batches
@@ -20,8 +20,8 @@ from storage.database import (
     Collection,
     Conflict,
     Database,
-    DatabaseUnavailable,
     Document,
+    is_empty,
     upkeep,
 )
 from storage.indexes import INDEXES, build_index
@@ -36,6 +36,10 @@ class StagingDropped(Exception):
     """Another import has been started, and has dropped what this one had stored."""
 
 
+class RoomTaken(Exception):
+    """Somebody has registered or written meanwhile."""
+
+
 class Staging:
     """The collections of one import.
 
@@ -46,7 +50,7 @@ class Staging:
         self._db = db
         self._id = secrets.token_hex(8)
         self._inserts = Batches(PER_INSERT, MOST_PER_INSERT)
-        self._confirmed: set[str] = set()  # names whose collections are the same ones
+        self._is_complete = False  # but for the documents of create(), which may be there
         self._a_message: Document | None = None  # the id of one of them
 
     def collection(self, name: str) -> Collection:
@@ -73,28 +77,31 @@ class Staging:
 
         Raises StagingDropped if the collections are not the same ones; DatabaseUnavailable.
         """
-        for name, field, is_unique in INDEXES:
-            if is_unique:
-                await build_index(self.collection(name).motor, field, unique=True)
-        for name in (MESSAGE_COLLECTION, USER_COLLECTION):
-            mark = {"_id": self._id}
-            if name not in self._confirmed and not await self.collection(name).find_one(mark):
-                raise StagingDropped
-            self._confirmed.add(name)
+        names, mark = (MESSAGE_COLLECTION, USER_COLLECTION), {"_id": self._id}
+        if not self._is_complete:  # else an index would create a dropped collection again
+            for name, field, is_unique in INDEXES:
+                if is_unique:
+                    await build_index(self.collection(name).motor, field, unique=True)
+            for name in names:
+                if not await self.collection(name).find_one(mark):
+                    raise StagingDropped
+            self._is_complete = True
+        for name in names:
             await self.collection(name).delete_one(mark)
         self._a_message = await self.collection(MESSAGE_COLLECTION).find_one({}, ["_id"])
 
     async def publish(self) -> None:
-        """Put the collections in the place of the room's, which are empty.
+        """Put the collections in the place of the room's, which have to be empty.
 
-        Raises StagingDropped, DatabaseUnavailable.
+        Raises RoomTaken, StagingDropped, DatabaseUnavailable.
         """
-        try:
+        room = self._db[MESSAGE_COLLECTION]
+        # Else an earlier call has renamed the messages, and the reply was lost.
+        if not self._a_message or not await room.find_one(self._a_message):
+            if not await is_empty(self._db):
+                await self.drop()
+                raise RoomTaken
             await _rename(self.collection(MESSAGE_COLLECTION), MESSAGE_COLLECTION)
-        except StagingDropped:  # or an earlier call has renamed them, and the reply was lost
-            room = self._db[MESSAGE_COLLECTION]
-            if not self._a_message or not await room.find_one(self._a_message):
-                raise
         # Of former people, or of one who has registered just now, whose account is replaced.
         for name in (SESSION_COLLECTION, LINK_COLLECTION):
             await self._db.unhurried(name).delete_many({})
@@ -116,8 +123,8 @@ class Staging:
                 # No id is twice in a file, so a duplicate was stored by a call that seemed to fail.
                 if error["code"] != DUPLICATE:
                     raise WriteError(error.get("errmsg", ""), error["code"], error)
-        if reply.get("writeConcernError"):
-            raise DatabaseUnavailable("not acknowledged")
+            if error := reply.get("writeConcernError"):
+                raise WriteConcernError("", error.get("code"), error)
         return min(most, len(documents))
 
     async def drop(self) -> None:
