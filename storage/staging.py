@@ -51,7 +51,7 @@ class Staging:
         self._id = secrets.token_hex(8)
         self._inserts = Batches(PER_INSERT, MOST_PER_INSERT)
         self._is_complete = False  # but for the documents of create(), which may be there
-        self._a_message: Document | None = None  # the id of one of them
+        self._a_message: Document | None = None  # the id of one that is stored
 
     def collection(self, name: str) -> Collection:
         """Return the collection that will be called `name`."""
@@ -88,20 +88,21 @@ class Staging:
             self._is_complete = True
         for name in names:
             await self.collection(name).delete_one(mark)
-        self._a_message = await self.collection(MESSAGE_COLLECTION).find_one({}, ["_id"])
 
     async def publish(self) -> None:
         """Put the collections in the place of the room's, which have to be empty.
 
         Raises RoomTaken, StagingDropped, DatabaseUnavailable.
         """
-        room = self._db[MESSAGE_COLLECTION]
+        room, staged = self._db[MESSAGE_COLLECTION], self.collection(MESSAGE_COLLECTION)
         # Else an earlier call has renamed the messages, and the reply was lost.
         if not self._a_message or not await room.find_one(self._a_message):
+            if self._a_message and not await staged.find_one(self._a_message):
+                raise StagingDropped
             if not await is_empty(self._db):
                 await self.drop()
                 raise RoomTaken
-            await _rename(self.collection(MESSAGE_COLLECTION), MESSAGE_COLLECTION)
+            await _rename(staged, MESSAGE_COLLECTION)
         # Of former people, or of one who has registered just now, whose account is replaced.
         for name in (SESSION_COLLECTION, LINK_COLLECTION):
             await self._db.unhurried(name).delete_many({})
@@ -125,6 +126,8 @@ class Staging:
                     raise WriteError(error.get("errmsg", ""), error["code"], error)
             if error := reply.get("writeConcernError"):
                 raise WriteConcernError("", error.get("code"), error)
+        if name == MESSAGE_COLLECTION:
+            self._a_message = {"_id": documents[0]["_id"]}
         return min(most, len(documents))
 
     async def drop(self) -> None:
