@@ -85,9 +85,9 @@ def create_app(settings: Settings) -> web.Application:
             error_pages,
             guard,
             session_middleware(storage),
+            db_handler,  # before what has to look sessions up
             authorize,
             share_out,
-            db_handler,
         ],
     )
     app[SETTINGS] = settings

@@ -28,7 +28,7 @@ from storage.database import (
     is_empty,
 )
 from storage.indexes import create_indexes
-from storage.staging import MOST_PER_INSERT, Staging, StagingDropped, drop
+from storage.staging import MOST_PER_INSERT, RoomTaken, Staging, StagingDropped, drop
 
 COLLECTIONS = {  # of the lines that are stored
     "account": USER_COLLECTION,
@@ -65,6 +65,10 @@ async def import_room(arguments: Namespace) -> None:
             raise CommandError(
                 "Another import was started meanwhile: nothing of this one is imported."
             ) from None
+        except RoomTaken:
+            raise CommandError(
+                "Somebody has registered meanwhile, so nothing is imported: stop the chat first."
+            ) from None
     print(f"Imported: accounts {end['accounts']:,}, entries {end['entries']:,}.", file=sys.stderr)
 
 
@@ -80,10 +84,6 @@ async def fill(db: Database, path: Path, end: Fields) -> Staging:
         await store(staging, path, end["entries"])
         with shown("Making the indexes"):
             await persistently(staging.complete)
-        if not await persistently(partial(is_empty, db)):
-            raise CommandError(
-                "Somebody has registered meanwhile, so nothing is imported: stop the chat first."
-            )
     except BaseException:  # Ctrl-C, too
         with suppress(DatabaseUnavailable):  # else the next import does it
             async with deadline():

@@ -7,7 +7,7 @@ other. So such a word, asked for as a phrase, is found in both.
 
 import re
 import unicodedata
-from itertools import groupby
+from itertools import chain, groupby
 
 from chat.models import BIDI_CONTROLS
 
@@ -17,6 +17,11 @@ SHORTEST_PART = 3  # characters; shorter ones have to be whole words, because ma
 UNSPACED = re.compile(
     "[\u0e00-\u0e3e\u0e40-\u0eff\u1000-\u109f\u1780-\u17da\u17dc-\u17ff"
     "\u3040-\u30ff\uff66-\uff9d\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+# The signs between two such characters, or around them.
+SIGNS = rf"[^\w{UNSPACED.pattern[1:]}+"
+SIGNS_OF_UNSPACED = re.compile(
+    rf"(?<={UNSPACED.pattern}){SIGNS}(?={UNSPACED.pattern})|^{SIGNS}|{SIGNS}$"
 )
 # What ends a word, unless it is a letter, digit or mark. It is what MongoDB's tokenizer takes from
 # Unicode 8.0 (src/mongo/db/fts/unicode/gen_delimiter_list.py): White_Space, Dash, Hyphen,
@@ -50,7 +55,7 @@ def words_in(query: str) -> list[str]:
     """Return the words of a query in NFC, each once; a word has a letter or a digit."""
     query = re.sub(f"[{BIDI_CONTROLS}]", "", query)  # messages are stored without them
     runs = ("".join(run) for is_word, run in groupby(query, _is_of_word) if is_word)
-    words = dict.fromkeys(unicodedata.normalize("NFC", run).strip(UNSEEN) for run in runs)
+    words = dict.fromkeys(chain.from_iterable(map(_words_in_run, runs)))
     return [word for word in words if any(map(str.isalnum, word))]
 
 
@@ -87,6 +92,13 @@ def is_spaced(word: str) -> bool:
 def indexed_parts(word: str) -> list[str]:
     """Return the parts of a word that SQLite's index has; it splits at signs and some marks."""
     return re.findall(r"[^\W_]+", bare(word))
+
+
+def _words_in_run(run: str) -> list[str]:
+    run = unicodedata.normalize("NFC", run)
+    if is_spaced(run):
+        return [run.strip(UNSEEN)]
+    return SIGNS_OF_UNSPACED.split(run)  # no index is asked for it, so the signs do not matter
 
 
 def _is_of_word(character: str) -> bool:

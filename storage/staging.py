@@ -20,6 +20,7 @@ from storage.database import (
     Conflict,
     Database,
     Document,
+    is_empty,
     upkeep,
 )
 from storage.indexes import INDEXES, build_index
@@ -34,6 +35,10 @@ class StagingDropped(Exception):
     """Another import has been started, and has dropped what this one had stored."""
 
 
+class RoomTaken(Exception):
+    """Somebody has registered or written meanwhile."""
+
+
 class Staging:
     """The collections of one import.
 
@@ -44,8 +49,8 @@ class Staging:
         self._db = db
         self._id = secrets.token_hex(8)
         self._inserts = Batches(PER_INSERT, MOST_PER_INSERT)
-        self._confirmed: set[str] = set()  # names whose collections had the document of create()
-        self._a_message: Document | None = None  # its _id tells whether they have been renamed
+        self._is_complete = False  # but for the documents of create(), which may be there
+        self._a_message: Document | None = None  # the id of one that is stored
 
     def collection(self, name: str) -> Collection:
         """Return the collection that will be called `name`."""
@@ -71,28 +76,32 @@ class Staging:
 
         Raises StagingDropped if the collections are not the same ones; DatabaseUnavailable.
         """
-        for name, field, is_unique in INDEXES:
-            if is_unique:
-                await build_index(self.collection(name).motor, field, unique=True)
-        for name in (MESSAGE_COLLECTION, USER_COLLECTION):
-            mark = {"_id": self._id}
-            if name not in self._confirmed and not await self.collection(name).find_one(mark):
-                raise StagingDropped
-            self._confirmed.add(name)
+        names, mark = (MESSAGE_COLLECTION, USER_COLLECTION), {"_id": self._id}
+        if not self._is_complete:  # else an index would create a dropped collection again
+            for name, field, is_unique in INDEXES:
+                if is_unique:
+                    await build_index(self.collection(name).motor, field, unique=True)
+            for name in names:
+                if not await self.collection(name).find_one(mark):
+                    raise StagingDropped
+            self._is_complete = True
+        for name in names:
             await self.collection(name).delete_one(mark)
-        self._a_message = await self.collection(MESSAGE_COLLECTION).find_one({}, ["_id"])
 
     async def publish(self) -> None:
-        """Put the collections in the place of the room's, which are empty.
+        """Put the collections in the place of the room's, which have to be empty.
 
-        Raises StagingDropped, DatabaseUnavailable.
+        Raises RoomTaken, StagingDropped, DatabaseUnavailable.
         """
-        try:
-            await _rename(self.collection(MESSAGE_COLLECTION), MESSAGE_COLLECTION)
-        except StagingDropped:  # or an earlier call has renamed them, and the reply was lost
-            room = self._db[MESSAGE_COLLECTION]
-            if not self._a_message or not await room.find_one(self._a_message):
-                raise
+        room, staged = self._db[MESSAGE_COLLECTION], self.collection(MESSAGE_COLLECTION)
+        # Else an earlier call has renamed the messages, and the reply was lost.
+        if not self._a_message or not await room.find_one(self._a_message):
+            if self._a_message and not await staged.find_one(self._a_message):
+                raise StagingDropped
+            if not await is_empty(self._db):
+                await self.drop()
+                raise RoomTaken
+            await _rename(staged, MESSAGE_COLLECTION)
         # Of former people, or of one who has registered just now, whose account is replaced.
         for name in (SESSION_COLLECTION, LINK_COLLECTION):
             await self._db.unhurried(name).delete_many({})
@@ -128,6 +137,8 @@ class Staging:
                     raise WriteError(error.get("errmsg", ""), error["code"], error)
             if error := reply.get("writeConcernError"):
                 raise WriteConcernError("", error.get("code"), error)
+        if name == MESSAGE_COLLECTION:
+            self._a_message = {"_id": documents[0]["_id"]}
         return min(most, len(documents))
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from argparse import Namespace
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,7 +32,7 @@ from storage.database import Database, Document, MotorDatabase, deadline, upkeep
 from storage.embedded import embedded_uri
 from storage.embedded_files import SEE_DISK
 from storage.remedies import SEE_ROOM
-from storage.staging import PREFIX, Staging, StagingDropped, finish_import
+from storage.staging import PREFIX, RoomTaken, Staging, StagingDropped, finish_import
 from tests.support.accounts import signed_in
 from tests.support.commands import database_of, done, ended, refusal, run, start_command
 from tests.support.databases import database_at
@@ -493,8 +494,9 @@ async def test_an_import_does_not_replace_who_has_registered_meanwhile(
     write(file, *GOOD, END)
     register = partial(db[USER_COLLECTION].insert_one, {"login": "bob"})
     monkeypatch.setattr(importing, "store", then(importing.store, register))
-    with pytest.raises(CommandError, match="Somebody has registered meanwhile"):
-        await importing.fill(Database(db), file, END)
+    filled = await importing.fill(Database(db), file, END)
+    with pytest.raises(RoomTaken):
+        await filled.publish()
     assert await all_logins(db) == ["bob"]
     assert await db[MESSAGE_COLLECTION].find_one({}) is None
     assert await staged(db) == []
@@ -613,19 +615,34 @@ async def test_a_chat_that_runs_meanwhile_has_what_is_imported(
         await db[MESSAGE_COLLECTION].insert_one({"seq": 8, "key": "another"})
 
 
+@pytest.mark.parametrize(
+    ("answered", "why"),
+    [
+        (
+            {"writeErrors": [{"index": 0, "code": 121, "errmsg": "s3cret"}]},
+            f"it refuses a write (WriteError, code 121): {SEE_ROOM}",
+        ),
+        (
+            {"writeConcernError": {"code": 79, "codeName": "UnknownReplWriteConcern"}},
+            "UnknownReplWriteConcern, code 79",
+        ),
+    ],
+)
 async def test_a_refused_import_says_by_what_code_and_imports_nothing(
-    folder: Path, file: Path, settings: Settings, imitation: Imitation
+    folder: Path,
+    file: Path,
+    settings: Settings,
+    imitation: Imitation,
+    answered: Document,
+    why: str,
 ) -> None:
     def answer(body: Document) -> Document | None:
-        is_log = "seq" in body["documents"][0]
-        error = {"index": 0, "code": 121, "errmsg": "s3cret"}
-        return {"ok": 1, "n": 0, "writeErrors": [error]} if is_log else None
+        return {"ok": 1, "n": 0, **answered} if "seq" in body["documents"][0] else None
 
     imitation.answers["insert"] = answer
     chat = Chat(folder, MONGO_HOST=imitation.address, MONGO_DB_NAME=settings.MONGO_DB_NAME)
     write(file, *GOOD, END)
     said = await refusal(chat, "import", str(file))
-    why = f"it refuses a write (WriteError, code 121): {SEE_ROOM}"
     assert said.startswith(f"The database fails: {why}")
     assert said.endswith(". Nothing is imported.")
     imitation.answers.clear()
@@ -756,6 +773,61 @@ async def test_an_import_goes_on_after_a_failover(
     await import_elsewhere()
     assert {it.member for it in imitation.commands} == {0, 1}
     await check_imported(db, 3000)
+
+
+def once(what: Callable[[], Awaitable[Any]]) -> Callable[[Document], Document | None]:
+    """Return an answer that came too late; meanwhile something else was done on the loop."""
+    loop, is_done = asyncio.get_running_loop(), threading.Event()
+
+    async def do() -> None:
+        await what()
+
+    def answer(_: Document) -> Document | None:
+        if is_done.is_set():
+            return None
+        is_done.set()
+        asyncio.run_coroutine_threadsafe(do(), loop).result()
+        return {"ok": 0, "code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "time is up"}
+
+    return answer
+
+
+async def test_who_registers_while_an_import_waits_for_the_database_is_not_replaced(
+    db: MotorDatabase,
+    imitation: Imitation,
+    file: Path,
+    import_elsewhere: Callable[[], Awaitable[None]],
+    open_house: OpenHouse,
+) -> None:
+    write(file, *GOOD, END)
+    house = await open_house()
+
+    async def live() -> None:
+        await (await house.sign_in("bob")).write("dear diary")
+
+    imitation.answers["renameCollection"] = once(live)
+    with pytest.raises(CommandError, match="Somebody has registered meanwhile"):
+        await import_elsewhere()
+    assert await all_logins(db) == ["bob"]
+    assert [it["msg"] async for it in db[MESSAGE_COLLECTION].find({})] == ["dear diary"]
+    assert await staged(db) == []
+
+
+async def test_an_import_that_was_dropped_while_it_waited_does_not_pass_for_a_complete_one(
+    db: MotorDatabase,
+    imitation: Imitation,
+    file: Path,
+    import_elsewhere: Callable[[], Awaitable[None]],
+) -> None:
+    """An index creates a collection again, and in NX-27017 a deletion does."""
+    write(file, *GOOD, END)
+    drop = partial(importing.make_way, Database(db), Staging(Database(db)))
+    imitation.answers["delete"] = once(drop)
+    with pytest.raises(CommandError, match="Another import was started"):
+        await import_elsewhere()
+    assert await all_logins(db) == []
+    names = [it.name for it in imitation.commands]
+    assert "createIndexes" not in names[names.index("delete") :]
 
 
 @pytest.mark.usefixtures("messages")

@@ -113,6 +113,19 @@ async def test_a_word_in_a_script_without_spaces_is_found_anywhere(alice: Person
 IN_WORDS = [*"_€₽฿™№℃·´¨״׳॰٪՚‿＿＠🎉", "👍🏽", "👩‍💻", "\u200c", "\u200d"]  # in those of MongoDB
 
 
+@BOTH_PACES
+@pytest.mark.usefixtures("way")
+async def test_signs_beside_a_script_without_spaces_need_not_be_there(alice: Person) -> None:
+    """The text index is not asked for such words."""
+    await alice.write("部署 (測試) 完成", "東京／大阪 100€です", "สวัสดี\u200bครับ")
+    for query, found in [
+        ("部署（測試）", 1), ("（測試）", 1), ("完成🎉", 1), ("大阪／東京", 2), ("～100€です！", 2),
+        ("100です", 0), ("ครับ\u200bสวัสดี", 3), ("สวัสดี", 3),
+    ]:  # fmt: skip
+        links = [f"/?around={found}#m{found}"] if found else []
+        assert (await search(alice, query)).links == links, query
+
+
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("sign", IN_WORDS, ids=ascii)
 async def test_a_word_with_a_sign_in_it_is_asked_for_as_it_is_written(

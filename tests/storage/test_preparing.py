@@ -12,9 +12,10 @@ from app import create_app
 from settings import Settings
 from storage.address import OURS
 from storage.database import READY, Document
-from tests.support.house import House
+from tests.support.house import House, OpenHouse
 from tests.support.imitation import TIME_IS_UP, Imitation
 from tests.support.people import Person
+from tests.support.sessions import held_by, present
 from tests.support.waiting import START_PATIENCE, until
 
 DAY = 24 * 3600 * 1000  # milliseconds
@@ -93,6 +94,22 @@ async def test_an_index_is_built_once_however_long_it_takes_and_pages_say_so(
     assert build.begun == 1
     assert caplog.text.count("is being built") == 1
     assert "is away" not in caplog.text
+
+
+async def test_who_is_signed_in_is_told_so_though_no_session_can_be_looked_up_meanwhile(
+    build: Build, house: House, open_house: OpenHouse, imitation: Imitation
+) -> None:
+    """The embedded database answers nobody else while it builds an index."""
+    alice = await present(house, held_by(await (await open_house()).sign_in("alice")))
+
+    def wait(_: Document) -> None:
+        build.goes_on.wait()
+
+    imitation.answers["find"] = wait
+    for path in ("/", "/login", "/ws"):
+        response = await alice.get(path)
+        assert response.status == 503
+        assert "The chat is being prepared" in await response.text()
 
 
 async def test_a_form_that_is_posted_meanwhile_is_not_loaded_again(
