@@ -11,10 +11,11 @@ import pytest
 from pymongo import UpdateOne
 
 from chat import health
+from chat.hub import SIGNED_OUT
 from chat.journal import JOURNAL
 from server.logs import SeldomLogger
 from server.metrics import METRICS
-from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
+from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
 from storage import database
 from storage.database import (
     ACKNOWLEDGED,
@@ -335,10 +336,30 @@ async def test_a_chat_that_starts_while_all_is_refused_can_be_read(
 ) -> None:
     await alice.write("before")
     jar = alice.client.session.cookie_jar
+    await leave_unseen(house)
     answer(imitation, refused(8000))
     another = await open_house(MONGO_HOST=imitation.address)
     reader = await another.visitor(cookie_jar=jar)
     assert "before" in await reader.page()
+
+
+async def leave_unseen(house: House) -> None:
+    """Let it be long ago that sessions and accounts were noted as seen."""
+    for name in (SESSION_COLLECTION, USER_COLLECTION):
+        await house.database[name].update_many({}, {"$set": {"seen": 0}})
+
+
+async def test_who_signs_out_is_out_everywhere_though_nothing_can_be_noted(
+    house: House, alice: Person, open_house: OpenHouse, imitation: Imitation
+) -> None:
+    """A full database takes no updates, but deletes; and no Redis tells the other process."""
+    another = await open_house(MONGO_HOST=imitation.address)
+    elsewhere = await another.visitor(cookie_jar=alice.client.session.cookie_jar)
+    socket = await elsewhere.connect()
+    await leave_unseen(house)
+    answer(imitation, refused(8000), "update")
+    assert (await alice.post("/signout")).status == 303
+    assert await socket.close_code() == SIGNED_OUT
 
 
 async def test_check_names_the_refusal(
