@@ -56,8 +56,9 @@ PASSING = {  # the server can't now, but soon: after an election, or with less t
     *(6, 7, 89, 202, 9001),  # a router or a member does not reach another one
     *(91, 189, 10058, 10107, 11600, 11602, 13435, 13436),  # it ends, or is no primary any more
     *(64, 100, 133, 134),  # no majority confirms, or no member can be read
-    *(24, 46, 50, 112, 262, 290, 365, 462, 11601),  # locks, time limits, conflicts, too much to do
-    *(43, 175, 237),  # a query that was ended, as a failover does
+    *(24, 46, 50, 112, 262, 290, 365, 11601),  # locks, time limits, conflicts
+    *(402, 407, 433, 449, 450, 462),  # too much to do
+    *(43, 175, 237, 453, 91331, 10045600),  # what was ended, as a failover does
 }
 SEE_ROOM = "see that its disk or quota has room, and which documents it is set up to refuse"
 

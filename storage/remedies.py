@@ -25,6 +25,7 @@ OPTIONS = (
 )
 PRIMARY = "if that lasts, name all members of the replica set in MONGO_HOST, not one directly"
 SPACE = "make room, or let the database grow"
+MAJORITY = "see that a majority of the members of the replica set is there and keeps up"
 NO_RETRIES = "put retryWrites=false into MONGO_HOST"
 CERTIFICATE = (
     "see that the server's certificate is valid for the host in MONGO_HOST, "
@@ -36,6 +37,8 @@ REFUSALS = (  # a server's code, words that its text has, and the remedy
     (13, "", RIGHTS),  # Unauthorized, also of a client that has not logged in
     (18, "", LOG_IN),  # AuthenticationFailed
     (20, "retryable writes|Transaction numbers", NO_RETRIES),  # IllegalOperation
+    (64, "", MAJORITY),  # WriteConcernTimeout
+    (100, "", MAJORITY),  # UnsatisfiableWriteConcern
     (334, "", "see that authMechanism in MONGO_HOST is right"),  # MechanismUnavailable
     (14031, "", SPACE),  # OutOfDiskSpace
     (8000, "quota", SPACE),

@@ -27,6 +27,7 @@ from storage.database import (
     DatabaseUnavailable,
     Document,
 )
+from storage.remedies import MAJORITY
 from tests.support.commands import database_of, run
 from tests.support.databases import database_at
 from tests.support.house import House, OpenHouse
@@ -88,7 +89,8 @@ def answer(imitation: Imitation, reply: Document | None, *names: str) -> None:
         *((refused(code), DatabaseFails, None) for code in (8000, 121, 2, 10334, 65535)),
         *((failed(code), DatabaseFails, None) for code in (8000, 13, 20, 10334)),
         *((refused(code), DatabaseUnavailable, None) for code in (10107, 189, 112, 262, 50, 91)),
-        *((failed(code), DatabaseUnavailable, None) for code in (112, 262, 50, 64, 133)),
+        (refused(449), DatabaseUnavailable, None),  # too much to do
+        *((failed(code), DatabaseUnavailable, None) for code in (112, 262, 50, 64, 133, 402)),
         (failed(11600), DatabaseUnavailable, None),  # with which the driver looks for another
         *((unconfirmed(code), DatabaseUnavailable, None) for code in (64, 100, 91, 50)),
     ],
@@ -362,11 +364,23 @@ async def test_who_signs_out_is_out_everywhere_though_nothing_can_be_noted(
     assert await socket.close_code() == SIGNED_OUT
 
 
+@pytest.mark.parametrize(
+    ("reply", "finding"),
+    [
+        (refused(121), f"it refuses a write (WriteError, code 121): {SEE_ROOM}"),
+        (unconfirmed(), f"WriteConcernTimeout, code 64: {MAJORITY}"),
+    ],
+)
 async def test_check_names_the_refusal(
-    house: House, imitation: Imitation, settings: Settings, folder: Path
+    house: House,
+    imitation: Imitation,
+    settings: Settings,
+    folder: Path,
+    reply: Document,
+    finding: str,
 ) -> None:
     chat = Chat(folder, **database_of(replace(settings, MONGO_HOST=imitation.address)))
-    answer(imitation, refused(121), "insert")
+    answer(imitation, reply, "insert")
     status, output, _ = await run(chat, "check")
     assert status == 1
-    assert f"wrong  database: it refuses a write (WriteError, code 121): {SEE_ROOM}\n" in output
+    assert f"wrong  database: {finding}\n" in output
