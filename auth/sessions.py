@@ -14,7 +14,7 @@ from auth.models import User, is_moderator
 from server.background import paced
 from server.relay import Relay, check_texts
 from settings import SESSION_COLLECTION
-from storage.database import Database, DatabaseFails, DatabaseUnavailable, Document
+from storage.database import Database, DatabaseUnavailable, Document
 from storage.lookup import FRESH_FOR, IDS_PER_QUERY, KEPT_FOR, Lookup
 
 LIFETIME = timedelta(days=14)
@@ -188,7 +188,7 @@ class Sessions:
         documents = [d for d in documents if d["expires"] > now]
         seen = int(now.timestamp())
         users = await self._users.get_login(d["user_id"] for d in documents)
-        with suppress(DatabaseFails):  # a full database refuses that, but can be read
+        with suppress(DatabaseUnavailable):  # one that is full, or has no majority, can be read
             if stale := [d["_id"] for d in documents if _is_stale(d, now)]:
                 await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
             await self._users.saw(users.values(), seen)

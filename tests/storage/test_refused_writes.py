@@ -333,13 +333,14 @@ async def test_every_form_says_that_the_database_is_away_and_does_nothing_by_hal
     assert (await visitor.register("carol")).status == 303
 
 
-async def test_a_chat_that_starts_while_all_is_refused_can_be_read(
-    house: House, alice: Person, open_house: OpenHouse, imitation: Imitation
+@pytest.mark.parametrize("reply", [refused(8000), unconfirmed()])
+async def test_a_chat_that_starts_while_all_is_refused_or_not_confirmed_can_be_read(
+    house: House, alice: Person, open_house: OpenHouse, imitation: Imitation, reply: Document
 ) -> None:
     await alice.write("before")
     jar = alice.client.session.cookie_jar
     await leave_unseen(house)
-    answer(imitation, refused(8000))
+    answer(imitation, reply)
     another = await open_house(MONGO_HOST=imitation.address)
     reader = await another.visitor(cookie_jar=jar)
     assert "before" in await reader.page()
