@@ -187,10 +187,11 @@ class Sessions:
         documents = await self.collection.find({"_id": {"$in": ids}})
         documents = [d for d in documents if d["expires"] > now]
         seen = int(now.timestamp())
-        if stale := [d["_id"] for d in documents if _is_stale(d, now)]:
-            await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
         users = await self._users.get_login(d["user_id"] for d in documents)
-        await self._users.saw(users.values(), seen)
+        with suppress(DatabaseUnavailable):  # one that is full, or has no majority, can be read
+            if stale := [d["_id"] for d in documents if _is_stale(d, now)]:
+                await self.collection.update_many({"_id": {"$in": stale}}, {"$set": {"seen": seen}})
+            await self._users.saw(users.values(), seen)
         return {
             d["_id"]: self._identity(d["_id"], users[d["user_id"]])
             for d in documents

@@ -244,6 +244,7 @@ class Journal:
                     await self._catch_up()
             except DatabaseUnavailable as error:
                 if isinstance(error, DatabaseFails):  # what precedes them can't be read or made
+                    self._relay.step_down()
                     give_up(drafts)
                 await asyncio.sleep(RETRY_PAUSE)
             except Exception:

@@ -255,9 +255,9 @@ def _announce(settings: Settings, port: int) -> None:
     """Print the address of the chat and where it keeps its data."""
     print(f"Chat at {own_address(replace(settings, SITE_PORT=port))}")
     if settings.MONGO_HOST:
-        # Not with a URL parser: a password may contain characters that end its user part.
-        servers = settings.MONGO_HOST.partition("://")[2].rpartition("@")[2]
-        servers = servers.partition("/")[0].partition("?")[0]
+        # Without the options, among which there may be a password, too.
+        place = settings.MONGO_HOST.partition("://")[2].partition("?")[0]
+        servers = place.rpartition("@")[2].partition("/")[0]
         database = f"MongoDB at {servers}, which keeps the data"
     else:
         database = f"embedded, keeps its data in {settings.DATA_DIR}"

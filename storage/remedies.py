@@ -26,8 +26,9 @@ PASSING = {  # the server can't now, but soon: after an election, or with less t
     *(6, 7, 89, 202, 9001),  # a router or a member does not reach another one
     *(91, 189, 10058, 10107, 11600, 11602, 13435, 13436),  # it ends, or is no primary any more
     *(64, 100, 133, 134),  # no majority confirms, or no member can be read
-    *(24, 46, 50, 112, 262, 290, 365, 462, 11601),  # locks, time limits, conflicts, too much to do
-    *(43, 175, 237),  # a query that was ended, as a failover does
+    *(24, 46, 50, 112, 262, 290, 365, 11601),  # locks, time limits, conflicts
+    *(402, 407, 433, 449, 450, 462),  # too much to do
+    *(43, 175, 237, 453, 91331, 10045600),  # what was ended, as a failover does
 }
 
 LOG_IN = "see that the user, the password and authSource in MONGO_HOST are right"
@@ -41,6 +42,7 @@ OPTIONS = (
 PRIMARY = "if that lasts, name all members of the replica set in MONGO_HOST, not one directly"
 SPACE = "make room, or let the database grow"
 SEE_ROOM = "see that its disk or quota has room, and which documents it is set up to refuse"
+MAJORITY = "see that a majority of the members of the replica set is there and keeps up"
 NO_RETRIES = "put retryWrites=false into MONGO_HOST"
 CERTIFICATE = (
     "see that the server's certificate is valid for the host in MONGO_HOST, "
@@ -52,6 +54,8 @@ REFUSALS = (  # a server's code, words that its text has, and the remedy
     (13, "", RIGHTS),  # Unauthorized, also of a client that has not logged in
     (18, "", LOG_IN),  # AuthenticationFailed
     (20, "retryable writes|Transaction numbers", NO_RETRIES),  # IllegalOperation
+    (64, "", MAJORITY),  # WriteConcernTimeout
+    (100, "", MAJORITY),  # UnsatisfiableWriteConcern
     (334, "", "see that authMechanism in MONGO_HOST is right"),  # MechanismUnavailable
     (14031, "", SPACE),  # OutOfDiskSpace
     (8000, "quota", SPACE),

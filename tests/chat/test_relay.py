@@ -21,12 +21,13 @@ from storage.peers import PROCESS_COLLECTION
 from storage.redis_relay import LEASE, MESSAGE_LIMIT, RedisRelay
 from tests.support.accounts import delete_account, log_in
 from tests.support.house import House, OpenHouse
+from tests.support.imitation import WRITES, Imitation
 from tests.support.pages import HistoryPage
 from tests.support.people import WRONG
 from tests.support.redis_server import RedisServer
 from tests.support.sessions import held_by, present
 from tests.support.sockets import Socket
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, START_PATIENCE, until
 
 SOON = 1  # seconds, as promised
 BACK_WITHIN = 5  # seconds after Redis is back, as promised
@@ -152,6 +153,23 @@ async def test_without_redis_all_goes_on_by_the_database_and_with_it_as_before(
     redis.start()
     await joined(houses)
     assert await sockets[0].said("back") == 4
+
+
+async def test_a_writer_whose_log_in_the_database_refuses_leaves_that_to_another(
+    imitation: Imitation,
+    open_house: OpenHouse,
+    redis: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As while a password is changed and one process after the other is started again."""
+    monkeypatch.setattr("storage.redis_relay.RENEW_EVERY", 0.1)
+    writer = await open_house(MONGO_HOST=imitation.address, REDIS_URL=redis.url)
+    await until(lambda: relay_of(writer).is_writer)
+    other = await open_house(REDIS_URL=redis.url)
+    await joined([writer, other])
+    refusal = {"ok": 0, "code": 18, "codeName": "AuthenticationFailed", "errmsg": "no"}
+    imitation.answers |= dict.fromkeys(("find", *WRITES), lambda body: refusal)
+    await until(lambda: relay_of(other).is_writer, START_PATIENCE)
 
 
 @pytest.mark.parametrize("call", ["Pipeline.execute", "PubSub.get_message", "Lock.reacquire"])

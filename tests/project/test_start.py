@@ -70,6 +70,20 @@ async def test_the_start_on_a_shared_database_says_what_redis_would_add(
             assert "s3cret" not in chat.output
 
 
+async def test_the_start_names_the_servers_of_the_address_and_no_part_of_a_password(
+    folder: Path,
+) -> None:
+    options = "tls=true&tlsCertificateKeyFilePassword=a@s3cret"
+    chat = Chat(folder, MONGO_HOST=f"mongodb://chat:s3cret@127.0.0.1:1/chat?{options}")
+    await chat.launch()
+    try:
+        await until(lambda: "Database: " in chat.output, START_PATIENCE)
+        assert "Database: MongoDB at 127.0.0.1:1, which keeps the data\n" in chat.output
+        assert "s3cret" not in chat.output
+    finally:
+        await chat.stop()
+
+
 # Containers often have no IPv6, so these are chosen by what this machine has.
 WITH_IPV6 = [("::1", ["[::1]"]), ("::", ["127.0.0.1", "[::1]"])] if has_ipv6() else []
 

@@ -24,7 +24,7 @@ from storage.database import (
     upkeep,
 )
 from storage.embedded_files import FAULT
-from storage.remedies import SEE_ROOM, SPACE
+from storage.remedies import MAJORITY, SEE_ROOM, SPACE
 from tests.support.databases import EmbeddedServer, embedded_server
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
@@ -154,7 +154,7 @@ def several(*codes: int, concern: int | None = None) -> BulkWriteError:
         (
             several(concern=64),
             DatabaseUnavailable,
-            "the database is away (WriteConcernError, code 64)",
+            f"the database is away (WriteConcernError, code 64): {MAJORITY}",
         ),
     ],
 )

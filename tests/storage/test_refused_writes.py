@@ -11,10 +11,11 @@ import pytest
 from pymongo import UpdateOne
 
 from chat import health
+from chat.hub import SIGNED_OUT
 from chat.journal import JOURNAL
 from server.logs import SeldomLogger
 from server.metrics import METRICS
-from settings import MESSAGE_COLLECTION, USER_COLLECTION, Settings
+from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
 from storage import database
 from storage.database import (
     ACKNOWLEDGED,
@@ -25,7 +26,7 @@ from storage.database import (
     DatabaseUnavailable,
     Document,
 )
-from storage.remedies import SEE_ROOM
+from storage.remedies import MAJORITY, SEE_ROOM
 from tests.support.commands import database_of, run
 from tests.support.databases import database_at
 from tests.support.house import House, OpenHouse
@@ -87,7 +88,8 @@ def answer(imitation: Imitation, reply: Document | None, *names: str) -> None:
         *((refused(code), DatabaseFails, None) for code in (8000, 121, 2, 10334, 65535)),
         *((failed(code), DatabaseFails, None) for code in (8000, 13, 20, 10334)),
         *((refused(code), DatabaseUnavailable, None) for code in (10107, 189, 112, 262, 50, 91)),
-        *((failed(code), DatabaseUnavailable, None) for code in (112, 262, 50, 64, 133)),
+        (refused(449), DatabaseUnavailable, None),  # too much to do
+        *((failed(code), DatabaseUnavailable, None) for code in (112, 262, 50, 64, 133, 402)),
         (failed(11600), DatabaseUnavailable, None),  # with which the driver looks for another
         *((unconfirmed(code), DatabaseUnavailable, None) for code in (64, 100, 91, 50)),
     ],
@@ -330,22 +332,55 @@ async def test_every_form_says_that_the_database_is_away_and_does_nothing_by_hal
     assert (await visitor.register("carol")).status == 303
 
 
-async def test_a_chat_that_starts_while_all_is_refused_can_be_read(
-    house: House, alice: Person, open_house: OpenHouse, imitation: Imitation
+@pytest.mark.parametrize("reply", [refused(8000), unconfirmed()])
+async def test_a_chat_that_starts_while_all_is_refused_or_not_confirmed_can_be_read(
+    house: House, alice: Person, open_house: OpenHouse, imitation: Imitation, reply: Document
 ) -> None:
     await alice.write("before")
     jar = alice.client.session.cookie_jar
-    answer(imitation, refused(8000))
+    await leave_unseen(house)
+    answer(imitation, reply)
     another = await open_house(MONGO_HOST=imitation.address)
     reader = await another.visitor(cookie_jar=jar)
     assert "before" in await reader.page()
 
 
+async def leave_unseen(house: House) -> None:
+    """Let it be long ago that sessions and accounts were noted as seen."""
+    for name in (SESSION_COLLECTION, USER_COLLECTION):
+        await house.database[name].update_many({}, {"$set": {"seen": 0}})
+
+
+async def test_who_signs_out_is_out_everywhere_though_nothing_can_be_noted(
+    house: House, alice: Person, open_house: OpenHouse, imitation: Imitation
+) -> None:
+    """A full database takes no updates, but deletes; and no Redis tells the other process."""
+    another = await open_house(MONGO_HOST=imitation.address)
+    elsewhere = await another.visitor(cookie_jar=alice.client.session.cookie_jar)
+    socket = await elsewhere.connect()
+    await leave_unseen(house)
+    answer(imitation, refused(8000), "update")
+    assert (await alice.post("/signout")).status == 303
+    assert await socket.close_code() == SIGNED_OUT
+
+
+@pytest.mark.parametrize(
+    ("reply", "finding"),
+    [
+        (refused(121), f"it refuses a write (WriteError, code 121): {SEE_ROOM}"),
+        (unconfirmed(), f"WriteConcernTimeout, code 64: {MAJORITY}"),
+    ],
+)
 async def test_check_names_the_refusal(
-    house: House, imitation: Imitation, settings: Settings, folder: Path
+    house: House,
+    imitation: Imitation,
+    settings: Settings,
+    folder: Path,
+    reply: Document,
+    finding: str,
 ) -> None:
     chat = Chat(folder, **database_of(replace(settings, MONGO_HOST=imitation.address)))
-    answer(imitation, refused(121), "insert")
+    answer(imitation, reply, "insert")
     status, output, _ = await run(chat, "check")
     assert status == 1
-    assert f"wrong  database: it refuses a write (WriteError, code 121): {SEE_ROOM}\n" in output
+    assert f"wrong  database: {finding}\n" in output
