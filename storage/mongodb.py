@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from aiohttp import web
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import InvalidName, PyMongoError
 
 from settings import SETTINGS, Settings, StartError
 from storage.address import ESCAPES, MANUAL, OURS, allowed, option_names
@@ -33,7 +33,7 @@ def connect(uri: str) -> MotorClient:
                 connect(address.partition("?")[0]).close()  # or raises: it is not the options
                 what = f"In MONGO_HOST {options} can't be used, or not together ({kind})"
             else:
-                what = f"MONGO_HOST is not a MongoDB address ({kind}): {ESCAPES}"
+                what = f"MONGO_HOST is not a MongoDB address ({kind}): look at its parts; {ESCAPES}"
             raise StartError(f"{what}: see {MANUAL}.") from None
 
 
@@ -51,7 +51,11 @@ async def database_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 def database_of(client: MotorClient, settings: Settings) -> Database:
-    """Return the chat's database."""
-    if settings.MONGO_DB_NAME:
-        return Database(client[settings.MONGO_DB_NAME])
-    return Database(client.get_default_database(DEFAULT_NAME))
+    """Return the chat's database. Raises StartError."""
+    try:
+        if settings.MONGO_DB_NAME:
+            return Database(client[settings.MONGO_DB_NAME])
+        return Database(client.get_default_database(DEFAULT_NAME))
+    except InvalidName:
+        text = "the database can't be called so: use letters, digits, - and _ in its name"
+        raise StartError(f"MONGO_HOST or MONGO_DB_NAME: {text}.") from None

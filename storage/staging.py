@@ -28,7 +28,7 @@ from storage.remedies import DUPLICATE, NAMESPACE_NOT_FOUND
 
 PREFIX = "import_"
 PER_INSERT, MOST_PER_INSERT = 500, 5000  # documents, of the first insert and of any
-WITHIN_A_MINUTE = {**ACKNOWLEDGED, "wtimeout": UPKEEP_TIMEOUT * 1000}
+WITHIN_A_MINUTE = {**ACKNOWLEDGED, "wtimeout": (UPKEEP_TIMEOUT - 5) * 1000}  # before its call
 
 
 class StagingDropped(Exception):

@@ -10,7 +10,7 @@ from settings import MESSAGE_COLLECTION, Settings, StartError
 from storage.address import NAMES, OPTIONS, Ours, allowed
 from storage.database import Database
 from storage.indexes import create_indexes, missing_indexes
-from storage.mongodb import connect
+from storage.mongodb import connect, database_of
 from tests.support.databases import database_at
 from tests.support.imitation import Imitation
 
@@ -169,3 +169,9 @@ async def test_a_compressor_that_is_not_installed_is_left_out_without_a_warning(
 )
 def test_an_address_without_options_of_the_chats_stays_as_it_is(address: str) -> None:
     assert allowed(address) == address
+
+
+@pytest.mark.parametrize("name", ["%00", "a%24b", "a%20b"])
+async def test_a_database_that_can_not_be_called_so_stops_the_start(name: str) -> None:
+    with pytest.raises(StartError, match="MONGO_HOST"):
+        database_of(connect(f"mongodb://127.0.0.1:1/{name}"), Settings())
