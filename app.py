@@ -167,9 +167,9 @@ async def open_journal(app: web.Application) -> None:
         except Exception:
             text = "the database can't be prepared, trying again"
             seldom.log(logging.ERROR, text, exc_info=True)
-        app[PREPARING].clear()
+        finally:
+            app[PREPARING].clear()
         await asyncio.sleep(RETRY_PAUSE)
-    app[PREPARING].clear()
     app[READY].set()
     await for_ever(app[JOURNAL].run)
 

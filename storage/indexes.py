@@ -1,6 +1,7 @@
 """The indexes that the queries rely on."""
 
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -31,8 +32,6 @@ INDEXES = (  # collection, field, and whether it is unique
 FORMER_INDEXES = ((SESSION_COLLECTION, "expires"), (MESSAGE_COLLECTION, "user_id"))
 TEXT_FIELD = "msg"  # of the text index of the messages
 NOT_OURS = ("sparse", "partialFilterExpression", "collation", "expireAfterSeconds")  # options
-# Without a language: no stop words such as "the", and no stemming.
-TEXT_INDEX = ([(TEXT_FIELD, pymongo.TEXT)], {"default_language": "none"})
 
 ANSWERED_WITHIN = 2  # seconds; there is nothing to do for an index that is ready
 BUILD_TIMEOUT = 24 * 3600  # seconds; far more than an index of a hundred million messages takes
@@ -40,10 +39,8 @@ BUILD_TIMEOUT = 24 * 3600  # seconds; far more than an index of a hundred millio
 
 async def create_indexes(db: Database) -> None:
     """Create the indexes that are missing, drop those of old. Raises DatabaseUnavailable."""
-    for collection, field, is_unique in INDEXES:
-        await build_index(db.motor[collection], field, unique=is_unique)
-    keys, options = TEXT_INDEX
-    await build_index(db.motor[MESSAGE_COLLECTION], keys, **options)
+    for collection, _, keys, options in _each_index():
+        await build_index(db.motor[collection], keys, **options)
     for collection, field in FORMER_INDEXES:
         async with upkeep():
             await _drop_index(db.motor[collection], field)
@@ -97,19 +94,28 @@ async def indexes_being_built(db: Database) -> list[str]:
     MongoDB lists an index from the beginning of its build. A command that asks for it again waits,
     and if that one's time is up, the build goes on. Raises DatabaseUnavailable.
     """
-    fields: list[tuple[str, Any, Document]] = [
-        (field, field, {"unique": is_unique})
-        for collection, field, is_unique in INDEXES
-        if collection == MESSAGE_COLLECTION
-    ]
     being_built = []
-    for field, keys, options in (*fields, (TEXT_FIELD, *TEXT_INDEX)):
-        async with upkeep(ANSWERED_WITHIN):
-            try:
-                await _create(db.motor[MESSAGE_COLLECTION], keys, options)
-            except (ExecutionTimeout, NetworkTimeout):
-                being_built.append(f"{MESSAGE_COLLECTION}.{field}")
+    for collection, field, keys, options in _each_index():
+        if collection == MESSAGE_COLLECTION:
+            async with upkeep(ANSWERED_WITHIN):
+                try:
+                    await _create(db.motor[collection], keys, options)
+                except (ExecutionTimeout, NetworkTimeout):
+                    being_built.append(f"{collection}.{field}")
     return being_built
+
+
+def _each_index() -> Iterator[tuple[str, str, Any, Document]]:
+    """Yield the collection and field of each index, and the keys and options it is made with."""
+    for collection, field, is_unique in INDEXES:
+        yield collection, field, field, {"unique": is_unique}
+    # Without a language: no stop words such as "the", and no stemming.
+    yield (
+        MESSAGE_COLLECTION,
+        TEXT_FIELD,
+        [(TEXT_FIELD, pymongo.TEXT)],
+        {"default_language": "none"},
+    )
 
 
 async def _drop_index(collection: MotorCollection, field: str) -> None:
