@@ -18,6 +18,7 @@ const RICH = [
   ["see http://a.example, or https://b.example/?q#x.", "http://a.example https://b.example/?q#x"],
   ["(http://a.example/x_(y)), <https://b.example>!", "http://a.example/x_(y) https://b.example"],
   ["[http://[::1]:8080/x]", "http://[::1]:8080/x"],
+  ["HTTPS://A.example HtTp://b.example", "HTTPS://A.example HtTp://b.example"],
   ["http://a.example/(((", "http://a.example/"],
   ["javascript:alert(1) ftp://a xhttp://a http:// http://% //a"],
   ["say `a b`, not ``c`` or `d\ne`", "", "a b"],

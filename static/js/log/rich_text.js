@@ -21,8 +21,8 @@ export const BEFORE_NAME = String.raw`(?<=^|[^\p{L}\p{M}\p{N}_.@\\-]|${UNSPACED}
 
 // A link's host that ends where words in such a script begin, as in example.com的.
 const KNOWN_HOST = new RegExp(
-  String.raw`^(?:https?:\/\/)?(?:[\w-]+\.)+[a-z]{2,63}(?::\d+)?(?=${UNSPACED})(?![^\s/]*\.)`,
-  "iu",
+  String.raw`^(?:[a-zA-Z]+:\/\/)?(?:[\w-]+\.)+[a-zA-Z]{2,63}(?::\d+)?(?=${UNSPACED})(?![^\s/]*\.)`,
+  "u",
 )
 
 // Emphasis opens after a space, an opening bracket or an emoji, before a letter, a digit or a name,
@@ -54,7 +54,7 @@ const QUOTED = String.raw`> [ \t]*[^ \t\n][^\n]*` // one line
 const BLOCKS = {
   // ```A block of code```; a word that is alone in its first line names the language.
   block: {
-    pattern: /(?<![`\\])```(?!`)(?<language>[a-z][\w+#-]*(?=\n))?(?<block>[^]+?)(?<!`)```(?!`)\n?/u,
+    pattern: /(?<![`\\])```(?!`)(?<language>[a-zA-Z][\w+#-]*(?=\n))?(?<block>[^]+?)(?<!`)```(?!`)\n?/u,
     token: ({ block, language = "" }, whole) => ({
       node: () => codeBlock(whole, language, block),
     }),
@@ -120,8 +120,9 @@ const SPANS = {
       const [opening] = /^[\\*_`]+/.exec(literal)
       const [closing = ""] = /(?<![\\*_`])[\\*_`]+$/.exec(literal.slice(opening.length)) ?? []
       const text = literal.slice(opening.length, literal.length - closing.length)
-      const nodes = () => [...signs(opening), richText(text, reader), ...signs(closing)]
-      return { node: () => fragment(...nodes()), isMention: mentions(text, reader) }
+      const middle = () => withTokens(text, spans(text, 0, text.length, reader))
+      const node = () => fragment(...signs(opening), middle(), ...signs(closing))
+      return { node, isMention: mentions(text, reader) }
     },
   },
 
@@ -130,7 +131,7 @@ const SPANS = {
   url: {
     pattern: new RegExp(
       String.raw`(?<=^|[^\p{L}\p{N}]|${UNSPACED})` +
-        String.raw`(?<url>(?:https?:\/\/|${BEFORE_LINK}www\.(?=[\p{L}\p{N}-]+\.[\p{L}\p{N}]))` +
+        String.raw`(?<url>(?:[Hh][Tt][Tt][Pp][Ss]?:\/\/|${BEFORE_LINK}[Ww]{3}\.(?=[\p{L}\p{N}-]+\.[\p{L}\p{N}]))` +
         String.raw`(?:[!#-;=?-_a-~]|[^\s\x00-\x7f\p{Ps}\p{Pe}\p{Pi}»”${WIDE}${INVISIBLE}])+)`,
       "u",
     ),
@@ -145,7 +146,7 @@ const SPANS = {
   // bob@example.com, but neither git@example.com:repository nor ssh://git@example.com.
   mail: {
     pattern: new RegExp(
-      String.raw`${BEFORE_LINK}(?<mail>[a-z\d_][\w.+-]*@(?:[a-z\d][a-z\d-]*\.)+[a-z]{2,63})` +
+      String.raw`${BEFORE_LINK}(?<mail>\w[\w.+-]*@(?:[A-Za-z\d][A-Za-z\d-]*\.)+[A-Za-z]{2,63})` +
         String.raw`(?=$|[^\p{L}\p{N}_@-]|${UNSPACED})(?!:\S)`,
       "u",
     ),
@@ -168,19 +169,11 @@ const SEAM = new RegExp(String.raw`(?<=${UNSPACED})(?=\p{L})|(?=${UNSPACED})(?=\
 
 const QUOTED_LINE = /((?:> )+|>)(\S{1,64} #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
 const BRACKETS = { ")": "(", "]": "[", "}": "{" }
-const PUNCTUATION = new Set(".,;:!?'*_~([{")
-const FOREIGN_PUNCTUATION = /[^\x00-\x7f\P{P}]/u // such as … ’ ، ।
+const PUNCTUATION = /[.,;:!?'*_~([{]|[^\x00-\x7f\P{P}]/u // such as … ’ ، । beyond ASCII
 
 // Return a text as nodes that have exactly its characters.
 export function richText(text, reader) {
-  const nodes = document.createDocumentFragment()
-  let end = 0
-  for (const { node, index, length } of tokens(text, reader)) {
-    nodes.append(text.slice(end, index), node())
-    end = index + length
-  }
-  nodes.append(text.slice(end))
-  return nodes
+  return withTokens(text, tokens(text, reader))
 }
 
 // Return true if a text mentions a person, as in @bob.
@@ -198,8 +191,19 @@ export function withoutQuotes(text) {
   return text.replace(BLOCK, (whole, ...groups) => (groups.at(-1).quote ? "" : whole))
 }
 
+function withTokens(text, found) {
+  const nodes = document.createDocumentFragment()
+  let end = 0
+  for (const { node, index, length } of found) {
+    nodes.append(text.slice(end, index), node())
+    end = index + length
+  }
+  nodes.append(text.slice(end))
+  return nodes
+}
+
 function anyOf(rules) {
-  return new RegExp(Object.values(rules).map(({ pattern }) => pattern.source).join("|"), "giu")
+  return new RegExp(Object.values(rules).map(({ pattern }) => pattern.source).join("|"), "gu")
 }
 
 // The tokens of a text: its blocks, and the spans between them.
@@ -282,7 +286,7 @@ function linkLength(url) {
     const character = url[length - 1]
     const opening = BRACKETS[character]
     if (opening && balance[opening] < 0) balance[opening]++
-    else if (PUNCTUATION.has(character) || FOREIGN_PUNCTUATION.test(character)) balance[character] -= character in balance ? 1 : 0
+    else if (PUNCTUATION.test(character)) balance[character] -= character in balance ? 1 : 0
     else break
   }
   return length
