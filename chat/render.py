@@ -12,7 +12,12 @@ from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.models import is_changeable
 
-QUOTE = re.compile(r"^(?:>.*\n?)+", re.MULTILINE)  # lines as in e-mails, as in rich_text.js
+# Quoted lines as in e-mails, but not in a block of code: the same as BLOCKS in rich_text.js.
+BLOCK = re.compile(
+    r"(?<![`\\])```(?!`)(?s:.+?)(?<!`)```(?!`)\n?"
+    r"|(?<![^\n])(?P<quote>> [ \t]*[^ \t\n][^\n]*"
+    r"(?:(?:\n>[ \t]*)*\n> [ \t]*[^ \t\n][^\n]*)*\n?)"
+)
 
 
 class Part(NamedTuple):
@@ -45,10 +50,11 @@ class Renderer:
 def quotes(text: str) -> Iterator[Part]:
     """Return a text in parts; together they are the text."""
     end = 0
-    for found in QUOTE.finditer(text):
-        yield Part(text[end : found.start()], is_quote=False)
-        yield Part(found[0], is_quote=True)
-        end = found.end()
+    for found in BLOCK.finditer(text):
+        if found["quote"]:
+            yield Part(text[end : found.start()], is_quote=False)
+            yield Part(found[0], is_quote=True)
+            end = found.end()
     yield Part(text[end:], is_quote=False)
 
 

@@ -30,6 +30,13 @@ def test_lines_are_quoted(text: str, quoted: list[str]) -> None:
     assert "".join(part.text for part in parts) == text
 
 
+@pytest.mark.parametrize("part", ["> ", ">\n", "> \n", "> a\n>\n", "> a\n>  \n", "``` ", "`", "\n"])
+def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None:
+    for start in ("", "> a\n", "```"):
+        text = start + part * 20_000  # not linear, this would take minutes: no test's deadline
+        assert "".join(piece.text for piece in quotes(text)) == text
+
+
 @pytest.mark.parametrize(("typed", "stored"), CLEANED["texts"])
 def test_a_text_is_stored_without_what_could_deceive(typed: str, stored: str) -> None:
     assert clean(typed) == stored

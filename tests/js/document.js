@@ -18,7 +18,8 @@ export class Element {
 
   // What is read, without the signs that only a copy has.
   get shownText() {
-    const shown = this.#nodes.filter((node) => node.name !== "span")
+    const isShown = ({ name, className }) => name !== "span" || className === "quote"
+    const shown = this.#nodes.filter(isShown)
     return shown.map((node) => node.shownText ?? node).join("")
   }
 

@@ -18,6 +18,7 @@ const RICH = [
   ["see http://a.example, or https://b.example/?q#x.", "http://a.example https://b.example/?q#x"],
   ["(http://a.example/x_(y)), <https://b.example>!", "http://a.example/x_(y) https://b.example"],
   ["[http://[::1]:8080/x]", "http://[::1]:8080/x"],
+  ["HTTPS://A.example HtTp://b.example", "HTTPS://A.example HtTp://b.example"],
   ["http://a.example/(((", "http://a.example/"],
   ["javascript:alert(1) ftp://a xhttp://a http:// http://% //a"],
   ["say `a b`, not ``c`` or `d\ne`", "", "a b"],
@@ -27,7 +28,22 @@ const RICH = [
   ["``` one line ```", "", " one line "],
   ["``` never ended `but this`", "", "but this"],
   ["@alice, @ALICE. and @Alice-", "", "", "@alice @ALICE @Alice"],
-  ["a@alice @alicex @bob alice alice"],
+  ["a@alice @alicex @bob alice alice \\@alice x＠alice"],
+  ["看https://a.example/x，好", "https://a.example/x"],
+  ["（参见：https://a.example。）【https://b.example】", "https://a.example https://b.example"],
+  ["ดูhttps://a.example/ไทย ເບິ່ງhttps://b.example", "https://a.example/ไทย https://b.example"],
+  ["https://a.example的文档 https://b.example:80을", "https://a.example https://b.example:80"],
+  ["https://a例.example/ https://例え.jp", "https://a例.example/ https://例え.jp"],
+  ["https://a.example، https://b.example।", "https://a.example https://b.example"],
+  ["“https://a.example”said «https://b.example»", "https://a.example https://b.example"],
+  ["https://a.example/\u200f (https://b.example/\u202e", "https://a.example/ https://b.example/"],
+  ["www.a.example, 见www.b.example/x。(WWW.C.de)", "www.a.example www.b.example/x WWW.C.de"],
+  ["www. www.a www..a xwww.a.example x.www.a.example ~www//a www.% @www.a.example"],
+  ["bob@a.example, 邮箱b.x+y@b.example。<c@d-e.de>", "bob@a.example b.x+y@b.example c@d-e.de"],
+  ["mailto:bob@a.example?", "bob@a.example"],
+  ["a@b a@b.1 @a.example a@@b.example git@a.example:b/c ssh://git@a.example éa@b.example"],
+  ["你好@alice，再见 （@alice） さん@ALICEさん", "", "", "@alice @alice @ALICE"],
+  ["ขอบคุณที่@aliceครับ 철수야@alice는 ＠alice！", "", "", "@alice @alice ＠alice"],
   ["<b>*bold*</b> &amp; _so_"],
 ]
 for (const [text, links = "", code = "", names = ""] of RICH) {
@@ -44,6 +60,13 @@ const EMPHASIZED = [
   ["那我们**午饭后**部署", "午饭后", ""],
   ["2**3**4 and 2*3*4, a_b_c, * a * b ** c ** f(*a,**kw,**x)", "", ""],
   ["`**code**`", "", ""],
+  ["(*so*), [_so_] «*so*» *so*!  👍*so*👍 （*so*）。", "", "so so so so so so"],
+  ["*see 2*3 and a*b* _see snake_case here_", "", "see 2*3 and a*b see snake_case here"],
+  ["*_* (*_*) *-* ^_^ o_O -_- >_< :* :*", "", ""],
+  ["a_b_c (see _x) __init__ count(*), sum(*)", "", ""],
+  ["ls *.py *.js; int *p, *q; f(*a, **b) glob('*a', '*b')", "", ""],
+  ["C:\\_new\\*.txt D:\\_x_\\* \\\\server\\*share* %_x_% *a\\*", "", ""],
+  ["*, * a* *a * **, ** ***a*** **a* *a** _ _a", "", ""],
 ]
 for (const [text, bold, italic] of EMPHASIZED) {
   test(`bold, italics, and what is neither: ${text}`, () => {
@@ -51,6 +74,35 @@ for (const [text, bold, italic] of EMPHASIZED) {
     assert.deepEqual([shown(text, "strong"), shown(text, "em")], [bold, italic])
   })
 }
+
+// Text, what of it is shown.
+const ESCAPED = [
+  ["\\*so\\* \\*so* \\_so\\_", "*so* *so* _so_"],
+  ["(\\**so** \\*\\*so\\*\\*)", "(**so** **so**)"],
+  ["\\`so\\` and \\`*so*`", "`so` and `*so*`"],
+  ["\\> so\n\\>so", "> so\n\\>so"],
+  ["C:\\_x\\*.txt \\_x \\*.* \\ \\\\ \\n", "C:\\_x\\*.txt \\_x \\*.* \\ \\\\ \\n"],
+  ["¯\\_(ツ)_/¯ \\\\server\\_x_ \\*a", "¯\\_(ツ)_/¯ \\\\server\\_x_ \\*a"],
+  ["> bob #1: >= 2\n> > so", "bob #1: >= 2\nso"],
+]
+for (const [text, seen] of ESCAPED) {
+  test(`a backslash escapes a sign, and is hidden only then: ${text}`, () => {
+    const nodes = richText(text, "alice")
+    assert.equal(nodes.textContent, text)
+    assert.equal(nodes.shownText, seen)
+  })
+}
+
+test("who has a login of letters without spaces is mentioned among others, but not by half", () => {
+  for (const text of ["@王伟你好", "请@王伟看", "@王伟ok", "@王伟。"]) assert.ok(mentions(text, "王伟"), text)
+  for (const text of ["@王", "@王伟2", "王伟你好", "@李王伟"]) assert.ok(!mentions(text, "王伟"), text)
+  assert.ok(mentions("\\*@alice\\*, look", "alice"))
+})
+
+test("addresses without a scheme lead to the web, and to the program for mails", () => {
+  const links = richText("www.a.example bob@a.example", "alice").all("a")
+  assert.deepEqual(links.map(({ href }) => href), ["https://www.a.example", "mailto:bob@a.example"])
+})
 
 test("a link opens in a new tab, which has no access to this page", () => {
   const [{ href, target, rel }] = richText("at http://a.example", "alice").all("a")
@@ -74,10 +126,15 @@ test("a reply links to the message that it quotes", () => {
   assert.deepEqual([href, textContent], ["/?around=12#m12", "bob #12"])
 })
 
-const HOSTILE = ["`", "``` ", "`a", "(", "http://a", "http://(", "@", "@a.", "@-", "[](", "```a\n"]
+const HOSTILE = [
+  ..."`(@*_>\\.-＠王", "``` ", "`a", "http://a", "http://(", "@a.", "@-", "[](", "```a\n", "```\n> ",
+  ..."*a| *a|(*a|**a |a*|*a*a|王**|_a| _a|a_|\\*| \\*a|\\_a|\\`a".split("|"),
+  ...["> ", ">\n", "> \n", "> a\n>\n", "\n> ", "www.", "www.a", "a@", "a.", "a@a.", "@a.a", "a@a.aa "],
+  ...["@王", " *王", "@alice王", "https://a.a王", "https://a.aa王.", "王http://a。", "http://。"],
+]
 for (const part of HOSTILE) {
   test(`the most hostile text takes no time: ${part}`, () => {
-    for (const start of ["", "http://a/", "@alice"]) {
+    for (const start of ["", "http://a/", "@alice", "> ", " *a", "\\_a"]) {
       const text = start + part.repeat(20_000)
       let best = Infinity
       for (let tries = 0; tries < 3 && best > 1000; tries++) { // others may be busy

@@ -1,11 +1,13 @@
 // Quotes: a reply begins with lines of the message that it answers, as in e-mails.
 
+import { withoutQuotes } from "./rich_text.js"
+
 const LINES = 3
 const LINE_LENGTH = 200 // characters
 
 // Return the text with which a reply to a message begins. Its number becomes a link to it.
 export function quote({ seq, user, msg }) {
-  const lines = msg.split("\n").filter((line) => line.trim() && !line.startsWith(">"))
+  const lines = withoutQuotes(msg).split("\n").filter((line) => line.trim())
   const shown = lines.slice(0, LINES).map(shorten)
   if (lines.length > LINES) shown.push("…")
   const [first = "…", ...others] = shown
