@@ -33,11 +33,11 @@ from auth.sessions import Identity
 from chat.entry import (
     DELETED,
     EDITED,
-    ChangeEntry,
     Entry,
     MessageEntry,
     change_key,
     is_change,
+    is_repeated_by,
     message_key,
     now,
 )
@@ -59,13 +59,20 @@ UNAVAILABLE = "The message could not be saved; sending it again is harmless"
 TOO_FAST = "Too fast, please wait a moment"
 UNCHANGEABLE = "This message can't be changed any more"
 EDITED_ENOUGH = f"This message was edited {MOST_EDITS} times; now it can only be deleted"
-NONCE_USED = "The nonce was used for the change of another message"
+NONCE_USED = "Something else was sent with this nonce before; please send it again"
 
 # Bidirectional controls can make a text read as a different one (Trojan Source, CVE-2021-42574).
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{BIDI_CONTROLS}]")
 SURROGATES = re.compile("[\ud800-\udfff]")
 NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
+
+
+class NonceUsed(Refused):
+    """Something else was stored with this nonce: what is sent now needs another one."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid", NONCE_USED)
 
 
 class Message:
@@ -83,13 +90,17 @@ class Message:
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
 
-        If the user has sent the same nonce before, return the entry of that time.
+        If the user has sent the same with this nonce before, return the entry of that time.
         """
         msg = clean(msg)
         self._check_pace(user)
         key = message_key(user.user_id, nonce or new_nonce())
+        content = {"msg": msg}
         with refused_if_unavailable():
-            return await self._journal.append(key, user.login, user.user_id, {"msg": msg})
+            entry = await self._journal.append(key, user.login, user.user_id, content)
+        if not is_repeated_by(entry, content):
+            raise NonceUsed
+        return entry
 
     async def edit(self, user: Identity, of: int, msg: str, nonce: str | None = None) -> Entry:
         """Change the text of the user's own message; return the change. Raises Refused."""
@@ -160,8 +171,8 @@ class Message:
         if entry is None:
             is_edited_enough = state == EDITED and is_changeable(message, user)
             raise Refused("forbidden", EDITED_ENOUGH if is_edited_enough else UNCHANGEABLE)
-        if not isinstance(entry, ChangeEntry) or entry.message.seq != of:
-            raise Refused("invalid", NONCE_USED)
+        if not is_repeated_by(entry, content):
+            raise NonceUsed
         return entry
 
 
