@@ -6,10 +6,11 @@ An invalid cookie counts as signed out.
 import json
 import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp_session import AbstractStorage, Session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from aiohttp_session.redis_storage import RedisStorage
@@ -22,6 +23,7 @@ from storage.database import DatabaseUnavailable
 from storage.redis_client import FAILURES
 
 KEY = re.compile(r"[0-9a-f]{32}")  # as RedisStorage makes them
+MOST_COOKIES = 10  # of our name that are tried
 
 
 class SecurelyDeleted(AbstractStorage):
@@ -41,6 +43,19 @@ class SecurelyDeleted(AbstractStorage):
             response.del_cookie(self.cookie_name, secure=secure, httponly=True, samesite="Lax")
 
 
+def cookies_named(name: str, request: web.Request) -> list[str]:
+    """Return what the cookies of a name hold; of several, `request.cookies` has only the last.
+
+    Other programs on the host, at other ports or paths, may have set some of them.
+    """
+    headers = request.headers.getall(hdrs.COOKIE, [])
+    pairs = (pair.partition("=") for header in headers for pair in header.split(";"))
+    found = (
+        value.strip().strip('"') for found_name, _, value in pairs if found_name.strip() == name
+    )
+    return list(islice(found, MOST_COOKIES))
+
+
 class SessionCookie(SecurelyDeleted, EncryptedCookieStorage):
     """Stores the session in an encrypted cookie.
 
@@ -55,15 +70,13 @@ class SessionCookie(SecurelyDeleted, EncryptedCookieStorage):
         self._fernets = MultiFernet(fernets)
 
     async def load_session(self, request: web.Request) -> Session:
-        """Return the session in the cookie, an empty one if there is none."""
-        try:
-            cookie = self.load_cookie(request) or ""
-            # Without a ttl: the session's document says when it expires.
-            data = json.loads(self._fernets.decrypt(cookie.encode()))
-            if isinstance(data, dict) and isinstance(data.get("session"), dict):
-                return Session(None, data={"session": data["session"]}, new=False)
-        except (InvalidToken, ValueError, RecursionError):
-            pass
+        """Return the session in the first cookie that has one, an empty one if there is none."""
+        for cookie in cookies_named(self.cookie_name, request):
+            with suppress(InvalidToken, ValueError, RecursionError):
+                # Without a ttl: the session's document says when it expires.
+                data = json.loads(self._fernets.decrypt(cookie.encode()))
+                if isinstance(data, dict) and isinstance(data.get("session"), dict):
+                    return Session(None, data={"session": data["session"]}, new=False)
         return Session(None, data=None, new=True)
 
 
@@ -78,12 +91,16 @@ class SessionInRedis(SecurelyDeleted, RedisStorage):
         """Set up."""
         super().__init__(redis, **_cookie_options(secure))
 
+    def load_cookie(self, request: web.Request) -> str | None:
+        """Return the first cookie that may be a key."""
+        return next(filter(KEY.fullmatch, cookies_named(self.cookie_name, request)), None)
+
     async def load_session(self, request: web.Request) -> Session:
         """Return the session that the cookie names, an empty one if there is none.
 
         Raises DatabaseUnavailable: nobody is signed out because Redis is away.
         """
-        if not KEY.fullmatch(self.load_cookie(request) or ""):
+        if self.load_cookie(request) is None:
             return Session(None, data=None, new=True)
         try:
             async with _available():

@@ -54,7 +54,7 @@ class Correction(MemberPage):
             await self.read_entry()
             return await super().act(form)
         except Refused as refused:
-            raise form_error(self.request, refused) from None
+            raise form_error(self.request, refused, form) from None
         except DatabaseUnavailable:
             raise FormError(503, UNAVAILABLE, "msg", RETRY_AFTER) from None
 

@@ -1,17 +1,20 @@
 """The entries of the log: messages, and changes of earlier messages.
 
-    message: {seq, message_seq, key, user, user_id, time, msg, state?, changed?, changes?}
-    change:  {seq, message_seq, key, user, user_id, time, of, text?, state?}
+    message: {seq, message_seq, key, user, user_id, time, digest?, msg, state?, changed?, changes?}
+    change:  {seq, message_seq, key, user, user_id, time, digest?, of, text?, state?}
 
 `of` is the number of the message that is changed. A change has `text` and `state` until they are
 copied to its message, whose `changed` is the number of its last change, and `changes` how many it
-has had. chat/message_index.py says what `message_seq` is for.
+has had. chat/message_index.py says what `message_seq` is for. `digest` tells whether something that
+comes with a used nonce is the same again, after its text was replaced.
 """
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 EDITED, DELETED = "edited", "deleted"  # states of a message; a new one has none
+DIGEST_SIZE = 2  # bytes: enough to notice another text, too little to find out a deleted one
 DELETED_USER = "deleted user"  # with a space, so that nobody can register it as a login
 
 
@@ -26,6 +29,7 @@ class MessageEntry(NamedTuple):
     time: datetime  # UTC, whole milliseconds
     state: str = ""
     changes: int = 0  # how often it was changed
+    digest: str = ""  # of what was sent; "" if an earlier version stored it
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "MessageEntry":
@@ -40,6 +44,7 @@ class MessageEntry(NamedTuple):
             time=time if isinstance(time, datetime) else document["_id"].generation_time,
             state=document.get("state", ""),
             changes=document.get("changes", 0),
+            digest=document.get("digest", ""),
         )
 
 
@@ -51,6 +56,7 @@ class ChangeEntry(NamedTuple):
     user: str  # the login of the person who changed it
     user_id: str
     message: MessageEntry
+    digest: str = ""  # of what was sent; "" if an earlier version stored it
 
     @classmethod
     def from_documents(
@@ -61,7 +67,8 @@ class ChangeEntry(NamedTuple):
             message = {**document, "seq": document["of"], "key": "", "msg": "", "state": DELETED}
         changed = MessageEntry.from_document(message)
         author = document["user"], document["user_id"]
-        return cls(document["seq"], document["key"], *author, changed)
+        digest = document.get("digest", "")
+        return cls(document["seq"], document["key"], *author, changed, digest)
 
 
 Entry = MessageEntry | ChangeEntry
@@ -77,6 +84,25 @@ def to_entry(document: dict[str, Any], message: dict[str, Any] | None = None) ->
 def is_change(document: dict[str, Any]) -> bool:
     """Return whether a document of the log is a change."""
     return "of" in document
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """Return the digest of a message's or a change's content (see Draft)."""
+    said = f"{content.get('state', '')}:{content.get('text', content.get('msg'))}"
+    return hashlib.blake2b(said.encode(errors="replace"), digest_size=DIGEST_SIZE).hexdigest()
+
+
+def is_repeated_by(entry: Entry, content: dict[str, Any]) -> bool:
+    """Return whether this content, which came with the nonce of the entry, is the same again.
+
+    Where only the digest is left of what was sent, a different text passes once in 65,536 times;
+    and always for an entry of an earlier version, which has none.
+    """
+    if isinstance(entry, ChangeEntry) and entry.message.seq != content["of"]:
+        return False
+    if isinstance(entry, MessageEntry) and not entry.state:
+        return bool(entry.msg == content["msg"])
+    return entry.digest in ("", digest_of(content))
 
 
 def message_key(user_id: str, nonce: str) -> str:

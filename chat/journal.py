@@ -20,7 +20,7 @@ from aiohttp import web
 from bson import ObjectId
 
 from chat.changes import make_changes
-from chat.entry import Entry, MessageEntry, is_change, now, to_entry
+from chat.entry import Entry, MessageEntry, digest_of, is_change, now, to_entry
 from chat.message_index import MESSAGE_SEQ, add_to_index, message_seq, messages_before
 from chat.recent import RECENT_LENGTH, Recent
 from server.logs import SeldomLogger
@@ -73,6 +73,7 @@ class Draft:
             "user": self.login,
             "user_id": self.user_id,
             "time": time,
+            "digest": digest_of(self.content),
             **self.content,
         }
 

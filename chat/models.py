@@ -33,11 +33,11 @@ from auth.sessions import Identity
 from chat.entry import (
     DELETED,
     EDITED,
-    ChangeEntry,
     Entry,
     MessageEntry,
     change_key,
     is_change,
+    is_repeated_by,
     message_key,
     now,
 )
@@ -59,13 +59,38 @@ UNAVAILABLE = "The message could not be saved; sending it again is harmless"
 TOO_FAST = "Too fast, please wait a moment"
 UNCHANGEABLE = "This message can't be changed any more"
 EDITED_ENOUGH = f"This message was edited {MOST_EDITS} times; now it can only be deleted"
-NONCE_USED = "The nonce was used for the change of another message"
+NONCE_USED = "Something else was sent with this nonce before; please send it again"
 
 # Bidirectional controls can make a text read as a different one (Trojan Source, CVE-2021-42574).
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{BIDI_CONTROLS}]")
 SURROGATES = re.compile("[\ud800-\udfff]")
 NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
+
+# Marks after a letter: more would be written over other lines. Hebrew has up to five. The letters
+# that Tibetan stacks are marks, too, but each is as high as the text has room for.
+MOST_MARKS = 5
+MARKS = "\U000e0100-\U000e01ef" + "".join(
+    character
+    for character in map(chr, range(0x20000))  # all others: beyond are Han, and planes without any
+    if unicodedata.category(character) in ("Mn", "Me") and not "\u0f8d" <= character <= "\u0fbc"
+)
+JOINERS = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"  # a mark after them is on the same letter
+SURPLUS_MARKS = re.compile(f"((?:[{MARKS}][{JOINERS}]*){{{MOST_MARKS}}})[{MARKS}{JOINERS}]+")
+
+# What shows nothing and is no space: Default_Ignorable_Code_Point of Unicode (where category Cf
+# does not have it), the blanks of Braille, of music and of hieroglyphs.
+BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U00013441\U00013442\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
+)
+
+
+class NonceUsed(Refused):
+    """Something else was stored with this nonce: what is sent now needs another one."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid", NONCE_USED)
 
 
 class Message:
@@ -83,13 +108,17 @@ class Message:
     async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
 
-        If the user has sent the same nonce before, return the entry of that time.
+        If the user has sent the same with this nonce before, return the entry of that time.
         """
         msg = clean(msg)
         self._check_pace(user)
         key = message_key(user.user_id, nonce or new_nonce())
+        content = {"msg": msg}
         with refused_if_unavailable():
-            return await self._journal.append(key, user.login, user.user_id, {"msg": msg})
+            entry = await self._journal.append(key, user.login, user.user_id, content)
+        if not is_repeated_by(entry, content):
+            raise NonceUsed
+        return entry
 
     async def edit(self, user: Identity, of: int, msg: str, nonce: str | None = None) -> Entry:
         """Change the text of the user's own message; return the change. Raises Refused."""
@@ -160,8 +189,8 @@ class Message:
         if entry is None:
             is_edited_enough = state == EDITED and is_changeable(message, user)
             raise Refused("forbidden", EDITED_ENOUGH if is_edited_enough else UNCHANGEABLE)
-        if not isinstance(entry, ChangeEntry) or entry.message.seq != of:
-            raise Refused("invalid", NONCE_USED)
+        if not is_repeated_by(entry, content):
+            raise NonceUsed
         return entry
 
 
@@ -205,8 +234,12 @@ def new_nonce() -> str:
 
 
 def clean(text: str) -> str:
-    """Return the text of a message without control characters. Raises Refused."""
+    """Return the text of a message without control characters and towers of marks.
+
+    Raises Refused.
+    """
     text = UNWANTED.sub("", NEWLINES.sub("\n", text)).strip("\n")
+    text = SURPLUS_MARKS.sub(r"\1", text)
     if not any(map(_is_visible, text)):
         raise Refused("invalid", "Please write something")
     if len(text) > MESSAGE_LENGTH:
@@ -217,7 +250,8 @@ def clean(text: str) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    return not character.isspace() and unicodedata.category(character) != "Cf"
+    is_blank = character.isspace() or BLANK.match(character)
+    return not is_blank and unicodedata.category(character) != "Cf"
 
 
 def _is_unicode(text: str) -> bool:

@@ -20,6 +20,7 @@ from chat.models import (
     MESSAGE_LENGTH,
     MESSAGES,
     PAGE_LENGTH,
+    NonceUsed,
     refused_if_unavailable,
 )
 from chat.read_marks import READ_MARKS
@@ -76,7 +77,7 @@ class ChatList(MemberPage):
             nonce = wire.read_nonce(form.get("nonce") or None)
             await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
         except Refused as refused:
-            raise form_error(self.request, refused) from None
+            raise form_error(self.request, refused, form) from None
         return url_for(self.request, "main")
 
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
@@ -259,7 +260,12 @@ def read_seq(request: web.Request, name: str) -> int | None:
     return int(values[0])
 
 
-def form_error(request: web.Request, refused: Refused) -> FormError:
-    """Return the error that a form shows when its message is refused."""
+def form_error(request: web.Request, refused: Refused, form: dict[str, str]) -> FormError:
+    """Return the error that a form shows when its message is refused.
+
+    A nonce that is used for something else is taken out of the form, which then gets a new one.
+    """
+    if isinstance(refused, NonceUsed):
+        del form["nonce"]
     request.app[METRICS].messages_refused.labels(refused.code).inc()
     return FormError(STATUS_OF_CODE[refused.code], refused.text, "msg", refused.wait)

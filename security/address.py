@@ -8,6 +8,8 @@ from aiohttp import hdrs, web
 
 from settings import SETTINGS, Settings
 
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/?#@\s]+?))\.?(?::([0-9]{0,5}))?")
 # An entry of X-Forwarded-For. Some proxies write the client's port behind its address, and quotes
 # and brackets as in RFC 7239, 6.
 HOP = re.compile(r'("?)(?:\[([^\[\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+|([^"\[\]]+))\1')
@@ -42,14 +44,38 @@ def own_address(settings: Settings) -> str:
 def own_origin(request: web.Request) -> str:
     """Return the origin of the chat's pages as the browser sees it."""
     scheme = "https" if request.app[SETTINGS].SECURE_COOKIES else request.scheme
-    return f"{scheme}://{request.headers.get(hdrs.HOST, '')}".lower()
+    return f"{scheme}://{normal_host(scheme, request.headers.get(hdrs.HOST, ''))}"
+
+
+def normal_host(scheme: str, host: str) -> str:
+    """Return a host in the form in which equal ones are the same text (RFC 9110, 4.2.3).
+
+    That is in small letters, without a dot at the end and the default port of the scheme, and an
+    IPv6 address as short as it can be. What is no host stays as it is, in small letters.
+    """
+    match = AUTHORITY.fullmatch(host.lower())
+    if not match:
+        return host.lower()
+    address, name, port = match.groups()
+    try:
+        name = f"[{IPv6Address(address).compressed}]" if address else name
+    except ValueError:
+        return host.lower()
+    return name if not port or port == DEFAULT_PORTS.get(scheme) else f"{name}:{port}"
+
+
+def normal_origin(origin: str) -> str:
+    """Return an origin in the form in which equal ones are the same text."""
+    scheme, separator, host = origin.lower().partition("://")
+    return scheme + separator + normal_host(scheme, host)
 
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, with or without a port, can only be this machine."""
     try:
         name = host if host.count(":") > 1 and "[" not in host else urlsplit("//" + host).hostname
-        address = ip_address("127.0.0.1" if name == "localhost" else name or "")
+        name = (name or "").removesuffix(".")  # as names in the DNS may end
+        address = ip_address("127.0.0.1" if name == "localhost" else name)
     except ValueError:
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -5,7 +5,13 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from security.address import is_loopback, own_origin
+from security.address import (
+    DEFAULT_PORTS,
+    is_loopback,
+    normal_host,
+    normal_origin,
+    own_origin,
+)
 from settings import SETTINGS, Settings
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -44,7 +50,9 @@ def _check_host(request: web.Request, settings: Settings) -> None:
     hosts = request.headers.getall(hdrs.HOST, [])
     host = hosts[0].lower() if len(hosts) == 1 else ""
     if settings.PUBLIC_ORIGINS:
-        is_known = host in {urlsplit(origin).netloc for origin in settings.PUBLIC_ORIGINS}
+        known = {urlsplit(normal_origin(origin)).netloc for origin in settings.PUBLIC_ORIGINS}
+        # A proxy may have taken https away: the port may be the default of either.
+        is_known = any(normal_host(scheme, host) in known for scheme in DEFAULT_PORTS)
     else:
         # DNS rebinding: somebody else's host name may be made to point to this machine.
         is_known = not is_loopback(settings.SITE_HOST) or is_loopback(host)
@@ -55,11 +63,12 @@ def _check_host(request: web.Request, settings: Settings) -> None:
 def _require_https(request: web.Request, settings: Settings) -> None:
     proto = ",".join(request.headers.getall("X-Forwarded-Proto", [])).split(",")[-1].strip().lower()
     if settings.TRUSTED_PROXIES and settings.SECURE_COOKIES and proto == "http":
-        raise web.HTTPPermanentRedirect(f"https://{request.host}{request.rel_url}")
+        host = normal_host("http", request.host)  # port 80 would be wrong there
+        raise web.HTTPPermanentRedirect(f"https://{host}{request.rel_url}")
 
 
 def _check_origin(request: web.Request, settings: Settings) -> None:
-    origins = [origin.lower() for origin in request.headers.getall(hdrs.ORIGIN, [])]
-    own = (own_origin(request), *settings.PUBLIC_ORIGINS)
+    origins = [normal_origin(origin) for origin in request.headers.getall(hdrs.ORIGIN, [])]
+    own = (own_origin(request), *map(normal_origin, settings.PUBLIC_ORIGINS))
     if len(origins) > 1 or (origins and origins[0] not in own):
         raise web.HTTPForbidden(text=FOREIGN)

@@ -120,6 +120,24 @@ async def test_a_cookie_of_encrypted_nonsense_is_an_anonymous_visitor(
     assert (await person.post("/signout")).status == 303
 
 
+FOREIGN = [
+    "session=of another program",
+    'session=""',
+    f"session={Fernet(fernet_key('another chat')).encrypt(b'{}').decode()}",
+    f"session={FERNET.encrypt(b'null').decode()}",
+    "session=\xff; other=session; Session=x; =; session",
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN, ids=range(len(FOREIGN)))
+async def test_a_cookie_of_another_program_beside_ours_signs_nobody_out(
+    house: House, alice: Person, foreign: str
+) -> None:
+    ours = f"session={held_by(alice)}"
+    for line in (f"{ours}; {foreign}", f"{foreign}; {ours}", f"{foreign};{ours};{foreign}"):
+        assert (await ask(house, f"Cookie: {line}", path="/")).status == 200, line
+
+
 async def test_a_cookie_encrypted_with_another_key_is_not_valid(
     house: House, alice: Person
 ) -> None:

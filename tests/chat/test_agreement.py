@@ -149,6 +149,8 @@ async def test_a_nonce_of_long_ago_is_remembered_by_the_database(
     await socket.send(type="edit", of=second, msg="changed too", nonce="dup")
     assert (await socket.next("error"))["code"] == "invalid"
     await socket.send(type="edit", of=first, msg="changed again", nonce="dup")
+    assert (await socket.next("error"))["code"] == "invalid"
+    await socket.send(type="edit", of=first, msg="changed", nonce="dup")
     assert (await socket.next("change"))["msg"] == "changed"
 
 

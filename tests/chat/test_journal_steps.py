@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from chat import journal as journal_module
 from chat.changes import make_changes
-from chat.entry import ChangeEntry, Entry, MessageEntry, now
+from chat.entry import ChangeEntry, Entry, MessageEntry, digest_of, now
 from chat.journal import BATCH_DELAY, RETRY_PAUSE, Draft, Journal
 from chat.message_index import messages_from
 from server.background import background
@@ -93,14 +93,15 @@ async def test_a_message_is_stored_with_all_that_is_known_of_it(
         entry = await journal.append("u1:n1", "alice", "u1", {"msg": "hi"})
     assert isinstance(entry, MessageEntry)
     assert START <= entry.time <= now()
-    assert entry == MessageEntry(1, "u1:n1", "alice", "u1", "hi", entry.time)
+    digest = digest_of({"msg": "hi"})
+    assert entry == MessageEntry(1, "u1:n1", "alice", "u1", "hi", entry.time, digest=digest)
     assert delivered == [entry]
     assert journal.waiting == {}
     [document] = await messages.find({}).to_list(None)
     assert isinstance(document.pop("_id"), ObjectId)
     assert document == {
         "seq": 1, "message_seq": 1, "key": "u1:n1", "user": "alice", "user_id": "u1",
-        "time": entry.time, "msg": "hi",
+        "time": entry.time, "digest": digest, "msg": "hi",
     }  # fmt: skip
 
 

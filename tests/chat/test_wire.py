@@ -13,6 +13,11 @@ from chat.entry import DELETED, EDITED, ChangeEntry, MessageEntry
 from chat.refused import Refused
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123000, UTC)
+# Fillers of Hangul, blanks of Braille, music and hieroglyphs, selectors of variants, tags, joiners.
+BLANKS = (
+    "\u3164\u2800\u115f\u1160\uffa0\ufe0f\ufe00\u034f\u17b4\u180b\u180f\u2065\U0001d159"
+    "\U00013441\U00016fe4\U000e0041\U000e0100\U000e0080\u2063\u00ad\u200d"
+)
 
 
 def entry(msg: str, user: str = "alice") -> MessageEntry:
@@ -53,6 +58,10 @@ def test_clean_text_has_no_controls_and_cleaning_again_changes_nothing(text: str
         (" \n\t ", None),
         ("\u202e", None),
         ("\u200b \ufeff", None),
+        *((blank * 3 + " \n" + blank, None) for blank in BLANKS),
+        *((f"{blank}a{blank}", f"{blank}a{blank}") for blank in BLANKS),
+        ("❤\ufe0f", "❤\ufe0f"),
+        ("\u0301", "\u0301"),  # fonts draw it on a dotted circle
         ("half \ud83d a pair", None),
     ],
 )
