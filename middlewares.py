@@ -23,7 +23,7 @@ TEXTS = {
     404: "This page does not exist.",
     405: "This address can't be used in this way.",
     500: "Something went wrong. The error was logged; please try again.",
-    503: "The database is away. Please try again in a moment.",
+    503: "The chat can't be used for the moment. Please try again soon.",
 }
 BEING_PREPARED = "The chat is being prepared, which may take some minutes."
 RELOADS = "This page loads again by itself."
