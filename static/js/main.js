@@ -128,6 +128,7 @@ function ondisconnect(clean) {
   outbox.pause()
   status.disconnected(clean) // a server that ends cleanly is about to be started anew
   performance.mark("disconnected")
+  if (!clean) performance.mark("cut off")
 }
 
 function onunreachable() {
