@@ -184,7 +184,7 @@ class Visitor:
         await until(is_disconnected, timeout / 1000)
 
     async def marks(self, name: str) -> int:
-        """Return how often this page has been "connected", "disconnected", or "cut off" uncleanly."""
+        """Return how often the page was "connected", "disconnected", or "cut off" uncleanly."""
         marks: int = await self.page.evaluate(
             "name => performance.getEntriesByName(name, 'mark').length", name
         )
