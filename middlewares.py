@@ -18,12 +18,12 @@ from storage.database import DATABASE, DB, PREPARING, READY, DatabaseUnavailable
 log = logging.getLogger(__name__)
 
 TEXTS = {
-    400: "The server can't understand this request.",
+    400: "Your browser sent something that can't be understood here.",
     403: "That is not allowed here.",
     404: "This page does not exist.",
-    405: "This method is not allowed here.",
+    405: "This address can't be used in this way.",
     500: "Something went wrong. The error was logged; please try again.",
-    503: "The database is away. Please try again in a moment.",
+    503: "The chat can't be used for the moment. Please try again soon.",
 }
 BEING_PREPARED = "The chat is being prepared, which may take some minutes."
 RELOADS = "This page loads again by itself."

@@ -184,7 +184,7 @@ class Settings:
     )
     ROOM_NAME: str = setting(
         "Chat",
-        "What the room is called, in headings and titles.",
+        "What the room is called, in headings and titles, and as an app on a phone.",
         lambda text: _room_name(text),
     )
 

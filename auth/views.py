@@ -17,7 +17,7 @@ from auth.logins import check_login
 from auth.models import EMAIL_LENGTH, User, UserExists, check_email, is_moderator
 from auth.pages import SIGNED_OUT
 from auth.passwords import HASHER, check_strength
-from auth.registration import INVALID, admit
+from auth.registration import INVALID, Admission, admit
 from auth.sessions import IDENTITY, SESSIONS
 from auth.spelling import fold
 from pages.forms import (
@@ -132,6 +132,7 @@ class SignIn(AccountForm):
     """Create an account."""
 
     template = "auth/sign.html"
+    admission: Admission | None = None  # once the visitor has been admitted
 
     async def get(self) -> web.StreamResponse:
         """Show the form, or why the visitor can't create an account."""
@@ -139,15 +140,19 @@ class SignIn(AccountForm):
             redirect(self.request, "main")
         form = {"invitation": self.request.query.get("invitation", "")}
         try:
-            admission = await admit(self.request, form["invitation"])
+            self.admission = await admit(self.request, form["invitation"])
         except FormError as error:
             return await self.refuse(form, error)
-        context = {"form": form, "makes_moderator": admission.makes_moderator}
+        context = await self.context(form)
         return aiohttp_jinja2.render_template(self.template, self.request, context)
+
+    async def context(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return what the page shows."""
+        return {"form": form, "admission": self.admission}
 
     async def account(self, form: dict[str, str]) -> Document:
         """Return the new account."""
-        admission = await admit(self.request, form.get("invitation", ""))
+        self.admission = admission = await admit(self.request, form.get("invitation", ""))
         check_filled(form, "login", "email", "password", "password2")
         check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]

@@ -6,6 +6,7 @@ ever, also the modules that others import, and ask for new ones after a deploy.
 
 import gzip
 import hashlib
+import json
 import mimetypes
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from aiohttp_jinja2 import static_root_key
 from settings import ROOT, SETTINGS
 
 FOLDER = ROOT / "static"
+MANIFEST = "manifest.webmanifest"
 ETAG_ANY = "*"
 FOREVER = "public, max-age=31536000, immutable"
 VERSION = re.compile(r"^v-[0-9a-f]{12}/")
@@ -35,9 +37,9 @@ class Asset(NamedTuple):
 ASSETS = web.AppKey("assets", dict[str, Asset])
 
 
-def read_assets() -> dict[str, Asset]:
-    """Return the files of the folder, by their path in it."""
-    return {name: _read(path) for name, path in _paths().items()}
+def read_assets(room_name: str) -> dict[str, Asset]:
+    """Return the files of the folder, by their path in it; the manifest has the room's name."""
+    return {name: _read(path, room_name) for name, path in _paths().items()}
 
 
 def static_root(assets: dict[str, Asset], *, debug: bool) -> str:
@@ -56,7 +58,7 @@ async def asset(request: web.Request) -> web.Response:
     found = app[ASSETS].get(name)
     if app[SETTINGS].DEBUG:  # it may be new, or change
         path = _paths().get(name)
-        found, is_final = _read(path) if path else None, False
+        found, is_final = _read(path, app[SETTINGS].ROOM_NAME) if path else None, False
     if found is None:
         raise web.HTTPNotFound
     headers = {
@@ -80,8 +82,11 @@ def _paths() -> dict[str, Path]:
     return {path.relative_to(FOLDER).as_posix(): path for path in paths}
 
 
-def _read(path: Path) -> Asset:
+def _read(path: Path, room_name: str) -> Asset:
     body = path.read_bytes()
+    if path.name == MANIFEST:
+        manifest = json.loads(body) | {"name": room_name, "short_name": room_name}
+        body = json.dumps(manifest).encode()
     content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     # mtime=0, so that the same file always compresses to the same bytes.
     return Asset(body, gzip.compress(body, mtime=0), content_type, hashlib.sha1(body).hexdigest())

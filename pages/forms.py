@@ -114,7 +114,9 @@ def too_busy(field: str | None = None) -> FormError:
 
 def database_away(field: str | None = None) -> FormError:
     """Return the error for a form that needs the database while it is away."""
-    return FormError(503, "The database is away, please try again", field, retry_after=5)
+    return FormError(
+        503, "The chat can't be used for the moment, please try again", field, retry_after=5
+    )
 
 
 async def read_form(request: web.Request) -> dict[str, str]:

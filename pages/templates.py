@@ -18,7 +18,7 @@ CACHED_URLS = 4096
 def setup_templates(app: web.Application) -> None:
     """Set up Jinja and the static files, once the application has its settings and routes."""
     settings = app[SETTINGS]
-    app[ASSETS] = read_assets()
+    app[ASSETS] = read_assets(settings.ROOM_NAME)
     app[aiohttp_jinja2.static_root_key] = static_root(app[ASSETS], debug=settings.DEBUG)
     env = aiohttp_jinja2.setup(
         app,

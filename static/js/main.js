@@ -15,7 +15,6 @@ import { Polling } from "./connection/polling.js"
 import { Log } from "./log/log.js"
 
 // The rest of the page
-import { announce } from "./browser/announce.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
 import { ReadMark } from "./log/read_mark.js"
@@ -41,17 +40,19 @@ const { user } = log
 arrive(user)
 const since = () => log.last
 const polling = new Polling(form, { user, onpage, onanswer })
-const connection = new Connection({ since, polling, onframe, ondisconnect, onblocked })
+const callbacks = { onframe, ondisconnect, onunreachable, onblocked }
+const connection = new Connection({ since, polling, ...callbacks })
 const pendingList = new PendingList(byId("pending"))
 const frameSize = Number(form.dataset.frameSize)
-const outbox = new Outbox({ user, frameSize, list: pendingList, connection })
+const status = new Status(byId("room-status"))
+const onwaiting = (count) => (status.waiting = count)
+const outbox = new Outbox({ user, frameSize, list: pendingList, connection, onwaiting })
 const composer = new Composer(form, { outbox, log })
 
 const tell = (text) => composer.showError(text)
 forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length, tell })
 const draft = new Draft(field, user)
 const editing = new Editing(form, { composer, draft, log, connection })
-const status = new Status(byId("room-status"))
 const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
 const people = new People(byId("here"), { user, count: byId("people-count") })
@@ -77,9 +78,9 @@ const handlers = {
       // Another server process, which lags behind, may have sent the page: then connect again.
       if (log.last < frame.seq) throw new Error("the history is not up to date")
     }
-    status.trouble = ""
-    status.notice("Connection to server started")
+    status.connected()
     outbox.resume()
+    performance.mark("connected")
   },
   message(frame) {
     if (outbox.acknowledge(frame)) composer.showError("")
@@ -125,13 +126,18 @@ async function onframe(frame) {
 
 function ondisconnect(clean) {
   outbox.pause()
-  const what = clean ? "Clean connection end" : "Connection broken"
-  status.trouble = `${what}, trying again…`
-  announce(what)
+  status.disconnected(clean) // a server that ends cleanly is about to be started anew
+  performance.mark("disconnected")
+  if (!clean) performance.mark("cut off")
+}
+
+function onunreachable() {
+  outbox.pause()
+  status.disconnected(true)
 }
 
 function onblocked() {
-  status.trouble = "No live connection: new messages come every few seconds"
+  status.blocked()
   outbox.resume()
 }
 

@@ -131,7 +131,10 @@ async def test_a_password_never_comes_back_in_a_page(visitor: Person) -> None:
     ("constant", "error"),
     [
         ("auth.passwords.MAX_WAITING", "Too busy, please try again"),
-        ("storage.database.CALL_TIMEOUT", "The database is away, please try again"),
+        (
+            "storage.database.CALL_TIMEOUT",
+            "The chat can't be used for the moment, please try again",
+        ),
     ],
 )
 async def test_what_cannot_be_checked_now_is_put_off(

@@ -60,7 +60,7 @@ async def test_a_link_sets_a_password_once_and_ends_all_sessions(
     token = await link_for(alice, "bob")
     assert await signed_in_as(bob) == "bob"
     visitor = await house.visitor()
-    assert "<b>bob</b>" in await visitor.page(f"/password?link={token}")
+    assert "<bdi>bob</bdi>" in await visitor.page(f"/password?link={token}")
     response = await visitor.post("/password", new(token))
     assert (response.status, response.headers["Location"]) == (303, "/")
     assert await signed_in_as(visitor) == "bob"

@@ -335,7 +335,7 @@ async def test_a_database_that_is_away_signs_nobody_out(
         assert response.status == 503
         assert "Set-Cookie" not in response.headers
         assert int(response.headers["Retry-After"]) > 0
-        assert "The database is away" in await response.text()
+        assert "be used for the moment" in await response.text()
         assert (await alice.get("/static/css/base.css")).status == 200
         assert (await alice.get("/healthz")).status == 503
     assert await signed_in_as(alice) == "alice"

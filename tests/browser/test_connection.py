@@ -30,15 +30,16 @@ from tests.support.site import ChatSite, serving
 from tests.support.sockets import clients_of
 
 
-async def test_a_deploy_is_a_clean_end_and_a_return(visit: Visit) -> None:
+async def test_a_deploy_goes_unnoticed(visit: Visit) -> None:
     async with running_chat() as process:
         alice, bob = await visit(process.url, "alice"), await visit(process.url, "bob")
         for visitor in (alice, bob):
             visitor.tolerates = CONNECTION_LOST
         await process.restart()
         for visitor in (alice, bob):
-            await visitor.told("Clean connection end")
+            await visitor.disconnected()
             await visitor.connected(2, timeout=A_WHILE)
+            assert await visitor.statuses("Connection") == []
         for visitor in (alice, bob):
             await expect(visitor.page.locator("#people-count")).to_have_text(re.compile(r"^2\b"))
         await alice.say("still here")
@@ -86,17 +87,79 @@ async def test_a_connection_that_died_without_a_word_is_noticed_and_replaced(
     await alice.connected()
     dead.update(routes)
     await alice.say("is anybody there?")
-    await alice.told("Connection broken", timeout=A_WHILE)
+    await alice.disconnected(timeout=A_WHILE)
     await alice.connected(2)
     await all_show((alice, bob), "is anybody there?")
 
 
-async def test_who_is_offline_is_told_so_at_once(alice: Visitor) -> None:
+BROKEN = "Connection broken. Your messages go out when you are back."
+OFFLINE = "This device is offline."
+
+
+async def test_nothing_is_told_while_all_is_well(alice: Visitor, bob: Visitor) -> None:
+    await alice.say("hello")
+    await all_show((alice, bob), "hello")
+    await alice.page.reload()
+    await alice.connected()
+    assert await alice.statuses("Connection") == []
+    assert await bob.statuses("Connection") == []
+
+
+async def test_who_is_offline_is_told_so_at_once_and_of_the_return(alice: Visitor) -> None:
     alice.tolerates = CONNECTION_LOST
     await alice.context.set_offline(True)
-    await alice.told("Connection broken")
+    await expect(alice.status).to_have_text(f"{BROKEN} {OFFLINE}")
+    spoken = alice.page.locator("#status")
+    await expect(spoken).to_have_text(f"{BROKEN} {OFFLINE}")
+    danger = "rgb(179, 38, 30)"
+    await expect(alice.status).to_have_css("color", danger)
     await alice.context.set_offline(False)
     await alice.connected(2)
+    await expect(alice.status).to_have_text("Connection to server started")
+    await expect(spoken).to_have_text("Connection to server started")
+    await expect(alice.status).not_to_have_css("color", danger)
+
+
+async def test_who_is_cut_off_is_told_how_many_messages_wait(visit: Visit) -> None:
+    async with running_chat() as process:
+        alice = await visit(process.url, "alice")
+        alice.tolerates = CONNECTION_LOST
+        tab = await alice.tab()
+        tab.tolerates = CONNECTION_LOST
+        await tab.connected()
+        await process.kill()
+        await expect(alice.status).to_have_text(BROKEN)
+        await alice.say("one")
+        one = "Connection broken. Your message goes out when you are back."
+        for each in (alice, tab):
+            await expect(each.status).to_have_text(one)
+        await tab.say("two")
+        two = "Connection broken. Your 2 messages go out when you are back."
+        for each in (alice, tab):
+            await expect(each.status).to_have_text(two)
+            await expect(each.pending.get_by_role("status")).to_have_text(["waiting", "waiting"])
+        await process.start()
+        for each in (alice, tab):
+            await each.told("Connection to server started", timeout=A_WHILE)
+            await expect(each.texts).to_have_count(2)
+
+
+async def test_what_was_refused_does_not_count_as_waiting(chat: ChatSite, alice: Visitor) -> None:
+    await alice.say("x" + "\a" * 10_000)
+    await expect(alice.pending).to_contain_text("not sent")
+    await go_offline(chat, alice)
+    await expect(alice.status).to_have_text(f"{BROKEN} {OFFLINE}")
+    await alice.context.set_offline(False)
+    await alice.connected(2)
+
+
+async def test_a_server_that_does_not_come_back_is_told_after_a_clean_end(visit: Visit) -> None:
+    async with running_chat() as process:
+        alice = await visit(process.url, "alice")
+        alice.tolerates = CONNECTION_LOST
+        await process.stop()
+        await expect(alice.status).to_have_text(BROKEN, timeout=A_WHILE)
+        assert await alice.statuses() == [BROKEN]
 
 
 async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
@@ -163,6 +226,16 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
 
 
 NO_SOCKETS = "window.WebSocket = class { constructor() { setTimeout(() => this.onclose({}), 9) } }"
+NO_SERVER = f"{NO_SOCKETS}; window.fetch = async () => {{ throw new TypeError() }}"
+
+
+async def test_a_page_that_never_gets_a_connection_says_so(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, script=NO_SERVER)
+    await alice.sign_up("alice")
+    await alice.open()
+    await alice.say("is anybody there?")
+    await expect(alice.pending).to_contain_text("waiting")
+    await expect(alice.status).to_contain_text("Your message goes out when you are back.")
 
 
 async def test_where_sockets_never_open_messages_come_and_go_by_the_page(
@@ -203,7 +276,7 @@ async def test_an_outage_is_seen_wherever_one_reads(chat: ChatSite, alice: Visit
     await expect(alice.texts.last).to_have_text("59")
     await alice.log.evaluate("log => log.scrollTop = 0")
     await go_offline(chat, alice)
-    await expect(alice.status).to_have_text("Connection broken, trying again…")
+    await expect(alice.status).to_have_text(f"{BROKEN} {OFFLINE}")
     await expect(alice.status).to_be_in_viewport(ratio=1)
     await expect(alice.page.locator("#people-count")).to_have_css("opacity", "0.5")
     await alice.context.set_offline(False)

@@ -40,6 +40,71 @@ async def violations(visitor: Visitor, looks: list[dict[str, Any]] = LOOKS) -> l
     return found
 
 
+async def accessible(visitor: Visitor, inside: str) -> list[str]:
+    """Return what a screen reader gets of the part of the page with this role, in its order.
+
+    Texts are as they are, and everything else is `role: name`.
+    """
+    session = await visitor.context.new_cdp_session(visitor.page)
+    nodes = (await session.send("Accessibility.getFullAXTree"))["nodes"]
+    by_id = {node["nodeId"]: node for node in nodes}
+
+    def told(node: dict[str, Any]) -> list[str]:
+        role, name = node["role"]["value"], node.get("name", {}).get("value", "").strip()
+        below = [by_id[child] for child in node.get("childIds", []) if child in by_id]
+        texts = [text for child in below for text in told(child)]
+        if node["ignored"] or role in ("generic", "InlineTextBox"):
+            return texts
+        if role == "StaticText":
+            return [name]
+        return [f"{role}: {name}", *texts]
+
+    [part] = [node for node in nodes if not node["ignored"] and node["role"]["value"] == inside]
+    return told(part)
+
+
+SIGNED = """> quoted **in bold** and `code`
+**bold _slanted_** *italic* `x = [1]` (in brackets) [too]
+```js
+let a = 1
+```"""
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("locale", ["en-GB", "en-US", "ar-EG"])
+async def test_screen_readers_get_articles_below_days_and_no_hidden_signs(
+    chat: ChatSite, visit: Visit, bob: Visitor, scripts: bool, locale: str
+) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=scripts, locale=locale)
+    await bob.post(SIGNED, "plain")
+    await alice.open()
+    if scripts:
+        await alice.connected()
+        await bob.post("over the socket (1) [2]")
+    else:
+        await bob.post("over the socket (1) [2]")
+        await alice.open()
+    await expect(alice.texts).to_have_count(3)
+    told = await accessible(alice, "log")
+    articles = await alice.log.locator("article").evaluate_all(
+        "all => all.map((article) => `article: ${article.ariaLabel}`)"
+    )
+    assert all(article.startswith("article: bob, ") for article in articles)
+    assert [item for item in told if item.startswith("article")] == articles
+    days = [item for item in told if item.startswith("heading")]
+    assert len(days) == 1
+    assert told.index(days[0]) < told.index(articles[0])
+    assert "blockquote: " in told
+    signs = {"[", "]", "(", ")"} | ({"**", "*", "_", "`", "```", ">"} if scripts else set())
+    assert not signs & set(told)
+    assert "over the socket (1) [2]" in told
+    # A copy has the signs all the same.
+    await alice.log.evaluate("log => getSelection().selectAllChildren(log)")
+    copy = await alice.page.evaluate("String(getSelection())")
+    for part in ("(bob)", "**bold _slanted_** *italic* `x = [1]`", "> quoted"):
+        assert part in copy
+
+
 @pytest.mark.parametrize("path", ["/login", "/signin"])
 async def test_the_forms_are_for_everyone_with_an_error_too(
     chat: ChatSite, visit: Visit, path: str

@@ -94,7 +94,7 @@ async def test_what_is_typed_during_an_outage_outlives_the_tab_and_arrives_once(
         await alice.told("Connection broken")
         await alice.say("during, one", "during, two")
         await expect(alice.pending).to_have_text(
-            [f"during, {number} sending… Retry Discard" for number in ("one", "two")]
+            [f"during, {number} waiting Retry Discard" for number in ("one", "two")]
         )
         await expect(alice.page.get_by_role("button", name="Retry")).to_have_count(0)
         await alice.page.close()
@@ -167,10 +167,10 @@ async def test_two_people_talk_through_five_kills_on_the_same_pages(visit: Visit
             await say(f"in the moment of kill {number}")
             await process.kill()
             for person in people.values():
-                await person.told("Connection broken", number)
+                await person.disconnected(number)
             await say(f"after kill {number}")
             for person in people.values():
-                await expect(person.pending.last).to_contain_text("sending…")
+                await expect(person.pending.last).to_contain_text("waiting")
             await process.start()
             for person in people.values():
                 await person.connected(number + 1, timeout=A_WHILE)
@@ -268,7 +268,7 @@ async def test_a_message_larger_than_a_frame_may_be_does_not_cost_the_connection
     )
     await alice.say("the next")
     await expect(alice.texts).to_have_text(["the next"])
-    assert len(await alice.statuses("Connection")) == 1
+    assert await alice.statuses("Connection") == []
 
 
 async def test_what_has_waited_for_more_than_a_day_is_its_authors_to_decide(alice: Visitor) -> None:
@@ -331,7 +331,7 @@ async def test_what_alice_left_unsent_waits_for_her_until_somebody_else_comes(
 ) -> None:
     await go_offline(chat, alice)
     await alice.say("from Alice")
-    await expect(alice.pending).to_contain_text("sending…")
+    await expect(alice.pending).to_contain_text("waiting")
     await alice.page.close()
     await alice.context.set_offline(False)
     await alice.context.clear_cookies()
@@ -341,7 +341,7 @@ async def test_what_alice_left_unsent_waits_for_her_until_somebody_else_comes(
     await expect(tab.texts).to_have_text(["from Alice"])
     await go_offline(chat, tab)
     await tab.say("for nobody else")
-    await expect(tab.pending).to_contain_text("sending…")
+    await expect(tab.pending).to_contain_text("waiting")
     await tab.page.close()
     await alice.context.set_offline(False)
 
@@ -361,7 +361,7 @@ async def test_a_page_reloaded_as_another_user_sends_nothing(
 ) -> None:
     await go_offline(chat, alice)
     await alice.say("from Alice")
-    await expect(alice.pending).to_contain_text("sending…")
+    await expect(alice.pending).to_contain_text("waiting")
     await alice.sign_up("bob")  # as in another tab
     await alice.context.set_offline(False)
     await expect(alice.page.locator(".bar__user")).to_have_text("bob")

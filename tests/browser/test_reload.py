@@ -38,7 +38,7 @@ async def test_people_talk_through_reloads_and_see_no_error(browser: Browser) ->
             await expect(visitor.texts).to_have_text(texts)
             await expect(visitor.pending).to_have_count(0)
             await expect(visitor.error).to_have_text([""])
-            assert await visitor.statuses("Connection broken") == []
+            assert await visitor.marks("cut off") == 0
         assert not here.nginx.errors
 
 
@@ -47,6 +47,5 @@ async def has_come_back(visitor: Visitor, times: int) -> bool:
 
     It may be sent away more often: by one old worker, and by the next one that it comes to.
     """
-    ends = len(await visitor.statuses("Clean connection end"))
-    starts = len(await visitor.statuses("Connection to server started"))
+    ends, starts = await visitor.marks("disconnected"), await visitor.marks("connected")
     return ends >= times and starts == ends + 1

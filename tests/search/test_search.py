@@ -422,6 +422,6 @@ async def test_a_search_that_takes_too_long_is_given_up(
     async with house.app[FINDER]._turn:
         response = await alice.get("/search?q=word")
     assert response.status == 503
-    assert "The database is away" in (await FormPage.read(response)).error
+    assert "be used for the moment" in (await FormPage.read(response)).error
     monkeypatch.setattr("storage.database.CALL_TIMEOUT", CALL_TIMEOUT)
     assert (await search(alice, "word")).texts == []

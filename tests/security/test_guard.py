@@ -395,7 +395,7 @@ async def test_an_unknown_method_gets_a_friendly_page(
     response = await alice.client.request(method, path)
     assert response.status == 405
     assert response.content_type == "text/html"
-    assert "This method is not allowed here." in await response.text()
+    assert "This address can&#39;t be used in this way." in await response.text()
     assert set(re.findall(r"[A-Z]+", response.headers["Allow"])) == allowed
 
 

@@ -64,7 +64,7 @@ async def test_without_a_database_the_chat_answers_503_until_there_is_one(
     app = create_app(replace(settings, MONGO_HOST=server.address))
     house = House(await aiohttp_server(app), aiohttp_client)
     visitor = await house.visitor()
-    assert "The database is away" in await refusal(visitor, "/login")
+    assert "be used for the moment" in await refusal(visitor, "/login")
     async with asyncio.timeout(REFUSED_WITHIN):
         health = await visitor.get("/healthz")
     assert (health.status, await health.json()) == (503, {"status": "away", "database": "away"})

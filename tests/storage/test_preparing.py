@@ -133,6 +133,6 @@ async def test_a_database_that_goes_away_meanwhile_is_away(
     imitation.answers |= dict.fromkeys(("createIndexes", "listCollections"), lambda _: refusal)
     build.goes_on.set()
     await becomes(visitor, "away")
-    assert "The database is away" in await (await visitor.get("/login")).text()
+    assert "be used for the moment" in await (await visitor.get("/login")).text()
     imitation.answers.clear()
     await until(house.app[READY].is_set, START_PATIENCE)

@@ -168,8 +168,27 @@ class Visitor:
             await self.field.press("Enter")
 
     async def connected(self, times: int = 1, timeout: float = PATIENCE) -> None:
-        """Wait (ms) until the page has told that it is connected, as many times."""
-        await self.told("Connection to server started", times, timeout)
+        """Wait (ms) until the page has been connected, as many times."""
+
+        async def is_connected() -> bool:
+            return await self.marks("connected") == times
+
+        await until(is_connected, timeout / 1000)
+
+    async def disconnected(self, times: int = 1, timeout: float = PATIENCE) -> None:
+        """Wait (ms) until the page has lost its connection, as many times."""
+
+        async def is_disconnected() -> bool:
+            return await self.marks("disconnected") == times
+
+        await until(is_disconnected, timeout / 1000)
+
+    async def marks(self, name: str) -> int:
+        """Return how often the page was "connected", "disconnected", or "cut off" uncleanly."""
+        marks: int = await self.page.evaluate(
+            "name => performance.getEntriesByName(name, 'mark').length", name
+        )
+        return marks
 
     @property
     def field(self) -> Locator:
@@ -304,7 +323,7 @@ async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
     for client in clients_of(chat.app, login):
         client.abort()  # being offline does not close a socket that is open
     for tab in tabs:
-        await tab.told("Connection broken")
+        await tab.disconnected()
 
 
 async def all_show(visitors: Iterable[Visitor], *texts: str, timeout: float = PATIENCE) -> None:

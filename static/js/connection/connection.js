@@ -14,6 +14,7 @@ export class Connection {
   #polling
   #onframe
   #ondisconnect
+  #onunreachable
   #onblocked
   #socket = null
   #isReady = false // this socket has received the hello frame
@@ -26,12 +27,14 @@ export class Connection {
 
   // `since` returns the seq of the last entry that the page shows; the server replays later ones.
   // `onframe` may return a promise; `ondisconnect` is told whether the connection ended cleanly;
-  // `onblocked` is called when no socket can be opened, although the server answers.
-  constructor({ since, polling, onframe, ondisconnect, onblocked }) {
+  // `onunreachable` is called when no socket can be opened because the server does not answer,
+  // `onblocked` when none can although it does.
+  constructor({ since, polling, onframe, ondisconnect, onunreachable, onblocked }) {
     this.#since = since
     this.#polling = polling
     this.#onframe = onframe
     this.#ondisconnect = ondisconnect
+    this.#onunreachable = onunreachable
     this.#onblocked = onblocked
     window.addEventListener("online", () => this.#reconnect())
     window.addEventListener("offline", () => this.#timer === null && this.#reconnect())
@@ -100,6 +103,7 @@ export class Connection {
       const answer = await askForPage()
       if (answer === "redirect") return location.assign("/login")
       this.#refusals = answer === "page" ? this.#refusals + 1 : 0
+      if (answer !== "page") this.#onunreachable()
       if (this.#refusals >= BLOCKED_AFTER) {
         this.#polling.start()
         this.#onblocked()

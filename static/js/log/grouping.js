@@ -37,7 +37,7 @@ export function keepDayNames(log) {
 }
 
 function createDayDivider(date) {
-  const divider = document.createElement("p")
+  const divider = document.createElement("h2")
   divider.className = "day"
   divider.dataset.time = date.toISOString()
   divider.textContent = dayName(date)

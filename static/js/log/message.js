@@ -4,7 +4,7 @@
 import { addressOf, idOf } from "./addresses.js"
 import { placeInGroup } from "./grouping.js"
 import { copyOnly, richText } from "./rich_text.js"
-import { fullTime, hasDayPeriods, showTime } from "./time.js"
+import { clockTime, fullTime, hasDayPeriods, showTime } from "./time.js"
 
 const COLOURS = 8 // of names, in message.css
 
@@ -55,6 +55,7 @@ export function formatMessage(message, reader) {
   const time = message.querySelector("time")
   showTime(time, new Date(time.dateTime))
   time.title = fullTime(new Date(time.dateTime))
+  message.ariaLabel = `${user}, ${clockTime(new Date(time.dateTime))}`
   time.parentElement.tabIndex = -1 // or Tab would stop at each message
   const author = message.querySelector(".message__author")
   author.classList.add(`message__author--${colour(user)}`)

@@ -181,9 +181,12 @@ export function mentions(text, login) {
   return /[@＠]/.test(text) && [...tokens(text, login)].some(({ isMention }) => isMention)
 }
 
-// Return an element whose text is hidden, but copied together with the text around it.
+// Return an element whose text is hidden, from screen readers too, but copied together with the text
+// around it.
 export function copyOnly(text) {
-  return element("span", "copy-only", text)
+  const node = element("span", "copy-only", text)
+  node.ariaHidden = "true"
+  return node
 }
 
 // Return a text without the lines that it quotes.
@@ -239,6 +242,7 @@ function emphasis(name, sign, text, reader) {
 // Quoted lines; the first may name the message that it quotes, as in "> bob #12: hi".
 function quoted(whole, reader) {
   const node = element("span", "quote")
+  node.role = "blockquote"
   for (const [line, mark, source = "", seq, rest] of whole.matchAll(QUOTED_LINE)) {
     const reference = source && element("a", "", source)
     if (source) reference.href = addressOf(seq)

@@ -1,14 +1,20 @@
-// The status line above the composer: whether the page is connected, who is typing, or what has just
-// happened. The log itself has only what was said.
+// The status line above the composer: what is wrong with the connection, who is typing, or what has
+// just happened. It is empty while all is well. The log itself has only what was said.
+
+import { announce } from "../browser/announce.js"
 
 const SHOW_FOR = 5000 // ms
+const QUIET_FOR = 5000 // ms; a server that is started anew is back by then
 
 export class Status {
   #element
   #trouble = "" // shown for as long as it lasts
+  #isBroken = false // then #trouble is about that
+  #waiting = 0 // messages that are to be sent
   #typing = ""
   #notice = ""
   #timer = null // runs while a notice is shown
+  #quietTimer = null // runs while the connection is away and may be back soon
 
   constructor(element) {
     this.#element = element
@@ -27,8 +33,50 @@ export class Status {
     this.notice("")
   }
 
-  // What is wrong with the connection; empty if nothing is.
-  set trouble(text) {
+  // How many messages are to be sent.
+  set waiting(count) {
+    this.#waiting = count
+    if (this.#isBroken) this.#showTrouble(broken(count))
+  }
+
+  // There is no connection. If it may be back soon, this is told only if it is not.
+  disconnected(mayBeBackSoon) {
+    if (this.#isBroken) this.#showTrouble(broken(this.#waiting))
+    else if (mayBeBackSoon) this.#quietTimer ??= setTimeout(() => this.#break(), QUIET_FOR)
+    else this.#break()
+  }
+
+  // No socket can be opened, and messages come and go by the page.
+  blocked() {
+    this.#endTrouble()
+    this.#showTrouble("No live connection: new messages come every few seconds")
+  }
+
+  // The connection is there. Tell so whoever was told that it is not.
+  connected() {
+    const wasTold = this.#trouble !== ""
+    this.#endTrouble()
+    if (!wasTold) return
+    const text = "Connection to server started"
+    this.notice(text)
+    announce(text)
+  }
+
+  #break() {
+    this.#endTrouble()
+    this.#isBroken = true
+    this.#showTrouble(broken(this.#waiting))
+    announce(this.#trouble)
+  }
+
+  #endTrouble() {
+    clearTimeout(this.#quietTimer)
+    this.#quietTimer = null
+    this.#isBroken = false
+    this.#showTrouble("")
+  }
+
+  #showTrouble(text) {
     this.#trouble = text
     document.body.classList.toggle("room--disconnected", Boolean(text))
     this.notice("")
@@ -38,4 +86,12 @@ export class Status {
     const text = this.#trouble || this.#notice || this.#typing
     if (this.#element.textContent !== text) this.#element.textContent = text
   }
+}
+
+// Return what to tell while the connection is broken and so many messages wait.
+function broken(waiting) {
+  const many = waiting === 0 ? "messages go" : `${waiting} messages go`
+  const messages = waiting === 1 ? "message goes" : many
+  const device = navigator.onLine ? "" : " This device is offline."
+  return `Connection broken. Your ${messages} out when you are back.${device}`
 }

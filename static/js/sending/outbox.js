@@ -14,18 +14,22 @@ export class Outbox {
   #store
   #list
   #connection
+  #onwaiting
   #maySend = false
+  #isPaused = false // the connection is away, rather than not yet there
   #inFlight = null // nonce of the message that was sent and is not answered
   #writtenHere = new Set() // nonces of the messages written in this tab
   #backoff = new Backoff()
   #timer = null
 
-  constructor({ user, frameSize, list, connection }) {
+  // `onwaiting` is told how many messages are to be sent, whenever they are shown.
+  constructor({ user, frameSize, list, connection, onwaiting }) {
     this.#user = user
     this.#frameSize = frameSize
     this.#store = new PendingStore(user, () => this.#showAndSend())
     this.#list = list
     this.#connection = connection
+    this.#onwaiting = onwaiting
     list.onretry = (nonce) => this.#append(this.#store.get(nonce))
     list.ondiscard = (nonce) => this.#remove(nonce)
     this.#showAndSend()
@@ -43,12 +47,15 @@ export class Outbox {
   // Send what waits: the connection is there, or pages are fetched instead.
   resume() {
     this.#maySend = true
+    this.#isPaused = false
     this.#resend()
   }
 
   pause() {
     this.#maySend = false
+    this.#isPaused = true
     clearTimeout(this.#timer)
+    this.#showAndSend()
   }
 
   // Remove a message that comes back from the server, which has stored it. Return true if it was pending here.
@@ -96,7 +103,8 @@ export class Outbox {
   #showAndSend() {
     const messages = this.#store.all()
     const waiting = messages.filter(isWaiting)
-    this.#list.show(messages, waiting)
+    this.#list.show(messages, waiting, this.#isPaused ? "waiting" : "sending…")
+    this.#onwaiting(waiting.length)
     if (!waiting.some(({ nonce }) => nonce === this.#inFlight)) this.#inFlight = null
     if (this.#maySend && this.#inFlight === null && waiting.length) this.#transmit(waiting[0])
   }

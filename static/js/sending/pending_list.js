@@ -13,14 +13,14 @@ export class PendingList {
     this.#element = element
   }
 
-  // Show the messages in their order: those that are waiting as being sent, the others as not sent.
-  show(messages, waiting) {
+  // Show the messages in their order: those that are waiting with this state, the others as not sent.
+  show(messages, waiting, state) {
     const focused = document.activeElement
     const hadFocus = this.#element.contains(focused)
     const items = new Map()
     for (const message of messages) {
       const item = this.#items.get(message.nonce) ?? this.#create(message)
-      showState(item, message, waiting.includes(message))
+      showState(item, message, waiting.includes(message) && state)
       items.set(message.nonce, item)
     }
     for (const [nonce, item] of this.#items) if (!items.has(nonce)) item.remove()
@@ -46,8 +46,9 @@ export class PendingList {
   }
 }
 
-function showState(item, { problem }, isWaiting) {
-  const text = isWaiting ? "sending…" : ["not sent", problem].filter(Boolean).join(": ")
+function showState(item, { problem }, waitingState) {
+  const isWaiting = Boolean(waitingState)
+  const text = waitingState || ["not sent", problem].filter(Boolean).join(": ")
   const state = item.querySelector(".pending__state")
   if (state.textContent === text) return // screen readers would read it again
   state.textContent = text
