@@ -30,6 +30,7 @@ import { countCharacters } from "./writing/counter.js"
 import { Draft } from "./writing/draft.js"
 import { Editing } from "./writing/editing.js"
 import { Mentions } from "./writing/mentions.js"
+import { tab } from "./writing/tab.js"
 
 const byId = (id) => document.getElementById(id)
 const form = byId("composer")
@@ -49,8 +50,8 @@ const composer = new Composer(form, { outbox, log })
 
 const tell = (text) => composer.showError(text)
 forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length, tell })
-const draft = new Draft(field, user)
-const editing = new Editing(form, { composer, draft, log, connection })
+const draft = new Draft(field, user, tab)
+const editing = new Editing(form, { composer, draft, log, connection, tab })
 const status = new Status(byId("room-status"))
 const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
@@ -151,7 +152,7 @@ function onanswer(answer) {
 
 pendingList.onfocuslost = () => composer.focus()
 actions.onreply = (text) => {
-  if (editing.isActive) return
+  if (!editing.makeRoomFor(text)) return
   composer.text = text + composer.text
   composer.focus()
 }
@@ -159,4 +160,5 @@ actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
 unread.onread = () => readMark.move(log.last)
 composer.text = draft.text
+editing.resume()
 connection.open()
