@@ -163,7 +163,7 @@ async def read_form(request: web.Request) -> dict[str, str]:
     return form
 
 
-def _beginning(body: bytes) -> dict[str, str]:
+def _beginning(body: bytes | bytearray) -> dict[str, str]:
     """Return the fields of a form that was cut off, perhaps within a character."""
     text = re.sub("%.?$", "", body.decode("ascii", "ignore"))
     try:
