@@ -83,7 +83,7 @@ const RULES = {
 const PATTERNS = Object.values(RULES).map(({ pattern }) => pattern.source)
 const TOKEN = new RegExp(PATTERNS.join("|"), "giu")
 
-const QUOTED_LINE = /((?:> ?)+)(\S{1,64} #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
+const QUOTED_LINE = /((?:> ?)+)((?:\S{1,64}|deleted user) #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
 const BRACKETS = { ")": "(", "]": "[", "}": "{" }
 const PUNCTUATION = new Set(".,;:!?'*_~…’”»([{")
 
