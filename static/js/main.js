@@ -18,6 +18,7 @@ import { Log } from "./log/log.js"
 import { announce } from "./browser/announce.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
+import { copyWhatWasSaid } from "./log/copying.js"
 import { ReadMark } from "./log/read_mark.js"
 import { Unread } from "./log/unread.js"
 import { listenToKeys } from "./room/keyboard.js"
@@ -65,6 +66,7 @@ new Mentions(field, { list: byId("mentions"), names })
 countCharacters(field, byId("counter"))
 autosize(field)
 listenToKeys(field, log.element)
+copyWhatWasSaid(log.element)
 
 // What the page does with each type of frame.
 const handlers = {

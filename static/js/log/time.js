@@ -18,6 +18,10 @@ export function showTime(element, date) {
   element.replaceChildren(copyOnly("["), ...parts, copyOnly("]"))
 }
 
+export function clock(date) {
+  return CLOCK.format(date)
+}
+
 export function fullTime(date) {
   return FULL_TIME.format(date)
 }
