@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -9,7 +10,7 @@ from aiohttp.typedefs import Handler
 from auth.cookies import identify
 from auth.pages import SIGNED_OUT
 from auth.sessions import IDENTITY, SESSIONS
-from pages.forms import FormError, error_response, redirect, wants_json
+from pages.forms import FORM, FormError, error_response, read_form, redirect, wants_json
 from routes import PUBLIC_ROUTES, ROUTES_WITHOUT_DATABASE, route_name
 from security.limits import Busy, Turns
 from server.connections import CONNECTIONS
@@ -31,6 +32,9 @@ RELOAD_AFTER = "10"  # seconds
 KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
+
+PAGES_WITH_TEXT = {"main", "message"}  # where somebody writes what must not be lost
+KEEPS_TEXT = {401, 404, 429, 500, 503}  # but not 403: the form may be of another site
 
 PAGES_AT_ONCE = 4  # of one account
 PAGES_WAITING = 80  # of one account; somebody may open many tabs at once
@@ -69,9 +73,9 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
         text, headers = BEING_PREPARED, {"Retry-After": RELOAD_AFTER}
         if request.method in ("GET", "HEAD"):  # a form that was posted would be lost
             text, headers = f"{text} {RELOADS}", headers | {"Refresh": RELOAD_AFTER}
-        return _error_page(request, 503, text, headers)
+        return await _error_page(request, 503, text, headers)
     except DatabaseUnavailable:
-        return _error_page(request, 503, TEXTS[503], {"Retry-After": "5"})
+        return await _error_page(request, 503, TEXTS[503], {"Retry-After": "5"})
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -79,13 +83,13 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
         own_text = error.text if error.text != f"{error.status}: {error.reason}" else None
         text = own_text or TEXTS.get(error.status, error.reason)
         headers = {name: error.headers[name] for name in KEPT_HEADERS if name in error.headers}
-        return _error_page(request, error.status, text, headers)
+        return await _error_page(request, error.status, text, headers)
     except ConnectionError:
         raise  # the client is gone: there is nobody to answer, and nothing to log
     except Exception:
         # The raw path: a decoded one can contain a newline and so forge a line of the log.
         log.exception("error in %s %s", request.method, request.rel_url.raw_path)
-        return _error_page(request, 500, TEXTS[500], {})
+        return await _error_page(request, 500, TEXTS[500], {})
 
 
 @web.middleware
@@ -100,7 +104,8 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         request.app[CONNECTIONS].used_by(identity.user_id, request.protocol)
     elif name not in PUBLIC_ROUTES:
         await _strangers_turn(request.app)
-        if name == "chat" or wants_json(request):
+        is_text = request.method == "POST" and name in PAGES_WITH_TEXT
+        if name == "chat" or wants_json(request) or is_text:
             raise web.HTTPUnauthorized(text="Please log in first.")
         wanted = request.rel_url.raw_path_qs if request.method in ("GET", "HEAD") else "/"
         redirect(request, "login", **({} if wanted == "/" else {"next": wanted}))
@@ -158,9 +163,14 @@ async def _strangers_turn(app: web.Application) -> None:
         await asyncio.sleep(0)
 
 
-def _error_page(
+async def _error_page(
     request: web.Request, status: int, text: str, headers: dict[str, str]
 ) -> web.Response:
-    response = error_response(request, "error.html", {}, FormError(status, text))
+    is_kept = request.method == "POST" and status in KEEPS_TEXT and not wants_json(request)
+    if is_kept and FORM not in request and route_name(request) in PAGES_WITH_TEXT:
+        with suppress(FormError):  # then what has arrived is kept
+            await read_form(request)
+    context = {"form": request.get(FORM, {}) if is_kept else {}}
+    response = error_response(request, "error.html", context, FormError(status, text))
     response.headers.update(headers)
     return response

@@ -12,7 +12,7 @@ from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from chat import wire
 from chat.client import Client
-from chat.entry import Entry, MessageEntry
+from chat.entry import Entry, MessageEntry, now
 from chat.hub import HUB, SIGNED_OUT
 from chat.journal import JOURNAL
 from chat.models import (
@@ -98,6 +98,7 @@ class ChatList(MemberPage):
             "newer": last_shown if position and 0 < last_shown < last else None,
             "message_length": MESSAGE_LENGTH,
             "changeable_for": CHANGEABLE_FOR,
+            "now": now(),
             "frame_size": wire.FRAME_LIMIT,
             "nonce": secrets.token_urlsafe(12),
             "form": form,

@@ -1,6 +1,7 @@
 """Pages with a form: how a posted form is read, and how errors are shown in it."""
 
 import asyncio
+import re
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, NoReturn
@@ -16,6 +17,8 @@ from server.metrics import METRICS
 BODY_LIMIT = 32 * 1024  # bytes of a form
 READ_TIMEOUT = 10  # seconds for a body to arrive
 MAX_FIELDS = 20
+
+FORM = web.RequestKey("form", dict[str, str])  # the fields of a request, as far as they were read
 
 
 class FormError(Exception):
@@ -69,7 +72,7 @@ class FormPage(Page):
             form = await self.read()
             answer = await self.act(form)
         except FormError as error:
-            return await self.refuse(form, error)
+            return await self.refuse(form or self.request.get(FORM, {}), error)
         except BadInput as bad:
             return await self.refuse(form, FormError(400, bad.text, bad.field))
         except Busy:
@@ -122,8 +125,9 @@ def database_away(field: str | None = None) -> FormError:
 async def read_form(request: web.Request) -> dict[str, str]:
     """Return the fields of an urlencoded form. Raises FormError.
 
-    Not `request.post()`: it decodes with any charset that a client names, accepts files and
-    repeated fields, and answers some malformed bodies with a 500.
+    They are also request[FORM]; if the form is refused, those that have arrived, so that a page can
+    repeat them. Not `request.post()`: it decodes with any charset that a client names, accepts
+    files and repeated fields, and answers some malformed bodies with a 500.
     """
     try:
         content_type, charset = request.content_type, (request.charset or "utf-8").lower()
@@ -133,13 +137,19 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise FormError(415, "Please send a form (application/x-www-form-urlencoded, UTF-8)")
     if request.headers.getall("Content-Encoding", []) not in ([], ["identity"]):
         raise FormError(415, "Please send the form without Content-Encoding")
+    body = bytearray()
     try:
         async with asyncio.timeout(READ_TIMEOUT):
-            body = await request.read()
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > BODY_LIMIT:
+                    raise FormError(413, "The form is too large")
     except TimeoutError:
+        request[FORM] = _beginning(body)
         raise FormError(408, "The form did not arrive in time") from None
-    except web.HTTPRequestEntityTooLarge:
-        raise FormError(413, "The form is too large") from None
+    except FormError:
+        request[FORM] = _beginning(body[:BODY_LIMIT])
+        raise
     except web.RequestPayloadError:
         raise FormError(400, "The form can't be read") from None
     try:
@@ -151,7 +161,17 @@ async def read_form(request: web.Request) -> dict[str, str]:
     form = dict(pairs)
     if len(form) < len(pairs):
         raise FormError(400, "The form has a field twice")
+    request[FORM] = form
     return form
+
+
+def _beginning(body: bytes | bytearray) -> dict[str, str]:
+    """Return the fields of a form that was cut off, perhaps within a character."""
+    text = re.sub("%.?$", "", body.decode("ascii", "ignore"))
+    try:
+        return dict(parse_qsl(text, errors="ignore", max_num_fields=MAX_FIELDS))
+    except ValueError:
+        return {}
 
 
 def check_filled(form: Mapping[str, str], *fields: str) -> None:

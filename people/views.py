@@ -183,7 +183,9 @@ class Person(MemberPage):
         self.check_not_moderator("A moderator can't be banned")
         await self.moderation.ban(self.user)
         await self.revoke(form)
-        return await self.remove(form) if "also_remove" in form else self.url
+        if "also_remove" in form:
+            await self.remove_all()
+        return self.url
 
     async def revoke(self, form: dict[str, str]) -> URL:
         """Take the invitations back that are chosen."""
@@ -198,19 +200,25 @@ class Person(MemberPage):
         return self.url
 
     async def remove(self, form: dict[str, str]) -> URL:
-        """Remove everything that a banned account has said.
+        """Remove everything that a banned account has said, if the form says that it is meant."""
+        if not self.user.get("banned"):
+            raise FormError(400, "Please ban the account first")
+        if "sure" not in form:
+            raise FormError(400, "Please tick that all messages are to be removed, for ever")
+        await self.remove_all()
+        return self.url
+
+    async def remove_all(self) -> None:
+        """Remove everything that the account has said. Raises FormError.
 
         That may take minutes, and goes on after the answer; what is left after an outage is removed
         by itself (chat/departures.py).
         """
-        if not self.user.get("banned"):
-            raise FormError(400, "Please ban the account first")
         self.check_not_moderator("A moderator's messages can't be removed")
         try:
             await self.request.app[DEPARTURES].remove_all(self.request[IDENTITY], self.user)
         except RemovalUnderWay:
             raise FormError(409, "These messages are being removed already") from None
-        return self.url
 
     async def password(self, form: dict[str, str]) -> web.Response:
         """Show a link to set a new password."""

@@ -27,7 +27,7 @@ class Search(Page):
         """Show the newest messages that contain the words, or those before a number."""
         query = " ".join(self.request.query.getall("q", []))
         before = read_seq(self.request, "before")
-        context: dict[str, Any] = {"query": query, "query_length": QUERY_LENGTH, "newest": NEWEST}
+        context: dict[str, Any] = {"query": query, "newest": NEWEST}
         try:
             if query:
                 context |= await self.find(query, before)
@@ -60,7 +60,7 @@ def read_words(query: str) -> list[str]:
     words = words_in(query)
     if len(unicodedata.normalize("NFC", query)) > QUERY_LENGTH or len(words) > QUERY_WORDS:
         text = f"Please search for at most {QUERY_WORDS} words, {QUERY_LENGTH} characters"
-        raise FormError(400, text, "q")
+        raise FormError(400, f"{text}: a part of a long address is enough", "q")
     if not words:
-        raise FormError(400, "Please write a word to search for", "q")
+        raise FormError(400, "Please write a word: signs and emoji can't be searched for", "q")
     return words

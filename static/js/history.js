@@ -1,5 +1,8 @@
 // A page of older messages: formats them as the chat page does.
 
+import { copyWhatWasSaid } from "./log/copying.js"
 import { formatLog } from "./log/message.js"
 
-formatLog(document.getElementById("subscribe"))
+const log = document.getElementById("subscribe")
+formatLog(log)
+copyWhatWasSaid(log)

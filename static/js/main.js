@@ -17,6 +17,7 @@ import { Log } from "./log/log.js"
 // The rest of the page
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
+import { copyWhatWasSaid } from "./log/copying.js"
 import { ReadMark } from "./log/read_mark.js"
 import { Unread } from "./log/unread.js"
 import { listenToKeys } from "./room/keyboard.js"
@@ -29,6 +30,7 @@ import { countCharacters } from "./writing/counter.js"
 import { Draft } from "./writing/draft.js"
 import { Editing } from "./writing/editing.js"
 import { Mentions } from "./writing/mentions.js"
+import { tab } from "./writing/tab.js"
 
 const byId = (id) => document.getElementById(id)
 const form = byId("composer")
@@ -51,8 +53,8 @@ const composer = new Composer(form, { outbox, log })
 
 const tell = (text) => composer.showError(text)
 forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length, tell })
-const draft = new Draft(field, user)
-const editing = new Editing(form, { composer, draft, log, connection })
+const draft = new Draft(field, user, tab)
+const editing = new Editing(form, { composer, draft, log, connection, tab })
 const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
 const people = new People(byId("here"), { user, count: byId("people-count") })
@@ -65,6 +67,7 @@ new Mentions(field, { list: byId("mentions"), names })
 countCharacters(field, byId("counter"))
 autosize(field)
 listenToKeys(field, log.element)
+copyWhatWasSaid(log.element)
 
 // What the page does with each type of frame.
 const handlers = {
@@ -157,7 +160,7 @@ function onanswer(answer) {
 
 pendingList.onfocuslost = () => composer.focus()
 actions.onreply = (text) => {
-  if (editing.isActive) return
+  if (!editing.makeRoomFor(text)) return
   composer.text = text + composer.text
   composer.focus()
 }
@@ -165,4 +168,5 @@ actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
 unread.onread = () => readMark.move(log.last)
 composer.text = draft.text
+editing.resume()
 connection.open()

@@ -65,6 +65,108 @@ async def test_a_draft_survives_a_reload_until_it_is_sent_or_emptied(alice: Visi
     await expect(alice.field).to_have_value("")
 
 
+@pytest.mark.parametrize("text", ["from the other tab", "half a sentence"])
+async def test_what_is_sent_in_one_tab_leaves_the_draft_of_another(
+    alice: Visitor, text: str
+) -> None:
+    await alice.field.fill("half a sentence")
+    other_tab = await alice.tab()
+    await expect(other_tab.field).to_have_value("half a sentence")  # as if the first were closed
+    await other_tab.say(text)
+    await expect(alice.texts).to_have_text([text])
+    await alice.page.reload()
+    await expect(alice.field).to_have_value("half a sentence")
+    await other_tab.page.reload()
+    await expect(other_tab.texts).to_have_text([text])
+    await other_tab.connected()
+
+
+async def test_each_tab_has_a_draft_of_its_own(alice: Visitor) -> None:
+    tabs = [alice, await alice.tab(), await alice.tab()]
+    for number, tab in enumerate(tabs):
+        await tab.field.fill(f"draft {number}")
+    for number, tab in enumerate(tabs):
+        await tab.page.reload()
+        await expect(tab.field).to_have_value(f"draft {number}")
+        await tab.open("/search")
+        await tab.open()
+        await expect(tab.field).to_have_value(f"draft {number}")
+    await tabs[1].field.fill("")
+    await tabs[2].page.close()
+    await tabs[0].page.close()
+    for number in (2, 0):  # closed tabs leave theirs to those who come later, the latest one first
+        tab = await tabs[1].tab()
+        await expect(tab.field).to_have_value(f"draft {number}")
+        await tab.field.fill("")
+    await tabs[1].page.reload()
+    await expect(tabs[1].field).to_have_value("")
+    await tabs[1].connected()
+    assert await tabs[1].page.evaluate("localStorage.length") == 0
+
+
+async def test_a_change_in_progress_survives_a_reload(alice: Visitor) -> None:
+    title = alice.page.get_by_text("Editing your message", exact=True)
+    await alice.say("a mistaek")
+    await expect(alice.texts).to_have_text(["a mistaek"])
+    await alice.field.fill("half a sentence")
+    await alice.act(alice.messages.last, "Edit")
+    await alice.field.fill("a mistake, ")
+    for _ in range(2):
+        await alice.page.reload()
+        await expect(title).to_be_visible()
+        await expect(alice.field).to_have_value("a mistake, ")
+    other_tab = await alice.tab()
+    await expect(other_tab.field).to_have_value("half a sentence")
+    await alice.connected()
+    await alice.say("a mistake, mended")
+    await expect(alice.texts).to_have_text(["a mistake, mended"])
+    await expect(alice.field).to_have_value("half a sentence")
+    await alice.page.reload()
+    await alice.connected()
+    await expect(title).to_be_hidden()
+    await expect(alice.field).to_have_value("half a sentence")
+
+
+async def test_a_change_of_what_has_been_deleted_meanwhile_is_still_there_after_a_reload(
+    chat: ChatSite, visit: Visit, alice: Visitor
+) -> None:
+    await alice.say("a mistaek")
+    await expect(alice.texts).to_have_text(["a mistaek"])
+    await alice.act(alice.messages.last, "Edit")
+    await alice.field.fill("a mistake")
+    owner = await visit(chat.url, "the.owner")
+    await owner.context.request.post(f"{alice.url}/message/1", form={"action": "delete"})
+    await expect(alice.log.locator(".message__state")).to_have_text("deleted")
+    await alice.page.reload()
+    await alice.connected()
+    await expect(alice.field).to_have_value("a mistake")
+    await alice.field.press("Enter")
+    await expect(alice.error).not_to_have_text("")
+    await expect(alice.field).to_have_value("a mistake")
+
+
+async def test_a_reply_or_another_change_waits_for_the_change_that_is_not_saved(
+    alice: Visitor,
+) -> None:
+    await alice.say("one", "two")
+    await expect(alice.texts).to_have_text(["one", "two"])
+    await alice.field.fill("my draft")
+    await alice.act(alice.messages.last, "Edit")
+    await alice.field.fill("two and a half")
+    await alice.act(alice.messages.first, "Edit")
+    await expect(alice.error).to_contain_text("Please save or cancel this change first")
+    await expect(alice.field).to_have_value("two and a half")
+    await alice.act(alice.messages.first, "Reply")
+    await expect(alice.error).to_contain_text("then your reply is here")
+    await expect(alice.field).to_have_value("two and a half")
+    await alice.field.press("Enter")
+    await expect(alice.field).to_have_value("> alice #1: one\nmy draft")
+    await alice.act(alice.messages.last, "Edit")
+    await alice.act(alice.messages.first, "Reply")  # nothing was changed, so nothing is lost
+    await expect(alice.field).to_have_value("> alice #1: one\n> alice #1: one\nmy draft")
+    await expect(alice.page.get_by_text("Editing your message", exact=True)).to_be_hidden()
+
+
 async def test_a_draft_is_its_writers_alone_and_goes_when_somebody_else_comes(
     alice: Visitor,
 ) -> None:

@@ -120,11 +120,13 @@ for (const [text, quoted] of quotes) {
   })
 }
 
-test("a reply links to the message that it quotes", () => {
-  const reply = `${quote({ seq: 12, user: "bob", msg: "Shall we meet?" })}Yes`
-  const [{ href, textContent }] = richText(reply, "alice").all("a")
-  assert.deepEqual([href, textContent], ["/?around=12#m12", "bob #12"])
-})
+for (const user of ["bob", "deleted user", "al:ice", "Алиса"]) {
+  test(`a reply links to the message that it quotes, of ${user}`, () => {
+    const reply = `${quote({ seq: 12, user, msg: "Shall we meet?" })}Yes`
+    const [{ href, textContent }] = richText(reply, "alice").all("a")
+    assert.deepEqual([href, textContent], ["/?around=12#m12", `${user} #12`])
+  })
+}
 
 const HOSTILE = [
   ..."`(@*_>\\.-＠王", "``` ", "`a", "http://a", "http://(", "@a.", "@-", "[](", "```a\n", "```\n> ",

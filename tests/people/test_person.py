@@ -161,7 +161,7 @@ async def test_a_ban_can_remove_everything_that_was_said(
     deleted = [await reader.next("change") for _ in range(30)]
     assert {frame["state"] for frame in deleted} == {"deleted"}
     last = house.app[JOURNAL].recent.last
-    await alice.post("/person", {"login": "bob", "action": "remove"})
+    await alice.post("/person", {"login": "bob", "action": "remove", "sure": "yes"})
     assert house.app[JOURNAL].recent.last == last == 61
 
 
@@ -193,7 +193,7 @@ async def test_what_is_being_removed_or_is_removed_is_not_removed_again(
     await bob.write(*(f"spam {number}" for number in range(30)))
     await ban(alice, "bob")
     begun, may_go_on = asyncio.Event(), asyncio.Event()
-    settle, form = Journal.settle, {"login": "bob", "action": "remove"}
+    settle, form = Journal.settle, {"login": "bob", "action": "remove", "sure": "yes"}
 
     async def wait(journal: Journal, user_id: str) -> None:
         begun.set()
@@ -274,7 +274,7 @@ async def test_two_processes_remove_each_message_once(open_house: OpenHouse) -> 
     alice, bob = await here.sign_in("alice"), await here.sign_in("bob")
     await bob.write(*(f"spam {number}" for number in range(30)))
     await ban(alice, "bob")
-    form = {"login": "bob", "action": "remove"}
+    form = {"login": "bob", "action": "remove", "sure": "yes"}
     elsewhere = await present(there, held_by(alice))
     answers = await asyncio.gather(alice.post("/person", form), elsewhere.post("/person", form))
     assert [answer.status for answer in answers] == [303, 303]
@@ -299,7 +299,7 @@ async def test_removals_leave_the_database_to_others_after_each_short_step(
         await person.write(*(f"spam {number}" for number in range(12)))
         await ban(alice, login)
     monkeypatch.setattr(Collection, "insert_in_order", count)
-    forms = [{"login": login, "action": "remove"} for login in ("bob", "dave")]
+    forms = [{"login": login, "action": "remove", "sure": "yes"} for login in ("bob", "dave")]
     await asyncio.gather(*(alice.post("/person", form) for form in forms))
     assert sum(steps) == 24
     assert max(steps) <= REMOVED_AT_ONCE
@@ -311,7 +311,7 @@ async def test_what_somebody_said_stays_if_a_ban_does_not_say_otherwise(
     await bob.write("kept")
     await ban(alice, "bob")
     assert "kept" in await alice.page()
-    await alice.post("/person", {"login": "bob", "action": "remove"})
+    await alice.post("/person", {"login": "bob", "action": "remove", "sure": "yes"})
     assert "kept" not in await alice.page()
 
 
@@ -334,7 +334,9 @@ async def test_a_moderator_whom_the_operator_has_banned_can_be_let_in_again(
     assert "Undo the ban" in page
     assert "Remove all messages" not in page
     error = "A moderator's messages can't be removed"
-    await refused(alice, "/person", {"login": "carol", "action": "remove"}, 400, error)
+    await refused(
+        alice, "/person", {"login": "carol", "action": "remove", "sure": "yes"}, 400, error
+    )
     await alice.post("/person", {"login": "carol", "action": "unban"})
     assert (await carol.log_in("carol")).status == 303
 
@@ -364,6 +366,8 @@ async def test_a_moderator_names_another_and_takes_it_back(
         ({"login": "carol", "action": "dismiss"}, 400,
          "The setting MODERATORS names this moderator"),
         ({"login": "bob", "action": "remove"}, 400, "Please ban the account first"),
+        ({"login": "dave", "action": "remove"}, 400,
+         "Please tick that all messages are to be removed, for ever"),
         ({"login": "dave", "action": "appoint"}, 400, "This account is banned"),
         ({"login": "dave", "action": "password"}, 400, "This account is banned"),
     ],

@@ -222,6 +222,8 @@ async def test_the_empty_form_finds_nothing_and_complains_about_nothing(alice: P
     [
         ("x" * (QUERY_LENGTH + 1), f"at most {QUERY_WORDS} words, {QUERY_LENGTH} characters"),
         (" ".join(map(str, range(QUERY_WORDS + 1))), f"at most {QUERY_WORDS} words"),
+        (f"https://example.com/{'a' * 300}?b=c", "a part of a long address is enough"),
+        *((query, "signs and emoji can't be searched for") for query in ("🎉", "👍🏽", "🇩🇪", "❤️")),
         *((query, "Please write a word") for query in (" ", '"', '"" ""', "-", "\\", "\x00", "_",
           "*", "😀", "\u200d\ufe0f", "(^)", "…")),
     ],
@@ -235,6 +237,7 @@ async def test_a_query_that_cannot_be_taken_comes_back(
     page = await FormPage.read(response)
     assert text in page.error
     assert page.error_field == "q"
+    assert "maxlength" not in page.inputs["q"]  # which would cut off what somebody pastes
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "", "1&before=2", "9" * 16])

@@ -2,6 +2,8 @@
 // after another colon; a key without a colon is a setting of this browser. A browser may forbid
 // localStorage, and it may be full.
 
+const TAB = "tab"
+
 export function recall(key) {
   try {
     return localStorage.getItem(key) ?? ""
@@ -19,8 +21,46 @@ export function remember(key, text) {
   }
 }
 
+// Return the keys that have a prefix and a name without a colon after it, in their order.
+export function keysOf(prefix) {
+  const isOne = (key) => key.startsWith(prefix) && !key.includes(":", prefix.length)
+  return keys().filter(isOne).sort()
+}
+
+// Remove a text of another tab, and return it. If that is still open, it hears that its text was ""
+// before it was removed, which it was not if somebody signs out, and stores it again.
+export function takeOver(key) {
+  const text = recall(key)
+  try {
+    localStorage.setItem(key, "")
+  } catch {
+    // then it is only removed
+  }
+  remember(key, "")
+  return text
+}
+
+// What the browser keeps for one tab: its name, see tab.js.
+export function recallTab() {
+  try {
+    return sessionStorage.getItem(TAB) ?? ""
+  } catch {
+    return ""
+  }
+}
+
+export function rememberTab(name) {
+  try {
+    if (name) sessionStorage.setItem(TAB, name)
+    else sessionStorage.removeItem(TAB)
+  } catch {
+    // then a reload makes it another tab
+  }
+}
+
 // Remove what belongs to any person but this one, and return it, as [key, text].
 export function removePersonal({ except } = {}) {
+  if (except === undefined) rememberTab("")
   // Logins of the 2016 tutorial may have colons, too.
   const isTheirs = (key) => `${key}:`.startsWith(`${except}:`, key.indexOf(":") + 1)
   const isRemoved = (key) => key.includes(":") && (except === undefined || !isTheirs(key))

@@ -128,8 +128,8 @@ export class Log {
     for (const row of this.#rows) row.remove()
     this.#history.append(...messagesOf(page))
     this.#older.continueFrom(page)
-    const { last, read } = page.dataset
-    Object.assign(this.element.dataset, { last, read })
+    const { last, read, now } = page.dataset
+    Object.assign(this.element.dataset, { last, read, now })
     this.#setUpHistory()
     this.scroll.goToEnd()
   }

@@ -6,11 +6,15 @@ import { entryOf } from "./message.js"
 export class OwnMessages {
   #user
   #changeableFor // ms; later the server refuses
+  #now // returns the server's time in ms, because the reader's clock may be wrong
   #messages = new Map() // { seq, msg, time } by seq
 
-  constructor({ user, changeableFor }) {
+  // `now` is the server's time when it rendered the page.
+  constructor({ user, changeableFor, now }) {
+    const begin = Date.parse(now) - performance.now() // which no change of the clock moves
     this.#user = user
     this.#changeableFor = Number(changeableFor) * 1000
+    this.#now = () => begin + performance.now()
   }
 
   // Add the messages of a page, before they are formatted.
@@ -31,7 +35,7 @@ export class OwnMessages {
   // Return a message that its author may still change, or null.
   changeable(seq) {
     const message = this.#messages.get(seq)
-    const isRecent = message && Date.now() - Date.parse(message.time) < this.#changeableFor
+    const isRecent = message && this.#now() - Date.parse(message.time) < this.#changeableFor
     return isRecent ? { ...message } : null
   }
 

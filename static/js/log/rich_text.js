@@ -167,7 +167,7 @@ const BLOCK = anyOf(BLOCKS)
 const SPAN = anyOf(SPANS)
 const SEAM = new RegExp(String.raw`(?<=${UNSPACED})(?=\p{L})|(?=${UNSPACED})(?=\p{L})`, "gu")
 
-const QUOTED_LINE = /((?:> )+|>)(\S{1,64} #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
+const QUOTED_LINE = /((?:> )+|>)((?:\S{1,64}|deleted user) #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
 const BRACKETS = { ")": "(", "]": "[", "}": "{" }
 const PUNCTUATION = /[.,;:!?'*_~([{]|[^\x00-\x7f\P{P}]/u // such as … ’ ، । beyond ASCII
 

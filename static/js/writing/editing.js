@@ -1,8 +1,10 @@
 // Editing: puts the reader's own message back into the field, and asks the server to change it.
-// Asking again for the same change is harmless, because it keeps its nonce.
+// Asking again for the same change is harmless, because it keeps its nonce. What is being edited
+// survives a reload of this tab.
 
 import { announce } from "../browser/announce.js"
 import { isComposing } from "../browser/keys.js"
+import { recall, remember } from "../browser/storage.js"
 import { newNonce } from "../sending/nonce.js"
 
 const ANSWER_WITHIN = 5000 // ms
@@ -13,6 +15,7 @@ export class Editing {
   #draft
   #log
   #connection
+  #key
   #bar
   #deleteButton
   #submitButton
@@ -21,11 +24,12 @@ export class Editing {
   #answerTimer = null
   #confirmTimer = null // runs while a second press deletes
 
-  constructor(form, { composer, draft, log, connection }) {
+  constructor(form, { composer, draft, log, connection, tab }) {
     this.#composer = composer
     this.#draft = draft
     this.#log = log
     this.#connection = connection
+    this.#key = `edit:${log.user}:${tab}`
     this.#bar = form.querySelector(".editing")
     this.#deleteButton = form.elements.delete
     this.#submitButton = form.querySelector("#submit")
@@ -33,20 +37,41 @@ export class Editing {
     form.addEventListener("keydown", (event) => this.#keydown(event))
     form.elements.cancel.addEventListener("click", () => this.#end())
     this.#deleteButton.addEventListener("click", () => this.#deletePressed())
+    form.elements.msg.addEventListener("input", () => this.#keep())
   }
 
   get isActive() {
     return this.#message !== null
   }
 
-  // Start to edit a message of log.ownChangeable(). Return false if there is none.
+  // Start to edit a message of log.ownChangeable(). Return false if there is none, or if another
+  // change is not saved yet.
   start(message) {
-    if (message === null) return false
+    if (message === null || this.#isUnsaved("then you can change another message")) return false
     this.#draft.pause()
     this.#message = message
     this.#request = null
     this.#show(message.msg)
     announce("Editing your message, Escape cancels")
+    return true
+  }
+
+  // Go on with what was being edited before a reload. The server knows whether it can be changed.
+  resume() {
+    const kept = parse(recall(this.#key))
+    const own = kept && this.#log.ownChangeable(kept.seq)
+    if (!kept || own?.msg === kept.text) return remember(this.#key, "") // it has been saved
+    this.start(own ?? kept)
+    this.#composer.text = kept.text
+  }
+
+  // Make room for a reply. While a change is not saved, its beginning is kept: then return false.
+  makeRoomFor(reply) {
+    if (this.#isUnsaved("then your reply is here")) {
+      this.#draft.prepend(reply)
+      return false
+    }
+    if (this.isActive) this.#end()
     return true
   }
 
@@ -78,6 +103,14 @@ export class Editing {
   refuse({ nonce, text }) {
     if (this.#request === null || nonce !== this.#request.nonce) return false
     this.#stopWaiting(text)
+    return true
+  }
+
+  // Return true and say what to do if there is a change that would be lost.
+  #isUnsaved(what) {
+    if (!this.isActive || this.#composer.text === this.#message.msg) return false
+    this.#composer.showError(`Please save or cancel this change first: ${what}`)
+    this.#composer.focus()
     return true
   }
 
@@ -128,8 +161,14 @@ export class Editing {
     this.#composer.showError(problem)
   }
 
+  #keep() {
+    if (!this.isActive) return
+    remember(this.#key, JSON.stringify({ ...this.#message, text: this.#composer.text }))
+  }
+
   #end() {
     this.#message = this.#request = null
+    remember(this.#key, "")
     this.#draft.resume()
     this.#show(this.#draft.text)
   }
@@ -142,5 +181,16 @@ export class Editing {
     this.#submitButton.textContent = this.isActive ? "Save" : "Send"
     this.#composer.text = text
     this.#composer.focus()
+  }
+}
+
+// Anybody at this computer can change what is stored, and so can another version of this page.
+function parse(text) {
+  try {
+    const { seq, msg, time, text: edited } = JSON.parse(text)
+    const isValid = Number.isInteger(seq) && [msg, edited].every((it) => typeof it === "string")
+    return isValid ? { seq, msg, time, text: edited } : null
+  } catch {
+    return null
   }
 }
