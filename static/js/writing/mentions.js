@@ -1,9 +1,9 @@
 // Mentions: after @ and the first letters of a name, a list offers the names to complete it with.
 
 import { announce } from "../browser/announce.js"
-import { isComposing } from "../browser/keys.js"
+import { isComposing, isPlain } from "../browser/keys.js"
+import { partialName } from "./partial_name.js"
 
-const PARTIAL_NAME = /(?:^|[\s(])@([\p{L}\p{M}\d_.-]{0,32})$/u // right before the caret
 const NAME = /^[\p{L}\p{M}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
 const MAX_OPTIONS = 8
 
@@ -12,6 +12,8 @@ export class Mentions {
   #list
   #names
   #selected = 0
+  #start // of what is typed of the name, without the @
+  #caret // where it was when the list opened, which is the end
 
   // `names` returns the names to choose from, the most likely first.
   constructor(field, { list, names }) {
@@ -20,30 +22,37 @@ export class Mentions {
     this.#names = names
     field.addEventListener("input", () => this.#update())
     field.addEventListener("blur", () => this.#close())
+    document.addEventListener("selectionchange", () => this.#isOpen || this.#close())
     // In the capture phase, or the composer would see Enter first and send the message.
     field.addEventListener("keydown", (event) => this.#keydown(event), { capture: true })
     list.addEventListener("mousedown", (event) => event.preventDefault()) // the field keeps focus
     list.addEventListener("click", ({ target }) => this.#complete(target.closest("[role=option]")))
   }
 
+  // The keys of the list work only as long as the caret stands behind the name. It moves by keys,
+  // by a click and by scripts, and the browser tells of it later than of the next key.
+  get #isOpen() {
+    const { selectionStart, selectionEnd } = this.#field
+    const hasMoved = selectionStart !== this.#caret || selectionEnd !== this.#caret
+    return !this.#list.hidden && !hasMoved
+  }
+
   #update() {
-    const partial = this.#partialName()
+    const { value, selectionStart, selectionEnd } = this.#field
+    this.#caret = selectionEnd
+    const isCaret = selectionStart === selectionEnd
+    const partial = isCaret ? partialName(value.slice(0, selectionEnd)) : null
     const names = partial === null ? [] : matching(this.#names(), partial)
     if (!names.length) return this.#close()
+    this.#start = selectionEnd - partial.length
     this.#list.replaceChildren(...names.map(createOption))
     this.#list.hidden = false
     this.#select(0)
     announce(names.length > 1 ? `${names.length} names` : "1 name")
   }
 
-  #partialName() {
-    const { value, selectionStart, selectionEnd } = this.#field
-    if (selectionStart !== selectionEnd) return null
-    return PARTIAL_NAME.exec(value.slice(0, selectionStart))?.[1] ?? null
-  }
-
   #keydown(event) {
-    if (this.#list.hidden || isComposing(event) || event.shiftKey) return
+    if (!this.#isOpen || isComposing(event) || !isPlain(event)) return
     const actions = {
       ArrowDown: () => this.#select(this.#selected + 1),
       ArrowUp: () => this.#select(this.#selected - 1),
@@ -66,12 +75,10 @@ export class Mentions {
   }
 
   #complete(option) {
-    if (!option) return
-    const end = this.#field.selectionStart
-    const start = end - this.#partialName().length
+    if (!option || !this.#isOpen) return
+    this.#field.setSelectionRange(this.#start, this.#caret)
     this.#close()
-    this.#field.setRangeText(`${option.textContent} `, start, end, "end")
-    this.#field.dispatchEvent(new Event("input", { bubbles: true }))
+    insert(this.#field, `${option.textContent} `)
   }
 
   #close() {
@@ -89,6 +96,14 @@ function matching(names, partial) {
   const found = [...new Set(names.filter(fits))]
   const isComplete = found.some((name) => name.length === partial.length)
   return isComplete ? [] : found.slice(0, MAX_OPTIONS)
+}
+
+// Put a text in the place of the selection as if it were typed, so that Ctrl+Z takes it back: no
+// other way of changing a field can be undone.
+function insert(field, text) {
+  if (document.execCommand("insertText", false, text)) return
+  field.setRangeText(text, field.selectionStart, field.selectionEnd, "end")
+  field.dispatchEvent(new Event("input", { bubbles: true }))
 }
 
 function createOption(name, index) {
