@@ -279,6 +279,7 @@ EVERYWHERE = [
     ("GET", "/account/messages.jsonl", 200),
     ("POST", "/account", 415),
     ("GET", "/people", 200),
+    ("GET", "/people/names", 200),
     ("POST", "/person", 415),
 ]
 
