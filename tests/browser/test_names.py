@@ -1,9 +1,14 @@
 """Names in Chromium: the list that completes what is typed after @."""
 
-import pytest
-from playwright.async_api import Locator, expect
+import asyncio
 
-from tests.support.browser import Visitor
+import pytest
+from playwright.async_api import Locator, Route, expect
+
+from chat import wire
+from chat.hub import HUB
+from tests.support.browser import REFUSED, Visit, Visitor
+from tests.support.site import ChatSite
 
 
 def options(visitor: Visitor) -> Locator:
@@ -104,3 +109,91 @@ async def test_a_name_is_completed_without_a_space_before_it(alice: Visitor, bef
     await alice.field.press_sequentially(f"{before}@bo")
     await alice.field.press("Enter")
     await expect(alice.field).to_have_value(f"{before}@bob ")
+
+
+async def test_everybody_with_an_account_is_offered_before_they_have_come(
+    chat: ChatSite, visit: Visit, alice: Visitor
+) -> None:
+    for login in ("zoe", "Zoltán", "Зоя"):
+        await (await visit(chat.url)).sign_up(login)
+    asked: list[str] = []
+    alice.page.on("request", lambda request: asked.append(request.url))
+    await alice.field.press_sequentially("hi @ZO")
+    await expect(options(alice)).to_have_text(["zoe", "Zoltán"])
+    await expect(alice.page.locator("#status")).to_have_text("2 names")
+    await alice.field.press("ArrowDown")
+    await alice.field.press("Enter")
+    await expect(alice.field).to_have_value("hi @Zoltán ")
+    await alice.field.press_sequentially("and @зо")
+    await expect(options(alice)).to_have_text(["Зоя"])
+    assert asked == [f"{chat.url}/people/names?begin="]  # a small room has one answer
+
+
+async def test_an_answer_keeps_what_is_selected_and_opens_no_list_that_was_left(
+    chat: ChatSite, visit: Visit, alice: Visitor
+) -> None:
+    for login in ("adam", "alf"):
+        await (await visit(chat.url)).sign_up(login)
+    chat.app[HUB].broadcast(wire.joined("amy"))
+    await alice.told("amy joined")
+    answer = alice.page.expect_request("**/people/names?*")
+    release = await hold_answers(alice)
+    async with answer:
+        await alice.field.press_sequentially("@a")
+    await expect(options(alice)).to_have_text(["amy", "all"])
+    await alice.field.press("ArrowDown")
+    release.set()
+    await expect(options(alice)).to_have_text(["amy", "adam", "alf", "all"])
+    await expect(alice.page.get_by_role("option", selected=True)).to_have_text("all")
+
+    await alice.page.reload()
+    await alice.connected()
+    await alice.field.fill("")
+    release.clear()
+    async with alice.page.expect_response("**/people/names?*"):
+        async with alice.page.expect_request("**/people/names?*"):
+            await alice.field.press_sequentially("@al")
+        await alice.field.press("Escape")
+        release.set()
+    await alice.page.evaluate("new Promise(requestAnimationFrame)")
+    await expect(alice.page.get_by_role("listbox")).to_be_hidden()
+
+
+async def hold_answers(visitor: Visitor) -> asyncio.Event:
+    """Let the server's names come only after the event that is returned."""
+    release = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await release.wait()
+        await route.continue_()
+
+    await visitor.page.route("**/people/names?*", hold)
+    return release
+
+
+@pytest.mark.usefixtures("bob")
+async def test_a_name_that_nobody_has_is_told_while_it_is_in_the_text(alice: Visitor) -> None:
+    nobody = alice.page.locator("#nobody")
+    await alice.field.press_sequentially("hi @bbo")
+    await expect(nobody).to_have_text("Nobody is called bbo")
+    await alice.field.press_sequentially(", @all, @alice, @Bob. Look")
+    await expect(nobody).to_have_text("Nobody is called bbo")
+    await alice.field.press("Enter")
+    await expect(alice.texts).to_have_text(["hi @bbo, @all, @alice, @Bob. Look"])
+    await expect(nobody).to_have_text("")
+    for text in ("me@zoe.example", "https://x.example/@zoe", "你好@王伟你好", "@BOB's", "@"):
+        await alice.field.fill(text)
+        await expect(nobody).to_have_text("")
+    await alice.field.fill("@zoe")
+    await expect(nobody).to_have_text("Nobody is called zoe")
+
+
+async def test_names_the_server_cannot_tell_are_not_called_nobodys(alice: Visitor) -> None:
+    alice.tolerates = REFUSED
+    await alice.page.route("**/people/names?*", lambda route: route.fulfill(status=429))
+    async with alice.page.expect_response("**/people/names?*"):
+        await alice.field.press_sequentially("@zoe")
+    await alice.field.press_sequentially(" hi")
+    await expect(alice.page.locator("#nobody")).to_have_text("")
+    await alice.field.press("Enter")
+    await expect(alice.texts).to_have_text(["@zoe hi"])

@@ -2,24 +2,34 @@
 
 import { announce } from "../browser/announce.js"
 import { isComposing, isPlain } from "../browser/keys.js"
-import { partialName } from "./partial_name.js"
+import { fold } from "./accounts.js"
+import { namesIn, partialName } from "./partial_name.js"
 
 const NAME = /^[\p{L}\p{M}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
 const MAX_OPTIONS = 8
+const ALL = "all" // everybody
 
 export class Mentions {
   #field
   #list
+  #nobody
+  #user
   #names
+  #accounts
+  #partial = null // what is typed of the name, as long as the list may open for it
   #selected = 0
-  #start // of what is typed of the name, without the @
-  #caret // where it was when the list opened, which is the end
+  #caret // where it stood when that was typed
 
-  // `names` returns the names to choose from, the most likely first.
-  constructor(field, { list, names }) {
+  // `names` returns the names in the page, the most likely first; `accounts` knows all others;
+  // `nobody` is where the page tells that a name is none.
+  constructor(field, { list, nobody, user, names, accounts }) {
     this.#field = field
     this.#list = list
+    this.#nobody = nobody
+    this.#user = user
     this.#names = names
+    this.#accounts = accounts
+    accounts.onanswer = () => this.#show(this.#list.children[this.#selected]?.textContent)
     field.addEventListener("input", () => this.#update())
     field.addEventListener("blur", () => this.#close())
     document.addEventListener("selectionchange", () => this.#isOpen || this.#close())
@@ -34,25 +44,44 @@ export class Mentions {
   get #isOpen() {
     const { selectionStart, selectionEnd } = this.#field
     const hasMoved = selectionStart !== this.#caret || selectionEnd !== this.#caret
-    return !this.#list.hidden && !hasMoved
+    return this.#partial !== null && !hasMoved
   }
 
   #update() {
     const { value, selectionStart, selectionEnd } = this.#field
     this.#caret = selectionEnd
-    const isCaret = selectionStart === selectionEnd
-    const partial = isCaret ? partialName(value.slice(0, selectionEnd)) : null
-    const names = partial === null ? [] : matching(this.#names(), partial)
-    if (!names.length) return this.#close()
-    this.#start = selectionEnd - partial.length
+    this.#partial = selectionStart === selectionEnd ? partialName(value.slice(0, selectionEnd)) : null
+    this.#show()
+    if (this.#partial !== null && this.#list.children.length < MAX_OPTIONS)
+      this.#accounts.learn(this.#partial)
+  }
+
+  // Show what is known by now: an answer may come when the list is open, with a name selected, or
+  // when it is closed again.
+  #show(selected) {
+    this.#tellOfNobody()
+    const known = this.#isOpen ? [...this.#names(), ...this.#accounts.names, ALL] : []
+    const others = known.filter((name) => name !== this.#user)
+    const names = matching(others, this.#partial)
+    if (!names.length) return this.#hide()
+    const isNew = names.length !== this.#list.children.length
     this.#list.replaceChildren(...names.map(createOption))
     this.#list.hidden = false
-    this.#select(0)
-    announce(names.length > 1 ? `${names.length} names` : "1 name")
+    this.#select(Math.max(0, names.indexOf(selected)))
+    if (isNew) announce(names.length > 1 ? `${names.length} names` : "1 name")
+  }
+
+  // Say so if a name in the text is nobody's, also when it is typed in full.
+  #tellOfNobody() {
+    const typed = namesIn(this.#field.value)
+    const known = new Set(typed.length ? [...this.#names(), this.#user, ALL].map(fold) : [])
+    const name = typed.find((each) => !known.has(fold(each)) && this.#accounts.isNobody(each))
+    const text = name ? `Nobody is called ${name}` : ""
+    if (this.#nobody.textContent !== text) this.#nobody.textContent = text // it is read aloud
   }
 
   #keydown(event) {
-    if (!this.#isOpen || isComposing(event) || !isPlain(event)) return
+    if (this.#list.hidden || !this.#isOpen || isComposing(event) || !isPlain(event)) return
     const actions = {
       ArrowDown: () => this.#select(this.#selected + 1),
       ArrowUp: () => this.#select(this.#selected - 1),
@@ -76,14 +105,20 @@ export class Mentions {
 
   #complete(option) {
     if (!option || !this.#isOpen) return
-    this.#field.setSelectionRange(this.#start, this.#caret)
+    this.#field.setSelectionRange(this.#caret - this.#partial.length, this.#caret)
     this.#close()
     insert(this.#field, `${option.textContent} `)
   }
 
   #close() {
+    this.#partial = null
+    this.#hide()
+  }
+
+  #hide() {
     if (this.#list.hidden) return
     this.#list.hidden = true
+    this.#list.replaceChildren()
     this.#field.removeAttribute("aria-activedescendant")
     announce("")
   }
@@ -91,8 +126,9 @@ export class Mentions {
 
 // Return the names that begin like this; none if one is complete already, so that Enter sends.
 function matching(names, partial) {
-  const folded = partial.toLowerCase()
-  const fits = (name) => NAME.test(name) && name.toLowerCase().startsWith(folded)
+  if (!names.length) return []
+  const folded = fold(partial)
+  const fits = (name) => NAME.test(name) && fold(name).startsWith(folded)
   const found = [...new Set(names.filter(fits))]
   const isComplete = found.some((name) => name.length === partial.length)
   return isComplete ? [] : found.slice(0, MAX_OPTIONS)
