@@ -75,7 +75,8 @@ export class Mentions {
   #tellOfNobody() {
     const typed = namesIn(this.#field.value)
     const known = new Set(typed.length ? [...this.#names(), this.#user, ALL].map(fold) : [])
-    const name = typed.find((each) => !known.has(fold(each)) && this.#accounts.isNobody(each))
+    const isNobody = (name) => !known.has(fold(name)) && this.#accounts.isNobody(name)
+    const [name] = typed.find((meanings) => meanings.every(isNobody)) ?? []
     const text = name ? `Nobody is called ${name}` : ""
     if (this.#nobody.textContent !== text) this.#nobody.textContent = text // it is read aloud
   }
