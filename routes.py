@@ -11,7 +11,7 @@ from chat.correction import Correction
 from chat.health import healthz
 from chat.views import ChatList, WebSocket
 from pages.assets import asset
-from people.views import People, Person
+from people.views import Names, People, Person
 from search.views import Search
 from server.metrics import scrape
 
@@ -32,6 +32,7 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/account/messages.jsonl", OwnMessages, "own_messages"),
     ("GET", "/people", People, "people"),
     ("POST", "/people", People, "people"),
+    ("GET", "/people/names", Names, "names"),
     ("GET", "/person", Person, "person"),
     ("POST", "/person", Person, "person"),
     ("GET", "/healthz", healthz, "healthz"),

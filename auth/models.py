@@ -23,6 +23,8 @@ EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 DAY = 86400  # seconds
 ALIKE_AT_MOST = 100  # accounts that were alike already
+NAMES_READ = 100  # accounts; some of them may be banned or deleted
+LAST_CHARACTER = "\U0010ffff"  # comes after every other one
 
 # The id of the first account of a room. Of several that register at once only one can have it.
 FIRST_ID = ObjectId("000000000000000000000001")
@@ -232,6 +234,18 @@ class User:
         """
         following = {"login_key": {"$gt": after}}
         return await self.collection.find(following, sort=("login_key", 1), limit=count)
+
+    async def logins(self, beginning: str, count: int) -> tuple[list[str], bool]:
+        """Return at most `count` logins that begin like this, in any case, and if there are more.
+
+        Those of banned and deleted accounts are not among them.
+        """
+        key = fold(beginning)
+        following = {"login_key": {"$gte": key, "$lt": key + LAST_CHARACTER}}
+        fields, sort = ["login", "banned", "unfinished"], ("login_key", 1)
+        found = await self.collection.find(following, fields, sort=sort, limit=NAMES_READ)
+        logins = [u["login"] for u in found if not (u.get("banned") or is_deleted(u))]
+        return logins[:count], len(logins) > count or len(found) == NAMES_READ
 
     async def _find(self, where: Document) -> Document | None:
         user = await self.collection.find_one(where)

@@ -16,12 +16,13 @@ from auth.sessions import IDENTITY, SESSIONS
 from chat.departures import DEPARTURES
 from chat.hub import HUB
 from chat.writings import RemovalUnderWay
-from pages.forms import BadInput, FormError, url_for
+from pages.forms import BadInput, FormError, Page, url_for
 from security.address import own_origin
 from settings import SETTINGS
 from storage.database import DB, Document
 
 PAGE_LENGTH = 100  # accounts
+NAMES_SENT = 20  # more than a page shows at once
 INVITATIONS_SHOWN = 10  # of an account; the page of the people has all, and a form few fields
 ONLY_MODERATORS = "Only a moderator may do this"
 ONLY_OPERATOR = "Only the operator can do this for a moderator, with a command (see the README)"
@@ -101,6 +102,16 @@ class People(MemberPage):
         period = "a day" if days == 1 else f"{days} days"
         note = f"{people} can create an account with it within {period}."
         return link_page(self.request, path, "Invitation", note)
+
+
+class Names(Page):
+    """The names with which a page completes what is typed after @."""
+
+    async def get(self) -> web.Response:
+        """Return some names that begin in the same way, and whether there are more of them."""
+        beginning = self.request.query.get("begin", "")
+        names, more = await User(self.request[DB]).logins(beginning, NAMES_SENT)
+        return web.json_response({"names": names, "more": more})
 
 
 class Person(MemberPage):

@@ -25,6 +25,7 @@ import { Notifier } from "./room/notifier.js"
 import { People } from "./room/people.js"
 import { Status } from "./room/status.js"
 import { Typing } from "./room/typing.js"
+import { Accounts } from "./writing/accounts.js"
 import { autosize } from "./writing/autosize.js"
 import { countCharacters } from "./writing/counter.js"
 import { Draft } from "./writing/draft.js"
@@ -62,8 +63,9 @@ const unread = new Unread(log, byId("unread"))
 const readMark = new ReadMark(connection, log.last)
 const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") })
 const actions = new Actions(log, byId("actions-template").content.firstElementChild)
-const names = () => [...people.names, ...log.authors].filter((name) => name !== user)
-new Mentions(field, { list: byId("mentions"), names })
+const names = () => [...people.names, ...log.authors]
+const [list, nobody] = [byId("mentions"), byId("nobody")]
+new Mentions(field, { list, nobody, user, names, accounts: new Accounts() })
 countCharacters(field, byId("counter"))
 autosize(field)
 listenToKeys(field, log.element)

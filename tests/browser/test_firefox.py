@@ -52,3 +52,21 @@ async def test_the_main_flow_works_in_firefox(browser: Firefox, chat: ChatSite) 
     await bob.evaluate("document.querySelector('#signout').click()")
     await bob.sees("location.pathname === '/login'")
     await alice.sees("!document.querySelector('.people__list').innerText.includes('bob')")
+
+
+async def test_a_completed_name_can_be_undone_in_firefox(browser: Firefox, chat: ChatSite) -> None:
+    alice = await sign_up(browser, chat, "alice")
+    await sign_up(browser, chat, "bob")
+    await alice.sees("document.querySelector('.people__list').innerText.includes('bob')")
+    field, listbox = "document.querySelector('#message')", "document.querySelector('#mentions')"
+    await alice.evaluate(f"{field}.focus()")
+    await alice.press(*"hi @bo")
+    await alice.sees(f"!{listbox}.hidden")
+    await alice.press("Home")
+    await alice.sees(f"{listbox}.hidden")
+    await alice.press("End", "o", "Backspace")
+    await alice.sees(f"!{listbox}.hidden")
+    await alice.press("Tab")
+    await alice.sees(f"{field}.value === 'hi @bob '")
+    await alice.evaluate("document.execCommand('undo')")
+    await alice.sees(f"{field}.value === 'hi @bo'")

@@ -291,6 +291,7 @@ EVERYWHERE = [
     ("GET", "/account/messages.jsonl", 200),
     ("POST", "/account", 415),
     ("GET", "/people", 200),
+    ("GET", "/people/names", 200),
     ("POST", "/person", 415),
 ]
 

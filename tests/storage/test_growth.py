@@ -129,7 +129,7 @@ async def use_everything(house: House, alice: Person, count: int) -> None:
     await carol.post("/signout")
     await carol.log_in("carol@example.com", NEW_PASSWORD)
     assert (await carol.post("/account", {"action": "sign_out_everywhere"})).status == 303
-    for path in ("/people", "/people?after=m", "/person?login=bob"):
+    for path in ("/people", "/people?after=m", "/people/names?begin=u", "/person?login=bob"):
         await alice.page(path)
     form = {"action": "invite", "uses": "1", "days": "1"}
     invitation = await (await alice.post("/people", form)).text()

@@ -26,7 +26,14 @@ QUIET = {  # settings that keep it from asking the internet for anything
     "network.connectivity-service.enabled": False,
     "services.settings.server": "data:,",
 }
-KEYS = {"Enter": "\ue007", "ArrowUp": "\ue013"}
+KEYS = {
+    "Backspace": "\ue003",
+    "Tab": "\ue004",
+    "Enter": "\ue007",
+    "End": "\ue010",
+    "Home": "\ue011",
+    "ArrowUp": "\ue013",
+}
 
 
 class Firefox:

@@ -27,7 +27,7 @@ VALUES = [
 ]
 NAMES = [
     *("msg", "nonce", "action", "login", "email", "password", "password2", "old", "confirm"),
-    *("session", "q", "before", "around", "after", "since", "returning", "login[$ne]"),
+    *("session", "q", "begin", "before", "around", "after", "since", "returning", "login[$ne]"),
 ]
 FIELDS = {  # of the forms, by the path that they are posted to
     "/": ["msg", "nonce"],

@@ -5,7 +5,8 @@ export function isComposing(event) {
   return event.isComposing || event.keyCode === 229
 }
 
-// Return true if no modifier key is held down. With one the browser opens the link elsewhere.
-export function isPlainClick(event) {
+// Return true if no modifier key is held down. With one a key press means something else, and a
+// click opens the link elsewhere.
+export function isPlain(event) {
   return !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
 }

@@ -1,6 +1,6 @@
 // The link to older messages: loads them into the log when it is clicked or about to be in sight.
 
-import { isPlainClick } from "../browser/keys.js"
+import { isPlain } from "../browser/keys.js"
 import { olderThan } from "./addresses.js"
 import { fetchLog } from "./fetch_log.js"
 
@@ -76,7 +76,7 @@ export class OlderMessages {
   }
 
   #click(event) {
-    if (event.target !== this.#link || !isPlainClick(event)) return
+    if (event.target !== this.#link || !isPlain(event)) return
     event.preventDefault()
     this.load()
   }

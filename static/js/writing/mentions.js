@@ -1,49 +1,88 @@
 // Mentions: after @ and the first letters of a name, a list offers the names to complete it with.
 
 import { announce } from "../browser/announce.js"
-import { isComposing } from "../browser/keys.js"
+import { isComposing, isPlain } from "../browser/keys.js"
+import { fold } from "./accounts.js"
+import { namesIn, partialName } from "./partial_name.js"
 
-const PARTIAL_NAME = /(?:^|[\s(])@([\p{L}\p{M}\d_.-]{0,32})$/u // right before the caret
 const NAME = /^[\p{L}\p{M}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
 const MAX_OPTIONS = 8
+const ALL = "all" // everybody
 
 export class Mentions {
   #field
   #list
+  #nobody
+  #user
   #names
+  #accounts
+  #partial = null // what is typed of the name, as long as the list may open for it
   #selected = 0
+  #caret // where it stood when that was typed
 
-  // `names` returns the names to choose from, the most likely first.
-  constructor(field, { list, names }) {
+  // `names` returns the names in the page, the most likely first; `accounts` knows all others;
+  // `nobody` is where the page tells that a name is none.
+  constructor(field, { list, nobody, user, names, accounts }) {
     this.#field = field
     this.#list = list
+    this.#nobody = nobody
+    this.#user = user
     this.#names = names
+    this.#accounts = accounts
+    accounts.onanswer = () => this.#show(this.#list.children[this.#selected]?.textContent)
     field.addEventListener("input", () => this.#update())
     field.addEventListener("blur", () => this.#close())
+    document.addEventListener("selectionchange", () => this.#isOpen || this.#close())
     // In the capture phase, or the composer would see Enter first and send the message.
     field.addEventListener("keydown", (event) => this.#keydown(event), { capture: true })
     list.addEventListener("mousedown", (event) => event.preventDefault()) // the field keeps focus
     list.addEventListener("click", ({ target }) => this.#complete(target.closest("[role=option]")))
   }
 
-  #update() {
-    const partial = this.#partialName()
-    const names = partial === null ? [] : matching(this.#names(), partial)
-    if (!names.length) return this.#close()
-    this.#list.replaceChildren(...names.map(createOption))
-    this.#list.hidden = false
-    this.#select(0)
-    announce(names.length > 1 ? `${names.length} names` : "1 name")
+  // The keys of the list work only as long as the caret stands behind the name. It moves by keys,
+  // by a click and by scripts, and the browser tells of it later than of the next key.
+  get #isOpen() {
+    const { selectionStart, selectionEnd } = this.#field
+    const hasMoved = selectionStart !== this.#caret || selectionEnd !== this.#caret
+    return this.#partial !== null && !hasMoved
   }
 
-  #partialName() {
+  #update() {
     const { value, selectionStart, selectionEnd } = this.#field
-    if (selectionStart !== selectionEnd) return null
-    return PARTIAL_NAME.exec(value.slice(0, selectionStart))?.[1] ?? null
+    this.#caret = selectionEnd
+    this.#partial = selectionStart === selectionEnd ? partialName(value.slice(0, selectionEnd)) : null
+    this.#show()
+    if (this.#partial !== null && this.#list.children.length < MAX_OPTIONS)
+      this.#accounts.learn(this.#partial)
+  }
+
+  // Show what is known by now: an answer may come when the list is open, with a name selected, or
+  // when it is closed again.
+  #show(selected) {
+    this.#tellOfNobody()
+    const known = this.#isOpen ? [...this.#names(), ...this.#accounts.names, ALL] : []
+    const others = known.filter((name) => name !== this.#user)
+    const names = matching(others, this.#partial)
+    if (!names.length) return this.#hide()
+    const isNew = names.length !== this.#list.children.length
+    this.#list.replaceChildren(...names.map(createOption))
+    this.#list.hidden = false
+    this.#select(Math.max(0, names.indexOf(selected)))
+    if (isNew) announce(names.length > 1 ? `${names.length} names` : "1 name")
+  }
+
+  // Say so if a name in the text is nobody's, also when it is typed in full.
+  #tellOfNobody() {
+    const typed = namesIn(this.#field.value)
+    const known = new Set(typed.length ? [...this.#names(), this.#user, ALL].map(fold) : [])
+    const isNobody = (name) => !known.has(fold(name)) && this.#accounts.isNobody(name)
+    const [name] = typed.find((meanings) => meanings.every(isNobody)) ?? []
+    const text = name ? `Nobody is called ${name}` : ""
+    if (this.#nobody.textContent !== text) this.#nobody.textContent = text // it is read aloud
   }
 
   #keydown(event) {
-    if (this.#list.hidden || isComposing(event) || event.shiftKey) return
+    if (this.#list.hidden || !this.#isOpen || isComposing(event) || !isPlain(event)) return
     const actions = {
       ArrowDown: () => this.#select(this.#selected + 1),
       ArrowUp: () => this.#select(this.#selected - 1),
@@ -66,17 +105,21 @@ export class Mentions {
   }
 
   #complete(option) {
-    if (!option) return
-    const end = this.#field.selectionStart
-    const start = end - this.#partialName().length
+    if (!option || !this.#isOpen) return
+    this.#field.setSelectionRange(this.#caret - this.#partial.length, this.#caret)
     this.#close()
-    this.#field.setRangeText(`${option.textContent} `, start, end, "end")
-    this.#field.dispatchEvent(new Event("input", { bubbles: true }))
+    insert(this.#field, `${option.textContent} `)
   }
 
   #close() {
+    this.#partial = null
+    this.#hide()
+  }
+
+  #hide() {
     if (this.#list.hidden) return
     this.#list.hidden = true
+    this.#list.replaceChildren()
     this.#field.removeAttribute("aria-activedescendant")
     announce("")
   }
@@ -84,11 +127,20 @@ export class Mentions {
 
 // Return the names that begin like this; none if one is complete already, so that Enter sends.
 function matching(names, partial) {
-  const folded = partial.toLowerCase()
-  const fits = (name) => NAME.test(name) && name.toLowerCase().startsWith(folded)
+  if (!names.length) return []
+  const folded = fold(partial)
+  const fits = (name) => NAME.test(name) && fold(name).startsWith(folded)
   const found = [...new Set(names.filter(fits))]
   const isComplete = found.some((name) => name.length === partial.length)
   return isComplete ? [] : found.slice(0, MAX_OPTIONS)
+}
+
+// Put a text in the place of the selection as if it were typed, so that Ctrl+Z takes it back: no
+// other way of changing a field can be undone.
+function insert(field, text) {
+  if (document.execCommand("insertText", false, text)) return
+  field.setRangeText(text, field.selectionStart, field.selectionEnd, "end")
+  field.dispatchEvent(new Event("input", { bubbles: true }))
 }
 
 function createOption(name, index) {

@@ -1,0 +1,79 @@
+// The names of everybody with an account: a few for each beginning, asked of the server when it is
+// typed, because a room may have thousands.
+
+const FRESH_FOR = 60_000 // ms; somebody may have registered or left since
+const TIMEOUT = 15_000 // ms
+
+export class Accounts {
+  onanswer = () => {}
+  #fetchNames
+  #answers = new Map() // by beginning: { names, more, time }
+  #wanted = null // the beginning to ask for next
+  #isAsking = false
+
+  // `fetchNames` returns { names, more } for a beginning.
+  constructor(fetchNames = fromServer) {
+    this.#fetchNames = fetchNames
+  }
+
+  get names() {
+    return [...this.#answers.values()].flatMap(({ names }) => names)
+  }
+
+  // Return whether all names that begin like this are known.
+  knowsAll(beginning) {
+    return this.#hasAnswer((asked, { more }) => !more && fold(beginning).startsWith(asked))
+  }
+
+  // Return whether a name is known not to be an account's.
+  isNobody(name) {
+    const folded = fold(name)
+    if (this.names.some((each) => fold(each) === folded)) return false
+    // The first in order of all that begin like this would be the name itself.
+    const hasAsked = this.#hasAnswer((asked, { isAway }) => asked === folded && !isAway)
+    return hasAsked || this.knowsAll(name)
+  }
+
+  // Ask for the names that begin like this, one beginning after the other, and only the latest.
+  async learn(beginning) {
+    this.#wanted = beginning
+    if (this.#isAsking) return
+    this.#isAsking = true
+    while (this.#wanted !== null) {
+      const next = this.#wanted
+      this.#wanted = null
+      if (this.knowsAll(next) || this.#hasAnswer((asked) => asked === fold(next))) continue
+      this.#answers.set(fold(next), { ...(await this.#ask(next)), time: Date.now() })
+      this.onanswer()
+    }
+    this.#isAsking = false
+  }
+
+  async #ask(beginning) {
+    try {
+      return await this.#fetchNames(beginning)
+    } catch {
+      return { names: [], more: true, isAway: true } // not asked again at each key
+    }
+  }
+
+  #hasAnswer(fits) {
+    for (const [asked, { time }] of this.#answers)
+      if (time + FRESH_FOR < Date.now()) this.#answers.delete(asked)
+    return [...this.#answers].some(([asked, answer]) => fits(asked, answer))
+  }
+}
+
+// Return the form that all spellings of a name share, as the server compares them.
+export function fold(name) {
+  return name.normalize("NFKC").toLowerCase()
+}
+
+async function fromServer(beginning) {
+  const response = await fetch(`/people/names?${new URLSearchParams({ begin: beginning })}`, {
+    headers: { Accept: "application/json" },
+    signal: AbortSignal.timeout(TIMEOUT),
+  })
+  if (!response.ok) throw new Error("the names cannot be loaded")
+  return response.json()
+}
