@@ -55,8 +55,8 @@ const status = new Status(byId("room-status"))
 const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
 const people = new People(byId("here"), { user, count: byId("people-count") })
-const unread = new Unread(log, byId("unread"))
-const readMark = new ReadMark(connection, log.last)
+const readMark = new ReadMark(connection, log.read)
+const unread = new Unread(log, byId("unread"), () => readMark.move(log.last))
 const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") })
 const actions = new Actions(log, byId("actions-template").content.firstElementChild)
 const names = () => [...people.names, ...log.authors].filter((name) => name !== user)
@@ -80,6 +80,7 @@ const handlers = {
     status.trouble = ""
     status.notice("Connection to server started")
     outbox.resume()
+    readMark.resume()
   },
   message(frame) {
     if (outbox.acknowledge(frame)) composer.showError("")
@@ -90,6 +91,7 @@ const handlers = {
   },
   change(frame) {
     log.change(frame)
+    unread.change(frame)
     editing.acknowledge(frame)
   },
   typing(frame) {
@@ -103,6 +105,9 @@ const handlers = {
     people.left(frame.user)
     typing.stopped(frame.user)
     status.notice(`${frame.user} disconnected`)
+  },
+  read({ seq }) {
+    if (readMark.learn(seq)) unread.markRead(seq)
   },
   people(frame) {
     people.reset(frame)
@@ -157,6 +162,5 @@ actions.onreply = (text) => {
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
-unread.onread = () => readMark.move(log.last)
 composer.text = draft.text
 connection.open()

@@ -466,7 +466,10 @@ async def test_what_is_new_since_the_last_visit_begins_with_a_line(
     await alice.open()
     await expect(alice.page).to_have_title("(40) Main Chat page")
     await expect(unread).to_have_text("40 new messages")
-    assert await top(new) == pytest.approx(await top(alice.log), abs=2)
+    day = await alice.log.locator(".day").first.bounding_box()
+    assert day is not None
+    # Right below the day, which stays at the top of the log.
+    assert await top(new) == pytest.approx(day["y"] + day["height"], abs=2)
     await unread.click()
     await expect(alice.page).to_have_title("Main Chat page")
     await expect(new).to_have_count(1)
@@ -490,6 +493,92 @@ async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_i
     await expect(alice.page).to_have_title("Main Chat page")
     await hide(alice)
     await until_read(chat, "alice", 4)
+
+
+UNSEEN = """
+Object.defineProperty(document, "hidden", { value: true, configurable: true })
+document.hasFocus = () => false
+"""
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+async def test_a_tab_that_was_opened_in_the_background_and_closed_has_read_nothing(
+    chat: ChatSite, visit: Visit, is_connected: bool
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.page.goto("about:blank")
+    await write(chat, "bob", "one", "two")
+    other = await alice.context.new_page()
+    await other.add_init_script(UNSEEN)
+    await other.goto(chat.url, wait_until="load" if is_connected else "commit")
+    if is_connected:
+        await expect(other).to_have_title(re.compile(r"^\(2\)|^Main"))
+        await expect(other.locator(".message")).to_have_count(2)
+    await other.close(run_before_unload=True)
+    await alice.open()
+    await alice.connected()
+    await expect(alice.log).to_have_attribute("data-read", "0")
+    await until_read(chat, "alice", 2)  # now she has seen them
+
+
+async def test_what_one_tab_has_read_the_other_does_not_count(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    await write(chat, "bob", "one", "two")
+    await alice.context.add_init_script(UNSEEN)
+    await alice.open()
+    await alice.connected()
+    await write(chat, "bob", "three")
+    await expect(alice.page).to_have_title("(3) Main Chat page")
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("one")
+    marks, [client] = chat.app[READ_MARKS], clients_of(chat.app, "alice")
+    marks.move(client.identity.user_id, 2)  # on another device
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("two")
+    marks.move(client.identity.user_id, 4)
+    await expect(alice.page).to_have_title("Main Chat page")
+    await expect(alice.log.locator(".log__new")).to_have_count(0)
+
+
+async def test_deleted_messages_and_ones_own_are_not_unread(chat: ChatSite, alice: Visitor) -> None:
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    await write(chat, "bob", "one", "two", "three")
+    await change(chat.app[JOURNAL], "bob", 2, "")
+    await alice.context.add_init_script(UNSEEN)
+    await alice.open()
+    await alice.connected()
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("two")
+    await change(chat.app[JOURNAL], "bob", 3, "")  # it came with the page
+    await expect(alice.page).to_have_title("(1) Main Chat page")
+    await write(chat, "bob", "four", "five")
+    await write(chat, "alice", "from my phone")
+    await expect(alice.texts.last).to_have_text("from my phone")
+    await expect(alice.page).to_have_title("(3) Main Chat page")
+    await change(chat.app[JOURNAL], "bob", 7, "")  # it came since
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+
+
+async def test_who_leaves_before_the_page_is_connected_has_read_what_it_showed(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "one")
+    await until_read(chat, "alice", 1)
+    await write(chat, "bob", "two")
+    await alice.page.goto("about:blank")
+    await alice.context.route_web_socket("**/ws*", lambda _: None)  # it is never opened
+    await write(chat, "bob", "three")
+    await alice.open()
+    await expect(alice.texts).to_have_count(3)
+    await alice.page.goto("about:blank")
+    await alice.context.unroute_all()
+    later = await alice.tab()
+    await expect(later.log).to_have_attribute("data-read", "3")
 
 
 NOTED = """

@@ -53,6 +53,21 @@ export class Log {
     return Number(this.element.dataset.last)
   }
 
+  // The seq of the last entry that the reader had read when the page was made.
+  get read() {
+    return Number(this.element.dataset.read)
+  }
+
+  // The reader has read up to a message somewhere else: what is new begins after it.
+  markRead(seq) {
+    this.#newDivider.move(seq)
+    this.scroll.keep(() => {
+      const former = this.#newDivider.place(this.#messages)
+      const now = this.#newDivider.element.nextElementSibling
+      for (const message of [former, now]) if (message && former !== now) placeInGroup(message)
+    })
+  }
+
   // How many messages others sent since the reader's last visit.
   get newCount() {
     return this.#newDivider.newOf(this.#messages).length

@@ -32,7 +32,8 @@ export class ScrollPosition {
 
   // Put a row at the top of the view, unless it is in view at the end.
   goTo(row) {
-    const above = row.getBoundingClientRect().top - this.#log.getBoundingClientRect().top
+    const covered = this.#log.querySelector(".day")?.offsetHeight ?? 0 // by the day, which sticks
+    const above = row.getBoundingClientRect().top - this.#log.getBoundingClientRect().top - covered
     if (above >= 0) return
     this.#isAtEnd = false
     this.#log.scrollTop += above

@@ -4,15 +4,17 @@
 import { isAttended, onAttention } from "../browser/attention.js"
 
 export class Unread {
-  onread = () => {} // called when the reader has read everything
+  #onread
   #log
   #button
   #title = document.title
-  #arrived = 0 // unread messages that came since the page was opened
+  #arrived = new Set() // the seqs of unread messages that came since the page was opened
   #hasReadHistory = false // the messages that were new when the page was opened
 
-  constructor(log, button) {
+  // `onread` is called when the reader has read everything.
+  constructor(log, button, onread) {
     this.#log = log
+    this.#onread = onread
     this.#button = button
     log.scroll.onchange = () => this.#update()
     onAttention(() => this.#update())
@@ -21,14 +23,27 @@ export class Unread {
   }
 
   // Count a message that has just come.
-  add({ user }) {
-    this.#arrived += user === this.#log.user ? 0 : 1
+  add({ seq, user, state }) {
+    if (user !== this.#log.user && state !== "deleted") this.#arrived.add(seq)
+    this.#update()
+  }
+
+  // A message has changed: a deleted one can't be read any more.
+  change({ of, state }) {
+    if (state === "deleted") this.#arrived.delete(of)
+    this.#update()
+  }
+
+  // The reader has read up to a message somewhere else.
+  markRead(mark) {
+    for (const seq of this.#arrived) if (seq <= mark) this.#arrived.delete(seq)
+    this.#log.markRead(mark)
     this.#update()
   }
 
   // Start again after the log was reloaded.
   reset() {
-    this.#arrived = 0
+    this.#arrived.clear()
     this.#hasReadHistory = false
     this.#update()
   }
@@ -36,13 +51,13 @@ export class Unread {
   #update() {
     const { isAtEnd } = this.#log.scroll
     if (isAtEnd && isAttended()) {
-      this.#arrived = 0
+      this.#arrived.clear()
       this.#hasReadHistory = true
-      this.onread()
+      this.#onread()
     }
     const ofHistory = this.#hasReadHistory ? 0 : this.#log.newCount
     const more = ofHistory && this.#log.hasMoreNew ? "+" : ""
-    this.#show(this.#arrived + ofHistory, more, isAtEnd)
+    this.#show(this.#arrived.size + ofHistory, more, isAtEnd)
   }
 
   // `more` is "+" if there are more than can be counted.
