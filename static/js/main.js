@@ -90,8 +90,9 @@ const handlers = {
     notifier.notify(frame)
   },
   change(frame) {
-    log.change(frame)
+    const before = log.change(frame)
     unread.change(frame)
+    notifier.notify(frame, before)
     editing.acknowledge(frame)
   },
   typing(frame) {

@@ -602,6 +602,70 @@ async def choose(alice: Visitor, choice: str) -> Locator:
     return alice.page.get_by_label(choice)
 
 
+async def noted_are(alice: Visitor, *noted: list[str | None]) -> None:
+    """Wait until as much was noted, and look what it is."""
+    await alice.page.wait_for_function("count => noted.length >= count", arg=len(noted))
+    assert await alice.page.evaluate("noted") == list(noted)
+
+
+async def test_one_tab_notifies_for_all_and_none_while_one_is_looked_at(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await alice.context.add_init_script(f"{NOTED}; Notification.permission = 'granted'")
+    await alice.open()
+    tabs = [alice, await alice.tab(), await alice.tab()]
+    await choose(alice, "Show a notification")  # the others learn it
+    for tab in tabs[1:]:
+        await expect(tab.page.locator("#notify")).to_be_checked()
+        await hide(tab)
+    await hide(alice)
+
+    async def noted() -> list[list[str]]:
+        each = [await tab.page.evaluate("noted.filter(([, body]) => body)") for tab in tabs]
+        return [note for notes in each for note in notes]
+
+    async def told(*texts: str) -> None:
+        async def is_told() -> bool:
+            return len(await noted()) >= len(texts)
+
+        await until(is_told)
+        assert sorted(body for _, body, _ in await noted()) == sorted(texts)
+
+    await write(chat, "bob", "@alice one")
+    await told("@alice one")
+    await alice.page.evaluate(
+        """() => {
+          window.objections = []
+          window.channel = new BroadcastChannel("speaks:alice")
+          channel.onmessage = ({ data }) => data.rank === 0 && objections.push(data)
+        }"""
+    )
+    await hide(tabs[1], False)
+    await write(chat, "bob", "@alice, you are reading this")
+    for tab in tabs:
+        await expect(tab.texts.last).to_have_text("@alice, you are reading this")
+    await alice.page.wait_for_function("() => objections.length === 2")  # one to each other tab
+    await hide(tabs[1])
+    await write(chat, "bob", "@alice two")
+    await told("@alice one", "@alice two")
+
+
+async def test_replies_and_edits_that_add_a_mention_notify(chat: ChatSite, alice: Visitor) -> None:
+    await alice.context.add_init_script(f"{NOTED}; Notification.permission = 'granted'")
+    await alice.open()
+    await choose(alice, "Show a notification")
+    on: list[str | None] = ["Notifications are on", None, "on"]
+    await hide(alice)
+    await write(chat, "alice", "Shall we meet?")
+    await write(chat, "bob", "> alice #1: Shall we meet?\nyes", "hello")
+    reply: list[str | None] = ["bob", "> alice #1: Shall we meet?\nyes", "message-2"]
+    await noted_are(alice, on, reply)
+    await change(chat.app[JOURNAL], "bob", 2, "> alice #1: Shall we meet?\nyes, at noon")
+    await change(chat.app[JOURNAL], "bob", 3, "hello @alice")
+    await change(chat.app[JOURNAL], "bob", 3, "")
+    await noted_are(alice, on, reply, ["bob", "hello @alice", "message-5"])
+
+
 async def test_a_mention_in_a_hidden_page_notifies(chat: ChatSite, alice: Visitor) -> None:
     await alice.context.add_init_script(NOTED)
     await alice.open()
@@ -616,8 +680,11 @@ async def test_a_mention_in_a_hidden_page_notifies(chat: ChatSite, alice: Visito
     await write(chat, "bob", "alice unnamed", "`@alice`", "hey @Alice!")
     await write(chat, "alice", "@alice I am")
     await expect(alice.texts).to_have_count(5)
-    noted = [["Notifications are on", None, "on"], ["bob", "hey @Alice!", "message-4"]]
-    assert await alice.page.evaluate("noted") == noted
+    noted: list[list[str | None]] = [
+        ["Notifications are on", None, "on"],
+        ["bob", "hey @Alice!", "message-4"],
+    ]
+    await noted_are(alice, *noted)
 
     await choose(alice, "Show a notification")
     await write(chat, "bob", "@alice unheard")
@@ -656,7 +723,7 @@ async def test_a_mention_makes_a_quiet_sound_where_that_is_chosen(
     await hide(alice)
     await write(chat, "bob", "@alice, it is")
     await expect(alice.texts).to_have_count(2)
-    assert await alice.page.evaluate("played") == 1
+    await alice.page.wait_for_function("() => played === 1")
 
 
 async def test_who_comes_back_to_many_messages_begins_at_the_first_that_is_new(
@@ -711,6 +778,7 @@ async def test_a_window_in_sight_without_the_focus_counts_as_unread_and_notifies
     await alice.page.evaluate("document.hasFocus = () => false; dispatchEvent(new Event('blur'))")
     await write(chat, "bob", "@alice, look")
     await expect(alice.page).to_have_title(re.compile(r"^\(1\)"))
+    await alice.page.wait_for_function("() => noted.length > 1")
     assert await alice.page.evaluate("noted.at(-1)") == ["bob", "@alice, look", "message-1"]
     await alice.page.evaluate("document.hasFocus = () => true; dispatchEvent(new Event('focus'))")
     await expect(alice.page).not_to_have_title(re.compile(r"^\("))

@@ -110,12 +110,12 @@ export class Log {
     return true
   }
 
-  // Show a message as it is after a change.
+  // Show a message as it is after a change. Return the text it had, "" if it is not in the page.
   change(entry) {
-    if (entry.seq <= this.last) return
+    if (entry.seq <= this.last) return ""
     this.element.dataset.last = entry.seq
     this.#changes.set(entry.of, entry) // a page of older messages may be loading with its old text
-    this.#change({ ...entry, seq: entry.of })
+    return this.#change({ ...entry, seq: entry.of })
   }
 
   // Replace all rows by the messages of a new copy of the page: the server does not replay as much
@@ -157,12 +157,14 @@ export class Log {
     return [...this.element.querySelectorAll(".message, .day, .log__new")]
   }
 
-  // Show a message of the log as it is now.
+  // Show a message of the log as it is now. Return the text it had, "" if it is not in the page.
   #change(entry) {
     this.#ownMessages.change(entry)
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.seq)
-    if (!message || isSame(entryOf(message), entry)) return
-    this.scroll.keep(() => updateMessage(message, entry, this.user))
+    if (!message) return ""
+    const shown = entryOf(message)
+    if (!isSame(shown, entry)) this.scroll.keep(() => updateMessage(message, entry, this.user))
+    return shown.msg
   }
 
   // Begin where the reader left off, even if that is not in the page yet.

@@ -12,6 +12,12 @@ export function quote({ seq, user, msg }) {
   return [`${user} #${seq}: ${first}`, ...others].map((line) => `> ${line}\n`).join("")
 }
 
+// Return true if a text begins lines with a quote of somebody's message, as quote() makes them.
+export function quotes(text, login) {
+  const sources = text.matchAll(/^> ?(\S{1,64}) #\d{1,15}:/gmu)
+  return [...sources].some(([, user]) => user === login)
+}
+
 function shorten(line) {
   const characters = Array.from(line)
   return characters.length > LINE_LENGTH ? `${characters.slice(0, LINE_LENGTH).join("")}…` : line
