@@ -56,7 +56,12 @@ const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
 const people = new People(byId("here"), { user, count: byId("people-count") })
 const readMark = new ReadMark(connection, log.read)
-const unread = new Unread(log, byId("unread"), () => readMark.move(log.last))
+const unreadButtons = {
+  button: byId("unread"),
+  mentioned: byId("mentioned"),
+  firstUnread: byId("first-unread"),
+}
+const unread = new Unread(log, unreadButtons, () => readMark.move(log.last))
 const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") })
 const actions = new Actions(log, byId("actions-template").content.firstElementChild)
 const names = () => [...people.names, ...log.authors].filter((name) => name !== user)

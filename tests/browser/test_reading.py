@@ -635,16 +635,17 @@ async def test_one_tab_notifies_for_all_and_none_while_one_is_looked_at(
     await told("@alice one")
     await alice.page.evaluate(
         """() => {
-          window.objections = []
+          window.heard = []
           window.channel = new BroadcastChannel("speaks:alice")
-          channel.onmessage = ({ data }) => data.rank === 0 && objections.push(data)
+          channel.onmessage = ({ data: { rank } }) => heard.push(rank)
         }"""
     )
     await hide(tabs[1], False)
     await write(chat, "bob", "@alice, you are reading this")
     for tab in tabs:
         await expect(tab.texts.last).to_have_text("@alice, you are reading this")
-    await alice.page.wait_for_function("() => objections.length === 2")  # one to each other tab
+    # Both other tabs have claimed to speak, and this one has objected.
+    await alice.page.wait_for_function("() => new Set(heard).size === 3 && heard.at(-1) === 0")
     await hide(tabs[1])
     await write(chat, "bob", "@alice two")
     await told("@alice one", "@alice two")
@@ -746,6 +747,38 @@ async def test_who_comes_back_to_many_messages_begins_at_the_first_that_is_new(
     await expect(alice.texts.last).not_to_be_in_viewport()
     await alice.press("To the end")
     await expect(alice.texts.last).to_be_in_viewport()
+
+
+async def test_each_mention_among_many_is_one_press_away_and_so_is_the_first_unread(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "alice", "mine")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    said = [f"line {number}" for number in range(150)]
+    said[60], said[110] = "@alice, one", "> alice #1: mine\ntwo"
+    await write(chat, "bob", "alice unnamed", "`@alice`", *said)
+    await alice.open()
+    await expect(alice.page).to_have_title(re.compile(r"^\(152\)"))
+    await expect(alice.texts.filter(has_text="alice unnamed")).to_be_in_viewport()
+    mentioned = alice.page.locator("#mentioned")
+    await expect(mentioned).to_have_text("2 mentions")
+    await alice.press("152 new messages")
+    await expect(alice.texts.last).to_be_in_viewport()
+    await expect(mentioned).to_have_text("2 mentions")
+    await mentioned.click()
+    await expect(alice.texts.filter(has_text="@alice, one")).to_be_in_viewport(ratio=1)
+    await expect(mentioned).to_have_text("1 mention")
+    await mentioned.click()
+    await expect(alice.texts.filter(has_text="two")).to_be_in_viewport()
+    await expect(mentioned).to_be_hidden()
+    await alice.press("Back to the first unread")
+    await expect(alice.texts.filter(has_text="alice unnamed")).to_be_in_viewport()
+    await expect(alice.page.locator("#first-unread")).to_be_hidden()
+    await write(chat, "bob", "@alice, three")  # while she reads elsewhere
+    await expect(mentioned).to_have_text("1 mention")
+    await change(chat.app[JOURNAL], "bob", 154, "never mind")
+    await expect(mentioned).to_be_hidden()
 
 
 async def test_typing_anywhere_writes_into_the_field(alice: Visitor) -> None:

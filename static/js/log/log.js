@@ -21,6 +21,7 @@ export class Log {
   #older
   #newDivider
   #ownMessages
+  #isSettled = false // the reader is where they left off
   #changes // the last change of each message, by the message's seq
 
   constructor(element) {
@@ -66,6 +67,22 @@ export class Log {
       const now = this.#newDivider.element.nextElementSibling
       for (const message of [former, now]) if (message && former !== now) placeInGroup(message)
     })
+  }
+
+  // The messages after a seq that mention or answer the reader.
+  meantForReader(seq) {
+    const meant = [...this.element.querySelectorAll(".message--for-reader:not(.message--own)")]
+    return meant.filter(({ dataset }) => Number(dataset.seq) > seq)
+  }
+
+  // False while the log loads what is new, and shows what the reader does not look at.
+  get isSettled() {
+    return this.#isSettled
+  }
+
+  // Go to the line "New". It may have left the page.
+  goToNew() {
+    if (this.#newDivider.element.isConnected) this.scroll.goTo(this.#newDivider.element)
   }
 
   // How many messages others sent since the reader's last visit.
@@ -176,6 +193,8 @@ export class Log {
       hasLoaded = await this.#older.load()
     }
     if (element.isConnected) this.scroll.goTo(element)
+    this.#isSettled = true
+    this.scroll.onchange()
   }
 
   #setUpHistory() {

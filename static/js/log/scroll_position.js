@@ -40,6 +40,18 @@ export class ScrollPosition {
     this.onchange()
   }
 
+  // Put a message into the middle of the view.
+  show(message) {
+    message.scrollIntoView({ block: "center" })
+    this.#update()
+  }
+
+  isInView(message) {
+    const { top, bottom } = message.getBoundingClientRect()
+    const view = this.#log.getBoundingClientRect()
+    return top < view.bottom && bottom > view.top
+  }
+
   // Follow the end after rows were added: once for all that are added before the next frame.
   follow() {
     if (this.#isScheduled) return

@@ -3,8 +3,7 @@
 
 import { isAttended } from "../browser/attention.js"
 import { OneTab } from "../browser/one_tab.js"
-import { quotes } from "../log/quote.js"
-import { mentions } from "../log/rich_text.js"
+import { isMeantFor } from "../log/quote.js"
 import { recall, remember } from "../browser/storage.js"
 
 const VOLUME = 0.05 // of 1
@@ -34,14 +33,10 @@ export class Notifier {
   async notify({ seq, user, msg }, before = "") {
     const isWanted = this.#notify.checked || this.#sound.checked
     if (!isWanted || isAttended() || user === this.#user) return
-    if (!this.#isMeant(msg) || this.#isMeant(before)) return
+    if (!isMeantFor(this.#user, msg) || isMeantFor(this.#user, before)) return
     if (!(await this.#oneTab.speaksOf(seq))) return
     if (this.#notify.checked) this.#show(user, { body: msg, tag: `message-${seq}` })
     if (this.#sound.checked) play()
-  }
-
-  #isMeant(msg) {
-    return mentions(msg, this.#user) || quotes(msg, this.#user)
   }
 
   #recall() {
