@@ -9,7 +9,7 @@ from account.views import Account
 from auth.views import Login, SetPassword, SignIn, SignOut
 from chat.correction import Correction
 from chat.health import healthz
-from chat.views import ChatList, WebSocket
+from chat.views import ChatList, ReadMark, WebSocket
 from pages.assets import asset
 from people.views import Names, People, Person
 from search.views import Search
@@ -21,6 +21,8 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/search", Search, "search"),
     ("GET", "/message/{seq:[0-9]{1,15}}", Correction, "message"),
     ("POST", "/message/{seq:[0-9]{1,15}}", Correction, "message"),
+    ("GET", "/read/{seq:[0-9]{1,15}}", ReadMark, "read"),
+    ("POST", "/read/{seq:[0-9]{1,15}}", ReadMark, "read"),
     ("GET", "/ws", WebSocket, "chat"),
     ("*", "/login", Login, "login"),
     ("*", "/signin", SignIn, "signin"),

@@ -44,6 +44,7 @@ class Hub:
         self.presence = Presence(self.broadcast, relay)
         self._relay = relay
         self.is_closing = False  # the chat is ending, and whoever joins is sent away
+        self._sockets_of: dict[str, set[Client]] = {}  # by person
         self._unsent: list[wire.Frames] = []  # broadcast since the last flush
         self._next_flush_at = 0.0  # the loop's time before which no broadcast is flushed
         self._emptied = asyncio.Event()  # the last socket has left after is_closing was set
@@ -51,6 +52,7 @@ class Hub:
         self._wasted = Limit(*WASTED_FRAMES)  # by session
         relay.listen("stored", self.deliver)
         relay.listen("typing", self.show_typing)
+        relay.listen("read", self.show_read)
         relay.listen("ended", self.close_sessions)
 
     def join(self, client: Client, recent: Recent, since: int | None, returning: bool) -> None:
@@ -64,6 +66,7 @@ class Hub:
         self.presence.arrive(identity.user_id, identity.login, returning)
         self._flush()  # or the new socket would get twice what it also gets from `recent`
         self.websockets.add(client)
+        self._sockets_of.setdefault(identity.user_id, set()).add(client)
         missed = [] if since is None else recent.after(since)
         replay = b"".join(
             frames.classic if client.is_classic else frames.chat_v1
@@ -80,8 +83,12 @@ class Hub:
     def leave(self, client: Client) -> None:
         """Remove a socket."""
         if client in self.websockets:
+            user_id = client.identity.user_id
             self.websockets.remove(client)
-            self.presence.depart(client.identity.user_id)
+            self._sockets_of[user_id].remove(client)
+            if not self._sockets_of[user_id]:
+                del self._sockets_of[user_id]
+            self.presence.depart(user_id)
             if self.is_closing and not self.websockets:
                 self._emptied.set()
 
@@ -121,6 +128,16 @@ class Hub:
         check_texts(login)  # it may be of another process
         if self.presence.people <= TYPING_MAX_PEOPLE:
             self.broadcast(wire.typing(login))
+
+    def show_read(self, mark: tuple[str, int]) -> None:
+        """Tell somebody's own sockets how far they have read. Raises TypeError, ValueError."""
+        user_id, seq = mark  # they may be of another process
+        check_texts(user_id)
+        if type(seq) is not int:
+            raise TypeError("not a number")
+        frames = wire.read(seq)
+        for client in self._sockets_of.get(user_id, ()):
+            self.send(client, frames)
 
     def count_wasted_frame(self, client: Client) -> None:
         """Count a frame that was refused or not needed; close the socket after too many."""

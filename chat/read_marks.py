@@ -9,6 +9,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from server.background import background, for_ever, paced
+from server.relay import RELAY, Relay
 from settings import USER_COLLECTION
 from storage.database import DATABASE, Collection, DatabaseUnavailable
 from storage.lookup import Lookup
@@ -23,8 +24,9 @@ class ReadMarks:
     A mark is the number of the last entry of the log that a user has read, 0 for none.
     """
 
-    def __init__(self, users: Collection) -> None:
+    def __init__(self, users: Collection, relay: Relay) -> None:
         self._users = users
+        self._relay = relay
         self._moved: dict[str, int] = {}  # by user, not stored yet
         self._stored = Lookup(self._fetch)
 
@@ -33,10 +35,11 @@ class ReadMarks:
         return max(self._moved.get(user_id, 0), await self._stored.get(user_id) or 0)
 
     def move(self, user_id: str, seq: int) -> bool:
-        """Move a user's mark forwards; return False if it is known to be there or further."""
+        """Move a user's mark forwards, and tell it; return False if it is known to be as far."""
         if seq <= max(self._moved.get(user_id, 0), self._stored.cached(user_id) or 0):
             return False
         self._moved[user_id] = seq
+        self._relay.tell_all("read", (user_id, seq))
         return True
 
     async def run(self) -> None:
@@ -75,7 +78,7 @@ READ_MARKS = web.AppKey("read_marks", ReadMarks)
 
 async def read_marks_ctx(app: web.Application) -> AsyncIterator[None]:
     """Keep the marks while the application runs, and store the last of them at its end."""
-    app[READ_MARKS] = marks = ReadMarks(app[DATABASE][USER_COLLECTION])
+    app[READ_MARKS] = marks = ReadMarks(app[DATABASE][USER_COLLECTION], app[RELAY])
     async with background(for_ever(marks.run)):
         yield
     with suppress(DatabaseUnavailable):

@@ -37,6 +37,8 @@ OPENINGS_PER_SECOND = 2
 
 OPENINGS = web.AppKey("openings", Limit)  # of sockets, by person
 
+SEQ = r"[0-9]{1,15}"  # a number of the log in an address or a form
+
 STATUS_OF_CODE = {
     "invalid": 400,
     "too_long": 400,
@@ -60,10 +62,6 @@ class ChatList(MemberPage):
             redirect(self.request, "main")
         marks, user_id = self.request.app[READ_MARKS], self.request[IDENTITY].user_id
         context["read"] = await marks.get(user_id)
-        # When a script fetches the page, perhaps in a hidden tab, nobody has read it yet.
-        is_read = self.request.headers.get("Sec-Fetch-Dest", "document") == "document"
-        if is_read and not position and self.request.method == "GET":
-            marks.move(user_id, context["last"])
         template = "chat/history.html" if position else self.template
         return aiohttp_jinja2.render_template(template, self.request, context)
 
@@ -78,6 +76,8 @@ class ChatList(MemberPage):
             await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
         except Refused as refused:
             raise form_error(self.request, refused, form) from None
+        if seq := re.fullmatch(SEQ, form.get("last", "")):  # who answers has read the page
+            move_mark(self.request, int(seq[0]))
         return url_for(self.request, "main")
 
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
@@ -115,6 +115,30 @@ class ChatList(MemberPage):
         if after is not None:
             return await messages.get_messages_from(after + 1)
         return await messages.get_messages(before)
+
+
+class ReadMark(web.View):
+    """How far one has read, told by the page while it is seen.
+
+    A script posts it where there is no socket. Where scripts are off an image in the page asks for
+    it: a browser that only fetches a page ahead does not ask for its images.
+    """
+
+    async def get(self) -> web.Response:
+        """Move the mark if the image of a page that is shown asks for it."""
+        headers = self.request.headers
+        is_image = headers.get("Sec-Fetch-Dest", "image") == "image"  # no link that was followed
+        is_ahead = "prefetch" in headers.get("Sec-Purpose", headers.get("Purpose", ""))
+        if self.request.method == "GET" and is_image and not is_ahead:
+            move_mark(self.request, int(self.request.match_info["seq"]))
+        return web.Response(status=204)
+
+    async def post(self) -> web.Response:
+        """Move the mark."""
+        move_mark(self.request, int(self.request.match_info["seq"]))
+        return web.Response(status=204)
+
+    head = get
 
 
 def openings(sockets_per_user: int) -> Limit:
@@ -209,8 +233,7 @@ class WebSocket(web.View):
                 case "typing":
                     is_news = app[HUB].announce_typing(user)
                 case "read":
-                    seq = min(frame.seq, app[JOURNAL].recent.last)
-                    is_news = app[READ_MARKS].move(user.user_id, seq)
+                    is_news = move_mark(self.request, frame.seq)
                 case _:
                     await self.store(client, frame)
         except wire.BadFrame as bad:
@@ -251,12 +274,18 @@ class WebSocket(web.View):
             app[HUB].send(client, wire.entry_frames(entry))
 
 
+def move_mark(request: web.Request, seq: int) -> bool:
+    """Move the reader's mark to a number, or to the end; return False if it is there or further."""
+    app, user_id = request.app, request[IDENTITY].user_id
+    return app[READ_MARKS].move(user_id, min(seq, app[JOURNAL].recent.last))
+
+
 def read_seq(request: web.Request, name: str) -> int | None:
     """Return a number of the log from the query, None without it. Raises HTTPBadRequest."""
     values = request.query.getall(name, [])
     if not values:
         return None
-    if len(values) > 1 or not re.fullmatch(r"[0-9]{1,15}", values[0]):
+    if len(values) > 1 or not re.fullmatch(SEQ, values[0]):
         raise web.HTTPBadRequest(text=f"?{name}= takes one whole number.")
     return int(values[0])
 

@@ -14,6 +14,7 @@ page asks for the subprotocol `chat.v1`, which is JSON:
             {type: change, seq, of, user, state, msg, nonce}
             {type: joined, user}, {type: left, user}, {type: typing, user}
             {type: people, people, online}      how many are here, and a hundred of their logins
+            {type: read, seq}                   the user has read up to `seq`, here or elsewhere
             {type: error, code, text, nonce?}   a frame was refused
 
 A client must ignore types that it does not know.
@@ -177,6 +178,11 @@ def left(login: str) -> Frames:
 def people(people: int, online: Sequence[str]) -> Frames:
     """Return the list of who is here, which replaces many notices."""
     return _frames({"type": "people", "people": people, "online": online})
+
+
+def read(seq: int) -> Frames:
+    """Return the notice to a user's own sockets of how far they have read."""
+    return _frames({"type": "read", "seq": seq})
 
 
 def error(refused: Refused, nonce: str | None = None) -> Frames:

@@ -10,6 +10,7 @@ Whatever is told has a kind, and all listeners of that kind are called:
     ended        Sessions   here            ids of sessions                Sessions, hub
     recheck      Sessions   the others      ids of sessions to look up     Sessions
     typing       hub        all             a login                        hub
+    read         ReadMarks  all             a user's id, and their mark    hub
     presence     Presence   the others      its process, and who is there  Presence
     gone         relay      here            a process that has ended       Presence
     attempt      attempts   others, or all  a log-in or registration       attempts

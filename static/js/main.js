@@ -59,8 +59,13 @@ const editing = new Editing(form, { composer, draft, log, connection, tab })
 const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
 const people = new People(byId("here"), { user, count: byId("people-count") })
-const unread = new Unread(log, byId("unread"))
-const readMark = new ReadMark(connection, log.last)
+const readMark = new ReadMark(connection, log.read)
+const unreadButtons = {
+  button: byId("unread"),
+  mentioned: byId("mentioned"),
+  firstUnread: byId("first-unread"),
+}
+const unread = new Unread(log, unreadButtons, () => readMark.move(log.last))
 const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") })
 const actions = new Actions(log, byId("actions-template").content.firstElementChild)
 const names = () => [...people.names, ...log.authors]
@@ -85,6 +90,7 @@ const handlers = {
     }
     status.connected()
     outbox.resume()
+    readMark.resume()
     performance.mark("connected")
   },
   message(frame) {
@@ -95,7 +101,9 @@ const handlers = {
     notifier.notify(frame)
   },
   change(frame) {
-    log.change(frame)
+    const before = log.change(frame)
+    unread.change(frame)
+    notifier.notify(frame, before)
     editing.acknowledge(frame)
   },
   typing(frame) {
@@ -109,6 +117,9 @@ const handlers = {
     people.left(frame.user)
     typing.stopped(frame.user)
     status.notice(`${frame.user} disconnected`)
+  },
+  read({ seq }) {
+    if (readMark.learn(seq)) unread.markRead(seq)
   },
   people(frame) {
     people.reset(frame)
@@ -168,7 +179,6 @@ actions.onreply = (text) => {
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
-unread.onread = () => readMark.move(log.last)
 composer.text = draft.text
 editing.resume()
 connection.open()

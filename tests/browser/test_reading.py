@@ -466,7 +466,10 @@ async def test_what_is_new_since_the_last_visit_begins_with_a_line(
     await alice.open()
     await expect(alice.page).to_have_title("(40) Main Chat page")
     await expect(unread).to_have_text("40 new messages")
-    assert await top(new) == pytest.approx(await top(alice.log), abs=2)
+    day = await alice.log.locator(".day").first.bounding_box()
+    assert day is not None
+    # Right below the day, which stays at the top of the log.
+    assert await top(new) == pytest.approx(day["y"] + day["height"], abs=2)
     await unread.click()
     await expect(alice.page).to_have_title("Main Chat page")
     await expect(new).to_have_count(1)
@@ -492,6 +495,92 @@ async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_i
     await until_read(chat, "alice", 4)
 
 
+UNSEEN = """
+Object.defineProperty(document, "hidden", { value: true, configurable: true })
+document.hasFocus = () => false
+"""
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+async def test_a_tab_that_was_opened_in_the_background_and_closed_has_read_nothing(
+    chat: ChatSite, visit: Visit, is_connected: bool
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.page.goto("about:blank")
+    await write(chat, "bob", "one", "two")
+    other = await alice.context.new_page()
+    await other.add_init_script(UNSEEN)
+    await other.goto(chat.url, wait_until="load" if is_connected else "commit")
+    if is_connected:
+        await expect(other).to_have_title(re.compile(r"^\(2\)|^Main"))
+        await expect(other.locator(".message")).to_have_count(2)
+    await other.close(run_before_unload=True)
+    await alice.open()
+    await alice.connected()
+    await expect(alice.log).to_have_attribute("data-read", "0")
+    await until_read(chat, "alice", 2)  # now she has seen them
+
+
+async def test_what_one_tab_has_read_the_other_does_not_count(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    await write(chat, "bob", "one", "two")
+    await alice.context.add_init_script(UNSEEN)
+    await alice.open()
+    await alice.connected()
+    await write(chat, "bob", "three")
+    await expect(alice.page).to_have_title("(3) Main Chat page")
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("one")
+    marks, [client] = chat.app[READ_MARKS], clients_of(chat.app, "alice")
+    marks.move(client.identity.user_id, 2)  # on another device
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("two")
+    marks.move(client.identity.user_id, 4)
+    await expect(alice.page).to_have_title("Main Chat page")
+    await expect(alice.log.locator(".log__new")).to_have_count(0)
+
+
+async def test_deleted_messages_and_ones_own_are_not_unread(chat: ChatSite, alice: Visitor) -> None:
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    await write(chat, "bob", "one", "two", "three")
+    await change(chat.app[JOURNAL], "bob", 2, "")
+    await alice.context.add_init_script(UNSEEN)
+    await alice.open()
+    await alice.connected()
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("two")
+    await change(chat.app[JOURNAL], "bob", 3, "")  # it came with the page
+    await expect(alice.page).to_have_title("(1) Main Chat page")
+    await write(chat, "bob", "four", "five")
+    await write(chat, "alice", "from my phone")
+    await expect(alice.texts.last).to_have_text("from my phone")
+    await expect(alice.page).to_have_title("(3) Main Chat page")
+    await change(chat.app[JOURNAL], "bob", 7, "")  # it came since
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+
+
+async def test_who_leaves_before_the_page_is_connected_has_read_what_it_showed(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "one")
+    await until_read(chat, "alice", 1)
+    await write(chat, "bob", "two")
+    await alice.page.goto("about:blank")
+    await alice.context.route_web_socket("**/ws*", lambda _: None)  # it is never opened
+    await write(chat, "bob", "three")
+    await alice.open()
+    await expect(alice.texts).to_have_count(3)
+    await alice.page.goto("about:blank")
+    await alice.context.unroute_all()
+    later = await alice.tab()
+    await expect(later.log).to_have_attribute("data-read", "3")
+
+
 NOTED = """
 window.noted = []
 window.Notification = class {
@@ -513,6 +602,71 @@ async def choose(alice: Visitor, choice: str) -> Locator:
     return alice.page.get_by_label(choice)
 
 
+async def noted_are(alice: Visitor, *noted: list[str | None]) -> None:
+    """Wait until as much was noted, and look what it is."""
+    await alice.page.wait_for_function("count => noted.length >= count", arg=len(noted))
+    assert await alice.page.evaluate("noted") == list(noted)
+
+
+async def test_one_tab_notifies_for_all_and_none_while_one_is_looked_at(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await alice.context.add_init_script(f"{NOTED}; Notification.permission = 'granted'")
+    await alice.open()
+    tabs = [alice, await alice.tab(), await alice.tab()]
+    await choose(alice, "Show a notification")  # the others learn it
+    for tab in tabs[1:]:
+        await expect(tab.page.locator("#notify")).to_be_checked()
+        await hide(tab)
+    await hide(alice)
+
+    async def noted() -> list[list[str]]:
+        each = [await tab.page.evaluate("noted.filter(([, body]) => body)") for tab in tabs]
+        return [note for notes in each for note in notes]
+
+    async def told(*texts: str) -> None:
+        async def is_told() -> bool:
+            return len(await noted()) >= len(texts)
+
+        await until(is_told)
+        assert sorted(body for _, body, _ in await noted()) == sorted(texts)
+
+    await write(chat, "bob", "@alice one")
+    await told("@alice one")
+    await alice.page.evaluate(
+        """() => {
+          window.heard = []
+          window.channel = new BroadcastChannel("speaks:alice")
+          channel.onmessage = ({ data: { rank } }) => heard.push(rank)
+        }"""
+    )
+    await hide(tabs[1], False)
+    await write(chat, "bob", "@alice, you are reading this")
+    for tab in tabs:
+        await expect(tab.texts.last).to_have_text("@alice, you are reading this")
+    # Both other tabs have claimed to speak, and this one has objected.
+    await alice.page.wait_for_function("() => new Set(heard).size === 3 && heard.at(-1) === 0")
+    await hide(tabs[1])
+    await write(chat, "bob", "@alice two")
+    await told("@alice one", "@alice two")
+
+
+async def test_replies_and_edits_that_add_a_mention_notify(chat: ChatSite, alice: Visitor) -> None:
+    await alice.context.add_init_script(f"{NOTED}; Notification.permission = 'granted'")
+    await alice.open()
+    await choose(alice, "Show a notification")
+    on: list[str | None] = ["Notifications are on", None, "on"]
+    await hide(alice)
+    await write(chat, "alice", "Shall we meet?")
+    await write(chat, "bob", "> alice #1: Shall we meet?\nyes", "hello")
+    reply: list[str | None] = ["bob", "> alice #1: Shall we meet?\nyes", "message-2"]
+    await noted_are(alice, on, reply)
+    await change(chat.app[JOURNAL], "bob", 2, "> alice #1: Shall we meet?\nyes, at noon")
+    await change(chat.app[JOURNAL], "bob", 3, "hello @alice")
+    await change(chat.app[JOURNAL], "bob", 3, "")
+    await noted_are(alice, on, reply, ["bob", "hello @alice", "message-5"])
+
+
 async def test_a_mention_in_a_hidden_page_notifies(chat: ChatSite, alice: Visitor) -> None:
     await alice.context.add_init_script(NOTED)
     await alice.open()
@@ -527,8 +681,11 @@ async def test_a_mention_in_a_hidden_page_notifies(chat: ChatSite, alice: Visito
     await write(chat, "bob", "alice unnamed", "`@alice`", "hey @Alice!")
     await write(chat, "alice", "@alice I am")
     await expect(alice.texts).to_have_count(5)
-    noted = [["Notifications are on", None, "on"], ["bob", "hey @Alice!", "message-4"]]
-    assert await alice.page.evaluate("noted") == noted
+    noted: list[list[str | None]] = [
+        ["Notifications are on", None, "on"],
+        ["bob", "hey @Alice!", "message-4"],
+    ]
+    await noted_are(alice, *noted)
 
     await choose(alice, "Show a notification")
     await write(chat, "bob", "@alice unheard")
@@ -567,7 +724,7 @@ async def test_a_mention_makes_a_quiet_sound_where_that_is_chosen(
     await hide(alice)
     await write(chat, "bob", "@alice, it is")
     await expect(alice.texts).to_have_count(2)
-    assert await alice.page.evaluate("played") == 1
+    await alice.page.wait_for_function("() => played === 1")
 
 
 async def test_who_comes_back_to_many_messages_begins_at_the_first_that_is_new(
@@ -590,6 +747,38 @@ async def test_who_comes_back_to_many_messages_begins_at_the_first_that_is_new(
     await expect(alice.texts.last).not_to_be_in_viewport()
     await alice.press("To the end")
     await expect(alice.texts.last).to_be_in_viewport()
+
+
+async def test_each_mention_among_many_is_one_press_away_and_so_is_the_first_unread(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "alice", "mine")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    said = [f"line {number}" for number in range(150)]
+    said[60], said[110] = "@alice, one", "> alice #1: mine\ntwo"
+    await write(chat, "bob", "alice unnamed", "`@alice`", *said)
+    await alice.open()
+    await expect(alice.page).to_have_title(re.compile(r"^\(152\)"))
+    await expect(alice.texts.filter(has_text="alice unnamed")).to_be_in_viewport()
+    mentioned = alice.page.locator("#mentioned")
+    await expect(mentioned).to_have_text("2 mentions")
+    await alice.press("152 new messages")
+    await expect(alice.texts.last).to_be_in_viewport()
+    await expect(mentioned).to_have_text("2 mentions")
+    await mentioned.click()
+    await expect(alice.texts.filter(has_text="@alice, one")).to_be_in_viewport(ratio=1)
+    await expect(mentioned).to_have_text("1 mention")
+    await mentioned.click()
+    await expect(alice.texts.filter(has_text="two")).to_be_in_viewport()
+    await expect(mentioned).to_be_hidden()
+    await alice.press("Back to the first unread")
+    await expect(alice.texts.filter(has_text="alice unnamed")).to_be_in_viewport()
+    await expect(alice.page.locator("#first-unread")).to_be_hidden()
+    await write(chat, "bob", "@alice, three")  # while she reads elsewhere
+    await expect(mentioned).to_have_text("1 mention")
+    await change(chat.app[JOURNAL], "bob", 154, "never mind")
+    await expect(mentioned).to_be_hidden()
 
 
 async def test_typing_anywhere_writes_into_the_field(alice: Visitor) -> None:
@@ -622,6 +811,7 @@ async def test_a_window_in_sight_without_the_focus_counts_as_unread_and_notifies
     await alice.page.evaluate("document.hasFocus = () => false; dispatchEvent(new Event('blur'))")
     await write(chat, "bob", "@alice, look")
     await expect(alice.page).to_have_title(re.compile(r"^\(1\)"))
+    await alice.page.wait_for_function("() => noted.length > 1")
     assert await alice.page.evaluate("noted.at(-1)") == ["bob", "@alice, look", "message-1"]
     await alice.page.evaluate("document.hasFocus = () => true; dispatchEvent(new Event('focus'))")
     await expect(alice.page).not_to_have_title(re.compile(r"^\("))

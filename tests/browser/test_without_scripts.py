@@ -63,6 +63,18 @@ async def test_without_scripts_the_page_opens_at_its_end(chat: ChatSite, visit: 
     assert await alice.texts.all_text_contents() == [*map(str, range(1, 50)), "my own"]
 
 
+async def test_a_page_without_scripts_that_is_shown_has_been_read(
+    chat: ChatSite, visit: Visit, bob: Visitor
+) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    await bob.post("one", "two")
+    await alice.open("/?before=3")  # not the newest
+    await alice.open()  # not yet when this one was made
+    await expect(alice.log).to_have_attribute("data-read", "0")
+    await alice.open()
+    await expect(alice.log).to_have_attribute("data-read", "2")
+
+
 async def test_what_was_said_long_ago_is_found_without_scripts(
     chat: ChatSite, visit: Visit
 ) -> None:

@@ -63,20 +63,76 @@ async def test_a_moderators_page_says_so_and_offers_to_delete_what_others_wrote(
     assert "/message/2" in await alice.page()
 
 
-async def test_only_who_is_shown_the_newest_messages_has_read_them(
+async def test_a_page_that_is_only_fetched_has_not_been_read(
     house: House, alice: Person, bob: Person
 ) -> None:
     await alice.write("one", "two")
     marks, bobs_id = house.app[READ_MARKS], await user_id_of(house, "bob")
-    await bob.get("/", headers={"Sec-Fetch-Dest": "empty"})
+    for headers in (
+        {},  # a tab in the background, or any page over plain HTTP
+        {"Sec-Fetch-Dest": "document"},
+        {"Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch"},
+        {"Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch;prerender"},
+        {"Purpose": "prefetch"},
+        {"X-Moz": "prefetch"},
+        {"Sec-Fetch-Dest": "empty"},
+    ):
+        await bob.get("/", headers=headers)
+        assert await marks.get(bobs_id) == 0, headers
     await bob.get("/?before=3")
     head = await bob.client.head("/")
     assert (head.status, await marks.get(bobs_id)) == (200, 0)
-    refused = await bob.post("/", {"msg": ""})
+    refused = await bob.post("/", {"msg": "", "last": "2"})
     assert (refused.status, await marks.get(bobs_id)) == (400, 0)
-    assert value(await bob.page(), "data-read") == "0"  # before this look
-    assert await marks.get(bobs_id) == 2
+
+
+async def test_a_page_without_scripts_is_read_when_it_shows_its_image(
+    house: House, alice: Person, bob: Person
+) -> None:
+    await alice.write("one", "two")
+    marks, bobs_id = house.app[READ_MARKS], await user_id_of(house, "bob")
+    found = re.search(r'<noscript>.*<img src="(/read/2)".*</noscript>', await bob.page(), re.DOTALL)
+    assert found
+    image = found[1]
+    for headers in (
+        {"Sec-Purpose": "prefetch;prerender"},
+        {"Purpose": "prefetch"},
+        {"Sec-Fetch-Dest": "document"},  # a link to it in a message
+    ):
+        await bob.get(image, headers=headers)
+        assert await marks.get(bobs_id) == 0, headers
+    assert (await bob.client.head(image)).status == 204
+    assert await marks.get(bobs_id) == 0
+    answer = await bob.get(image, headers={"Sec-Fetch-Dest": "image"})
+    assert (answer.status, await marks.get(bobs_id)) == (204, 2)
     assert value(await bob.page(), "data-read") == "2"
+    await alice.write("three")
+    await bob.get("/read/999")  # without those headers, as over plain HTTP; and beyond the log
+    assert await marks.get(bobs_id) == 3
+
+
+async def test_a_page_that_was_posted_from_has_been_read(
+    house: House, alice: Person, bob: Person
+) -> None:
+    await alice.write("one", "two")
+    last = value(await bob.page(), "data-last")
+    await alice.write("not seen yet")
+    marks, bobs_id = house.app[READ_MARKS], await user_id_of(house, "bob")
+    await bob.post("/", {"msg": "an answer", "last": "what"})
+    assert await marks.get(bobs_id) == 0
+    await bob.post("/", {"msg": "an answer", "last": last})
+    assert await marks.get(bobs_id) == 2
+
+
+async def test_a_script_without_a_socket_posts_the_mark(
+    house: House, alice: Person, bob: Person
+) -> None:
+    await alice.write("one", "two")
+    marks, bobs_id = house.app[READ_MARKS], await user_id_of(house, "bob")
+    foreign = await bob.post("/read/2", headers={"Sec-Fetch-Site": "cross-site"})
+    assert (foreign.status, await marks.get(bobs_id)) == (403, 0)
+    answer = await bob.post("/read/1", headers={"Sec-Fetch-Site": "same-origin"})
+    assert (answer.status, await marks.get(bobs_id)) == (204, 1)
 
 
 async def test_a_form_that_is_refused_keeps_its_text_and_its_nonce(

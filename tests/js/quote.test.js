@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { quote } from "../../static/js/log/quote.js"
+import { quote, quotes } from "../../static/js/log/quote.js"
 
 const QUOTES = {
   "Shall we meet?": "> bob #1: Shall we meet?\n",
@@ -17,5 +17,24 @@ const QUOTES = {
 for (const [msg, quoted] of Object.entries(QUOTES)) {
   test(`a quote has the first three lines, but no quotes of the message: ${msg}`, () => {
     assert.equal(quote({ seq: 1, user: "bob", msg }), quoted)
+  })
+}
+
+const QUOTED = {
+  "> bob #1: hi\nyes": true,
+  ">bob #1: hi": true,
+  "first\n> bob #12: hi\n> > carol #3: so\nyes": true,
+  "> alice #2: hi\n> bob #1: hi\nboth": true,
+  "> bob #1 hi": false,
+  "> bobby #1: hi": false,
+  "> > bob #1: of what alice said\nyes": false,
+  "see > bob #1: hi": false,
+  "bob #1: hi": false,
+  "> bob: hi": false,
+  [`> ${"bob ".repeat(2500)}#1: hi`]: false,
+}
+for (const [msg, isQuoted] of Object.entries(QUOTED)) {
+  test(`a reply ${isQuoted ? "quotes" : "does not quote"} bob: ${msg.slice(0, 60)}`, () => {
+    assert.equal(quotes(msg, "bob"), isQuoted)
   })
 }

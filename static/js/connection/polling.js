@@ -2,6 +2,7 @@
 // fetching the page every few seconds.
 
 import { fetchLog } from "../log/fetch_log.js"
+import { postMark } from "../log/read_mark.js"
 
 const POLL_EVERY = 5000 // ms
 const TIMEOUT = 15_000 // ms
@@ -35,10 +36,12 @@ export class Polling {
     clearTimeout(this.#timer)
   }
 
-  // Return true if the frame is on its way: a message, while pages are fetched.
+  // Return true if the frame is on its way: a message or a read mark, while pages are fetched.
   send(frame) {
-    if (!this.#isOn || frame.type !== "message") return false
-    this.#post(frame)
+    if (!this.#isOn) return false
+    if (frame.type === "message") this.#post(frame)
+    else if (frame.type === "read") postMark(frame.seq)
+    else return false
     return true
   }
 

@@ -21,6 +21,7 @@ export class Log {
   #older
   #newDivider
   #ownMessages
+  #isSettled = false // the reader is where they left off
   #changes // the last change of each message, by the message's seq
 
   constructor(element) {
@@ -51,6 +52,37 @@ export class Log {
   // The seq of the last entry that is shown.
   get last() {
     return Number(this.element.dataset.last)
+  }
+
+  // The seq of the last entry that the reader had read when the page was made.
+  get read() {
+    return Number(this.element.dataset.read)
+  }
+
+  // The reader has read up to a message somewhere else: what is new begins after it.
+  markRead(seq) {
+    this.#newDivider.move(seq)
+    this.scroll.keep(() => {
+      const former = this.#newDivider.place(this.#messages)
+      const now = this.#newDivider.element.nextElementSibling
+      for (const message of [former, now]) if (message && former !== now) placeInGroup(message)
+    })
+  }
+
+  // The messages after a seq that mention or answer the reader.
+  meantForReader(seq) {
+    const meant = [...this.element.querySelectorAll(".message--for-reader:not(.message--own)")]
+    return meant.filter(({ dataset }) => Number(dataset.seq) > seq)
+  }
+
+  // False while the log loads what is new, and shows what the reader does not look at.
+  get isSettled() {
+    return this.#isSettled
+  }
+
+  // Go to the line "New". It may have left the page.
+  goToNew() {
+    if (this.#newDivider.element.isConnected) this.scroll.goTo(this.#newDivider.element)
   }
 
   // How many messages others sent since the reader's last visit.
@@ -95,12 +127,12 @@ export class Log {
     return true
   }
 
-  // Show a message as it is after a change.
+  // Show a message as it is after a change. Return the text it had, "" if it is not in the page.
   change(entry) {
-    if (entry.seq <= this.last) return
+    if (entry.seq <= this.last) return ""
     this.element.dataset.last = entry.seq
     this.#changes.set(entry.of, entry) // a page of older messages may be loading with its old text
-    this.#change({ ...entry, seq: entry.of })
+    return this.#change({ ...entry, seq: entry.of })
   }
 
   // Replace all rows by the messages of a new copy of the page: the server does not replay as much
@@ -142,12 +174,14 @@ export class Log {
     return [...this.element.querySelectorAll(".message, .day, .log__new")]
   }
 
-  // Show a message of the log as it is now.
+  // Show a message of the log as it is now. Return the text it had, "" if it is not in the page.
   #change(entry) {
     this.#ownMessages.change(entry)
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.seq)
-    if (!message || isSame(entryOf(message), entry)) return
-    this.scroll.keep(() => updateMessage(message, entry, this.user))
+    if (!message) return ""
+    const shown = entryOf(message)
+    if (!isSame(shown, entry)) this.scroll.keep(() => updateMessage(message, entry, this.user))
+    return shown.msg
   }
 
   // Begin where the reader left off, even if that is not in the page yet.
@@ -159,6 +193,8 @@ export class Log {
       hasLoaded = await this.#older.load()
     }
     if (element.isConnected) this.scroll.goTo(element)
+    this.#isSettled = true
+    this.scroll.onchange()
   }
 
   #setUpHistory() {

@@ -3,6 +3,7 @@
 
 import { addressOf, idOf } from "./addresses.js"
 import { placeInGroup } from "./grouping.js"
+import { isMeantFor } from "./quote.js"
 import { copyOnly, richText } from "./rich_text.js"
 import { clockTime, fullTime, hasDayPeriods, showTime } from "./time.js"
 
@@ -61,15 +62,19 @@ export function formatMessage(message, reader) {
   author.classList.add(`message__author--${colour(user)}`)
   author.dataset.initial = initial(user)
   message.classList.toggle("message--own", user === reader)
-  const text = message.querySelector(".message__text")
-  text.replaceChildren(richText(text.textContent, reader))
+  showText(message, message.querySelector(".message__text").textContent, reader)
 }
 
 // Show what a message says after a change. Screen readers have read it before, so not again.
 export function updateMessage(message, { msg, state }, reader) {
   message.ariaLive = "off"
-  message.querySelector(".message__text").replaceChildren(richText(msg, reader))
+  showText(message, msg, reader)
   showState(message, state)
+}
+
+function showText(message, msg, reader) {
+  message.querySelector(".message__text").replaceChildren(richText(msg, reader))
+  message.classList.toggle("message--for-reader", isMeantFor(reader, msg))
 }
 
 // Return the number of a person's colour, which is the same on every page.

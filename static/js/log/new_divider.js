@@ -21,19 +21,26 @@ export class NewDivider {
     return message !== undefined && Number(message.dataset.seq) > this.#read + 1
   }
 
+  // The reader has read up to a message somewhere else.
+  move(seq) {
+    this.#read = Math.max(this.#read, seq)
+  }
+
   // Return those of the messages that are new.
   newOf(messages) {
-    return messages.filter(({ dataset: { seq, user } }) => {
-      return seq > this.#read && seq <= this.#last && user !== this.#reader
+    return messages.filter(({ classList, dataset: { seq, user } }) => {
+      const isNew = seq > this.#read && seq <= this.#last && user !== this.#reader
+      return isNew && !classList.contains("message--deleted")
     })
   }
 
-  // Put the divider before the first new one of the page's messages. Return the message that
-  // followed it until now.
+  // Put the divider before the first new one of the page's messages, if there is any. Return the
+  // message that followed it until now.
   place(messages) {
     const former = this.element.nextElementSibling
     const [first] = this.newOf(messages)
-    if (first !== former) first?.before(this.element)
+    if (!first) this.element.remove()
+    else if (first !== former) first.before(this.element)
     return former
   }
 }

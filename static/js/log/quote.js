@@ -1,6 +1,6 @@
 // Quotes: a reply begins with lines of the message that it answers, as in e-mails.
 
-import { withoutQuotes } from "./rich_text.js"
+import { mentions, withoutQuotes } from "./rich_text.js"
 
 const LINES = 3
 const LINE_LENGTH = 200 // characters
@@ -12,6 +12,17 @@ export function quote({ seq, user, msg }) {
   if (lines.length > LINES) shown.push("…")
   const [first = "…", ...others] = shown
   return [`${user} #${seq}: ${first}`, ...others].map((line) => `> ${line}\n`).join("")
+}
+
+// Return true if a text mentions somebody, or answers them.
+export function isMeantFor(login, text) {
+  return mentions(text, login) || quotes(text, login)
+}
+
+// Return true if a text begins lines with a quote of somebody's message, as quote() makes them.
+export function quotes(text, login) {
+  const sources = text.matchAll(/^> (\S{1,64}) #\d{1,15}:/gmu)
+  return [...sources].some(([, user]) => user === login)
 }
 
 function shorten(line) {

@@ -6,7 +6,7 @@ import { addressOf } from "./addresses.js"
 
 // Letters of scripts without spaces between words, or whose words take particles, as Hangul does:
 // beside one, a link or a name may begin, and a word may be bold.
-const UNSPACED = `[${["Han", "Hira", "Kana", "Bopo", "Hang", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"]
+export const UNSPACED = `[${["Han", "Hira", "Kana", "Bopo", "Hang", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"]
   .map((script) => String.raw`\p{scx=${script}}`)
   .join("")}]`
 // Full-width punctuation, as it is in these scripts, and small or vertical forms of it.

@@ -32,11 +32,24 @@ export class ScrollPosition {
 
   // Put a row at the top of the view, unless it is in view at the end.
   goTo(row) {
-    const above = row.getBoundingClientRect().top - this.#log.getBoundingClientRect().top
+    const covered = this.#log.querySelector(".day")?.offsetHeight ?? 0 // by the day, which sticks
+    const above = row.getBoundingClientRect().top - this.#log.getBoundingClientRect().top - covered
     if (above >= 0) return
     this.#isAtEnd = false
     this.#log.scrollTop += above
     this.onchange()
+  }
+
+  // Put a message into the middle of the view.
+  show(message) {
+    message.scrollIntoView({ block: "center" })
+    this.#update()
+  }
+
+  isInView(message) {
+    const { top, bottom } = message.getBoundingClientRect()
+    const view = this.#log.getBoundingClientRect()
+    return top < view.bottom && bottom > view.top
   }
 
   // Follow the end after rows were added: once for all that are added before the next frame.

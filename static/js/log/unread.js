@@ -1,34 +1,60 @@
 // Unread messages: counted in the title, on the icon of an installed page, and on the button that
-// leads to the end, until the reader looks at the end.
+// leads to the end, until the reader looks at the end. Those that mention or answer the reader have a
+// button that leads to one after the other, until each was in view.
 
 import { isAttended, onAttention } from "../browser/attention.js"
 
 export class Unread {
-  onread = () => {} // called when the reader has read everything
+  #onread
   #log
   #button
+  #mentioned // the button to what is meant for the reader
+  #firstUnread // the button back, once the reader went to the end
+  #since // the seq after which messages are unread, apart from what has been in view
+  #seen = new Set() // the seqs of messages meant for the reader that were in view
   #title = document.title
-  #arrived = 0 // unread messages that came since the page was opened
+  #arrived = new Set() // the seqs of unread messages that came since the page was opened
   #hasReadHistory = false // the messages that were new when the page was opened
 
-  constructor(log, button) {
+  // `onread` is called when the reader has read everything.
+  constructor(log, { button, mentioned, firstUnread }, onread) {
     this.#log = log
+    this.#onread = onread
     this.#button = button
+    this.#mentioned = mentioned
+    this.#firstUnread = firstUnread
+    this.#since = log.read || log.last // nothing is unread to a reader who was never here
     log.scroll.onchange = () => this.#update()
     onAttention(() => this.#update())
     button.addEventListener("click", () => this.#goToEnd())
+    mentioned.addEventListener("click", () => this.#goToMention())
+    firstUnread.addEventListener("click", () => this.#goBack())
     this.#update()
   }
 
   // Count a message that has just come.
-  add({ user }) {
-    this.#arrived += user === this.#log.user ? 0 : 1
+  add({ seq, user, state }) {
+    if (user !== this.#log.user && state !== "deleted") this.#arrived.add(seq)
+    this.#update()
+  }
+
+  // A message has changed: a deleted one can't be read any more.
+  change({ of, state }) {
+    if (state === "deleted") this.#arrived.delete(of)
+    this.#update()
+  }
+
+  // The reader has read up to a message somewhere else.
+  markRead(mark) {
+    for (const seq of this.#arrived) if (seq <= mark) this.#arrived.delete(seq)
+    this.#since = Math.max(this.#since, mark)
+    this.#log.markRead(mark)
     this.#update()
   }
 
   // Start again after the log was reloaded.
   reset() {
-    this.#arrived = 0
+    this.#arrived.clear()
     this.#hasReadHistory = false
     this.#update()
   }
@@ -36,13 +62,40 @@ export class Unread {
   #update() {
     const { isAtEnd } = this.#log.scroll
     if (isAtEnd && isAttended()) {
-      this.#arrived = 0
+      this.#arrived.clear()
       this.#hasReadHistory = true
-      this.onread()
+      this.#onread()
     }
     const ofHistory = this.#hasReadHistory ? 0 : this.#log.newCount
     const more = ofHistory && this.#log.hasMoreNew ? "+" : ""
-    this.#show(this.#arrived + ofHistory, more, isAtEnd)
+    this.#show(this.#arrived.size + ofHistory, more, isAtEnd)
+    this.#showMentions()
+  }
+
+  get #mentions() {
+    return this.#log.meantForReader(this.#since).filter(({ dataset }) => !this.#seen.has(dataset.seq))
+  }
+
+  #showMentions() {
+    if (isAttended() && this.#log.isSettled) {
+      const inView = this.#mentions.filter((message) => this.#log.scroll.isInView(message))
+      for (const { dataset } of inView) this.#seen.add(dataset.seq)
+    }
+    const count = this.#mentions.length
+    this.#mentioned.hidden = !count
+    const text = `${count} ${count === 1 ? "mention" : "mentions"}`
+    if (this.#mentioned.textContent !== text) this.#mentioned.textContent = text
+  }
+
+  #goToMention() {
+    const [message] = this.#mentions
+    this.#seen.add(message.dataset.seq)
+    this.#leave(this.#mentioned, () => this.#log.scroll.show(message))
+  }
+
+  #goBack() {
+    this.#firstUnread.hidden = true
+    this.#leave(this.#firstUnread, () => this.#log.goToNew())
   }
 
   // `more` is "+" if there are more than can be counted.
@@ -59,9 +112,15 @@ export class Unread {
   }
 
   #goToEnd() {
-    const hadFocus = document.activeElement === this.#button
-    this.#log.scroll.goToEnd()
-    if (hadFocus) this.#log.focus() // the button is hidden now
+    if (!this.#hasReadHistory && this.#log.newCount) this.#firstUnread.hidden = false
+    this.#leave(this.#button, () => this.#log.scroll.goToEnd())
+  }
+
+  // Go from a button, which may be hidden then, elsewhere.
+  #leave(button, go) {
+    const hadFocus = document.activeElement === button || button.hidden
+    go()
+    if (hadFocus && button.hidden) this.#log.focus()
   }
 }
 

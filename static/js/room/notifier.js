@@ -1,8 +1,9 @@
-// Tells the reader of messages that mention them while they are not looking: by a notification, by a
-// quiet sound, or by both, on devices where the reader turned it on.
+// Tells the reader of messages that mention or quote them while they are not looking: by a
+// notification, by a quiet sound, or by both, on devices where the reader turned it on.
 
 import { isAttended } from "../browser/attention.js"
-import { mentions } from "../log/rich_text.js"
+import { OneTab } from "../browser/one_tab.js"
+import { isMeantFor } from "../log/quote.js"
 import { recall, remember } from "../browser/storage.js"
 
 const VOLUME = 0.05 // of 1
@@ -13,23 +14,35 @@ export class Notifier {
   #user
   #notify // check boxes
   #sound
+  #oneTab
 
   constructor(user, { notify, sound }) {
     this.#user = user
     this.#notify = notify
     this.#sound = sound
-    notify.checked = recall("notify") === "on" && isGranted()
-    sound.checked = recall("sound") === "on"
+    this.#oneTab = new OneTab(user)
+    this.#recall()
+    window.addEventListener("storage", () => this.#recall()) // chosen in another tab
     notify.addEventListener("change", () => this.#toggleNotify())
     sound.addEventListener("change", () => this.#toggleSound())
     if (!("Notification" in window) || Notification.permission === "denied") this.#giveUp()
   }
 
-  // Tell the reader of a message, if it mentions them.
-  notify({ seq, user, msg }) {
-    if (isAttended() || user === this.#user || !mentions(msg, this.#user)) return
+  // Tell the reader of a message, if it mentions or quotes them, and did not `before` an edit.
+  // `seq` is that of the message or of its edit.
+  async notify({ seq, user, msg }, before = "") {
+    const isWanted = this.#notify.checked || this.#sound.checked
+    if (!isWanted || isAttended() || user === this.#user) return
+    if (!isMeantFor(this.#user, msg) || isMeantFor(this.#user, before)) return
+    if (!(await this.#oneTab.speaksOf(seq))) return
     if (this.#notify.checked) this.#show(user, { body: msg, tag: `message-${seq}` })
     if (this.#sound.checked) play()
+  }
+
+  #recall() {
+    const isAllowed = !this.#notify.disabled && isGranted()
+    this.#notify.checked = recall("notify") === "on" && isAllowed
+    this.#sound.checked = recall("sound") === "on"
   }
 
   async #toggleNotify() {
@@ -60,6 +73,7 @@ export class Notifier {
   }
 
   #giveUp() {
+    remember("notify", "")
     this.#notify.checked = false
     this.#notify.disabled = true
     this.#notify.parentElement.append(" (this browser does not allow it)")

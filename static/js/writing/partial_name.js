@@ -1,14 +1,11 @@
 // Names in a text that is being written, and the one between @ and the caret.
 
-// Letters of scripts without spaces between words, or whose words take particles, as Hangul does.
-const UNSPACED = `[${["Han", "Hira", "Kana", "Bopo", "Hang", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"]
-  .map((script) => String.raw`\p{scx=${script}}`)
-  .join("")}]`
-// Not in the middle of a word, such as a mail address, nor in code.
-const BEFORE_NAME = String.raw`(?<=^|[^\p{L}\p{M}\p{N}_.@\\\x60-]|${UNSPACED})`
+import { BEFORE_NAME, UNSPACED } from "../log/rich_text.js"
+
 const HAS_UNSPACED = new RegExp(UNSPACED, "u")
-const NAME = new RegExp(String.raw`${BEFORE_NAME}[@＠]([\p{L}\p{M}\p{N}_.-]+)`, "gu")
-const PARTIAL_NAME = new RegExp(String.raw`${BEFORE_NAME}[@＠]([\p{L}\p{M}\p{N}_.-]{0,32})$`, "u")
+const BEGIN = String.raw`${BEFORE_NAME}(?<!\x60)[@＠]` // a backquote begins code
+const NAME = new RegExp(String.raw`${BEGIN}([\p{L}\p{M}\p{N}_.-]+)`, "gu")
+const PARTIAL_NAME = new RegExp(String.raw`${BEGIN}([\p{L}\p{M}\p{N}_.-]{0,32})$`, "u")
 
 // Return what a text has of a name at its end, null if there is none. The text ends at the caret.
 export function partialName(text) {
