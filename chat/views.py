@@ -63,7 +63,11 @@ class ChatList(MemberPage):
         is_read = self.request.headers.get("Sec-Fetch-Dest", "document") == "document"
         if is_read and not position and self.request.method == "GET":
             marks.move(user_id, context["last"])
-        template = "chat/history.html" if position else self.template
+        around = position.get("around")
+        if around is not None and around not in {entry.seq for entry in context["messages"]}:
+            context["missing"] = f"There is no message {around}."
+        # Whoever follows a link to a message wants to answer, too; the rest is only to be read.
+        template = "chat/history.html" if position.keys() - {"around"} else self.template
         return aiohttp_jinja2.render_template(template, self.request, context)
 
     async def act(self, form: dict[str, str]) -> URL:

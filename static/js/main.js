@@ -18,6 +18,7 @@ import { Log } from "./log/log.js"
 import { announce } from "./browser/announce.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
+import { Places } from "./log/places.js"
 import { ReadMark } from "./log/read_mark.js"
 import { Unread } from "./log/unread.js"
 import { listenToKeys } from "./room/keyboard.js"
@@ -56,6 +57,7 @@ const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
 const people = new People(byId("here"), { user, count: byId("people-count") })
 const unread = new Unread(log, byId("unread"))
+const places = new Places(log, byId("back"))
 const readMark = new ReadMark(connection, log.last)
 const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") })
 const actions = new Actions(log, byId("actions-template").content.firstElementChild)
@@ -157,6 +159,7 @@ actions.onreply = (text) => {
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
+places.onerror = tell
 unread.onread = () => readMark.move(log.last)
 composer.text = draft.text
 connection.open()

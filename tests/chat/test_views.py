@@ -70,6 +70,7 @@ async def test_only_who_is_shown_the_newest_messages_has_read_them(
     marks, bobs_id = house.app[READ_MARKS], await user_id_of(house, "bob")
     await bob.get("/", headers={"Sec-Fetch-Dest": "empty"})
     await bob.get("/?before=3")
+    await bob.get("/?around=2")
     head = await bob.client.head("/")
     assert (head.status, await marks.get(bobs_id)) == (200, 0)
     refused = await bob.post("/", {"msg": ""})

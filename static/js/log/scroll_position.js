@@ -5,6 +5,7 @@ const NEAR_END = 60 // px; a reader this close to the end wants to follow it
 
 export class ScrollPosition {
   onchange = () => {}
+  #isAway = false
   #log
   #isAtEnd = true // where the reader has scrolled to, even if a growing field hides the end
   #top = 0
@@ -23,8 +24,22 @@ export class ScrollPosition {
     return this.#isAtEnd
   }
 
+  // True while the log does not reach to the newest message: nobody is at the end then.
+  set isAway(isAway) {
+    this.#isAway = isAway
+    this.#update()
+  }
+
+  // The first message in view, and how far below the top of the view it begins.
+  get firstInView() {
+    const { top } = this.#log.getBoundingClientRect()
+    const messages = [...this.#log.querySelectorAll(".message")]
+    const message = messages.find((message) => message.getBoundingClientRect().bottom > top)
+    return message && { message, offset: message.getBoundingClientRect().top - top }
+  }
+
   goToEnd() {
-    this.#isAtEnd = true
+    this.#isAtEnd = !this.#isAway
     this.#log.scrollTop = this.#log.scrollHeight
     this.#top = this.#log.scrollTop // less than before if rows were removed
     this.onchange()
@@ -37,6 +52,20 @@ export class ScrollPosition {
     this.#isAtEnd = false
     this.#log.scrollTop += above
     this.onchange()
+  }
+
+  // Put a message into the middle of the view; of one that is longer, its beginning.
+  goToMiddle(message) {
+    const room = this.#log.clientHeight - message.getBoundingClientRect().height
+    this.goToOffset(message, Math.max(room / 2, this.#log.clientHeight / 6))
+  }
+
+  // Put a message at a distance from the top of the view.
+  goToOffset(message, offset) {
+    const top = message.getBoundingClientRect().top - this.#log.getBoundingClientRect().top
+    this.#isAtEnd = false
+    this.#log.scrollTop += top - offset
+    this.#update()
   }
 
   // Follow the end after rows were added: once for all that are added before the next frame.
@@ -56,18 +85,18 @@ export class ScrollPosition {
       change()
       return this.goToEnd()
     }
-    const { top } = this.#log.getBoundingClientRect()
-    const messages = [...this.#log.querySelectorAll(".message")]
-    const firstInView = messages.find((message) => message.getBoundingClientRect().bottom > top)
-    const before = firstInView?.getBoundingClientRect().top
+    const first = this.firstInView
     change()
-    if (firstInView) this.#log.scrollTop += firstInView.getBoundingClientRect().top - before
+    if (!first) return
+    const { top } = this.#log.getBoundingClientRect()
+    this.#log.scrollTop += first.message.getBoundingClientRect().top - top - first.offset
   }
 
   // A log that grows moves its end away from the reader, but only the reader scrolls up.
   #update() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log
-    if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#isAtEnd = true
+    if (this.#isAway) this.#isAtEnd = false
+    else if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#isAtEnd = true
     else if (scrollTop < this.#top) this.#isAtEnd = false
     this.#top = scrollTop
     this.onchange()

@@ -60,7 +60,7 @@ export class Unread {
 
   #goToEnd() {
     const hadFocus = document.activeElement === this.#button
-    this.#log.scroll.goToEnd()
+    this.#log.goToEnd()
     if (hadFocus) this.#log.focus() // the button is hidden now
   }
 }
