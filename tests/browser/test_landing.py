@@ -162,3 +162,100 @@ async def test_a_link_to_a_message_that_does_not_exist_says_so(
     await alice.page.reload()
     await expect(alice.error).to_have_text("There is no message 999.")
     await expect(alice.texts.last).to_be_in_viewport()
+
+
+# Windows of any size, and paper
+
+
+LONG = "\n".join(f"long {number} " + "word " * 20 for number in range(60))
+
+
+async def test_the_buttons_of_a_message_longer_than_the_window_are_in_view(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await write(chat, "before", LONG, *(f"line {number}" for number in range(5)))
+    desk = await visit(chat.url, "alice", viewport=SMALL)
+    phone = await visit(
+        chat.url, "carol", viewport={"width": 390, "height": 500}, has_touch=True, is_mobile=True
+    )
+    for reader in (desk, phone):
+        log, message = reader.log, reader.page.locator("#m2")
+        for part in (0.2, 0.5, 0.8):
+            await log.evaluate(
+                """(log, part) => {
+                  const { offsetTop, offsetHeight } = document.getElementById("m2")
+                  log.scrollTop = offsetTop + part * offsetHeight - log.clientHeight / 2
+                }""",
+                part,
+            )
+            box = await log.bounding_box()
+            assert box is not None
+            middle = (box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
+            reply = message.get_by_role("button", name="Reply")
+            if reader is desk:
+                await reader.page.mouse.move(*middle)
+            elif not await reply.count():
+                await reader.page.touchscreen.tap(*middle)
+            await expect(reply).to_be_in_viewport(ratio=0.95)  # but for parts of a pixel
+            button = await reply.bounding_box()
+            assert button is not None
+            assert box["y"] <= button["y"] <= box["y"] + box["height"] - button["height"] + 2
+
+
+async def test_send_is_in_view_in_the_smallest_window_with_large_text(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await write(chat, "one", "two")
+    alice = await visit(chat.url, "alice", viewport={"width": 320, "height": 568})
+    await alice.page.evaluate("document.documentElement.style.fontSize = '200%'")
+    await expect(alice.page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+    await expect(alice.field).to_be_in_viewport(ratio=1)
+    await alice.field.fill("a\nb\nc\nd\ne\nf")
+    await expect(alice.page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+
+
+async def test_a_window_of_another_width_keeps_the_place(chat: ChatSite, visit: Visit) -> None:
+    words = "some words that wrap " * 12
+    await write(chat, *(f"line {number} {words}" for number in range(50)), LONG)
+    alice = await visit(chat.url, "alice", viewport={"width": 1000, "height": 600})
+    line = alice.page.locator("#m20")
+    await line.evaluate("it => it.scrollIntoView()")
+    await expect(line).to_be_in_viewport()
+    for width in (400, 320, 1200):
+        await alice.page.set_viewport_size({"width": width, "height": 600})
+        await expect(line).to_be_in_viewport()
+        first = await alice.log.evaluate(
+            """log => [...log.querySelectorAll(".message")].find((it) =>
+              it.getBoundingClientRect().bottom > log.getBoundingClientRect().top + 1).id"""
+        )
+        assert first in ("m19", "m20")
+
+
+async def test_forced_colours_show_who_is_here(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice", forced_colors="active")
+    dot = await alice.page.locator(".people__person").first.evaluate(
+        """it => {
+          const { borderTopColor, borderTopWidth } = getComputedStyle(it, "::before")
+          return [borderTopColor, borderTopWidth, getComputedStyle(document.body).backgroundColor]
+        }"""
+    )
+    assert dot[0] != dot[2]
+    assert dot[1] == "4px"
+
+
+async def test_paper_shows_the_whole_loaded_log_and_nothing_else(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await write(chat, *(f"line {number}" for number in range(100)))
+    alice = await visit(chat.url, "alice", color_scheme="dark")
+    await alice.page.emulate_media(media="print")
+    controls = "header, form, button, a#older, aside, .log__pending"
+    assert await alice.page.locator(controls).filter(visible=True).count() == 0
+    heights = await alice.page.evaluate(
+        """() => ["html", "#subscribe", ".log__history"].map((selector) =>
+          document.querySelector(selector).scrollHeight)"""
+    )
+    assert max(heights) - min(heights) < 100
+    assert heights[2] > 50 * 20
+    assert await alice.log.evaluate("log => getComputedStyle(log).overflowY") == "visible"
+    assert (await alice.page.pdf()).count(b"/Type /Page\n") > 1

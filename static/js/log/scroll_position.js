@@ -9,13 +9,14 @@ export class ScrollPosition {
   #log
   #isAtEnd = true // where the reader has scrolled to, even if a growing field hides the end
   #top = 0
+  #first = null // the first message in view, and where it is
   #isScheduled = false
 
   constructor(log) {
     this.#log = log
     this.goToEnd()
     log.addEventListener("scroll", () => this.#update())
-    const observer = new ResizeObserver(() => this.#isAtEnd && this.goToEnd())
+    const observer = new ResizeObserver(() => this.#resized())
     observer.observe(log)
     observer.observe(log.querySelector(".log__pending"))
   }
@@ -30,12 +31,19 @@ export class ScrollPosition {
     this.#update()
   }
 
-  // The first message in view, and how far below the top of the view it begins.
+  // The first message in view, how far below the top of the view it begins, and its height.
   get firstInView() {
     const { top } = this.#log.getBoundingClientRect()
-    const messages = [...this.#log.querySelectorAll(".message")]
-    const message = messages.find((message) => message.getBoundingClientRect().bottom > top)
-    return message && { message, offset: message.getBoundingClientRect().top - top }
+    const messages = this.#log.querySelectorAll(".message")
+    let [first, end] = [0, messages.length]
+    while (first < end) {
+      const middle = (first + end) >> 1
+      if (messages[middle].getBoundingClientRect().bottom > top) end = middle
+      else first = middle + 1
+    }
+    if (first === messages.length) return null
+    const box = messages[first].getBoundingClientRect()
+    return { message: messages[first], offset: box.top - top, height: box.height }
   }
 
   goToEnd() {
@@ -92,6 +100,15 @@ export class ScrollPosition {
     this.#log.scrollTop += first.message.getBoundingClientRect().top - top - first.offset
   }
 
+  // Lines wrap elsewhere in a window of another width: stay with the message that was at the top.
+  #resized() {
+    if (this.#isAtEnd) return this.goToEnd()
+    const { message, offset, height } = this.#first ?? {}
+    if (!message?.isConnected) return
+    const part = offset < 0 ? message.getBoundingClientRect().height / height : 1
+    this.goToOffset(message, offset * part)
+  }
+
   // A log that grows moves its end away from the reader, but only the reader scrolls up.
   #update() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log
@@ -99,6 +116,7 @@ export class ScrollPosition {
     else if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#isAtEnd = true
     else if (scrollTop < this.#top) this.#isAtEnd = false
     this.#top = scrollTop
+    this.#first = this.firstInView
     this.onchange()
   }
 }
