@@ -90,6 +90,12 @@ class ChatList(MemberPage):
         messages = await self.messages(**position)
         first_shown = messages[0].seq if messages else 0
         last_shown = messages[-1].seq if messages else 0
+        # The entries after the last message may all be changes, which no page shows.
+        has_newer = bool(
+            position
+            and 0 < last_shown < last
+            and await app[MESSAGES].get_messages_from(last_shown + 1, 1)
+        )
         env = aiohttp_jinja2.get_env(app)
         return {
             "messages": messages,
@@ -98,7 +104,7 @@ class ChatList(MemberPage):
             "from_end": "around" not in position and "after" not in position,
             "last": max(last, last_shown),
             "older": first_shown if first_shown > 1 else None,
-            "newer": last_shown if position and 0 < last_shown < last else None,
+            "newer": last_shown if has_newer else None,
             "message_length": MESSAGE_LENGTH,
             "changeable_for": CHANGEABLE_FOR,
             "frame_size": wire.FRAME_LIMIT,
