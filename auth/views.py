@@ -49,7 +49,7 @@ class AccountForm(FormPage):
     """A form that signs the browser in."""
 
     async def act(self, form: dict[str, str]) -> URL:
-        """Sign the browser in to the account of the form."""
+        """Sign the browser in to the account of the form, and go on to the page that was wanted."""
         try:
             user = await self.account(form)
             await set_session(self.request, str(user["_id"]), user["login"])
@@ -65,7 +65,15 @@ class AccountForm(FormPage):
         limits, address = self.request.app[LIMITS], client_address(self.request)
         for name in (user["login_key"], user["email_key"]):
             limits.remember(name, address)
-        return url_for(self.request, "main")
+        return self.wanted(form.get("next", ""))
+
+    def wanted(self, path: str) -> URL:
+        """Return the page that a visitor wanted before the log-in; the chat if it is none of ours.
+
+        What follows a # never reaches the server, so links to messages have ?around=, too.
+        """
+        own = OWN_PAGE.fullmatch(path)
+        return URL(path, encoded=True) if own else url_for(self.request, "main")
 
     @abstractmethod
     async def account(self, form: dict[str, str]) -> Document:
@@ -80,9 +88,10 @@ class Login(AccountForm):
     @aiohttp_jinja2.template(template)
     async def get(self) -> dict[str, Any]:
         """Show the form, and tell whoever was signed out why."""
-        if IDENTITY in self.request:
-            redirect(self.request, "main")
-        context = await self.context({"next": self.request.query.get("next", "")})
+        wanted = self.request.query.get("next", "")
+        if IDENTITY in self.request:  # perhaps since another tab has logged in
+            raise web.HTTPSeeOther(self.wanted(wanted))
+        context = await self.context({"next": wanted})
         context["notice"] = SIGNED_OUT if "id" in await get_session(self.request) else None
         return context
 
@@ -97,10 +106,10 @@ class Login(AccountForm):
         return {"form": form, "may_register": may_register, "is_signed_out": is_signed_out}
 
     async def act(self, form: dict[str, str]) -> URL:
-        """Log in, and go on to where the visitor wanted to go."""
-        url, wanted = await super().act(form), form.get("next", "")
+        """Log in."""
+        url = await super().act(form)
         self.request.app[METRICS].log_ins.labels("ok").inc()
-        return URL(wanted, encoded=True) if OWN_PAGE.fullmatch(wanted) else url
+        return url
 
     async def refuse(self, form: dict[str, str], error: FormError) -> web.Response:
         """Return the page with the error in it."""
@@ -138,7 +147,7 @@ class SignIn(AccountForm):
         """Show the form, or why the visitor can't create an account."""
         if IDENTITY in self.request:
             redirect(self.request, "main")
-        form = {"invitation": self.request.query.get("invitation", "")}
+        form = {name: self.request.query.get(name, "") for name in ("invitation", "next")}
         try:
             self.admission = await admit(self.request, form["invitation"])
         except FormError as error:

@@ -62,7 +62,11 @@ class ChatList(MemberPage):
             redirect(self.request, "main")
         marks, user_id = self.request.app[READ_MARKS], self.request[IDENTITY].user_id
         context["read"] = await marks.get(user_id)
-        template = "chat/history.html" if position else self.template
+        around = position.get("around")
+        if around is not None and around not in {entry.seq for entry in context["messages"]}:
+            context["missing"] = f"There is no message {around}."
+        # Whoever follows a link to a message wants to answer, too; the rest is only to be read.
+        template = "chat/history.html" if position.keys() - {"around"} else self.template
         return aiohttp_jinja2.render_template(template, self.request, context)
 
     async def act(self, form: dict[str, str]) -> URL:
@@ -87,6 +91,12 @@ class ChatList(MemberPage):
         messages = await self.messages(**position)
         first_shown = messages[0].seq if messages else 0
         last_shown = messages[-1].seq if messages else 0
+        # The entries after the last message may all be changes, which no page shows.
+        has_newer = bool(
+            position
+            and 0 < last_shown < last
+            and await app[MESSAGES].get_messages_from(last_shown + 1, 1)
+        )
         env = aiohttp_jinja2.get_env(app)
         return {
             "messages": messages,
@@ -95,7 +105,7 @@ class ChatList(MemberPage):
             "from_end": "around" not in position and "after" not in position,
             "last": max(last, last_shown),
             "older": first_shown if first_shown > 1 else None,
-            "newer": last_shown if position and 0 < last_shown < last else None,
+            "newer": last_shown if has_newer else None,
             "message_length": MESSAGE_LENGTH,
             "changeable_for": CHANGEABLE_FOR,
             "now": now(),

@@ -18,6 +18,7 @@ import { Log } from "./log/log.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
 import { copyWhatWasSaid } from "./log/copying.js"
+import { Places } from "./log/places.js"
 import { ReadMark } from "./log/read_mark.js"
 import { Unread } from "./log/unread.js"
 import { listenToKeys } from "./room/keyboard.js"
@@ -59,6 +60,7 @@ const editing = new Editing(form, { composer, draft, log, connection, tab })
 const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
 const people = new People(byId("here"), { user, count: byId("people-count") })
+const places = new Places(log, byId("back"))
 const readMark = new ReadMark(connection, log.read)
 const unreadButtons = {
   button: byId("unread"),
@@ -179,6 +181,7 @@ actions.onreply = (text) => {
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
+places.onerror = tell
 composer.text = draft.text
 editing.resume()
 connection.open()

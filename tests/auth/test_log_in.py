@@ -21,7 +21,7 @@ from tests.support.accounts import (
     signed_in_as,
 )
 from tests.support.house import House
-from tests.support.people import PASSWORD, WRONG, Person
+from tests.support.people import PASSWORD, WRONG, Person, registration
 from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.sockets import refusal_of
 
@@ -262,6 +262,20 @@ async def test_a_log_in_leads_to_the_page_that_was_wanted_and_to_no_other_site(
     form = {"login": "alice", "password": PASSWORD, "next": wanted}
     response = await visitor.post("/login", form)
     assert (response.status, response.headers["Location"]) == (303, reached)
+    # So it does when another tab has logged in meanwhile.
+    response = await alice.client.get("/login", params={"next": wanted}, allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (303, reached)
+
+
+async def test_a_new_account_leads_to_the_page_that_was_wanted_too(visitor: Person) -> None:
+    page = await visitor.page("/login?next=/?around%3D900", 200)
+    assert 'href="/signin?next=/?around%3D900"' in page
+    page = await visitor.page("/signin?next=/?around%3D900", 200)
+    assert 'name="next" value="/?around=900"' in page
+    assert 'href="/login?next=/?around%3D900"' in page
+    form = {**registration("carol"), "next": "/?around=900"}
+    response = await visitor.post("/signin", form)
+    assert (response.status, response.headers["Location"]) == (303, "/?around=900")
 
 
 async def test_who_was_signed_out_elsewhere_is_told_so_at_the_log_in(

@@ -1,12 +1,18 @@
 """The main flow in Firefox."""
 
+import asyncio
 import os
+import re
+import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 import pytest_asyncio
 
+from chat.journal import JOURNAL
 from tests.support.firefox import FIREFOX, Firefox, Page, firefox
+from tests.support.log import say
 from tests.support.people import registration
 from tests.support.site import ChatSite
 
@@ -70,3 +76,34 @@ async def test_a_completed_name_can_be_undone_in_firefox(browser: Firefox, chat:
     await alice.sees(f"{field}.value === 'hi @bob '")
     await alice.evaluate("document.execCommand('undo')")
     await alice.sees(f"{field}.value === 'hi @bo'")
+
+
+async def test_firefox_prints_the_whole_loaded_log(browser: Firefox, chat: ChatSite) -> None:
+    alice = await sign_up(browser, chat, "alice")
+    said = [say(chat.app[JOURNAL], "bob", f"line {number}") for number in range(200)]
+    await asyncio.gather(*said)
+    await alice.sees(f"{TEXTS}.includes('line 199')")
+    assert pages_in(await alice.print_out()) >= 4
+
+
+async def test_firefox_goes_to_a_linked_message_and_back(browser: Firefox, chat: ChatSite) -> None:
+    said = [say(chat.app[JOURNAL], "bob", f"line {number}") for number in range(199)]
+    await asyncio.gather(*said, say(chat.app[JOURNAL], "bob", "> bob #20: line 19\nyes"))
+    alice = await sign_up(browser, chat, "alice")
+    await alice.evaluate("document.querySelector('#m200 .quote a').click()")
+    await alice.sees("location.search === '?around=20'")
+    in_view = "document.querySelector('#%s')?.getBoundingClientRect().top > 0"
+    await alice.sees(in_view % "m20.message--target")
+    await alice.evaluate("document.querySelector('#back').click()")
+    await alice.sees("location.search === ''")
+    await alice.sees(in_view % "m200")
+
+
+def pages_in(pdf: bytes) -> int:
+    """Return how many pages a PDF has, whose list of objects is compressed."""
+    starts = (found.end() for found in re.finditer(rb"stream\r?\n", pdf))
+    objects = b""
+    for start in starts:
+        with suppress(zlib.error):  # another kind of stream
+            objects += zlib.decompressobj().decompress(pdf[start:])
+    return len(re.findall(rb"/Type\s*/Page\b", objects))

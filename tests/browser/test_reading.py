@@ -274,7 +274,8 @@ async def test_on_a_phone_a_tap_shows_what_one_may_do_with_a_message(
     await alice.messages.first.tap()
     for name in ("Reply", "Edit", "Delete"):
         await assert_thumb_sized(actions.get_by_role("button", name=name))
-    await expect(actions).to_have_css("position", "static")  # so that it covers no text
+    # It has a place below the text, which it leaves only where that is out of view.
+    await expect(actions).to_have_css("position", "sticky")
     assert not await alice.is_too_wide()
     follows = alice.messages.last.locator(".message__time")
     await expect(follows).to_have_css("opacity", "0")

@@ -81,16 +81,28 @@ async def test_each_page_of_history_has_links_to_what_there_is_before_and_after_
         assert (page.older, page.newer) == (older, newer), query
         assert 'data-last="130"' in text, query
         assert ("Back to the newest messages" in text) is bool(query), query
-        assert ('id="composer"' in text) is not bool(query), query  # history is only to be read
+        is_room = not query or query.startswith("around")  # the others are only to be read
+        assert ('id="composer"' in text) is is_room, query
         targets = re.findall(r'message--target" data-seq="(\d+)"', text)
         assert targets == [str(seq) for seq in shown if query == f"around={seq}"], query
+
+
+async def test_a_place_at_which_there_is_no_message_says_so(house: House, alice: Person) -> None:
+    await alice.write("one", "two")
+    await alice.post("/message/1", {"action": "edit", "msg": "ONE"})
+    for place in (0, 3, 4, 999_999_999_999_999):  # 3 is the edit
+        page = await alice.page(f"/?around={place}")
+        assert f"There is no message {place}." in page
+        assert "ONE" in page
+    for place in (1, 2):
+        assert "There is no message" not in await alice.page(f"/?around={place}")
 
 
 async def test_after_the_last_message_comes_the_chat_itself(house: House, alice: Person) -> None:
     await alice.write("one", "two")
     await alice.post("/message/2", {"action": "delete"})
     assert house.app[JOURNAL].recent.last == 3  # the deletion, which no page shows
-    assert HistoryPage(await alice.page("/?around=1")).newer == "/?after=2"
+    assert HistoryPage(await alice.page("/?around=1")).newer is None
     response = await alice.get("/?after=2")
     assert (response.status, response.headers["Location"]) == (303, "/")
 

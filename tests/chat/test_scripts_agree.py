@@ -57,7 +57,13 @@ def test_templates_lead_to_the_same_addresses_as_scripts() -> None:
     entry = MessageEntry(
         seq=12, key="2:n", user="bob", user_id="2", msg="hi", time=datetime.now(UTC)
     )
-    context = {"messages": [entry], "older": 12, "user": alice, "changeable_for": CHANGEABLE_FOR}
+    context = {
+        "messages": [entry],
+        "older": 12,
+        "newer": 12,
+        "user": alice,
+        "changeable_for": CHANGEABLE_FOR,
+    }
     page = env.get_template("chat/history.html").render(
         context, app=app, renderer=Renderer(env, alice, target=None)
     )

@@ -80,6 +80,7 @@ async def test_a_page_that_is_only_fetched_has_not_been_read(
         await bob.get("/", headers=headers)
         assert await marks.get(bobs_id) == 0, headers
     await bob.get("/?before=3")
+    await bob.get("/?around=2")
     head = await bob.client.head("/")
     assert (head.status, await marks.get(bobs_id)) == (200, 0)
     refused = await bob.post("/", {"msg": "", "last": "2"})

@@ -1,6 +1,7 @@
 """Firefox, told what to do over its own interface: WebDriver BiDi (https://w3c.github.io/webdriver-bidi/)."""
 
 import asyncio
+import base64
 import json
 import re
 import shutil
@@ -107,6 +108,11 @@ class Page:
             awaitPromise=True,
         )
         return found.get("result", {}).get("value")
+
+    async def print_out(self) -> bytes:
+        """Return the page as it would be printed, as a PDF."""
+        printed = await self._firefox.ask("browsingContext.print", context=self._context)
+        return base64.b64decode(printed["data"])
 
     async def fill(self, **values: str) -> None:
         """Type into the fields of a form, by their names."""

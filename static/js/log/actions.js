@@ -6,6 +6,7 @@ import { entryOf } from "./message.js"
 import { quote } from "./quote.js"
 
 const TOUCH = matchMedia("(hover: none)")
+const BELOW_DAY = 36 // px; the day of what is in view covers the top of it
 const STEPS = { ArrowUp: -1, ArrowDown: 1 }
 
 export class Actions {
@@ -25,6 +26,7 @@ export class Actions {
     log.element.addEventListener("click", (event) => this.#tapped(event))
     log.element.addEventListener("focusin", ({ target }) => this.#show(messageAt(target)))
     log.element.addEventListener("keydown", (event) => this.#keydown(event))
+    log.element.addEventListener("scroll", () => this.#keepInView())
     element.addEventListener("submit", (event) => event.preventDefault())
     reply.addEventListener("click", () => this.onreply(quote(entryOf(this.#message))))
     edit.addEventListener("click", () => this.onedit(this.#seq))
@@ -81,6 +83,15 @@ export class Actions {
     moderate.hidden = isChangeable || !this.#log.isModerator
     moderate.href = changeOf(this.#seq)
     this.#move(() => message.append(this.#element))
+    this.#keepInView()
+  }
+
+  // The buttons are at the top of their message; where that is out of view, at the top of the view.
+  #keepInView() {
+    if (!this.#message) return
+    const { top } = this.#log.element.getBoundingClientRect()
+    const hidden = top - this.#message.getBoundingClientRect().top
+    this.#element.style.setProperty("--hidden", `${hidden + BELOW_DAY}px`)
   }
 
   #hide() {

@@ -1,10 +1,11 @@
 // The log: shows each message once and in order, and updates it in place when it is changed.
 
-import { idOf } from "./addresses.js"
+import { addressOf, idOf, seqOf } from "./addresses.js"
 import { fetchLog } from "./fetch_log.js"
 import { placeInGroup, keepDayNames } from "./grouping.js"
 import { createMessage, entryOf, formatLog, formatMessage, updateMessage } from "./message.js"
 import { NewDivider } from "./new_divider.js"
+import { NewerMessages } from "./newer_messages.js"
 import { OlderMessages } from "./older_messages.js"
 import { OwnMessages } from "./own_messages.js"
 import { ScrollPosition } from "./scroll_position.js"
@@ -19,6 +20,9 @@ export class Log {
   #history // messages that came with a page, which screen readers do not read out
   #live // rows that came since, which they do
   #older
+  #newer
+  #isLed = false // true once the reader has gone somewhere
+  #latest = 0 // seq of the last message that came, perhaps not shown
   #newDivider
   #ownMessages
   #isSettled = false // the reader is where they left off
@@ -31,7 +35,12 @@ export class Log {
     this.#setUpHistory()
     this.scroll = new ScrollPosition(element)
     this.#older = new OlderMessages(element, (page) => this.#prepend(page))
-    this.#goToFirstNew()
+    this.#newer = new NewerMessages(element, (page) => this.#append(page))
+    this.scroll.isAway = this.#newer.areThere
+    const target = element.querySelector(".message--target")
+    if (target) this.scroll.goToMiddle(target)
+    if (target || seqOf(location)) this.#isSettled = true
+    else this.#goToFirstNew()
     keepDayNames(element)
   }
 
@@ -119,6 +128,8 @@ export class Log {
     if (entry.seq <= this.last) return false
     this.#ownMessages.add(entry)
     this.element.dataset.last = entry.seq
+    this.#latest = entry.seq
+    if (this.#newer.areThere) return true // it is shown when the reader gets there
     this.element.querySelector(".log__empty")?.remove()
     const message = createMessage(entry, this.user)
     this.#live.append(message)
@@ -138,14 +149,56 @@ export class Log {
   // Replace all rows by the messages of a new copy of the page: the server does not replay as much
   // as was missed.
   async reload() {
-    this.#replace(await fetchLog("/"))
+    const place = this.#newer.areThere ? this.place : null
+    const page = await fetchLog(place ? addressOf(place.seq) : "/")
+    this.element.dataset.last = this.#latest = 0
+    this.#replace(page)
+    if (place) await this.goBackTo(place)
+  }
+
+  // Where the reader is: { isAtEnd }, or the message at the top of the view, { seq, offset }.
+  get place() {
+    const { isAtEnd, firstInView } = this.scroll
+    if (isAtEnd || !firstInView) return { isAtEnd: true }
+    const { message, offset } = firstInView
+    return { seq: Number(message.dataset.seq), offset }
+  }
+
+  // Go to a message, loading those around it if it is not in the page. Return false if there is none.
+  async goTo(seq) {
+    const message = await this.#find(seq)
+    this.#markTarget(message)
+    if (!message) return false
+    message.tabIndex = -1
+    message.focus({ preventScroll: true })
+    this.scroll.goToMiddle(message)
+    return true
+  }
+
+  // Go to where the reader was before. Return false if its message is not there any more.
+  async goBackTo({ seq, offset }) {
+    const message = await this.#find(seq)
+    this.#markTarget(document.getElementById(idOf(seqOf(location))))
+    if (message) this.scroll.goToOffset(message, offset)
+    return message !== null
+  }
+
+  async goToEnd() {
+    if (seqOf(location)) history.replaceState(history.state, "", "/")
+    this.#isLed = true
+    this.#markTarget(null)
+    this.scroll.goToEnd()
+    if (!this.#newer.areThere) return
+    const page = await fetchLog("/").catch(() => null) // the link to newer messages is in sight
+    if (page) this.#replace(page)
   }
 
   // Show what is new or has changed in a new copy of the page. Return the new messages.
   update(page) {
     const entries = messagesOf(page).map(entryOf)
     const added = entries.filter(({ seq }) => seq > this.last)
-    if (added.length && added.length === entries.length && added[0].seq > this.last + 1) {
+    const isGap = added.length && added.length === entries.length && added[0].seq > this.last + 1
+    if (isGap && !this.#newer.areThere) {
       this.#replace(page) // there are more between
     } else {
       for (const entry of entries) if (entry.state && entry.seq <= this.last) this.#change(entry)
@@ -161,9 +214,45 @@ export class Log {
     this.#history.append(...messagesOf(page))
     this.#older.continueFrom(page)
     const { last, read, now } = page.dataset
-    Object.assign(this.element.dataset, { last, read, now })
+    Object.assign(this.element.dataset, { last: Math.max(this.last, last), read, now })
     this.#setUpHistory()
+    this.#continueAfter(page)
     this.scroll.goToEnd()
+  }
+
+  // Return a message, after loading those around it if it is not in the page; null: there is none.
+  async #find(seq) {
+    this.#isLed = true
+    const id = idOf(seq)
+    if (!document.getElementById(id)) {
+      const page = await fetchLog(addressOf(seq))
+      if (page.querySelector(`#${id}`)) this.#replace(page)
+    }
+    return document.getElementById(id)
+  }
+
+  #markTarget(message) {
+    const former = this.element.querySelector(".message--target")
+    former?.classList.remove("message--target")
+    message?.classList.add("message--target")
+    for (const changed of [former, message]) if (changed) placeInGroup(changed)
+  }
+
+  // Show that messages are missing after those of a page, or that the log reaches to the newest.
+  #continueAfter(page) {
+    const isEnd = !page.querySelector("#newer") && Number(page.dataset.last) >= this.#latest
+    this.#newer.continueAfter(isEnd ? null : (this.#messages.at(-1)?.dataset.seq ?? 0))
+    this.scroll.isAway = !isEnd
+  }
+
+  #append(page) {
+    const newer = messagesOf(page)
+    this.#ownMessages.addFrom(page)
+    this.#history.append(...newer)
+    for (const message of newer) this.#format(message)
+    this.#newDivider.place(this.#messages)
+    for (const message of newer) placeInGroup(message)
+    this.#continueAfter(page)
   }
 
   get #messages() {
@@ -192,7 +281,7 @@ export class Log {
     while (this.hasMoreNew && hasLoaded && this.#rows.length < MAX_ROWS) {
       hasLoaded = await this.#older.load()
     }
-    if (element.isConnected) this.scroll.goTo(element)
+    if (!this.#isLed && element.isConnected) this.scroll.goTo(element)
     this.#isSettled = true
     this.scroll.onchange()
   }

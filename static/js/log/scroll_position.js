@@ -5,16 +5,18 @@ const NEAR_END = 60 // px; a reader this close to the end wants to follow it
 
 export class ScrollPosition {
   onchange = () => {}
+  #isAway = false
   #log
   #isAtEnd = true // where the reader has scrolled to, even if a growing field hides the end
   #top = 0
+  #first = null // the first message in view, and where it is
   #isScheduled = false
 
   constructor(log) {
     this.#log = log
     this.goToEnd()
     log.addEventListener("scroll", () => this.#update())
-    const observer = new ResizeObserver(() => this.#isAtEnd && this.goToEnd())
+    const observer = new ResizeObserver(() => this.#resized())
     observer.observe(log)
     observer.observe(log.querySelector(".log__pending"))
   }
@@ -23,8 +25,29 @@ export class ScrollPosition {
     return this.#isAtEnd
   }
 
+  // True while the log does not reach to the newest message: nobody is at the end then.
+  set isAway(isAway) {
+    this.#isAway = isAway
+    this.#update()
+  }
+
+  // The first message in view, how far below the top of the view it begins, and its height.
+  get firstInView() {
+    const { top } = this.#log.getBoundingClientRect()
+    const messages = this.#log.querySelectorAll(".message")
+    let [first, end] = [0, messages.length]
+    while (first < end) {
+      const middle = (first + end) >> 1
+      if (messages[middle].getBoundingClientRect().bottom > top) end = middle
+      else first = middle + 1
+    }
+    if (first === messages.length) return null
+    const box = messages[first].getBoundingClientRect()
+    return { message: messages[first], offset: box.top - top, height: box.height }
+  }
+
   goToEnd() {
-    this.#isAtEnd = true
+    this.#isAtEnd = !this.#isAway
     this.#log.scrollTop = this.#log.scrollHeight
     this.#top = this.#log.scrollTop // less than before if rows were removed
     this.onchange()
@@ -40,9 +63,17 @@ export class ScrollPosition {
     this.onchange()
   }
 
-  // Put a message into the middle of the view.
-  show(message) {
-    message.scrollIntoView({ block: "center" })
+  // Put a message into the middle of the view; of one that is longer, its beginning.
+  goToMiddle(message) {
+    const room = this.#log.clientHeight - message.getBoundingClientRect().height
+    this.goToOffset(message, Math.max(room / 2, this.#log.clientHeight / 6))
+  }
+
+  // Put a message at a distance from the top of the view.
+  goToOffset(message, offset) {
+    const top = message.getBoundingClientRect().top - this.#log.getBoundingClientRect().top
+    this.#isAtEnd = false
+    this.#log.scrollTop += top - offset
     this.#update()
   }
 
@@ -69,20 +100,30 @@ export class ScrollPosition {
       change()
       return this.goToEnd()
     }
-    const { top } = this.#log.getBoundingClientRect()
-    const messages = [...this.#log.querySelectorAll(".message")]
-    const firstInView = messages.find((message) => message.getBoundingClientRect().bottom > top)
-    const before = firstInView?.getBoundingClientRect().top
+    const first = this.firstInView
     change()
-    if (firstInView) this.#log.scrollTop += firstInView.getBoundingClientRect().top - before
+    if (!first) return
+    const { top } = this.#log.getBoundingClientRect()
+    this.#log.scrollTop += first.message.getBoundingClientRect().top - top - first.offset
+  }
+
+  // Lines wrap elsewhere in a window of another width: stay with the message that was at the top.
+  #resized() {
+    if (this.#isAtEnd) return this.goToEnd()
+    const { message, offset, height } = this.#first ?? {}
+    if (!message?.isConnected) return
+    const part = offset < 0 ? message.getBoundingClientRect().height / height : 1
+    this.goToOffset(message, offset * part)
   }
 
   // A log that grows moves its end away from the reader, but only the reader scrolls up.
   #update() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log
-    if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#isAtEnd = true
+    if (this.#isAway) this.#isAtEnd = false
+    else if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#isAtEnd = true
     else if (scrollTop < this.#top) this.#isAtEnd = false
     this.#top = scrollTop
+    this.#first = this.firstInView
     this.onchange()
   }
 }

@@ -90,7 +90,7 @@ export class Unread {
   #goToMention() {
     const [message] = this.#mentions
     this.#seen.add(message.dataset.seq)
-    this.#leave(this.#mentioned, () => this.#log.scroll.show(message))
+    this.#leave(this.#mentioned, () => this.#log.scroll.goToMiddle(message))
   }
 
   #goBack() {
@@ -113,7 +113,7 @@ export class Unread {
 
   #goToEnd() {
     if (!this.#hasReadHistory && this.#log.newCount) this.#firstUnread.hidden = false
-    this.#leave(this.#button, () => this.#log.scroll.goToEnd())
+    this.#leave(this.#button, () => this.#log.goToEnd())
   }
 
   // Go from a button, which may be hidden then, elsewhere.

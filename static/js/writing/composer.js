@@ -63,7 +63,7 @@ export class Composer {
     this.showError("")
     this.text = ""
     this.#outbox.add(text)
-    this.#log.scroll.goToEnd()
+    this.#log.goToEnd()
   }
 
   #reject() {

@@ -1,0 +1,69 @@
+// Places in the log: a link to a message leads to it within the page, and the browser's Back, or
+// the button for it, returns to where the reader was. Each entry of the browser's history keeps
+// its place: { seq, offset } of the message at the top of the view, or { isAtEnd }.
+
+import { isPlain } from "../browser/keys.js"
+import { seqOf } from "./addresses.js"
+
+export class Places {
+  onerror = () => {} // called with a text
+  #log
+  #button
+  #steps = Number(history.state?.steps ?? 0) // that Back can take within this page
+
+  constructor(log, button) {
+    this.#log = log
+    this.#button = button
+    document.addEventListener("click", (event) => this.#click(event))
+    button.addEventListener("click", () => history.back())
+    addEventListener("popstate", () => this.#arrive())
+    // Whoever comes back from another page, such as the search, gets a new copy of this one.
+    const [{ type } = {}] = performance.getEntriesByType("navigation")
+    if (type === "back_forward" && history.state) this.#arrive()
+    else this.#show()
+  }
+
+  async #click(event) {
+    const link = event.target.closest("a")
+    if (!link || event.defaultPrevented || !isPlain(event)) return
+    this.#keep()
+    const seq = seqOf(link)
+    if (!seq) return // to another page
+    event.preventDefault()
+    history.pushState({ steps: ++this.#steps }, "", link.href)
+    this.#show()
+    await this.#goTo(seq)
+  }
+
+  #keep() {
+    history.replaceState({ ...this.#log.place, steps: this.#steps }, "")
+  }
+
+  async #arrive() {
+    const { steps = 0, ...place } = history.state ?? {}
+    this.#steps = steps
+    this.#show()
+    const seq = seqOf(location)
+    try {
+      if (place.isAtEnd) await this.#log.goToEnd()
+      else if (place.seq && (await this.#log.goBackTo(place))) return
+      else if (seq) await this.#goTo(seq)
+      else await this.#log.goToEnd()
+    } catch {
+      this.onerror("The messages could not be loaded. Please try again")
+    }
+  }
+
+  async #goTo(seq) {
+    try {
+      const isThere = await this.#log.goTo(seq)
+      this.onerror(isThere ? "" : `There is no message ${seq}.`)
+    } catch {
+      this.onerror("The message could not be loaded. Please try again")
+    }
+  }
+
+  #show() {
+    this.#button.hidden = this.#steps === 0
+  }
+}
