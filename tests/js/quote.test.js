@@ -22,7 +22,7 @@ for (const [msg, quoted] of Object.entries(QUOTES)) {
 
 const QUOTED = {
   "> bob #1: hi\nyes": true,
-  ">bob #1: hi": true,
+  ">bob #1: hi": false,
   "first\n> bob #12: hi\n> > carol #3: so\nyes": true,
   "> alice #2: hi\n> bob #1: hi\nboth": true,
   "> bob #1 hi": false,
