@@ -58,7 +58,8 @@ async def test_who_is_signed_in_is_sent_on_to_the_chat(alice: Person, path: str)
 
 
 PAGES = ["/", "/?before=3", "/message/1", "/search?q=word", "/account", "/account/messages.jsonl"]
-ACTIONS = ["/", "/message/1", "/people", "/person", "/account"]
+ACTIONS = ["/people", "/person", "/account"]
+WITH_TEXT = ["/", "/message/1"]  # whose text would be lost on the way over the page for log-in
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,20 @@ async def test_who_is_not_signed_in_is_sent_to_log_in_or_as_a_script_told_to(
     assert (response.status, log_in.path) == (303, "/login")
     assert log_in.query.get("next", "/") == (path if method == "GET" else "/")
     answer = await visitor.client.request(method, path, **options, headers=JSON)
+    assert (answer.status, await answer.json()) == (401, {"error": "Please log in first."})
+
+
+@pytest.mark.parametrize("path", WITH_TEXT)
+async def test_who_writes_without_being_signed_in_is_told_to_log_in_and_keeps_the_text(
+    alice: Person, visitor: Person, path: str
+) -> None:
+    await alice.write("hello")
+    options: dict[str, Any] = {"data": {"msg": "<a text>"}, "allow_redirects": False}
+    response = await visitor.client.request("POST", path, **options)
+    page = await response.text()
+    assert (response.status, "&lt;a text&gt;</textarea>" in page) == (401, True)
+    assert 'href="/login"' in page
+    answer = await visitor.client.request("POST", path, **options, headers=JSON)
     assert (answer.status, await answer.json()) == (401, {"error": "Please log in first."})
 
 
