@@ -126,6 +126,19 @@ async def test_a_form_with_another_text_keeps_it_and_gets_a_new_nonce(
     assert other["msg"] in [line.msg for line in HistoryPage(await alice.page()).lines]
 
 
+@pytest.mark.parametrize("nonce", ["n" * 65, "a\nb", "\0"])
+@pytest.mark.parametrize("path", ["/", "/message/1"])
+async def test_a_form_with_a_nonce_that_cannot_be_gets_a_new_one(
+    alice: Person, path: str, nonce: str
+) -> None:
+    await alice.write("one")
+    form = {"msg": "two", "action": "edit"}
+    page = await FormPage.read(await alice.post(path, form | {"nonce": nonce}))
+    assert page.error == "The nonce must be text of 1 to 64 printable characters"
+    again = await alice.post(path, form | {"nonce": page.value("nonce") or ""})
+    assert again.status == 303
+
+
 async def test_a_form_that_deletes_with_the_nonce_of_an_edit_is_refused(alice: Person) -> None:
     await alice.write("one")
     edit = {"action": "edit", "msg": "changed", "nonce": "n"}
