@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from auth.sessions import SESSIONS
 from pages import forms
@@ -138,25 +139,25 @@ async def test_what_can_be_read_of_a_form_that_cannot_be_taken_comes_back(
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    "text",
     [
-        ("\n\nthird line", "\n\nthird line"),
-        ("one\r\ntwo\rthree", "one\r\ntwo\rthree"),
-        ("</textarea><script>alert(1)</script>", "&lt;/textarea&gt;&lt;script&gt;alert(1)&lt;/script&gt;"),
-        ("&amp; {{ 7 * 7 }}", "&amp;amp; {{ 7 * 7 }}"),
-        ("שלום \u202e(", "שלום \u202e("),
-        ("a\0b", "a\0b"),
+        "\n\nthird line",
+        "one\r\ntwo\rthree",
+        "</textarea><script>alert(1)</script>",
+        "&amp; {{ 7 * 7 }}",
+        "שלום \u202e(",
+        "a\0b",
     ],
-)  # fmt: skip
+)
 async def test_a_repeated_text_is_the_one_that_was_posted_and_nothing_else(
-    house: House, path: str, text: str, shown: str
+    house: House, path: str, text: str
 ) -> None:
     stranger = await house.visitor()
     fields = {"msg": text, "action": 'a"b', "nonce": "<n>", "user": "'u'"}
     response = await stranger.post(path, fields)
     page = await response.text()
     assert response.headers["Cache-Control"] == "no-store"
-    assert f">\n{shown}</textarea>" in page  # the parser drops the first line break
+    assert f">\n{escape(text)}</textarea>" in page  # the parser drops the first line break
     form = await FormPage.read(response)
     for name in ("action", "nonce", "user"):
         assert form.value(name) == fields[name]
