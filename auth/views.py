@@ -41,8 +41,9 @@ WRONG_LOGIN = "Wrong login or password"
 OUTCOMES = {401: "wrong", 403: "banned", 429: "limited", 503: "unavailable"}  # else "invalid"
 INVALID_LINK = "This link can't be used. Please ask for a new one."
 
-# The path and query of a page of ours; browsers take // and /\ for the beginning of a host.
-OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,500}")
+# The path and query of a page of ours, up to the longest search; browsers take // and /\ for the
+# beginning of a host.
+OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")
 
 
 class AccountForm(FormPage):
@@ -146,7 +147,7 @@ class SignIn(AccountForm):
     async def get(self) -> web.StreamResponse:
         """Show the form, or why the visitor can't create an account."""
         if IDENTITY in self.request:
-            redirect(self.request, "main")
+            raise web.HTTPSeeOther(self.wanted(self.request.query.get("next", "")))
         form = {name: self.request.query.get(name, "") for name in ("invitation", "next")}
         try:
             self.admission = await admit(self.request, form["invitation"])

@@ -398,7 +398,8 @@ def check_draft(document: Document) -> None:
 
 def check_entry(document: Document) -> None:
     """Check an entry from another process. Raises LookupError, TypeError."""
-    check_texts(document["key"], document["user"], document["user_id"])
+    digest = document.get("digest", "")  # which the process may be too old to have
+    check_texts(document["key"], document["user"], document["user_id"], digest)
     if not is_change(document):
         check_texts(document["msg"])
     numbers = [document[name] for name in ("seq", "of") if name in document]

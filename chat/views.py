@@ -303,9 +303,9 @@ def read_seq(request: web.Request, name: str) -> int | None:
 def form_error(request: web.Request, refused: Refused, form: dict[str, str]) -> FormError:
     """Return the error that a form shows when its message is refused.
 
-    A nonce that is used for something else is taken out of the form, which then gets a new one.
+    A nonce that can't be used is taken out of the form, which then gets a new one.
     """
-    if isinstance(refused, NonceUsed):
+    if isinstance(refused, NonceUsed | wire.BadFrame):
         del form["nonce"]
     request.app[METRICS].messages_refused.labels(refused.code).inc()
     return FormError(STATUS_OF_CODE[refused.code], refused.text, "msg", refused.wait)

@@ -139,19 +139,30 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise FormError(415, "Please send the form without Content-Encoding")
     body = bytearray()
     try:
+        await _receive(request, body)
+        form = request[FORM] = _fields(body)
+    except FormError:
+        request[FORM] = _legible_fields(body[:BODY_LIMIT])
+        raise
+    return form
+
+
+async def _receive(request: web.Request, body: bytearray) -> None:
+    """Add what arrives to the body. Raises FormError."""
+    try:
         async with asyncio.timeout(READ_TIMEOUT):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > BODY_LIMIT:
                     raise FormError(413, "The form is too large")
     except TimeoutError:
-        request[FORM] = _beginning(body)
         raise FormError(408, "The form did not arrive in time") from None
-    except FormError:
-        request[FORM] = _beginning(body[:BODY_LIMIT])
-        raise
     except web.RequestPayloadError:
         raise FormError(400, "The form can't be read") from None
+
+
+def _fields(body: bytearray) -> dict[str, str]:
+    """Return the fields of a form. Raises FormError."""
     try:
         pairs = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
@@ -161,13 +172,12 @@ async def read_form(request: web.Request) -> dict[str, str]:
     form = dict(pairs)
     if len(form) < len(pairs):
         raise FormError(400, "The form has a field twice")
-    request[FORM] = form
     return form
 
 
-def _beginning(body: bytes | bytearray) -> dict[str, str]:
-    """Return the fields of a form that was cut off, perhaps within a character."""
-    text = re.sub("%.?$", "", body.decode("ascii", "ignore"))
+def _legible_fields(body: bytearray) -> dict[str, str]:
+    """Return what can be read of a form, which may be cut off within a character."""
+    text = re.sub("%.?$", "", body.decode(errors="ignore"))
     try:
         return dict(parse_qsl(text, errors="ignore", max_num_fields=MAX_FIELDS))
     except ValueError:

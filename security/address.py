@@ -2,14 +2,16 @@
 
 import re
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
 from settings import SETTINGS, Settings
 
 DEFAULT_PORTS = {"http": "80", "https": "443"}
-AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/?#@\s]+?))\.?(?::([0-9]{0,5}))?")
+# A host and its port, as in the header Host: an address of IPv6, or a name or an address of IPv4.
+HOST = re.compile(
+    r"(?:\[([0-9a-f:.]+)\]|([-\w.]+?))\.?(?::([0-9]{0,5}))?", re.ASCII | re.IGNORECASE
+)
 # An entry of X-Forwarded-For. Some proxies write the client's port behind its address, and quotes
 # and brackets as in RFC 7239, 6.
 HOP = re.compile(r'("?)(?:\[([^\[\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+|([^"\[\]]+))\1')
@@ -51,30 +53,31 @@ def normal_host(scheme: str, host: str) -> str:
     """Return a host in the form in which equal ones are the same text (RFC 9110, 4.2.3).
 
     That is in small letters, without a dot at the end and the default port of the scheme, and an
-    IPv6 address as short as it can be. What is no host stays as it is, in small letters.
+    IPv6 address as short as it can be. What is no host stays as it is.
     """
-    match = AUTHORITY.fullmatch(host.lower())
+    match = HOST.fullmatch(host)
     if not match:
-        return host.lower()
+        return host
     address, name, port = match.groups()
     try:
-        name = f"[{IPv6Address(address).compressed}]" if address else name
+        name = f"[{IPv6Address(address).compressed}]" if address else name.lower()
     except ValueError:
-        return host.lower()
+        return host
     return name if not port or port == DEFAULT_PORTS.get(scheme) else f"{name}:{port}"
 
 
 def normal_origin(origin: str) -> str:
     """Return an origin in the form in which equal ones are the same text."""
-    scheme, separator, host = origin.lower().partition("://")
-    return scheme + separator + normal_host(scheme, host)
+    scheme, separator, host = origin.partition("://")
+    return scheme.lower() + separator + normal_host(scheme.lower(), host)
 
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, with or without a port, can only be this machine."""
+    is_bare_ipv6 = host.count(":") > 1 and "[" not in host
+    match = HOST.fullmatch(f"[{host}]" if is_bare_ipv6 else host)
+    name = (match[1] or match[2]).lower() if match else ""
     try:
-        name = host if host.count(":") > 1 and "[" not in host else urlsplit("//" + host).hostname
-        name = (name or "").removesuffix(".")  # as names in the DNS may end
         address = ip_address("127.0.0.1" if name == "localhost" else name)
     except ValueError:
         return False

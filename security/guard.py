@@ -1,5 +1,6 @@
 """guard: the middleware against cross-site requests, DNS rebinding and plain HTTP."""
 
+import re
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
@@ -17,6 +18,7 @@ from settings import SETTINGS, Settings
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 FROM_OUR_PAGES = {"same-origin", "none"}  # `none`: typed into the address bar, or a bookmark
 FOR_MACHINES = {"healthz", "metrics"}  # which may ask by IP address and without TLS
+WHOLE_URL = re.compile("([a-z]+://)[^/?#]*", re.IGNORECASE)  # as a request's target; its origin
 FOREIGN = "This request came from another site and was refused."
 
 
@@ -48,7 +50,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _check_host(request: web.Request, settings: Settings) -> None:
     hosts = request.headers.getall(hdrs.HOST, [])
-    host = hosts[0].lower() if len(hosts) == 1 else ""
+    host = hosts[0] if len(hosts) == 1 else ""
+    target = WHOLE_URL.match(request.raw_path)
+    if target and normal_origin(target[0]) != normal_origin(target[1] + host):
+        host = ""  # the target's counts, and it is another one (RFC 9112, 3.2.2)
     if settings.PUBLIC_ORIGINS:
         known = {urlsplit(normal_origin(origin)).netloc for origin in settings.PUBLIC_ORIGINS}
         # A proxy may have taken https away: the port may be the default of either.

@@ -267,8 +267,16 @@ async def test_an_unknown_login_gets_the_answer_of_a_wrong_password(
         ("https://evil.example/", "/"),
         ("javascript:alert(1)", "/"),
         ("/\r\nSet-Cookie: a=b", "/"),
-        ("/" + "x" * 600, "/"),
+        ("/search?q=" + "%F0%9F%8F%A0" * 100, "/search?q=" + "%F0%9F%8F%A0" * 100),  # the longest
+        ("/%2F/evil.example", "/%2F/evil.example"),  # a path that browsers leave as it is
+        ("/.//evil.example", "/.//evil.example"),  # they take it for //evil.example of this host
+        ("/x\\..\\evil.example", "/"),
+        ("//evil.example/" + "x" * 3000, "/"),
+        ("/" + "x" * 2001, "/"),
         ("/é", "/"),
+        ("／／evil.example", "/"),
+        (" //evil.example", "/"),
+        ("?next=//evil.example", "/"),
     ],
 )
 async def test_a_log_in_leads_to_the_page_that_was_wanted_and_to_no_other_site(
@@ -278,8 +286,9 @@ async def test_a_log_in_leads_to_the_page_that_was_wanted_and_to_no_other_site(
     response = await visitor.post("/login", form)
     assert (response.status, response.headers["Location"]) == (303, reached)
     # So it does when another tab has logged in meanwhile.
-    response = await alice.client.get("/login", params={"next": wanted}, allow_redirects=False)
-    assert (response.status, response.headers["Location"]) == (303, reached)
+    for path in ("/login", "/signin"):
+        response = await alice.client.get(path, params={"next": wanted}, allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (303, reached)
 
 
 async def test_a_new_account_leads_to_the_page_that_was_wanted_too(visitor: Person) -> None:

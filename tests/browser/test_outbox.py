@@ -281,6 +281,19 @@ async def test_what_has_waited_for_more_than_a_day_is_its_authors_to_decide(alic
     await expect(alice.texts).to_have_text(["news", "old news"])
 
 
+async def test_a_text_of_an_earlier_visit_whose_nonce_was_used_for_another_goes_out_after_retry(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    form = {"msg": "the first", "nonce": "used"}
+    assert (await alice.context.request.post(f"{chat.url}/", form=form)).ok
+    await keep(alice, "outbox:alice:used", {"msg": "the second", "at": now() - 10_000})
+    await alice.page.reload()
+    await expect(alice.pending).to_contain_text("the second not sent: Something else was sent")
+    await alice.press("Retry")
+    await expect(alice.texts).to_have_text(["the first", "the second"])
+    await expect(alice.pending).to_have_count(0)
+
+
 @pytest.mark.usefixtures("stricter_server")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_buttons_are_thumb_sized_on_a_small_screen(

@@ -395,8 +395,10 @@ async def let_elsewhere_be_believed(houses: list[House]) -> None:
         (KEY, told("typing", 7), "TypeError"),
         (KEY, told("attempt", ["taken", [["no limit", b""]]]), "KeyError"),
         (KEY, told("entries", [{"seq": 1, "key": "k", "user": "u", "user_id": "u"}]), "KeyError"),
+        (KEY, told("entries", [AUTHOR | {"seq": 1, "msg": "", "digest": 7}]), "TypeError"),
+        (KEY, told("read", ["u", "1"]), "TypeError"),
     ],
-    ids=range(22),
+    ids=range(24),
 )
 async def test_what_makes_no_sense_is_ignored_with_one_line_in_the_log(
     houses: list[House],

@@ -126,6 +126,19 @@ async def test_a_form_with_another_text_keeps_it_and_gets_a_new_nonce(
     assert other["msg"] in [line.msg for line in HistoryPage(await alice.page()).lines]
 
 
+@pytest.mark.parametrize("nonce", ["n" * 65, "a\nb", "\0"])
+@pytest.mark.parametrize("path", ["/", "/message/1"])
+async def test_a_form_with_a_nonce_that_cannot_be_gets_a_new_one(
+    alice: Person, path: str, nonce: str
+) -> None:
+    await alice.write("one")
+    form = {"msg": "two", "action": "edit"}
+    page = await FormPage.read(await alice.post(path, form | {"nonce": nonce}))
+    assert page.error == "The nonce must be text of 1 to 64 printable characters"
+    again = await alice.post(path, form | {"nonce": page.value("nonce") or ""})
+    assert again.status == 303
+
+
 async def test_a_form_that_deletes_with_the_nonce_of_an_edit_is_refused(alice: Person) -> None:
     await alice.write("one")
     edit = {"action": "edit", "msg": "changed", "nonce": "n"}
@@ -133,6 +146,28 @@ async def test_a_form_that_deletes_with_the_nonce_of_an_edit_is_refused(alice: P
     deletion = {"action": "delete", "nonce": "n"}
     assert (await alice.post("/message/1", deletion)).status == 400
     assert [line.msg for line in HistoryPage(await alice.page()).lines] == ["changed"]
+
+
+@pytest.mark.parametrize("has_digests", [True, False])
+async def test_a_process_that_started_later_tells_them_apart_too(
+    open_house: OpenHouse, has_digests: bool
+) -> None:
+    here = await open_house()
+    alice = await here.sign_in("alice")
+    await alice.write("one")
+    sent = [("/", {"msg": "two"}), ("/message/1", {"msg": "2", "action": "edit"})]
+    for path, fields in sent:
+        assert (await alice.post(path, fields | {"nonce": "n"})).status == 303
+    if not has_digests:  # an earlier version has stored them
+        await here.database[MESSAGE_COLLECTION].update_many({}, {"$unset": {"digest": ""}})
+    elsewhere = await present(await open_house(), held_by(alice))
+    for path, fields in sent:
+        assert (await elsewhere.post(path, fields | {"nonce": "n"})).status == 303
+    others = [(path, fields | {"msg": "3", "nonce": "n"}) for path, fields in sent]
+    statuses = [(await elsewhere.post(path, fields)).status for path, fields in others]
+    assert statuses == [400, 400 if has_digests else 303]
+    lines = HistoryPage(await elsewhere.page()).lines
+    assert [line.msg for line in lines] == ["2", "two"]
 
 
 def test_what_an_earlier_version_stored_is_compared_as_far_as_it_can_be() -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from auth.sessions import SESSIONS
 from pages import forms
@@ -93,10 +94,80 @@ async def test_a_text_survives_that_its_message_does_not_exist(alice: Person) ->
     await assert_kept(alice, "/message/99", 404)
 
 
-async def test_a_form_of_another_site_is_not_repeated(alice: Person) -> None:
-    response = await alice.post("/", FIELDS, headers={"Origin": "https://elsewhere.example"})
-    assert response.status == 403
-    assert "half a sentence" not in await response.text()
+@pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_a_form_of_another_site_is_not_repeated(
+    house: House, alice: Person, path: str, headers: dict[str, str]
+) -> None:
+    for person in (alice, await house.visitor()):
+        response = await person.post(path, FIELDS, headers=headers)
+        assert response.status == 403
+        assert "half a sentence" not in await response.text()
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"msg=half%FF+a+sentence",
+        b"msg=half+a%ED%A0%80+sentence",  # half a surrogate pair
+        b"msg=half+a+sentence&nonce=\xe9",
+        b"msg=half+a+sentence&nonce=n&nonce=n",
+    ],
+)
+async def test_what_can_be_read_of_a_form_that_cannot_be_taken_comes_back(
+    house: House, alice: Person, path: str, body: bytes
+) -> None:
+    await alice.write("said before")
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = await alice.post(path, body, headers=headers)
+    assert response.status == 400
+    assert ">\nhalf a sentence</textarea>" in await response.text()
+    await alice.post("/signout")
+    response = await alice.post(path, body, headers=headers)
+    assert response.status == 401
+    assert ">\nhalf a sentence</textarea>" in await response.text()
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\nthird line",
+        "one\r\ntwo\rthree",
+        "</textarea><script>alert(1)</script>",
+        "&amp; {{ 7 * 7 }}",
+        "שלום \u202e(",
+        "a\0b",
+    ],
+)
+async def test_a_repeated_text_is_the_one_that_was_posted_and_nothing_else(
+    house: House, path: str, text: str
+) -> None:
+    stranger = await house.visitor()
+    fields = {"msg": text, "action": 'a"b', "nonce": "<n>", "user": "'u'"}
+    response = await stranger.post(path, fields)
+    page = await response.text()
+    assert response.headers["Cache-Control"] == "no-store"
+    assert f">\n{escape(text)}</textarea>" in page  # the parser drops the first line break
+    form = await FormPage.read(response)
+    for name in ("action", "nonce", "user"):
+        assert form.value(name) == fields[name]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_script_that_asks_for_json_gets_no_text_back(house: House, path: str) -> None:
+    stranger = await house.visitor()
+    response = await stranger.post(path, FIELDS, headers={"Accept": "application/json"})
+    assert (response.status, await response.json()) == (401, {"error": "Please log in first."})
 
 
 @pytest.mark.parametrize("path", PATHS)

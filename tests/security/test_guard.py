@@ -195,6 +195,9 @@ BOTH, ANYWHERE = {"PUBLIC_ORIGINS": (PUBLIC, OTHER)}, {"SITE_HOST": "0.0.0.0"}
           "localhost:")),
         *(({}, host, 403) for host in ("evil.example", "evil.example:8080", "192.168.0.7", "[::1",
           "localhost.evil.example", "localhost..", "evil.localhost.example.",
+          "evil@localhost", "localhost@evil.example", "localhost#.evil.example", "localhost/evil",
+          "localhost?", "localhost:x", "localhost:80:80", "[::1]evil", "[::1%25lo]", "[localhost]",
+          "localhost, localhost", "foo.localhost", "l\u00f6calhost", "\u2113ocalhost", ".", ":80",
           "127.0.0.1.evil.example", "[", "[v1.x]", "")),
         (ANYWHERE, "evil.example", 200),
         (ANYWHERE, "", 403),
@@ -208,6 +211,9 @@ BOTH, ANYWHERE = {"PUBLIC_ORIGINS": (PUBLIC, OTHER)}, {"SITE_HOST": "0.0.0.0"}
         ({"PUBLIC_ORIGINS": ("http://[2001:db8::1]:8080",)}, "[2001:db8::2]:8080", 403),
         *((BOTH, host, 403) for host in ("talk.example.org", "localhost", "chat.example.com:444",
           "chat.example.com..", "chat.example.com:443x", "user@chat.example.com",
+          "chat.example.com/", "chat.example.com:443:443", "[chat.example.com]",
+          ".chat.example.com", "chat.example.\u212aom", "chat%2eexample.com",
+          "chat.example.com,talk.example.org",
           "talk.example.org:443")),
         ({"PUBLIC_ORIGINS": (PUBLIC,), **ANYWHERE}, "evil.example", 403),
     ],
@@ -232,6 +238,26 @@ async def test_a_request_with_two_hosts_or_none_is_refused(
     two = await ask(house, f"Host: {own}", f"Host: {own}")
     assert two.status in (400, 403)
     assert (await exchange(house, b"GET /login HTTP/1.0\r\n\r\n")).status in (400, 403)
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://localhost:8080/login", "localhost:8080", 200),
+        ("HTTP://LocalHost./login?next=/", "localhost:80", 200),
+        ("http://[::1]/login", "[0:0::1]", 200),
+        ("http://evil.example/login", "localhost", 403),
+        ("http://evil.example/login", "evil.example", 403),
+        ("http://localhost/login", "127.0.0.1", 403),
+        ("http://localhost:8080/login", "localhost", 403),
+        ("http://user@localhost/login", "localhost", 403),
+        ("https://localhost:443/login", "localhost:80", 403),
+    ],
+)
+async def test_a_target_that_is_a_whole_url_has_to_have_the_host(
+    house: House, target: str, host: str, status: int
+) -> None:
+    assert (await ask(house, f"Host: {host}", path=target)).status == status
 
 
 @pytest.mark.parametrize(

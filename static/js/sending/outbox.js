@@ -30,7 +30,7 @@ export class Outbox {
     this.#list = list
     this.#connection = connection
     this.#onwaiting = onwaiting
-    list.onretry = (nonce) => this.#append(this.#store.get(nonce))
+    list.onretry = (nonce) => this.#tryAgain(nonce)
     list.ondiscard = (nonce) => this.#remove(nonce)
     this.#showAndSend()
   }
@@ -81,8 +81,16 @@ export class Outbox {
     return true
   }
 
-  #append(message) {
+  #tryAgain(nonce) {
+    const message = this.#store.get(nonce)
     if (!message) return // another tab has sent or discarded it
+    if (message.problem === undefined) return this.#append(message)
+    // It was refused, perhaps because something else was sent with its nonce: it needs a new one.
+    this.#append({ msg: message.msg })
+    this.#remove(nonce)
+  }
+
+  #append(message) {
     const nonce = this.#store.append(message) // at the end, with the time of now
     this.#writtenHere.add(nonce)
     this.#showAndSend()
