@@ -75,9 +75,11 @@ GOODBYE_WITHIN = 2.5  # seconds to store them and then to close every socket
 def create_app(settings: Settings) -> web.Application:
     """Return the application; it opens files and connections only when it starts."""
     redis = connect_redis(settings) if settings.REDIS_URL else None
-    storage: AbstractStorage = SessionCookie(secret_keys(settings), secure=settings.SECURE_COOKIES)
+    keys, secure = secret_keys(settings), settings.SECURE_COOKIES
+    of_chat = f"{keys[0]} {settings.MONGO_HOST or settings.DATA_DIR} {settings.MONGO_DB_NAME}"
+    storage: AbstractStorage = SessionCookie(keys, secure=secure, of_chat=of_chat)
     if redis and settings.SESSION_STORAGE == "redis":
-        storage = SessionInRedis(redis, secure=settings.SECURE_COOKIES)
+        storage = SessionInRedis(redis, secure=secure, of_chat=of_chat)
     app = web.Application(
         client_max_size=BODY_LIMIT,
         middlewares=[

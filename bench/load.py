@@ -140,7 +140,7 @@ async def connect(server: Server, count: int, cookies: list[str]) -> list[Person
             f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             f"Sec-WebSocket-Version: 13\r\n{server.headers}"
-            f"Cookie: session={cookies[number % len(cookies)]}\r\n\r\n"
+            f"Cookie: chat_session={cookies[number % len(cookies)]}\r\n\r\n"
         ).encode()
         loop = asyncio.get_running_loop()
         _, person = await loop.create_connection(lambda: Person(request), "127.0.0.1", server.port)

@@ -109,7 +109,7 @@ async def let_write(processes: int, delay: float, has_redis: bool) -> list[Write
                 ws = await browser.ws_connect(
                     f"{chat.url}/ws",
                     protocols=["chat.v1"],
-                    headers={"Cookie": f"session={next(cookies)}"},
+                    headers={"Cookie": f"chat_session={next(cookies)}"},
                 )
                 writers.append(Writer(ws, process, number))
         listening = [asyncio.create_task(writer.listen()) for writer in writers]

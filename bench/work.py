@@ -159,7 +159,8 @@ async def pages(server: Server) -> dict[str, float]:
 
     async def browse(cookie: str) -> None:
         request = (
-            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nCookie: session={cookie}\r\n\r\n"
+            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+            f"Cookie: chat_session={cookie}\r\n\r\n"
         ).encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         for _ in range(PAGES // AT_ONCE):

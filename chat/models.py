@@ -61,9 +61,17 @@ UNCHANGEABLE = "This message can't be changed any more"
 EDITED_ENOUGH = f"This message was edited {MOST_EDITS} times; now it can only be deleted"
 NONCE_USED = "Something else was sent with this nonce before; please send it again"
 
-# Bidirectional controls can make a text read as a different one (Trojan Source, CVE-2021-42574).
+UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Marks of a direction keep "C++" readable within Hebrew or Arabic. So do embeddings, overrides and
+# isolates, but where they are left open they can make a text read as a different one (Trojan
+# Source, CVE-2021-42574).
+END_OF_EMBEDDING, END_OF_ISOLATE = "\u202c", "\u2069"
+ENDS = {
+    **dict.fromkeys("\u202a\u202b\u202d\u202e", END_OF_EMBEDDING),
+    **dict.fromkeys("\u2066\u2067\u2068", END_OF_ISOLATE),
+}
+DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069\n]")
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{BIDI_CONTROLS}]")
 SURROGATES = re.compile("[\ud800-\udfff]")
 NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
 
@@ -75,8 +83,11 @@ MARKS = "\U000e0100-\U000e01ef" + "".join(
     for character in map(chr, range(0x20000))  # all others: beyond are Han, and planes without any
     if unicodedata.category(character) in ("Mn", "Me") and not "\u0f8d" <= character <= "\u0fbc"
 )
-JOINERS = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"  # a mark after them is on the same letter
-SURPLUS_MARKS = re.compile(f"((?:[{MARKS}][{JOINERS}]*){{{MOST_MARKS}}})[{MARKS}{JOINERS}]+")
+# A mark after one of these is on the same letter.
+JOINERS = rf"\u00ad\u200b-\u200d\u2060-\u2064\ufeff{BIDI_CONTROLS}"
+SURPLUS_MARKS = re.compile(
+    f"((?:[{MARKS}][{JOINERS}]*){{{MOST_MARKS}}})[{MARKS}][{MARKS}{JOINERS}]*"
+)
 
 # What shows nothing and is no space: Default_Ignorable_Code_Point of Unicode (where category Cf
 # does not have it), the blanks of Braille, of music and of hieroglyphs.
@@ -238,8 +249,8 @@ def clean(text: str) -> str:
 
     Raises Refused.
     """
-    text = UNWANTED.sub("", NEWLINES.sub("\n", text)).strip("\n")
-    text = SURPLUS_MARKS.sub(r"\1", text)
+    text = SURPLUS_MARKS.sub(r"\1", UNWANTED.sub("", NEWLINES.sub("\n", text)))
+    text = _without_open_directions(text).strip("\n")
     if not any(map(_is_visible, text)):
         raise Refused("invalid", "Please write something")
     if len(text) > MESSAGE_LENGTH:
@@ -247,6 +258,27 @@ def clean(text: str) -> str:
     if not _is_unicode(text):
         raise Refused("invalid", "The message is not valid Unicode")
     return text
+
+
+def _without_open_directions(text: str) -> str:
+    """Return a text without embeddings, overrides and isolates that do not end in their line."""
+    unpaired: set[int] = set()
+    open_: list[int] = []
+    for match in DIRECTIONS.finditer(text):
+        at, sign = match.start(), match[0]
+        if sign in ENDS:
+            open_.append(at)
+            unpaired.add(at)
+        elif sign == "\n":
+            open_.clear()
+        else:
+            while sign == END_OF_ISOLATE and open_ and ENDS[text[open_[-1]]] != sign:
+                open_.pop()  # an isolate ends what is open in it
+            if open_ and ENDS[text[open_[-1]]] == sign:
+                unpaired.remove(open_.pop())
+            else:
+                unpaired.add(at)
+    return "".join(sign for at, sign in enumerate(text) if at not in unpaired) if unpaired else text
 
 
 def _is_visible(character: str) -> bool:

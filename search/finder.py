@@ -21,7 +21,7 @@ from aiohttp import web
 from chat.entry import MessageEntry
 from chat.message_index import MESSAGE_SEQ, messages_before
 from chat.recent import Recent
-from search.words import bare, indexed_parts, is_spaced, pattern, whole
+from search.words import bare, indexed_parts, is_spaced, pattern, undirected, whole
 from security.limits import Busy, Limit, Turns
 from storage.database import Collection, Document, deadline
 
@@ -205,10 +205,10 @@ FINDER = web.AppKey("finder", Finder)
 
 
 def messages_in(documents: Iterable[Document]) -> Iterator[tuple[MessageEntry, str]]:
-    """Yield messages, with their bare texts."""
+    """Yield messages, with their bare texts, in which nothing separates the letters of a word."""
     for document in documents:
         message = MessageEntry.from_document(document)
-        yield message, bare(message.msg)
+        yield message, bare(undirected(message.msg))
 
 
 async def in_pieces(documents: list[Document]) -> AsyncIterator[list[Document]]:

@@ -38,6 +38,7 @@ SEPARATOR = re.compile(
     r"\ufe50-\ufe58\ufe63\uff01\uff02\uff07\uff0c-\uff0e\uff1a\uff1b\uff1f\uff61-\uff65"
     r"\U00010000-\U0001cfff]"
 )
+DIRECTION = re.compile(f"[{BIDI_CONTROLS}]")
 UNSEEN = "\u200b\u2060\ufeff"  # what is copied from elsewhere may begin or end with them
 BEGINNING, END = r"(?<![^\W_])", r"(?![^\W_])"  # of a word
 
@@ -53,10 +54,14 @@ WITHOUT_ACCENT = {code: _without_accent(code) for code in range(0x80, 0x1F00)}
 
 def words_in(query: str) -> list[str]:
     """Return the words of a query in NFC, each once; a word has a letter or a digit."""
-    query = re.sub(f"[{BIDI_CONTROLS}]", "", query)  # messages are stored without them
-    runs = ("".join(run) for is_word, run in groupby(query, _is_of_word) if is_word)
+    runs = ("".join(run) for is_word, run in groupby(undirected(query), _is_of_word) if is_word)
     words = dict.fromkeys(chain.from_iterable(map(_words_in_run, runs)))
     return [word for word in words if any(map(str.isalnum, word))]
+
+
+def undirected(text: str) -> str:
+    """Return a text without the controls of its direction, which may be anywhere in a word."""
+    return text if text.isascii() else DIRECTION.sub("", text)
 
 
 def bare(text: str) -> str:

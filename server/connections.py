@@ -12,8 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from security.address import is_loopback, network
+from security.headers import HEADERS
 from server.metrics import Metrics
 from settings import Settings
 
@@ -27,6 +29,23 @@ MOST_FILES = (1_048_576, 65_536, 10_240)  # Linux, and what macOS allows where i
 ACCEPTED_AT_ONCE = 64  # connections; then those are counted before more are accepted
 NEWCOMERS_WITHIN = 0.25  # seconds at the end for the first requests of new connections
 LOOK_EVERY = 0.01  # seconds
+COOKIES_LIMIT = 64 * 1024  # bytes in one header; other programs of a host may have set many
+HEADER_LIMIT = 8190  # bytes of another header, as is usual
+HEAD_LIMIT = 1024 * 1024  # bytes of all headers of a request
+
+UNREADABLE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>That did not work</title>
+<h1>That did not work</h1>
+<p>Your browser sent something that can't be read here: too many cookies, a damaged one, or an
+address that is too long.</p>
+<p>Please delete the cookies of this site in your browser's settings, which signs you out, and open
+the <a href="/">chat</a> again.</p>
+</html>
+"""
 
 Idle = dict[asyncio.BaseProtocol, asyncio.Transport]  # the one that is idle for longest first
 
@@ -127,6 +146,10 @@ class Connections:
             if not self._by_address[address]:
                 del self._by_address[address]
 
+    def is_idle(self, connection: asyncio.BaseProtocol) -> bool:
+        """Return whether a connection has no request under way."""
+        return connection in self._idle.all or connection in self._idle_members.all
+
     async def finished(self, timeout: float) -> None:
         """Wait, at most `timeout`, for open requests and the first ones of new connections.
 
@@ -155,11 +178,12 @@ class Connections:
 class Connection(web.RequestHandler):
     """A connection that is counted while it is open."""
 
-    __slots__ = ("_connections",)
+    __slots__ = ("_connections", "_head_size")
 
     def __init__(self, connections: Connections, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._connections = connections
+        self._head_size = 0  # bytes of a request that is not complete
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection."""
@@ -172,8 +196,41 @@ class Connection(web.RequestHandler):
         self._connections.forget(self)
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived, and close the connection if the headers have no end.
+
+        aiohttp 3.14.5 limits each header and their number, but not both together.
+        """
+        requests = self._request_count
+        super().data_received(data)
+        is_head = self._request_count == requests and self._connections.is_idle(self)
+        self._head_size = self._head_size + len(data) if is_head else 0
+        if self._head_size > HEAD_LIMIT:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no request with a page that says what to do; aiohttp would quote it."""
+        response = super().handle_error(request, status, exc, message)
+        if status != 400:
+            return response
+        return unreadable(431 if isinstance(exc, LineTooLong) else 400)
+
 
 CONNECTIONS = web.AppKey("connections", Connections)
+
+
+def unreadable(status: int) -> web.Response:
+    """Return the answer to a request that is not read any further; it ends the connection."""
+    headers = {**HEADERS, "Cache-Control": "no-store", "Server": ""}
+    page = web.Response(status=status, text=UNREADABLE, content_type="text/html", headers=headers)
+    page.force_close()
+    return page
 
 
 def raise_file_limit() -> None:

@@ -123,7 +123,7 @@ async def unread(house: House, alice: Person) -> AsyncIterator[Stream]:
     reader, writer = await asyncio.open_connection(house.server.host, house.server.port, limit=1024)
     writer.write(
         f"GET /account/messages.jsonl HTTP/1.1\r\nHost: {house.server.host}:{house.server.port}\r\n"
-        f"Cookie: session={held_by(alice)}\r\n\r\n".encode()
+        f"Cookie: chat_session={held_by(alice)}\r\n\r\n".encode()
     )
     await reader.readline()  # it has begun
     yield reader, writer

@@ -52,7 +52,7 @@ async def test_a_planted_key_never_becomes_a_signed_in_one(house: House, alice: 
 
 @pytest.mark.parametrize("cookie", ["", "x", "0" * 32, "f" * 33, "\xff", "../session", "*"])
 async def test_any_other_cookie_is_an_anonymous_visitor(house: House, cookie: str) -> None:
-    answer = await ask(house, f"Cookie: session={cookie}", path="/")
+    answer = await ask(house, f"Cookie: chat_session={cookie}", path="/")
     assert answer.status == 303
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -18,13 +19,15 @@ from aiohttp import web
 from cryptography.fernet import Fernet
 
 from auth import session_storage, sessions
+from auth.session_storage import NAME
 from auth.sessions import LIFETIME, SESSIONS
 from security.keys import fernet_key, secret_keys
 from settings import SESSION_COLLECTION, USER_COLLECTION, Settings, StartError
 from storage import database
 from storage.database import DatabaseUnavailable
-from tests.support.accounts import log_in, signed_in_as
+from tests.support.accounts import log_in, signed_in_as, user_id_of
 from tests.support.clocks import Clock
+from tests.support.databases import new_database
 from tests.support.house import House, OpenHouse
 from tests.support.people import PASSWORD, Person, registration
 from tests.support.raw_requests import ask
@@ -32,6 +35,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.sessions import held_by, present, stored_sessions
 from tests.support.waiting import PATIENCE, until
 
+of_both_storages = pytest.mark.parametrize("storage", ["cookie", "redis"])
 FERNET = Fernet(fernet_key("a key for the tests"))
 
 
@@ -42,26 +46,26 @@ def cookie_of(response: aiohttp.ClientResponse) -> Morsel[str]:
     return morsel
 
 
-@pytest.mark.parametrize(("secure", "name"), [(False, "session"), (True, "__Host-session")])
+@pytest.mark.parametrize(("secure", "name"), [(False, NAME), (True, f"__Host-{NAME}")])
 @pytest.mark.parametrize("storage", ["cookie", "redis"])
 async def test_cookie_is_kept_from_scripts_and_other_sites_until_it_is_deleted(
     open_house: OpenHouse, redis: RedisServer, storage: str, secure: bool, name: str
 ) -> None:
     house = await open_house(SECURE_COOKIES=secure, SESSION_STORAGE=storage, REDIS_URL=redis.url)
     morsel = cookie_of(await (await house.visitor()).register("alice"))
-    assert morsel.key == name
+    assert re.fullmatch(f"{name}_[0-9a-f]{{4}}", morsel.key)
     assert morsel["httponly"] is True
     assert morsel["samesite"] == "Lax"
     assert morsel["path"] == "/"
     assert morsel["domain"] == ""
     assert morsel["secure"] == (True if secure else "")
     assert int(morsel["max-age"]) == 14 * 24 * 3600
-    alice = await present(house, morsel.value, name)
+    alice = await present(house, morsel.value, morsel.key)
     assert await signed_in_as(alice) == "alice"
-    other_name = "session" if secure else "__Host-session"
+    other_name = NAME if secure else f"__Host-{NAME}"
     assert await signed_in_as(await present(house, morsel.value, other_name)) is None
     deleted = cookie_of(await alice.post("/signout"))
-    assert (deleted.key, deleted.value, deleted["max-age"]) == (name, "", "0")
+    assert (deleted.key, deleted.value, deleted["max-age"]) == (morsel.key, "", "0")
     for flag in ("secure", "httponly", "samesite", "path", "domain"):
         assert deleted[flag] == morsel[flag], flag
 
@@ -90,7 +94,7 @@ RANDOM_COOKIES = [
 @pytest.mark.parametrize("cookie", RANDOM_COOKIES, ids=range(len(RANDOM_COOKIES)))
 async def test_a_cookie_of_random_bytes_is_an_anonymous_visitor(house: House, cookie: str) -> None:
     for path, status in (("/login", 200), ("/", 303), ("/ws", 401), ("/signout", 303)):
-        answer = await ask(house, f"Cookie: session={cookie}", path=path)
+        answer = await ask(house, f"Cookie: {NAME}={cookie}", path=path)
         # What is no header at all is the parser's to refuse.
         assert answer.status in ((status, 400) if "\x01" in cookie else (status,))
 
@@ -121,11 +125,12 @@ async def test_a_cookie_of_encrypted_nonsense_is_an_anonymous_visitor(
 
 
 FOREIGN = [
-    "session=of another program",
-    'session=""',
-    f"session={Fernet(fernet_key('another chat')).encrypt(b'{}').decode()}",
-    f"session={FERNET.encrypt(b'null').decode()}",
-    "session=\xff; other=session; Session=x; =; session",
+    "NAME=of another program",
+    'NAME=""',
+    f"NAME={Fernet(fernet_key('another chat')).encrypt(b'{}').decode()}",
+    f"NAME={FERNET.encrypt(b'null').decode()}",
+    "NAME=\xff; other=NAME; Name=x; =; NAME; xNAME=1",
+    "; " * 1500,
 ]
 
 
@@ -133,9 +138,87 @@ FOREIGN = [
 async def test_a_cookie_of_another_program_beside_ours_signs_nobody_out(
     house: House, alice: Person, foreign: str
 ) -> None:
-    ours = f"session={held_by(alice)}"
-    for line in (f"{ours}; {foreign}", f"{foreign}; {ours}", f"{foreign};{ours};{foreign}"):
-        assert (await ask(house, f"Cookie: {line}", path="/")).status == 200, line
+    for name in ("session", NAME, own_name(alice)):
+        ours, theirs = f"{name}={held_by(alice)}", foreign.replace("NAME", name)
+        for line in (f"{ours}; {theirs}", f"{theirs}; {ours}", f"{theirs};{ours};{theirs}"):
+            assert (await ask(house, f"Cookie: {line}", path="/")).status == 200, line
+        assert (await ask(house, f"Cookie: {theirs}", f"Cookie: {ours}", path="/")).status == 200
+
+
+def own_name(person: Person) -> str:
+    """Return the name of a person's session cookie."""
+    [morsel] = person.client.session.cookie_jar
+    return morsel.key
+
+
+@of_both_storages
+async def test_a_cookie_whose_session_has_ended_hides_none_that_lives(
+    open_house: OpenHouse, redis: RedisServer, storage: str
+) -> None:
+    house = await open_house(SESSION_STORAGE=storage, REDIS_URL=redis.url)
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    ended, lives, name = held_by(alice), held_by(bob), own_name(bob)
+    await house.app[SESSIONS].end_all(await user_id_of(house, "alice"))
+    for line in (
+        f"{name}={ended}; {name}={lives}",
+        f"{name}={ended}; session={lives}",
+        f"session={ended}; {name}_2={lives}",
+        f"session={'0' * 32}; session={'f' * 32}; session={lives}",
+    ):
+        reader = await house.visitor(headers={"Cookie": line})
+        assert await signed_in_as(reader) == "bob", line
+
+
+@of_both_storages
+@pytest.mark.parametrize("key", ["a key for the tests", "another key"])
+async def test_two_chats_on_one_host_sign_nobody_out_of_the_other(
+    open_house: OpenHouse, redis: RedisServer, mongo: str, storage: str, key: str
+) -> None:
+    both = {"SESSION_STORAGE": storage, "REDIS_URL": redis.url}
+    with new_database(mongo) as name:
+        one = await open_house(**both)
+        other = await open_house(**both, SECRET_KEY=(key,), MONGO_DB_NAME=name)
+        jar = aiohttp.CookieJar(unsafe=True)  # which sends a host's cookies to all its ports
+        at_one, at_other = await one.visitor(cookie_jar=jar), await other.visitor(cookie_jar=jar)
+        await at_one.register("alice")
+        await at_other.register("bob")
+        assert (await signed_in_as(at_one), await signed_in_as(at_other)) == ("alice", "bob")
+        await at_other.post("/signout")
+        assert (await signed_in_as(at_one), await signed_in_as(at_other)) == ("alice", None)
+        await at_other.log_in("bob")
+        await at_one.post("/account", {"action": "sign_out_everywhere"})
+        assert (await signed_in_as(at_one), await signed_in_as(at_other)) == (None, "bob")
+
+
+@of_both_storages
+@pytest.mark.parametrize("path", ["/login", "/signout"])
+async def test_a_cookie_of_the_version_before_is_taken_until_it_is_replaced(
+    open_house: OpenHouse, redis: RedisServer, storage: str, path: str
+) -> None:
+    house = await open_house(SESSION_STORAGE=storage, REDIS_URL=redis.url)
+    alice = await house.sign_in("alice")
+    again = await present(house, held_by(alice), "session")
+    assert await signed_in_as(again) == "alice"
+    answer = await again.post(path, {"login": "alice", "password": PASSWORD})
+    assert set(answer.cookies) == {"session", own_name(alice)}
+    deleted = answer.cookies["session"]
+    assert (deleted.value, deleted["max-age"], deleted["path"]) == ("", "0", "/")
+    assert await signed_in_as(await present(house, held_by(alice), "session")) is None
+
+
+async def test_a_sign_out_ends_all_sessions_that_a_browser_has_sent(house: House) -> None:
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    line = f"{own_name(alice)}={held_by(alice)}; session={held_by(bob)}"
+    both = await house.visitor(headers={"Cookie": line})
+    assert (await both.post("/signout")).status == 303
+    assert await signed_in_as(both) is None
+
+
+async def test_a_cookie_of_another_program_is_left_to_it(house: House, alice: Person) -> None:
+    line = f"session=theirs; chat_session_2=x; {own_name(alice)}={held_by(alice)}"
+    both = await house.visitor(headers={"Cookie": line})
+    for answer in (await both.log_in("alice"), await both.post("/signout")):
+        assert list(answer.cookies) == [own_name(alice)]
 
 
 async def test_a_cookie_encrypted_with_another_key_is_not_valid(
@@ -178,7 +261,8 @@ def test_a_key_is_made_once_and_kept_from_everybody_else(tmp_path: Path) -> None
 
 def test_a_key_of_any_bytes_of_the_environment_is_taken() -> None:
     key = os.fsdecode(b"\xff\xfe are no text")
-    assert session_storage.SessionCookie([key], secure=True).cookie_name == "__Host-session"
+    storage = session_storage.SessionCookie([key], secure=True, of_chat=key)
+    assert storage.cookie_name.startswith(f"__Host-{NAME}_")
 
 
 def test_a_key_that_cannot_be_kept_stops_the_start(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ for (const [text, links = "", code = "", names = ""] of RICH) {
 const EMPHASIZED = [
   ["so **very bold** and *italic* and _slanted_", "very bold", "italic slanted"],
   ["那我们**午饭后**部署", "午饭后", ""],
+  ["\u200f**\u05de\u05d5\u05d3\u05d2\u05e9**\u200f, \u2067*C++*\u2069", "\u05de\u05d5\u05d3\u05d2\u05e9", "C++"],
   ["2**3**4 and 2*3*4, a_b_c, * a * b ** c ** f(*a,**kw,**x)", "", ""],
   ["`**code**`", "", ""],
   ["(*so*), [_so_] «*so*» *so*!  👍*so*👍 （*so*）。", "", "so so so so so so"],

@@ -195,7 +195,7 @@ async def use_it_as_behind_a_proxy(port: int) -> None:
         form = registration("alice")
         async with session.post("/signin", data=form, allow_redirects=False) as done:
             cookie = done.headers["Set-Cookie"]
-        assert cookie.startswith("__Host-session=")
+        assert cookie.startswith("__Host-chat_session")
         assert "Secure" in cookie
         plain = {"X-Forwarded-Proto": "http"}
         async with session.get("/", headers=plain, allow_redirects=False) as response:
@@ -207,9 +207,9 @@ HOST = b" HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 POST = b"POST /login" + HOST + b"Content-Type: application/x-www-form-urlencoded\r\n"
 BAD_REQUESTS = [
     POST + b"Content-Length: 7\r\n\r\nlogin=a&password=TOPSECRET",
-    b"GET /" + HOST + b"Cookie: session=" + b"TOPSECRET" * 2000 + b"\r\n\r\n",
-    b"GET /" + HOST + b"Cookie: session=TOPSECRET\x00\r\n\r\n",
-    b"GET /" + HOST + b"Cookie : session=TOPSECRET\r\n\r\n",
+    b"GET /" + HOST + b"Cookie: chat_session=" + b"TOPSECRET" * 2000 + b"\r\n\r\n",
+    b"GET /" + HOST + b"Cookie: chat_session=TOPSECRET\x00\r\n\r\n",
+    b"GET /" + HOST + b"Cookie : chat_session=TOPSECRET\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: [\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     b"TOPSECRET\r\n\r\n",

@@ -163,12 +163,20 @@ def asked(imitation: Imitation) -> set[str]:
 
 @pytest.mark.usefixtures("way")
 async def test_what_cannot_be_seen_around_a_word_does_not_matter(alice: Person) -> None:
-    await alice.write("one word", "צה\u200f״ל")  # which is stored without the mark
+    await alice.write("one word", "צה\u200f״ל", "\u200fשלום\u200f, C++\u200e!")
     for query, found in [
         ("\ufeffword\u200b", 1), ("\u202aword\u202c", 1), ("\u200fצה״ל\u200f", 2),
-        ("צ\u200fה״ל", 2),
+        ("צ\u200fה״ל", 2), ("צה״ל", 2), ("שלום", 3), ("c++ שלום", 3), ("\u200eC++\u200e", 3),
     ]:  # fmt: skip
         assert (await search(alice, query)).links == [f"/?around={found}#m{found}"], ascii(query)
+
+
+async def test_a_word_that_has_a_mark_of_direction_within_is_found_among_the_newest_messages(
+    alice: Person,
+) -> None:
+    await alice.write("wo\u200erd", "ש\u200fלום", "\u061cסלאם\u061c", "\u2068name\u2069")
+    for query, found in [("word", 1), ("שלום", 2), ("סלאם", 3), ("name", 4)]:
+        assert (await search(alice, query)).links == [f"/?around={found}#m{found}"], query
 
 
 @pytest.mark.parametrize(

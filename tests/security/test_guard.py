@@ -87,7 +87,7 @@ POST, UPGRADE = (
 async def test_a_post_and_a_sign_out_pass_from_the_own_origin_or_from_a_script(
     house: House, alice: Person, headers: list[str], passes: bool
 ) -> None:
-    lines = [f"Cookie: session={held_by(alice)}", *filled(house, headers)]
+    lines = [f"Cookie: chat_session={held_by(alice)}", *filled(house, headers)]
     posted = await ask(house, *lines, *POST, method="POST", path="/", body=b"msg=hi")
     assert posted.status == (303 if passes else 403)
     assert (b"came from another site" in posted.body) is not passes
@@ -102,7 +102,7 @@ async def test_a_post_and_a_sign_out_pass_from_the_own_origin_or_from_a_script(
 async def test_a_socket_goes_by_origin_alone(
     house: House, alice: Person, headers: list[str], passes: bool
 ) -> None:
-    lines = [f"Cookie: session={held_by(alice)}", *filled(house, headers), *UPGRADE]
+    lines = [f"Cookie: chat_session={held_by(alice)}", *filled(house, headers), *UPGRADE]
     answer = await ask(house, *lines, path="/ws", connection="Upgrade")
     assert answer.status == (101 if passes else 403)
 

@@ -39,7 +39,7 @@ class Flood:
 
     def __init__(self, url: str, cookies: list[str]) -> None:
         self._url = url
-        self._members = [{"Cookie": f"session={cookie}"} for cookie in cookies]
+        self._members = [{"Cookie": f"chat_session={cookie}"} for cookie in cookies]
         self._is_answered = asyncio.Event()
         self._session: aiohttp.ClientSession
 

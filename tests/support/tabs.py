@@ -59,7 +59,7 @@ class Tab:
             lambda: TabSocket(self), url.host, url.port
         )
         try:
-            transport.write(upgrade_with(door, f"session={self._cookie}", query))
+            transport.write(upgrade_with(door, f"chat_session={self._cookie}", query))
             await socket.ended.wait()
         finally:
             transport.abort()

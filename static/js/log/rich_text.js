@@ -28,8 +28,8 @@ const KNOWN_HOST = new RegExp(
 // Emphasis opens after a space, an opening bracket or an emoji, before a letter, a digit or a name,
 // and closes before a space, punctuation or an emoji. So there is none in 2*3*4, a_b_c, *_*,
 // count(*) or f(*a, **b).
-const BEFORE = String.raw`^|[\s\p{Ps}\p{Pi}\p{So}${WIDE}]`
-const AFTER = String.raw`$|[\s\p{P}\p{So}]`
+const BEFORE = String.raw`^|[\s\p{Ps}\p{Pi}\p{So}${WIDE}${INVISIBLE}]`
+const AFTER = String.raw`$|[\s\p{P}\p{So}${INVISIBLE}]`
 const ALNUM = String.raw`[\p{L}\p{N}]`
 const emphasized = (sign) =>
   String.raw`(?=@?${ALNUM})(?:[^${sign}\n]|(?<=${ALNUM})[${sign}](?=${ALNUM}))*(?<![\s${sign}\\])`

@@ -7,18 +7,46 @@ const STEPS = [200, 100, 50, 20, 10, 0] // left; the counter appears at the firs
 
 // What the server replaces or drops before it counts, as clean() does in chat/models.py.
 const NEWLINES = /\r\n|[\r\x85\u2028\u2029]/g
-const UNWANTED = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
-const JOINERS = "\\u00ad\\u200b-\\u200f\\u2060-\\u2064\\ufeff"
+const UNWANTED = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g
+const DIRECTIONS = /[\u202a-\u202e\u2066-\u2069\n]/g
+const JOINERS = "\\u00ad\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufeff"
 const MARK = "(?![\\u0f8d-\\u0fbc])[\\p{Mn}\\p{Me}]"
-const SURPLUS_MARKS = new RegExp(`((?:${MARK}[${JOINERS}]*){5})(?:${MARK}|[${JOINERS}])+`, "gu")
+const SURPLUS_MARKS = new RegExp(
+  `((?:${MARK}[${JOINERS}]*){5})${MARK}(?:${MARK}|[${JOINERS}])*`,
+  "gu",
+)
 
 // Return by how many code points the text of a field is too long for the server; a negative number
 // says how many are left.
 export function excess({ value, dataset }) {
   const limit = Number(dataset.maxLength)
   if (value.length <= limit - STEPS[0]) return value.length - limit // close enough, and fast
-  const cleaned = value.replace(NEWLINES, "\n").replace(UNWANTED, "").replace(/^\n+|\n+$/g, "")
-  return Array.from(cleaned.replace(SURPLUS_MARKS, "$1")).length - limit
+  const wanted = value.replace(NEWLINES, "\n").replace(UNWANTED, "").replace(SURPLUS_MARKS, "$1")
+  const cleaned = withoutOpenDirections(wanted).replace(/^\n+|\n+$/g, "")
+  return Array.from(cleaned).length - limit
+}
+
+// Return a text without embeddings, overrides and isolates that do not end in their line.
+function withoutOpenDirections(text) {
+  const unpaired = new Set()
+  const open = []
+  const isIsolate = (at) => text[at] >= "\u2066"
+  for (const { 0: sign, index } of text.matchAll(DIRECTIONS)) {
+    if (sign === "\n") {
+      open.length = 0
+    } else if (sign !== "\u202c" && sign !== "\u2069") {
+      open.push(index)
+      unpaired.add(index)
+    } else {
+      while (sign === "\u2069" && open.length && !isIsolate(open.at(-1))) open.pop()
+      if (open.length && isIsolate(open.at(-1)) === (sign === "\u2069")) {
+        unpaired.delete(open.pop())
+      } else {
+        unpaired.add(index)
+      }
+    }
+  }
+  return text.replace(DIRECTIONS, (sign, index) => (unpaired.has(index) ? "" : sign))
 }
 
 // Return true if the server would refuse the text of a field because of its length.
