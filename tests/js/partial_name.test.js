@@ -4,7 +4,7 @@ import { test } from "node:test"
 import { namesIn, partialName } from "../../static/js/writing/partial_name.js"
 
 test("a name begins after @, at the beginning, after a space, a bracket or punctuation", () => {
-  for (const before of ["", "hi ", "hi\n", "(", "[", "hi,", "hi;", '"', "*", "«", "¿", "😀", "@bob/"])
+  for (const before of ["", "hi ", "hi\n", "(", "[", "hi,", "hi;", '"', "*", "«", "¿", "😀", "@bob/", "ל-", ".", "..."])
     assert.equal(partialName(`${before}@bo`), "bo", before)
   for (const before of ["你好，", "（", "「", "。", "、", "！", "؟", "،", "・"])
     assert.equal(partialName(`${before}@bo`), "bo", before)

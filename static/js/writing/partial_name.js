@@ -1,11 +1,12 @@
 // Names in a text that is being written, and the one between @ and the caret.
 
-import { BEFORE_NAME, UNSPACED } from "../log/rich_text.js"
+import { UNSPACED } from "../log/letters.js"
+import { BEFORE_NAME, LETTER } from "../log/names.js"
 
 const HAS_UNSPACED = new RegExp(UNSPACED, "u")
-const BEGIN = String.raw`${BEFORE_NAME}(?<!\x60)[@＠]` // a backquote begins code
-const NAME = new RegExp(String.raw`${BEGIN}([\p{L}\p{M}\p{N}_.-]+)`, "gu")
-const PARTIAL_NAME = new RegExp(String.raw`${BEGIN}([\p{L}\p{M}\p{N}_.-]{0,32})$`, "u")
+const BEGIN = `(?<!\`)${BEFORE_NAME}` // a backquote begins code
+const NAME = new RegExp(`${BEGIN}(${LETTER}+)`, "gu")
+const PARTIAL_NAME = new RegExp(`${BEGIN}(${LETTER}{0,32})$`, "u")
 
 // Return what a text has of a name at its end, null if there is none. The text ends at the caret.
 export function partialName(text) {
