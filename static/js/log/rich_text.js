@@ -14,14 +14,14 @@ const EMOJI = String.raw`\p{So}\ufe0f\u20e3\u{1f3fb}-\u{1f3ff}`
 const BEFORE = String.raw`^|[\s\p{Ps}\p{Pi}»›¡¿—${EMOJI}${WIDE}]`
 const AFTER = String.raw`$|[\s${EMOJI}]|(?![([{/\\]|[._][\p{L}\p{N}*])\p{P}`
 const ALNUM = String.raw`(?![${EMOJI}])[\p{L}\p{M}\p{N}]`
-const BEGIN = String.raw`(?:[@\p{Pi}»›¡¿]|(?![([{])\p{Ps})?[\p{L}\p{N}]` // “so” begins with a letter, too
+const BEGIN = String.raw`(?:[@\p{Pi}»›¡¿]|(?![([{])\p{Ps})?[\p{L}\p{N}]` // also of “so” and （so）
+
+// Return a pattern of what may be between two signs: others of them only within words; neither the
+// one letter of (*o*), nor the end of f(*a, sep='*').
 const emphasized = (sign) =>
   String.raw`(?=${BEGIN})(?!(?<=\([${sign}]).[${sign}]\))` +
   String.raw`(?:[^${sign}\n]|(?<=${ALNUM})[${sign}](?=${ALNUM}))*` +
   String.raw`(?<![\s${sign}\\])(?!(?<=["'])[${sign}]+["'])`
-
-// Return a pattern of a sign, and of what is before it. Looking for the sign first is faster.
-const after = (before, sign) => `${sign}(?<=(?:${before})${sign})`
 
 // The same between signs that a backslash escapes, and what is code without it.
 const LITERAL = [String.raw`\*\\?\*`, String.raw`\*`, "_"]
@@ -62,10 +62,10 @@ const BLOCKS = {
 
 // Rules within a line.
 const SPANS = {
-  // `Code` in one line, between single backquotes, but not from the middle of a word, as in it`s.
+  // `Code` in one line, between single backquotes, but not from within a word, as in it`s.
   code: {
     pattern: new RegExp(
-      String.raw`${after(`^|[^\\p{L}\\p{M}\\p{N}\x60\\\\]|${UNSPACED}`, "`")}(?<code>[^\x60\n]+)\x60(?!\x60)`,
+      String.raw`(?<![\x60\\])(?<![\p{L}\p{M}\p{N}](?<!${UNSPACED}))\x60(?<code>[^\x60\n]+)\x60(?!\x60)`,
       "u",
     ),
     token: ({ code }) => ({
@@ -76,7 +76,7 @@ const SPANS = {
   // **Bold** in one line; beside UNSPACED letters as well.
   bold: {
     pattern: new RegExp(
-      String.raw`${after(`${BEFORE}|${UNSPACED}`, String.raw`\*\*`)}(?<bold>${emphasized("*")})` +
+      String.raw`(?<=${BEFORE}|${UNSPACED})\*\*(?<bold>${emphasized("*")})` +
         String.raw`\*\*(?=${AFTER}|${UNSPACED})(?!\*)`,
       "u",
     ),
@@ -86,7 +86,7 @@ const SPANS = {
   // *Italic* in one line.
   italic: {
     pattern: new RegExp(
-      String.raw`${after(BEFORE, String.raw`\*`)}(?<italic>${emphasized("*")})\*(?=${AFTER})(?!\*)`,
+      String.raw`(?<=${BEFORE})\*(?<italic>${emphasized("*")})\*(?=${AFTER})(?!\*)`,
       "u",
     ),
     token: ({ italic }, _, reader) => emphasis("em", "*", italic, reader),
@@ -95,7 +95,7 @@ const SPANS = {
   // _Slanted_ is the same.
   slanted: {
     pattern: new RegExp(
-      String.raw`${after(BEFORE, "_")}(?<slanted>${emphasized("_")})_(?=${AFTER})(?!_)`,
+      String.raw`(?<=${BEFORE})_(?<slanted>${emphasized("_")})_(?=${AFTER})(?!_)`,
       "u",
     ),
     token: ({ slanted }, _, reader) => emphasis("em", "_", slanted, reader),
@@ -105,7 +105,7 @@ const SPANS = {
   // backslash is one, as in C:\_new\*.
   literal: {
     pattern: new RegExp(
-      String.raw`(?<literal>(?<![^\n])\\(?=> )|${after(BEFORE, String.raw`\\`)}(?:${LITERAL})(?=${AFTER}))`,
+      String.raw`(?<literal>(?<![^\n])\\(?=> )|(?<=${BEFORE})\\(?:${LITERAL})(?=${AFTER}))`,
       "u",
     ),
     token({ literal }, _, reader) {
