@@ -14,7 +14,7 @@ from chat.models import is_changeable
 
 # Quoted lines as in e-mails, but not in a block of code: the same as BLOCKS in rich_text.js.
 BLOCK = re.compile(
-    r"(?<![`\\])```(?!`)(?s:.+?)(?<!`)```(?!`)\n?"
+    r"(?<![`\\])```(?![ \t\n]*`)(?s:.+?)(?<!`)```(?!`)\n?"
     r"|(?<![^\n])(?P<quote>> [ \t]*[^ \t\n][^\n]*"
     r"(?:(?:\n>[ \t]*)*\n> [ \t]*[^ \t\n][^\n]*)*\n?)"
 )

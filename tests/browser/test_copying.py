@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.support.browser import Visitor, all_show
+from tests.support.browser import Visit, Visitor, all_show
+from tests.support.site import ChatSite
 
 # Select from an offset in one message's text to an offset in another's, and copy.
 COPY = """([first, start, last, end]) => {
@@ -47,3 +48,35 @@ async def test_several_messages_are_copied_as_lines_without_buttons_or_hidden_si
     assert "&lt;b&gt;" in html
     assert (await copied(alice, 2, 2, 2, 5))[0] == "ree"
     assert (await copied(alice, 1, 0, 1, 7))[0] == "**two**"
+
+
+async def test_ctrl_c_copies_code_quotes_and_links_as_they_were_typed(alice: Visitor) -> None:
+    await alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    said = ("```js\nx = *a*\n```", "> > one\n> two\n\\*three\\*", "see <https://a.example>, `x`")
+    await alice.say(*said)
+    await all_show((alice,), *said)
+    await alice.messages.nth(1).hover()  # which has the buttons
+    await alice.log.press("Control+a")
+    await alice.page.keyboard.press("Control+c")
+    text = await alice.page.evaluate("navigator.clipboard.readText()")
+    assert re.split(r"^\[\d\d:\d\d\] alice: ", text, flags=re.M)[1:] == [
+        *(f"{line}\n" for line in said[:-1]),
+        said[-1],
+    ]
+
+
+async def test_without_scripts_neither_links_nor_states_are_copied(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    await alice.post("one", "two")
+    await alice.open()
+    await alice.page.get_by_role("link", name="Change").first.click()
+    await alice.page.get_by_role("textbox").fill("three")
+    await alice.press("Save")
+    text = await alice.page.evaluate(
+        "getSelection().selectAllChildren(document.body) ?? String(getSelection())"
+    )
+    assert "three" in text
+    assert "Change" not in text
+    assert "edited" not in text

@@ -111,6 +111,35 @@ async def test_a_name_is_completed_without_a_space_before_it(alice: Visitor, bef
     await expect(alice.field).to_have_value(f"{before}@bob ")
 
 
+@pytest.mark.usefixtures("bob")
+async def test_keys_belong_to_the_input_method_until_the_name_is_composed(alice: Visitor) -> None:
+    keyboard = await alice.context.new_cdp_session(alice.page)
+    await alice.field.press_sequentially("你好")
+    for text in ("@", "@b", "@bo"):
+        place = {"selectionStart": len(text), "selectionEnd": len(text)}
+        await keyboard.send("Input.imeSetComposition", {"text": text, **place})
+    await expect(options(alice)).to_have_text(["bob"])
+    for key in ("Enter", "Tab", "Unidentified"):
+        pressed = {"type": "rawKeyDown", "key": key, "windowsVirtualKeyCode": 229}
+        await keyboard.send("Input.dispatchKeyEvent", pressed)
+    await expect(alice.field).to_have_value("你好@bo")
+    await keyboard.send("Input.insertText", {"text": "@bo"})
+    await alice.field.press("Enter")
+    await expect(alice.field).to_have_value("你好@bob ")
+    await alice.field.press("Control+z")
+    await expect(alice.field).to_have_value("你好@bo")
+
+
+@pytest.mark.usefixtures("bob")
+async def test_no_name_is_offered_or_missed_in_code(alice: Visitor) -> None:
+    await alice.field.press_sequentially("@bo")
+    await expect(options(alice)).to_have_text(["bob"])
+    for code in ("`git log @bo", "```\n@property\n@bo"):
+        await alice.field.fill(code)
+        await expect(alice.page.get_by_role("listbox")).to_be_hidden()
+        await expect(alice.page.locator("#nobody")).to_have_text("")
+
+
 async def test_everybody_with_an_account_is_offered_before_they_have_come(
     chat: ChatSite, visit: Visit, alice: Visitor
 ) -> None:

@@ -60,6 +60,7 @@ def test_templates_lead_to_the_same_addresses_as_scripts() -> None:
     context = {
         "messages": [entry],
         "older": 12,
+        "now": datetime.now(UTC),
         "newer": 12,
         "user": alice,
         "changeable_for": CHANGEABLE_FOR,

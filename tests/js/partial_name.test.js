@@ -4,7 +4,7 @@ import { test } from "node:test"
 import { namesIn, partialName } from "../../static/js/writing/partial_name.js"
 
 test("a name begins after @, at the beginning, after a space, a bracket or punctuation", () => {
-  for (const before of ["", "hi ", "hi\n", "(", "[", "hi,", "hi;", '"', "*", "«", "¿", "😀", "@bob/"])
+  for (const before of ["", "hi ", "hi\n", "(", "[", "hi,", "hi;", '"', "*", "«", "¿", "😀", "@bob/", "ל-", ".", "..."])
     assert.equal(partialName(`${before}@bo`), "bo", before)
   for (const before of ["你好，", "（", "「", "。", "、", "！", "؟", "،", "・"])
     assert.equal(partialName(`${before}@bo`), "bo", before)
@@ -21,6 +21,10 @@ test("no name begins in a word, a mail address, an address or code", () => {
   for (const before of ["https://example.com/", "看https://example.com/a,", "(http://x/"])
     assert.equal(partialName(`${before}@bo`), null, before)
   assert.equal(partialName("https://example.com/ @bo"), "bo")
+  for (const code of ["`git log @bo", "so `a` `b @bo", "```\n@bo", "```py\nx\n\n  @bo", "```a``` ```@bo"])
+    assert.equal(partialName(code), null, code)
+  for (const prose of ["`a` @bo", "```a``` @bo", "it`s @bo", "`a\n@bo", "请`a`@bo"])
+    assert.equal(partialName(prose), "bo", prose)
 })
 
 test("a name ends with its last letter, and has 32 at most", () => {
@@ -37,13 +41,14 @@ test("the names in a text are found, also before a full stop, but not in address
     ["(@bob): @Zoë's, ＠a.b-c", [["bob"], ["Zoë"], ["a.b-c"]]],
     ["@Борис،@محمد", [["Борис"], ["محمد"]]],
     ["a@b.example https://x.example/@bob `@x` \\@y @ @.", []],
+    ["`git log @x`, ```py\n@property\n``` so, @bob; ```\n@media", [["bob"]]],
     ["你好@王伟你好 @민준아 ที่@สมชาย", []],
   ])
     assert.deepEqual(namesIn(text), names, text)
 })
 
 test("the time to find a name grows no faster than the text", () => {
-  for (const part of ["@", "http://", "@bo", "你@", " @", "@bo ", "://@", "@.", "-.", "@b你"]) {
+  for (const part of ["@", "http://", "@bo", "你@", " @", "@bo ", "://@", "@.", "-.", "@b你", "`", "`@b\n", "``` "]) {
     const text = part.repeat(100_000)
     const start = process.cpuUsage()
     partialName(text)

@@ -3,36 +3,25 @@
 // its characters. Signs that mark nothing stay visible; a backslash before a sign makes it one.
 
 import { addressOf } from "./addresses.js"
-
-// Letters of scripts without spaces between words, or whose words take particles, as Hangul does:
-// beside one, a link or a name may begin, and a word may be bold.
-export const UNSPACED = `[${["Han", "Hira", "Kana", "Bopo", "Hang", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"]
-  .map((script) => String.raw`\p{scx=${script}}`)
-  .join("")}]`
-// Full-width punctuation, as it is in these scripts, and small or vertical forms of it.
-const WIDE =
-  String.raw`\u3000-\u3004\u3008-\u3020\u3030\u303d\ufe10-\ufe19\ufe30-\ufe6f` +
-  String.raw`\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65`
-const INVISIBLE = String.raw`\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f` // marks of direction
-
-// What may be before a link, and before the @ of a name.
-const BEFORE_LINK = String.raw`(?<=^|[^\p{L}\p{M}\p{N}_.@/-]|${UNSPACED})`
-export const BEFORE_NAME = String.raw`(?<=^|[^\p{L}\p{M}\p{N}_.@\\-]|${UNSPACED})`
-
-// A link's host that ends where words in such a script begin, as in example.com的.
-const KNOWN_HOST = new RegExp(
-  String.raw`^(?:[a-zA-Z]+:\/\/)?(?:[\w-]+\.)+[a-zA-Z]{2,63}(?::\d+)?(?=${UNSPACED})(?![^\s/]*\.)`,
-  "u",
-)
+import { INVISIBLE, UNSPACED, WIDE } from "./letters.js"
+import { MAIL_PATTERN, target, URL_PATTERN, withoutPunctuation } from "./links.js"
+import { BEFORE_NAME, LETTER, loginIn } from "./names.js"
 
 // Emphasis opens after a space, an opening bracket or an emoji, before a letter, a digit or a name,
-// and closes before a space, punctuation or an emoji. So there is none in 2*3*4, a_b_c, *_*,
-// count(*) or f(*a, **b).
-const BEFORE = String.raw`^|[\s\p{Ps}\p{Pi}\p{So}${WIDE}${INVISIBLE}]`
-const AFTER = String.raw`$|[\s\p{P}\p{So}${INVISIBLE}]`
-const ALNUM = String.raw`[\p{L}\p{N}]`
+// and closes before a space, punctuation or an emoji. So there is none in 2*3*4, a_b_c, *_*, (*o*),
+// count(*) or f(*a, **b), nor in *test*.py, _build_/x and _init_(x), whose words go on.
+const EMOJI = String.raw`\p{So}\ufe0f\u20e3\u{1f3fb}-\u{1f3ff}`
+const BEFORE = String.raw`^|[\s\p{Ps}\p{Pi}»›¡¿—${EMOJI}${WIDE}${INVISIBLE}]`
+const AFTER = String.raw`$|[\s${EMOJI}${INVISIBLE}]|(?![([{/\\]|[._][\p{L}\p{N}*])\p{P}`
+const ALNUM = String.raw`(?![${EMOJI}])[\p{L}\p{M}\p{N}]`
+const BEGIN = String.raw`(?:[@\p{Pi}»›¡¿]|(?![([{])\p{Ps})?[\p{L}\p{N}]` // also of “so” and （so）
+
+// Return a pattern of what may be between two signs: others of them only within words; neither the
+// one letter of (*o*), nor the end of f(*a, sep='*').
 const emphasized = (sign) =>
-  String.raw`(?=@?${ALNUM})(?:[^${sign}\n]|(?<=${ALNUM})[${sign}](?=${ALNUM}))*(?<![\s${sign}\\])`
+  String.raw`(?=${BEGIN})(?!(?<=\([${sign}]).[${sign}]\))` +
+  String.raw`(?:[^${sign}\n]|(?<=${ALNUM})[${sign}](?=${ALNUM}))*` +
+  String.raw`(?<![\s${sign}\\])(?!(?<=["'])[${sign}]+["'])`
 
 // The same between signs that a backslash escapes, and what is code without it.
 const LITERAL = [String.raw`\*\\?\*`, String.raw`\*`, "_"]
@@ -54,7 +43,7 @@ const QUOTED = String.raw`> [ \t]*[^ \t\n][^\n]*` // one line
 const BLOCKS = {
   // ```A block of code```; a word that is alone in its first line names the language.
   block: {
-    pattern: /(?<![`\\])```(?!`)(?<language>[a-zA-Z][\w+#-]*(?=\n))?(?<block>[^]+?)(?<!`)```(?!`)\n?/u,
+    pattern: /(?<![`\\])```(?![ \t\n]*`)(?<language>[a-zA-Z][\w+#-]*(?=\n))?(?<block>[^]+?)(?<!`)```(?!`)\n?/u,
     token: ({ block, language = "" }, whole) => ({
       node: () => codeBlock(whole, language, block),
     }),
@@ -73,9 +62,12 @@ const BLOCKS = {
 
 // Rules within a line.
 const SPANS = {
-  // `Code` in one line, between single backquotes.
+  // `Code` in one line, between single backquotes, but not from within a word, as in it`s.
   code: {
-    pattern: /(?<![`\\])`(?<code>[^`\n]+)`(?!`)/u,
+    pattern: new RegExp(
+      String.raw`(?<![\x60\\])(?<![\p{L}\p{M}\p{N}](?<!${UNSPACED}))\x60(?<code>[^\x60\n]+)\x60(?!\x60)`,
+      "u",
+    ),
     token: ({ code }) => ({
       node: () => element("code", "code", copyOnly("`"), code, copyOnly("`")),
     }),
@@ -126,36 +118,25 @@ const SPANS = {
     },
   },
 
-  // https://example.com or www.example.com, up to the next space or full-width punctuation, but
-  // without what ends the sentence.
+  // https://example.com or www.example.com
   url: {
-    pattern: new RegExp(
-      String.raw`(?<=^|[^\p{L}\p{N}]|${UNSPACED})` +
-        String.raw`(?<url>(?:[Hh][Tt][Tt][Pp][Ss]?:\/\/|${BEFORE_LINK}[Ww]{3}\.(?=[\p{L}\p{N}-]+\.[\p{L}\p{N}]))` +
-        String.raw`(?:[!#-;=?-_a-~]|[^\s\x00-\x7f\p{Ps}\p{Pe}\p{Pi}»”${WIDE}${INVISIBLE}])+)`,
-      "u",
-    ),
+    pattern: new RegExp(`(?<url>${URL_PATTERN})`, "u"),
     token({ url }) {
-      const [known = url] = KNOWN_HOST.exec(url) ?? []
-      const address = known.slice(0, linkLength(known))
-      const href = /^www/i.test(address) ? `https://${address}` : address
-      return URL.canParse(href) && { node: () => link(address, href), length: address.length }
+      const address = withoutPunctuation(url)
+      const href = target(address)
+      return href && { node: () => link(address, href), length: address.length }
     },
   },
 
-  // bob@example.com, but neither git@example.com:repository nor ssh://git@example.com.
+  // bob@example.com
   mail: {
-    pattern: new RegExp(
-      String.raw`${BEFORE_LINK}(?<mail>\w[\w.+-]*@(?:[A-Za-z\d][A-Za-z\d-]*\.)+[A-Za-z]{2,63})` +
-        String.raw`(?=$|[^\p{L}\p{N}_@-]|${UNSPACED})(?!:\S)`,
-      "u",
-    ),
+    pattern: new RegExp(`(?<mail>${MAIL_PATTERN})`, "u"),
     token: ({ mail }) => ({ node: () => link(mail, `mailto:${mail}`) }),
   },
 
   // @bob, if that is the reader: only then is it shown as a mention.
   name: {
-    pattern: new RegExp(String.raw`${BEFORE_NAME}[@＠](?<name>[\p{L}\p{M}\p{N}_.-]+)`, "u"),
+    pattern: new RegExp(`${BEFORE_NAME}(?<name>${LETTER}+)`, "u"),
     token({ name }, whole, reader) {
       const login = loginIn(name, reader)
       const node = () => element("mark", "mention", whole[0], login)
@@ -165,11 +146,7 @@ const SPANS = {
 }
 const BLOCK = anyOf(BLOCKS)
 const SPAN = anyOf(SPANS)
-const SEAM = new RegExp(String.raw`(?<=${UNSPACED})(?=\p{L})|(?=${UNSPACED})(?=\p{L})`, "gu")
-
-const QUOTED_LINE = /((?:> )+|>)((?:\S{1,64}|deleted user) #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
-const BRACKETS = { ")": "(", "]": "[", "}": "{" }
-const PUNCTUATION = /[.,;:!?'*_~([{]|[^\x00-\x7f\P{P}]/u // such as … ’ ، । beyond ASCII
+const QUOTED_LINE = /(> ?)((?:> )*)((?:\S{1,64}|deleted user) #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
 
 // Return a text as nodes that have exactly its characters.
 export function richText(text, reader) {
@@ -239,14 +216,18 @@ function emphasis(name, sign, text, reader) {
   return { node, isMention: mentions(text, reader) }
 }
 
-// Quoted lines; the first may name the message that it quotes, as in "> bob #12: hi".
+// Quoted lines; the first may name the message that it quotes, as in "> bob #12: hi". Lines of
+// quoted code stay as they are, and so do the signs of a quote in the quote.
 function quoted(whole, reader) {
   const node = element("span", "quote")
   node.role = "blockquote"
-  for (const [line, mark, source = "", seq, rest] of whole.matchAll(QUOTED_LINE)) {
+  let isCode = false
+  for (const [line, mark, inner, source = "", seq, rest] of whole.matchAll(QUOTED_LINE)) {
     const reference = source && element("a", "", source)
     if (source) reference.href = addressOf(seq)
-    node.append(copyOnly(mark), reference, rest && richText(rest, reader))
+    const isFence = rest.split("```").length % 2 === 0
+    node.append(copyOnly(mark), inner, reference, isCode || isFence ? rest : richText(rest, reader))
+    if (isFence) isCode = !isCode
     if (line.endsWith("\n")) node.append("\n")
   }
   return node
@@ -275,39 +256,6 @@ function link(address, href) {
   node.target = "_blank"
   node.rel = "noopener nofollow"
   return node
-}
-
-// Return how many characters of a URL belong to the link: not a full stop that ends the sentence,
-// nor a closing bracket whose opening one is before the link.
-function linkLength(url) {
-  const balance = { "(": 0, "[": 0, "{": 0 }
-  for (const character of url) {
-    if (character in balance) balance[character]++
-    else if (character in BRACKETS) balance[BRACKETS[character]]--
-  }
-  let length = url.length
-  for (; length; length--) {
-    const character = url[length - 1]
-    const opening = BRACKETS[character]
-    if (opening && balance[opening] < 0) balance[opening]++
-    else if (PUNCTUATION.test(character)) balance[character] -= character in balance ? 1 : 0
-    else break
-  }
-  return length
-}
-
-// Return the beginning of a name that is a login, or nothing. A login may end in a full stop or a
-// hyphen; else that ends the sentence. Letters of scripts without spaces may follow a login, or
-// others the login in such a script.
-function loginIn(name, login) {
-  const seams = name.slice(0, 4 * login.length).matchAll(SEAM) // normalized, it may be shorter
-  const ends = [name.search(/(?<![.-])[.-]+$/), ...Array.from(seams, ({ index }) => index)]
-  const beginnings = ends.filter((end) => end > 0).map((end) => name.slice(0, end))
-  return [name, ...beginnings].find((each) => isSame(each, login))
-}
-
-function isSame(name, login) {
-  return name.normalize("NFKC").toLowerCase() === login.normalize("NFKC").toLowerCase()
 }
 
 // Signs, of which a backslash is hidden.

@@ -1,0 +1,23 @@
+// Names after @ in a text.
+
+import { UNSPACED } from "./letters.js"
+
+// What begins a name: an @, but not within a word or a mail address, and not after a backslash.
+export const BEFORE_NAME = String.raw`(?:(?<![\p{L}\p{M}\p{N}_]\.?|[@\\])|(?<=${UNSPACED}))[@＠]`
+export const LETTER = String.raw`[\p{L}\p{M}\p{N}_.-]` // of a name
+
+const SEAM = new RegExp(String.raw`(?<=${UNSPACED})(?=\p{L})|(?=${UNSPACED})(?=\p{L})`, "gu")
+
+// Return the beginning of a name that is a login, or nothing. A login may end in a full stop or a
+// hyphen; else that ends the sentence. Letters of scripts without spaces may follow a login, or
+// others the login in such a script.
+export function loginIn(name, login) {
+  const seams = name.slice(0, 4 * login.length).matchAll(SEAM) // normalized, it may be shorter
+  const ends = [name.search(/(?<![.-])[.-]+$/), ...Array.from(seams, ({ index }) => index)]
+  const beginnings = ends.filter((end) => end > 0).map((end) => name.slice(0, end))
+  return [name, ...beginnings].find((each) => isSame(each, login))
+}
+
+function isSame(name, login) {
+  return name.normalize("NFKC").toLowerCase() === login.normalize("NFKC").toLowerCase()
+}
