@@ -527,6 +527,39 @@ async def test_a_reply_quotes_the_message_and_links_to_it(
     await expect(plain.texts.last.locator(".quote")).to_contain_text("> bob #1: Shall we")
 
 
+async def test_ctrl_z_takes_back_what_buttons_have_put_into_the_field(
+    alice: Visitor, bob: Visitor
+) -> None:
+    async def goes_back_to(*texts: str) -> None:
+        for text in texts:
+            await alice.field.press("Control+z")
+            await expect(alice.field).to_have_value(text)
+
+    await bob.post("hello\nthere 😀")
+    await alice.post("line\n" * 150 + "end")
+    await alice.say("my message")
+    await expect(alice.messages).to_have_count(3)
+    await alice.field.press_sequentially("draft")
+    await alice.act(alice.messages.first, "Reply")
+    await alice.field.press_sequentially("!")
+    reply = "> bob #1: hello\n> there 😀\ndraft"
+    await expect(alice.field).to_have_value(reply + "!")
+    await goes_back_to(reply, "draft")
+    await alice.act(alice.messages.last, "Edit")
+    await alice.field.press_sequentially(" of mine")
+    await goes_back_to("my message")
+    await alice.field.press("Escape")
+    await expect(alice.field).to_have_value("draft")
+    await goes_back_to("my message", "draft")
+    await alice.field.press("Enter")
+    await expect(alice.texts.last).to_have_text("draft")
+    await goes_back_to("draft")
+    await alice.act(alice.messages.nth(1), "Edit")  # whose text is too long for that
+    await expect(alice.field).to_have_value("line\n" * 150 + "end")
+    await alice.field.press("Escape")
+    await expect(alice.field).to_have_value("draft")
+
+
 async def test_a_moderators_links_lead_from_every_message(
     settings: Settings, browser: Browser
 ) -> None:
