@@ -143,10 +143,10 @@ async def read_form(request: web.Request) -> dict[str, str]:
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > BODY_LIMIT:
-                    raise FormError(413, "The form is too large")
+                    raise FormError(413, "That is too much to send at once")
     except TimeoutError:
         request[FORM] = _beginning(body)
-        raise FormError(408, "The form did not arrive in time") from None
+        raise FormError(408, "Not all of it arrived in time. Please send it again.") from None
     except FormError:
         request[FORM] = _beginning(body[:BODY_LIMIT])
         raise

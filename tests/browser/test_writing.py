@@ -421,7 +421,7 @@ async def test_a_change_without_an_answer_can_be_asked_for_again(
     await expect(alice.page.locator("#submit")).to_have_attribute("aria-busy", "true")
     await alice.page.clock.run_for(5100)
     await expect(alice.page.locator("#submit")).not_to_have_attribute("aria-busy", "true")
-    await expect(alice.error).to_have_text("No answer came; saving it again is harmless")
+    await expect(alice.error).to_have_text("No answer came. Please save it again.")
     await expect(alice.field).to_have_value("a mistake")
     is_deaf = False
     await alice.field.press("Enter")
