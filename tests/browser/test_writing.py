@@ -556,6 +556,8 @@ async def test_ctrl_z_takes_back_what_buttons_have_put_into_the_field(
     await goes_back_to("draft")
     await alice.act(alice.messages.nth(1), "Edit")  # whose text is too long for that
     await expect(alice.field).to_have_value("line\n" * 150 + "end")
+    below = "field => field.scrollHeight - field.clientHeight - field.scrollTop"
+    assert await alice.field.evaluate(below) < 2  # the caret is in view
     await alice.field.press("Escape")
     await expect(alice.field).to_have_value("draft")
 

@@ -63,6 +63,7 @@ export class Composer {
     insert(this.#field, text)
     this.#field.setSelectionRange(0, 0)
     this.#field.setSelectionRange(this.text.length, this.text.length)
+    this.#field.scrollTop = this.#field.scrollHeight // where the caret is
   }
 
   #keydown(event) {
