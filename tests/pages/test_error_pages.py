@@ -130,12 +130,12 @@ STRANGERS_FORMS: dict[str, dict[str, str]] = {
 async def test_what_a_stranger_has_typed_is_repeated_but_no_password(
     house: House, visitor: Person, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    async def assert_repeated(status: int, error: str) -> None:
-        secrets = {"password": PASSWORD, "password2": "another one"}
+    async def assert_repeated(status: int, error: str, password: str = PASSWORD) -> None:
+        secrets = {"password": password, "password2": "another one"}
         response = await visitor.post(path, STRANGERS_FORMS[path] | secrets)
         page = await response.text()
         assert response.status == status, page
-        assert PASSWORD not in page
+        assert password not in page
         assert "another one" not in page
         form = await FormPage.read(response)
         assert form.error == error
@@ -143,6 +143,8 @@ async def test_what_a_stranger_has_typed_is_repeated_but_no_password(
         assert kept == STRANGERS_FORMS[path]
         assert {"password"} <= form.inputs.keys()
 
+    if path != "/password":  # which asks for a link that can be used
+        await assert_repeated(413, "That is too much to send at once", "x" * BODY_LIMIT)
     house.app[READY].clear()
     await assert_repeated(503, "The chat can't be used for the moment. Please try again soon.")
     house.app[PREPARING].set()
