@@ -34,6 +34,11 @@ KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
 
 PAGES_WITH_TEXT = {"main", "message"}  # where somebody writes what must not be lost
+FORMS_OF_STRANGERS = {  # which are shown again, without the passwords
+    "login": "auth/login.html",
+    "signin": "auth/sign.html",
+    "set_password": "auth/password.html",
+}
 KEEPS_TEXT = {401, 404, 429, 500, 503}  # but not 403: the form may be of another site
 
 PAGES_AT_ONCE = 4  # of one account
@@ -166,11 +171,14 @@ async def _strangers_turn(app: web.Application) -> None:
 async def _error_page(
     request: web.Request, status: int, text: str, headers: dict[str, str]
 ) -> web.Response:
+    name = route_name(request)
     is_kept = request.method == "POST" and status in KEEPS_TEXT and not wants_json(request)
-    if is_kept and FORM not in request and route_name(request) in PAGES_WITH_TEXT:
+    if is_kept and FORM not in request and name in PAGES_WITH_TEXT | FORMS_OF_STRANGERS.keys():
         with suppress(FormError):  # then what has arrived is kept
             await read_form(request)
-    context = {"form": request.get(FORM, {}) if is_kept else {}}
-    response = error_response(request, "error.html", context, FormError(status, text))
+    form = request.get(FORM, {}) if is_kept else {}
+    template = FORMS_OF_STRANGERS.get(name or "", "error.html") if form else "error.html"
+    context = {"form": form, "login": form.get("login")}
+    response = error_response(request, template, context, FormError(status, text))
     response.headers.update(headers)
     return response

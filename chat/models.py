@@ -55,11 +55,11 @@ CHANGES_WAITING = 1000  # of one message; many more than anybody may ask for wit
 RETRY_AFTER = 5  # seconds until it is worth trying again
 MESSAGE_LENGTH = 2000  # code points
 
-UNAVAILABLE = "The message could not be saved; sending it again is harmless"
+UNAVAILABLE = "The message could not be saved yet. Sent again, it appears only once."
 TOO_FAST = "Too fast, please wait a moment"
 UNCHANGEABLE = "This message can't be changed any more"
 EDITED_ENOUGH = f"This message was edited {MOST_EDITS} times; now it can only be deleted"
-NONCE_USED = "Something else was sent with this nonce before; please send it again"
+NONCE_USED = "This was mixed up with something that you have sent before. Please send it again."
 
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Marks of a direction keep "C++" readable within Hebrew or Arabic. So do embeddings, overrides and
@@ -256,7 +256,7 @@ def clean(text: str) -> str:
     if len(text) > MESSAGE_LENGTH:
         raise Refused("too_long", f"A message has at most {MESSAGE_LENGTH} characters")
     if not _is_unicode(text):
-        raise Refused("invalid", "The message is not valid Unicode")
+        raise Refused("invalid", "The message has broken characters. Please remove them.")
     return text
 
 

@@ -154,9 +154,9 @@ async def _receive(request: web.Request, body: bytearray) -> None:
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > BODY_LIMIT:
-                    raise FormError(413, "The form is too large")
+                    raise FormError(413, "That is too much to send at once")
     except TimeoutError:
-        raise FormError(408, "The form did not arrive in time") from None
+        raise FormError(408, "Not all of it arrived in time. Please send it again.") from None
     except web.RequestPayloadError:
         raise FormError(400, "The form can't be read") from None
 

@@ -176,12 +176,11 @@ function onanswer(answer) {
 pendingList.onfocuslost = () => composer.focus()
 actions.onreply = (text) => {
   if (!editing.makeRoomFor(text)) return
-  composer.text = text + composer.text
-  composer.focus()
+  composer.prepend(text)
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
 places.onerror = tell
-composer.text = draft.text
+composer.open(draft.text)
 editing.resume()
 connection.open()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.async_api import Locator
 
 from tests.support.browser import Visit, Visitor, all_show
 from tests.support.site import ChatSite
@@ -80,3 +81,83 @@ async def test_without_scripts_neither_links_nor_states_are_copied(
     assert "three" in text
     assert "Change" not in text
     assert "edited" not in text
+
+
+async def test_keys_copy_what_was_said_wherever_a_selection_begins(
+    alice: Visitor, bob: Visitor
+) -> None:
+    async def pasted(keys: str = "Control+c") -> str:
+        """Press keys that copy, paste into the field, and return what is in it, without times."""
+        await alice.page.keyboard.press(keys)
+        await alice.field.fill("")
+        await alice.field.press("Control+v")
+        text = await alice.field.input_value()
+        await alice.field.fill("")
+        return re.sub(r"^\[\d\d:\d\d\]", "[10:15]", text, flags=re.M)
+
+    async def select(start: str, end: str) -> None:
+        await alice.page.evaluate(
+            """(selectors) => {
+              const [start, end] = selectors.map((it) => document.querySelector(it))
+              getSelection().setBaseAndExtent(start, 0, end, end.childNodes.length)
+            }""",
+            [start, end],
+        )
+
+    await bob.post("one two", "```js\nlet x = 1\n```", "a secret", "three\n\n> four 😀")
+    await bob.context.request.post(f"{bob.url}/message/3", form={"action": "delete"})
+    await alice.open()
+    await alice.connected()
+    everything = (
+        "[10:15] bob: one two\n[10:15] bob: ```js\nlet x = 1\n```\n[10:15] bob: three\n\n> four 😀"
+    )
+    await alice.log.focus()
+    await alice.page.keyboard.press("Control+a")
+    assert await pasted() == everything
+    await select(".bar__title", "#m4")  # a mouse that was pressed in the header
+    assert await pasted() == everything
+    await select(".day", "#m1 .message__text")
+    assert await pasted() == "one two"
+    await alice.texts.first.click(click_count=3)
+    assert await pasted() == "one two"
+    await alice.texts.first.dblclick(position={"x": 5, "y": 8})
+    assert (await pasted()).strip() == "one"
+    await select(".bar__title", ".bar__title")
+    assert await pasted() == "Chat"
+    await alice.field.fill("from the field")
+    await alice.field.press("Control+a")
+    assert await pasted("Control+x") == "from the field"
+    await alice.open("/search?q=two")
+    await select(".find", ".find")  # as it stands there
+    await alice.page.keyboard.press("Control+c")
+    await alice.open()
+    await alice.connected()
+    await alice.field.press("Control+v")
+    value = re.sub(r"\d+ \w+ \d+, \d+:\d+", "TIME", await alice.field.input_value())
+    assert value == "bob\nTIME\none two"
+
+
+async def test_a_selection_that_is_dragged_is_what_was_said_too(
+    alice: Visitor, bob: Visitor
+) -> None:
+    async def drag(start: Locator, is_selected: bool) -> str:
+        """Drag what is at a place, maybe with the whole log, into the field; return its text."""
+        await alice.field.fill("")
+        await alice.page.evaluate("getSelection().removeAllRanges()")
+        if is_selected:
+            await alice.page.evaluate("getSelection().selectAllChildren(subscribe)")
+        mouse = alice.page.mouse
+        await start.hover(position={"x": 5, "y": 8})
+        await mouse.down()
+        await alice.field.hover(position={"x": 5, "y": 8})
+        await alice.field.hover(position={"x": 9, "y": 8})
+        await mouse.up()
+        return re.sub(r"\[\d\d:\d\d\]", "[10:15]", await alice.field.input_value())
+
+    await bob.post("one", "two\nthree", "https://example.org/")
+    await all_show((alice,), "one", "two three", "https://example.org/")
+    await alice.messages.first.hover()  # which has the buttons
+    everything = "[10:15] bob: one\n[10:15] bob: two\nthree\n[10:15] bob: https://example.org/"
+    assert await drag(alice.texts.first, is_selected=True) == everything
+    link = alice.texts.last.get_by_role("link")
+    assert await drag(link, is_selected=False) == "https://example.org/"

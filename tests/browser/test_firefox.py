@@ -23,6 +23,18 @@ TEXTS = (
     "[...document.querySelectorAll('.message__text')].map((text) => text.innerText.trim()).join()"
 )
 
+SELECT = """
+document.activeElement.blur()
+getSelection().removeAllRanges()
+for (const [message, start, end] of [%s]) {
+  const text = document.querySelectorAll(".message__text")[message].firstChild
+  const range = document.createRange()
+  range.setStart(text, start)
+  range.setEnd(text, end)
+  getSelection().addRange(range)
+}
+"""
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def browser(chat: ChatSite) -> AsyncIterator[Firefox]:
@@ -97,6 +109,25 @@ async def test_firefox_goes_to_a_linked_message_and_back(browser: Firefox, chat:
     await alice.evaluate("document.querySelector('#back').click()")
     await alice.sees("location.search === ''")
     await alice.sees(in_view % "m200")
+
+
+async def test_firefox_copies_each_part_of_a_selection(browser: Firefox, chat: ChatSite) -> None:
+    for text in ("one two three", "four", "five"):
+        await say(chat.app[JOURNAL], "bob", text)
+    alice = await sign_up(browser, chat, "alice")
+    await alice.sees(f"{TEXTS}.includes('five')")
+    for parts, copied in [
+        ("[0, 0, 13], [2, 0, 4]", "[] bob: one two three\n[] bob: five"),
+        ("[0, 0, 3], [0, 8, 13]", "one\nthree"),
+        ("[1, 1, 3]", "ou"),
+    ]:
+        await alice.evaluate(SELECT % parts)  # as with Ctrl and the mouse
+        await alice.press_together("Control", "c")
+        await alice.evaluate("document.querySelector('#message').select()")
+        await alice.press_together("Control", "v")
+        await alice.sees("document.querySelector('#message').value !== ''")
+        pasted = await alice.evaluate("document.querySelector('#message').value")
+        assert re.sub(r"\[.*?\]", "[]", pasted) == copied
 
 
 def pages_in(pdf: bytes) -> int:

@@ -243,6 +243,19 @@ async def test_forced_colours_show_who_is_here(chat: ChatSite, visit: Visit) -> 
     assert dot[1] == "4px"
 
 
+async def test_forced_colours_show_which_name_is_selected(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice", forced_colors="active")
+    await alice.post("hello")
+    for login in ("bob", "bobby"):
+        await visit(chat.url, login)
+    await alice.field.press_sequentially("@bo")
+    names = alice.page.get_by_role("option")
+    await expect(names).to_have_count(2)
+    await alice.field.press("ArrowDown")
+    await expect(names.first).to_have_css("outline-style", "none")
+    await expect(names.last).to_have_css("outline-style", "solid")
+
+
 async def test_paper_shows_the_whole_loaded_log_and_nothing_else(
     chat: ChatSite, visit: Visit
 ) -> None:

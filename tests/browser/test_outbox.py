@@ -285,7 +285,7 @@ async def test_a_text_of_an_earlier_visit_whose_nonce_was_used_for_another_goes_
     chat: ChatSite, alice: Visitor
 ) -> None:
     form = {"msg": "the first", "nonce": "used"}
-    assert (await alice.context.request.post(f"{chat.url}/", form=form)).ok
+    assert (await alice.context.request.post(f"{chat.url}/", form={**form})).ok
     await keep(alice, "outbox:alice:used", {"msg": "the second", "at": now() - 10_000})
     await alice.page.reload()
     await expect(alice.pending).to_contain_text("the second not sent: Something else was sent")

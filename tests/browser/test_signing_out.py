@@ -283,6 +283,17 @@ async def test_a_session_that_is_ended_elsewhere_leaves_nothing(
     await assert_nothing_comes_back(alice)
 
 
+async def test_a_clock_that_was_put_back_after_a_log_in_keeps_nothing(
+    chat: ChatSite, visit: Visit, alice: Visitor
+) -> None:
+    phone = await visit(chat.url, user_agent="a phone")
+    await phone.log_in("alice")
+    await leave_something(alice)
+    await alice.page.evaluate("localStorage.setItem('signing-in:', Date.now() + 3_600_000)")
+    await everywhere(phone)
+    await assert_out(alice)
+
+
 async def test_somebody_who_registers_a_deleted_login_sends_nothing_of_its_former_owner(
     chat: ChatSite, visit: Visit, alice: Visitor
 ) -> None:

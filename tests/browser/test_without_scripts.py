@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 import middlewares
 from storage.database import PREPARING, READY
-from tests.support.browser import CONNECTION_LOST, Visit, Visitor
+from tests.support.browser import CONNECTION_LOST, REFUSED, Visit, Visitor, all_show
 from tests.support.people import PASSWORD
 from tests.support.site import ChatSite
 
@@ -117,6 +117,27 @@ async def test_a_message_is_edited_and_deleted_without_scripts(
     await expect(alice.texts).to_have_text([""])
     await expect(alice.log.locator(".message__state")).to_have_text("deleted")
     await expect(alice.page.get_by_role("link", name="Change")).to_have_count(0)
+
+
+async def test_a_text_of_somebody_who_was_signed_out_goes_out_after_a_log_in_in_another_tab(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    second = await alice.tab()
+    await alice.context.request.post(f"{chat.url}/signout")
+    await alice.field.fill("  half a\n\nsentence 😀")
+    await second.field.fill("another one")
+    alice.tolerates = REFUSED
+    await alice.submit()
+    async with alice.context.expect_page() as opening:
+        await alice.page.get_by_role("link", name="Log in in another tab").click()
+    log_in = Visitor(alice.context, await opening.value, chat.url)
+    await log_in.log_in("alice")
+    await expect(log_in.field).to_be_visible()
+    await alice.press("Send again")
+    await expect(alice.texts).to_have_text("half a sentence 😀")
+    await second.submit()
+    await all_show((second,), "half a sentence 😀", "another one")
 
 
 async def test_the_page_of_a_chat_that_is_being_prepared_becomes_the_one_that_was_wanted(

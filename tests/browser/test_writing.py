@@ -421,7 +421,7 @@ async def test_a_change_without_an_answer_can_be_asked_for_again(
     await expect(alice.page.locator("#submit")).to_have_attribute("aria-busy", "true")
     await alice.page.clock.run_for(5100)
     await expect(alice.page.locator("#submit")).not_to_have_attribute("aria-busy", "true")
-    await expect(alice.error).to_have_text("No answer came; saving it again is harmless")
+    await expect(alice.error).to_have_text("No answer came. Please save it again.")
     await expect(alice.field).to_have_value("a mistake")
     is_deaf = False
     await alice.field.press("Enter")
@@ -525,6 +525,41 @@ async def test_a_reply_quotes_the_message_and_links_to_it(
 
     plain = await visit(chat.url, "carol", java_script_enabled=False)
     await expect(plain.texts.last.locator(".quote")).to_contain_text("> bob #1: Shall we")
+
+
+async def test_ctrl_z_takes_back_what_buttons_have_put_into_the_field(
+    alice: Visitor, bob: Visitor
+) -> None:
+    async def goes_back_to(*texts: str) -> None:
+        for text in texts:
+            await alice.field.press("Control+z")
+            await expect(alice.field).to_have_value(text)
+
+    await bob.post("hello\nthere 😀")
+    await alice.post("line\n" * 150 + "end")
+    await alice.say("my message")
+    await expect(alice.messages).to_have_count(3)
+    await alice.field.press_sequentially("draft")
+    await alice.act(alice.messages.first, "Reply")
+    await alice.field.press_sequentially("!")
+    reply = "> bob #1: hello\n> there 😀\ndraft"
+    await expect(alice.field).to_have_value(reply + "!")
+    await goes_back_to(reply, "draft")
+    await alice.act(alice.messages.last, "Edit")
+    await alice.field.press_sequentially(" of mine")
+    await goes_back_to("my message")
+    await alice.field.press("Escape")
+    await expect(alice.field).to_have_value("draft")
+    await goes_back_to("my message", "draft")
+    await alice.field.press("Enter")
+    await expect(alice.texts.last).to_have_text("draft")
+    await goes_back_to("draft")
+    await alice.act(alice.messages.nth(1), "Edit")  # whose text is too long for that
+    await expect(alice.field).to_have_value("line\n" * 150 + "end")
+    below = "field => field.scrollHeight - field.clientHeight - field.scrollTop"
+    assert await alice.field.evaluate(below) < 2  # the caret is in view
+    await alice.field.press("Escape")
+    await expect(alice.field).to_have_value("draft")
 
 
 async def test_a_moderators_links_lead_from_every_message(

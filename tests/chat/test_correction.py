@@ -239,7 +239,7 @@ async def test_what_was_typed_stays_where_the_database_is_away(
     page = await response.text()
     assert response.status == 503
     assert "Retry-After" in response.headers
-    assert "sending it again is harmless" in page
+    assert "Sent again, it appears only once." in page
     assert "typed with care</textarea>" in page
     assert 'name="nonce" value="n1"' in page
 

@@ -15,7 +15,7 @@ from tests.support.people import Person
 from tests.support.sessions import held_by, present
 from tests.support.sockets import Socket
 
-NONCE_USED = "Something else was sent with this nonce before; please send it again"
+NONCE_USED = "This was mixed up with something that you have sent before. Please send it again."
 
 Frame = dict[str, Any]
 

@@ -64,7 +64,6 @@ def test_templates_lead_to_the_same_addresses_as_scripts() -> None:
         "newer": 12,
         "user": alice,
         "changeable_for": CHANGEABLE_FOR,
-        "now": datetime.now(UTC),
     }
     page = env.get_template("chat/history.html").render(
         context, app=app, renderer=Renderer(env, alice, target=None)

@@ -11,7 +11,7 @@ from pages.forms import BODY_LIMIT
 from storage.database import PREPARING, READY, DatabaseUnavailable
 from tests.support.house import House
 from tests.support.pages import FormPage
-from tests.support.people import Person
+from tests.support.people import PASSWORD, Person
 from tests.support.raw_requests import ask
 
 TEXT = "a < b &\n  “half a sentence” 😀"
@@ -168,6 +168,73 @@ async def test_a_script_that_asks_for_json_gets_no_text_back(house: House, path:
     stranger = await house.visitor()
     response = await stranger.post(path, FIELDS, headers={"Accept": "application/json"})
     assert (response.status, await response.json()) == (401, {"error": "Please log in first."})
+
+
+async def test_a_deletion_can_be_asked_for_again(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write("a mistake")
+    deletion = {"action": "delete", "nonce": "n2"}
+    monkeypatch.setattr("chat.models.Message.delete", break_down)
+    for status in (500, 401):
+        if status == 401:
+            await alice.post("/signout")
+        response = await alice.post("/message/1", deletion)
+        assert response.status == status
+        form = await FormPage.read(response)
+        assert {name: form.value(name) for name in form.inputs} == deletion
+    monkeypatch.undo()
+    await alice.log_in("alice")
+    assert (await alice.post("/message/1", deletion)).status == 303
+    assert "a mistake" not in await alice.page()
+    missing = await FormPage.read(await alice.post("/message/99", deletion))
+    assert missing.inputs == {}
+    account = {"action": "delete", "confirm": PASSWORD}
+    monkeypatch.setattr(house.app[SESSIONS], "identify", fail)
+    response = await alice.post("/account", account)
+    assert response.status == 503
+    assert (await FormPage.read(response)).inputs == {}
+
+
+STRANGERS_FORMS: dict[str, dict[str, str]] = {
+    "/login": {"login": "Zoë <b>", "next": "/?around=7"},
+    "/signin": {"login": "Zoë", "email": "zoë@exämple.org", "invitation": "abc", "next": "/search"},
+    "/password": {"login": "Zoë", "link": "abc"},
+}
+
+
+@pytest.mark.parametrize("path", STRANGERS_FORMS)
+async def test_what_a_stranger_has_typed_is_repeated_but_no_password(
+    house: House, visitor: Person, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    async def assert_repeated(status: int, error: str, password: str = PASSWORD) -> None:
+        secrets = {"password": password, "password2": "another one"}
+        response = await visitor.post(path, STRANGERS_FORMS[path] | secrets)
+        page = await response.text()
+        assert response.status == status, page
+        assert password not in page
+        assert "another one" not in page
+        form = await FormPage.read(response)
+        assert form.error == error
+        kept = {name: form.value(name) for name in form.inputs if name not in secrets}
+        assert kept == STRANGERS_FORMS[path]
+        assert {"password"} <= form.inputs.keys()
+
+    if path != "/password":  # which asks for a link that can be used
+        await assert_repeated(413, "That is too much to send at once", "x" * BODY_LIMIT)
+    house.app[READY].clear()
+    await assert_repeated(503, "The chat can't be used for the moment. Please try again soon.")
+    house.app[PREPARING].set()
+    await assert_repeated(503, "The chat is being prepared, which may take some minutes.")
+    house.app[PREPARING].clear()
+    house.app[READY].set()
+    for view in ("Login", "SignIn", "SetPassword"):
+        monkeypatch.setattr(f"auth.views.{view}.act", break_down)
+    await assert_repeated(500, "Something went wrong. The error was logged; please try again.")
+    form = STRANGERS_FORMS[path]
+    elsewhere = await visitor.post(path, form, headers={"Origin": "https://elsewhere.example"})
+    assert elsewhere.status == 403
+    assert "Zoë" not in await elsewhere.text()
 
 
 @pytest.mark.parametrize("path", PATHS)

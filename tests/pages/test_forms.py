@@ -29,7 +29,7 @@ NOT_A_FORM = "Please send a form (application/x-www-form-urlencoded, UTF-8)"
 ENCODED = "Please send the form without Content-Encoding"
 UNREADABLE = "The form can't be read"
 TWICE = "The form has a field twice"
-TOO_LARGE = "The form is too large"
+TOO_LARGE = "That is too much to send at once"
 
 MULTIPART = (
     b'--x\r\nContent-Disposition: form-data; name="login"\r\n\r\nalice\r\n'
@@ -160,7 +160,7 @@ async def test_a_body_that_stalls_is_given_up(
             house, f"Content-Type: {FORM}", length, method="POST", body=b"5\r\nlogin"
         )
         assert answer.status == 408
-        assert "The form did not arrive in time" in answer.body.decode()
+        assert "Not all of it arrived in time. Please send it again." in answer.body.decode()
 
 
 @pytest.mark.parametrize(

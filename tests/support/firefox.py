@@ -31,6 +31,7 @@ KEYS = {
     "Backspace": "\ue003",
     "Tab": "\ue004",
     "Enter": "\ue007",
+    "Control": "\ue009",
     "End": "\ue010",
     "Home": "\ue011",
     "ArrowUp": "\ue013",
@@ -122,11 +123,14 @@ class Page:
 
     async def press(self, *keys: str) -> None:
         """Press keys, one after the other: characters, or those of KEYS."""
-        actions = [
-            {"type": kind, "value": KEYS.get(key, key)}
-            for key in keys
-            for kind in ("keyDown", "keyUp")
-        ]
+        await self._strike([(key, kind) for key in keys for kind in ("keyDown", "keyUp")])
+
+    async def press_together(self, *keys: str) -> None:
+        """Press keys at once, such as Control and a character."""
+        await self._strike([(key, kind) for kind in ("keyDown", "keyUp") for key in keys])
+
+    async def _strike(self, strokes: list[tuple[str, str]]) -> None:
+        actions = [{"type": kind, "value": KEYS.get(key, key)} for key, kind in strokes]
         keyboard = {"type": "key", "id": "keyboard", "actions": actions}
         await self._firefox.ask("input.performActions", context=self._context, actions=[keyboard])
 

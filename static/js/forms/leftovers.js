@@ -13,7 +13,8 @@ const SIGNED_IN_WITHIN = 10_000 // ms
 export function removeLeftovers(form) {
   if (!form) return // a link that can't be used
   const { unsent } = form.dataset
-  const isSigningIn = Date.now() - recall(SIGNING_IN) < SIGNED_IN_WITHIN
+  const age = Date.now() - recall(SIGNING_IN)
+  const isSigningIn = age >= 0 && age < SIGNED_IN_WITHIN // not if the clock was put back since
   form.addEventListener("submit", (event) => {
     if (!event.defaultPrevented) remember(SIGNING_IN, Date.now())
   })

@@ -1,36 +1,52 @@
-// The clipboard: of a selection in the log only what was said is copied. Of several messages each
+// The clipboard: of a selection in the log only what was said is copied, or dragged. Of several messages each
 // is a line as somebody would type it, "[10:15] bob: text"; of a part of one it is that text.
 
 import { clockTime } from "./time.js"
 
 export function copyWhatWasSaid(log) {
   document.addEventListener("copy", (event) => {
-    const selection = getSelection()
-    if (selection.isCollapsed || event.target.closest?.("input, textarea")) return
-    const range = selection.getRangeAt(0)
-    const messages = [...log.querySelectorAll(".message")]
-    const parts = messages.map((message) => partOf(message, range)).filter(({ text }) => text)
-    if (!parts.length) return // such as a name alone
-    const lines = parts.length === 1 ? [parts[0].text] : parts.map(line)
-    event.clipboardData.setData("text/plain", lines.join("\n"))
-    event.clipboardData.setData("text/html", lines.map(asHtml).join(""))
-    event.preventDefault()
+    if (event.target.closest?.("input, textarea")) return
+    if (putInto(event.clipboardData, log)) event.preventDefault()
+  })
+  // The target is a text if the selection is dragged, rather than a link.
+  document.addEventListener("dragstart", ({ target, dataTransfer }) => {
+    if (target.nodeType === Node.TEXT_NODE) putInto(dataTransfer, log)
   })
 }
 
-// Return what is selected of a message's text. It has its signs, such as ** around bold words.
-function partOf(message, range) {
+// Return false if nothing that was said is selected, but such as a name alone.
+function putInto(data, log) {
+  const selection = getSelection()
+  if (selection.isCollapsed) return false
+  const messages = [...log.querySelectorAll(".message")]
+  const parts = messages.map((message) => partOf(message, selection)).filter(({ text }) => text)
+  if (!parts.length) return false
+  const lines = parts.length === 1 ? [parts[0].text] : parts.map(line)
+  data.setData("text/plain", lines.join("\n"))
+  data.setData("text/html", lines.map(asHtml).join(""))
+  return true
+}
+
+// Return what is selected of a message's text, which in Firefox may be several parts of it. It has
+// its signs, such as ** around bold words.
+function partOf(message, selection) {
   const content = message.querySelector(".message__text")
+  const ranges = Array.from({ length: selection.rangeCount }, (_, i) => selection.getRangeAt(i))
+  const texts = ranges.map((range) => textIn(content, range)).filter(Boolean)
+  return { message, text: texts.join("\n") }
+}
+
+function textIn(content, range) {
+  if (!range.intersectsNode(content)) return ""
   const part = document.createRange()
   part.selectNodeContents(content)
-  if (!range.intersectsNode(content)) return { message, text: "" }
   if (part.compareBoundaryPoints(Range.START_TO_START, range) < 0) {
     part.setStart(range.startContainer, range.startOffset)
   }
   if (part.compareBoundaryPoints(Range.END_TO_END, range) > 0) {
     part.setEnd(range.endContainer, range.endOffset)
   }
-  return { message, text: part.toString() }
+  return part.toString()
 }
 
 function line({ message, text }) {

@@ -5,7 +5,7 @@ import { addressOf, idOf } from "./addresses.js"
 import { placeInGroup } from "./grouping.js"
 import { isMeantFor } from "./quote.js"
 import { copyOnly, richText } from "./rich_text.js"
-import { clockTime, fullTime, hasDayPeriods, showTime } from "./time.js"
+import { clockTime, fullTime, hasDayPeriods, learnTime, showTime } from "./time.js"
 
 const COLOURS = 8 // of names, in message.css
 
@@ -40,6 +40,7 @@ export function entryOf(message) {
 // Format and group all messages that came with the page, and remove what is only for pages without
 // scripts.
 export function formatLog(log) {
+  learnTime(log.dataset.now)
   log.classList.add("log--formatted")
   log.classList.toggle("log--wide-times", hasDayPeriods)
   log.querySelector(".log__zone")?.remove()

@@ -26,11 +26,19 @@ export function fullTime(date) {
   return FULL_TIME.format(date)
 }
 
+let ahead = 0 // ms by which the reader's clock differs from the server's
+
+// Learn the server's time when it rendered the page, because the reader's clock may be wrong.
+export function learnTime(now) {
+  ahead = Date.now() - Date.parse(now)
+}
+
 // Return "Today", "Yesterday" or the date.
 export function dayName(date) {
-  const yesterday = new Date()
+  const today = new Date(Date.now() - ahead)
+  const yesterday = new Date(today)
   yesterday.setDate(yesterday.getDate() - 1)
-  if (date.toDateString() === new Date().toDateString()) return "Today"
+  if (date.toDateString() === today.toDateString()) return "Today"
   if (date.toDateString() === yesterday.toDateString()) return "Yesterday"
   return FULL_DATE.format(date)
 }

@@ -79,6 +79,7 @@ export class Status {
   #showTrouble(text) {
     this.#trouble = text
     document.body.classList.toggle("room--disconnected", Boolean(text))
+    document.body.classList.toggle("room--broken", this.#isBroken)
     this.notice("")
   }
 

@@ -4,6 +4,7 @@
 
 import { isComposing } from "../browser/keys.js"
 import { isTooLong } from "./counter.js"
+import { insert } from "./insert.js"
 
 const TOUCH = matchMedia("(pointer: coarse)")
 
@@ -33,6 +34,17 @@ export class Composer {
 
   // As if it were typed, because the counter, the draft and others listen to that.
   set text(text) {
+    if (text === this.text) return
+    this.#insert(text, 0, this.text.length)
+  }
+
+  // Put a text before what is written.
+  prepend(text) {
+    this.#insert(text, 0, 0)
+  }
+
+  // Show the text with which the page opens: Ctrl+Z does not remove it, and the focus stays.
+  open(text) {
     this.#field.value = text
     this.#field.dispatchEvent(new Event("input", { bubbles: true }))
   }
@@ -43,6 +55,15 @@ export class Composer {
 
   focus() {
     this.#field.focus()
+  }
+
+  // A step of its own for Ctrl+Z: the caret moves after it, so what is typed then is another step.
+  #insert(text, start, end) {
+    this.#field.setSelectionRange(start, end)
+    insert(this.#field, text)
+    this.#field.setSelectionRange(0, 0)
+    this.#field.setSelectionRange(this.text.length, this.text.length)
+    this.#field.scrollTop = this.#field.scrollHeight // where the caret is
   }
 
   #keydown(event) {

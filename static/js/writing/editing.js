@@ -148,7 +148,7 @@ export class Editing {
     this.#stopWaiting()
     if (this.#connection.send(this.#request)) {
       this.#submitButton.ariaBusy = "true"
-      const text = "No answer came; saving it again is harmless"
+      const text = "No answer came. Please save it again."
       this.#answerTimer = setTimeout(() => this.#stopWaiting(text), ANSWER_WITHIN)
     } else {
       this.#stopWaiting("There is no connection, please try again")

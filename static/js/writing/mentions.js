@@ -3,6 +3,7 @@
 import { announce } from "../browser/announce.js"
 import { isComposing, isPlain } from "../browser/keys.js"
 import { fold } from "./accounts.js"
+import { insert } from "./insert.js"
 import { namesIn, partialName } from "./partial_name.js"
 
 const NAME = /^[\p{L}\p{M}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
@@ -133,14 +134,6 @@ function matching(names, partial) {
   const found = [...new Set(names.filter(fits))]
   const isComplete = found.some((name) => name.length === partial.length)
   return isComplete ? [] : found.slice(0, MAX_OPTIONS)
-}
-
-// Put a text in the place of the selection as if it were typed, so that Ctrl+Z takes it back: no
-// other way of changing a field can be undone.
-function insert(field, text) {
-  if (document.execCommand("insertText", false, text)) return
-  field.setRangeText(text, field.selectionStart, field.selectionEnd, "end")
-  field.dispatchEvent(new Event("input", { bubbles: true }))
 }
 
 function createOption(name, index) {
