@@ -11,7 +11,7 @@ it their drafts, and deliver what it has stored when it tells them (see server/r
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 BATCH_DELAY = 0.002  # seconds a batch may grow; too short to feel, and it halves the work
 ENTRIES_PER_INSERT = 200
+TEXT_PER_INSERT = 200_000  # characters; the embedded database takes 0.1 s for them
 QUEUE_LIMIT = 2000  # drafts; further senders wait for a place, so that memory is bounded
 APPEND_TIMEOUT = 4.4  # seconds until append() gives up; longer than a call (CALL_TIMEOUT)
 CHECK_EVERY = 0.2  # seconds between checks for drafts that have waited so long
@@ -57,6 +58,11 @@ class Draft:
     answer: asyncio.Future[Entry]  # the entry, once it is delivered
     queued_at: float  # the loop's time
     is_handed_over: bool = False
+
+    @property
+    def length(self) -> int:
+        """How many characters its text has."""
+        return len(self.content["text" if "of" in self.content else "msg"])
 
     def for_writer(self) -> Document:
         """Return what another process needs to store it."""
@@ -238,7 +244,7 @@ class Journal:
             try:
                 await self._deliver_heard()
                 self._hand_over()
-                drafts = self._drafts_to_store()[:ENTRIES_PER_INSERT]
+                drafts = next(in_batches(self._drafts_to_store()), [])
                 if drafts:
                     await self._store(drafts)
                 elif self._is_poll_due:
@@ -259,8 +265,8 @@ class Journal:
         """Hand new drafts to the writer, if that is another process."""
         if self._relay.has_other_writer:
             new = [draft for draft in self._unanswered() if not draft.is_handed_over]
-            if new:
-                self._relay.tell_others("drafts", [draft.for_writer() for draft in new])
+            for batch in in_batches(new):
+                self._relay.tell_others("drafts", [draft.for_writer() for draft in batch])
             for draft in new:
                 draft.is_handed_over = True
 
@@ -376,6 +382,20 @@ class Journal:
         await add_to_index(self._collection, documents)
         messages = await make_changes(self._collection, documents)
         return [to_entry(document, messages.get(document["seq"])) for document in documents]
+
+
+def in_batches(drafts: Sequence[Draft]) -> Iterator[list[Draft]]:
+    """Yield as many drafts as are stored or handed over at once; at least one, however long."""
+    batch: list[Draft] = []
+    room = TEXT_PER_INSERT
+    for draft in drafts:
+        room -= draft.length
+        if batch and (len(batch) == ENTRIES_PER_INSERT or room < 0):
+            yield batch
+            batch, room = [], TEXT_PER_INSERT - draft.length
+        batch.append(draft)
+    if batch:
+        yield batch
 
 
 def give_up(drafts: Iterable[Draft]) -> None:

@@ -168,7 +168,7 @@ async def test_there_is_no_page_where_there_is_no_message(
         ({"action": "edit", "msg": ""}, "Please write something", "msg"),
         ({"action": "edit"}, "Please write something", "msg"),
         ({"action": "edit", "msg": "\u200b"}, "Please write something", "msg"),
-        ({"action": "edit", "msg": "x" * 2001}, "A message has at most 2000 characters", "msg"),
+        ({"action": "edit", "msg": "x" * 10_001}, "A message has at most 10000 characters", "msg"),
         ({"action": "edit", "msg": "hi", "nonce": "n" * 65}, "The nonce must be text", "msg"),
         ({"action": "ban", "msg": "hi"}, "Please choose what to do", "msg"),
         ({}, "Please choose what to do", "msg"),

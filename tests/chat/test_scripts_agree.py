@@ -39,7 +39,7 @@ def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None
 
 @pytest.mark.parametrize(("typed", "stored"), CLEANED["texts"])
 def test_a_text_is_stored_without_what_could_deceive(typed: str, stored: str) -> None:
-    assert clean(typed) == stored
+    assert clean(typed, Settings.MESSAGE_LENGTH) == stored
 
 
 def test_each_character_is_dropped_replaced_or_stored() -> None:
@@ -48,7 +48,9 @@ def test_each_character_is_dropped_replaced_or_stored() -> None:
             stored = ""
         else:
             stored = "\n" if character in CLEANED["newlines"] else character
-        assert clean(f"a{character}b") == f"a{stored}b", hex(ord(character))
+        assert clean(f"a{character}b", Settings.MESSAGE_LENGTH) == f"a{stored}b", hex(
+            ord(character)
+        )
 
 
 def test_templates_lead_to_the_same_addresses_as_scripts() -> None:
