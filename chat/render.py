@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from auth.sessions import Identity
 from chat.entry import MessageEntry
+from chat.folding import fold_class
 from chat.models import is_changeable
 from chat.sized_cache import SizedCache
 
@@ -75,8 +76,9 @@ def quotes(text: str) -> Iterator[Part]:
 
 def _render(rendering: Rendering) -> Markup:
     template = rendering.env.get_template("chat/message.html")
-    parts = quotes(rendering.entry.msg)
-    return Markup(template.render(rendering._asdict(), quotes=parts))
+    msg = rendering.entry.msg
+    context = rendering._asdict() | {"quotes": quotes(msg), "fold_class": fold_class(msg)}
+    return Markup(template.render(context))
 
 
 _rendered = SizedCache(_render, sys.getsizeof, CACHED)

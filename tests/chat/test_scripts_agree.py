@@ -10,6 +10,7 @@ import pytest
 from app import create_app
 from auth.sessions import Identity
 from chat.entry import MessageEntry
+from chat.folding import fold_class
 from chat.models import CHANGEABLE_FOR, clean
 from chat.render import Renderer, quotes
 from settings import ROOT, Settings
@@ -28,6 +29,11 @@ def test_lines_are_quoted(text: str, quoted: list[str]) -> None:
     parts = list(quotes(text))
     assert [part.text for part in parts if part.is_quote] == quoted
     assert "".join(part.text for part in parts) == text
+
+
+@pytest.mark.parametrize(("part", "times", "end", "name"), cases("folds"))
+def test_long_messages_are_folded(part: str, times: int, end: str, name: str) -> None:
+    assert fold_class(part * times + end) == name
 
 
 @pytest.mark.parametrize("part", ["> ", ">\n", "> \n", "> a\n>\n", "> a\n>  \n", "``` ", "`", "\n"])
