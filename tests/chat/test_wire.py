@@ -1,6 +1,8 @@
 """Reading what clients send, and the bytes of the frames."""
 
 import json
+import re
+import sys
 import unicodedata
 from datetime import UTC, datetime
 
@@ -200,3 +202,11 @@ def test_a_nonce_that_is_refused_is_not_sent_back() -> None:
 def test_a_control_frame_is_written_as_rfc_6455_has_it() -> None:
     assert wire.control_frame(8, b"\x03\xe8bye") == b"\x88\x05\x03\xe8bye"
     assert wire.control_frame(9, b"") == b"\x89\x00"
+
+
+def test_the_first_look_for_marks_passes_over_none() -> None:
+    look = re.compile(models.SURPLUS_MARKS.pattern.partition(")")[0] + ")")
+    marks = re.compile(f"[{models.MARKS}]")
+    for character in map(chr, range(sys.maxunicode + 1)):
+        if marks.match(character):
+            assert look.match(character), hex(ord(character))
