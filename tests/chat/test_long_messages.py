@@ -12,10 +12,13 @@ from chat.journal import ENTRIES_PER_INSERT, JOURNAL, TEXT_PER_INSERT, Draft, in
 from chat.recent import Recent
 from chat.sized_cache import OVERHEAD, SizedCache
 from pages.forms import BODY_LIMIT
+from settings import MESSAGE_COLLECTION
+from storage.database import Collection, DatabaseUnavailable, Document
 from tests.support.house import OpenHouse
 from tests.support.pages import HistoryPage
 from tests.support.people import Person
 from tests.support.sockets import Socket
+from tests.support.waiting import until
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WIDE = "👍"  # four bytes in UTF-8, twelve in a form, and in JSON as ASCII
@@ -137,6 +140,60 @@ async def test_a_page_of_long_messages_is_complete_though_memory_has_not_all(
     lines = HistoryPage(await alice.page()).lines
     assert [line.msg[-2:] for line in lines] == [f"{number:02}" for number in range(12)]
     assert len(house.app[JOURNAL].recent.entries) == 5
+
+
+async def test_a_start_reads_no_more_text_at_once_than_memory_has_room_for(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.journal.READ_FIRST", 4)
+    for module in ("chat.recent", "chat.journal"):
+        monkeypatch.setattr(f"{module}.RECENT_TEXT", 80_000)
+    house = await open_house()
+    alice = await house.sign_in("alice")
+    socket = await alice.connect()
+    for number in range(12):
+        await socket.said("z" * 9_998 + f"{number:02}")
+    await socket.send(type="edit", of=12, msg="y" * 10_000)
+    await socket.next("change")
+    await house.server.close()
+
+    lengths: list[int] = []
+    find = Collection.find
+
+    async def noted(self: Collection, *query: Any, **options: Any) -> list[Document]:
+        documents = await find(self, *query, **options)
+        if self.name == MESSAGE_COLLECTION:
+            lengths.append(sum(len(document.get("msg", "")) for document in documents))
+        return documents
+
+    monkeypatch.setattr(Collection, "find", noted)
+    again = await open_house()
+    assert max(lengths) <= 80_000
+    assert again.app[JOURNAL].recent.last == 13
+    lines = HistoryPage(await (await again.sign_in("bob")).page()).lines
+    assert [line.msg[-2:] for line in lines] == [*(f"{number:02}" for number in range(11)), "yy"]
+
+
+async def test_entries_of_others_that_take_too_long_are_read_in_smaller_steps(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.journal.POLL_EVERY", 0.1)
+    house = await open_house()
+    find = Collection.find
+
+    async def slow(self: Collection, *query: Any, **options: Any) -> list[Document]:
+        if self.name == MESSAGE_COLLECTION and options.get("limit", 0) > 10:
+            raise DatabaseUnavailable("too much for one call")
+        return await find(self, *query, **options)
+
+    monkeypatch.setattr(Collection, "find", slow)
+    documents = [
+        {"seq": seq, "message_seq": seq, "key": f"b:{seq}", "user": "bob", "user_id": "b"}
+        | {"msg": "from elsewhere", "time": NOON}
+        for seq in range(1, 31)
+    ]
+    await house.database[MESSAGE_COLLECTION].insert_many(documents)
+    await until(lambda: house.app[JOURNAL].recent.last == 30)
 
 
 def message(seq: int, msg: str) -> MessageEntry:
