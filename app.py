@@ -130,7 +130,9 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR, relay)
     app[SESSIONS] = Sessions(db, relay, settings.MODERATORS)
     app[JOURNAL] = Journal(messages, relay, app[METRICS])
-    app[MESSAGES] = Message(messages, app[JOURNAL], settings.MESSAGES_PER_SECOND)
+    app[MESSAGES] = Message(
+        messages, app[JOURNAL], settings.MESSAGES_PER_SECOND, settings.MESSAGE_LENGTH
+    )
     app[WRITINGS] = Writings(messages, app[JOURNAL], relay)
     app[DEPARTURES] = Departures(db, app[SESSIONS], app[WRITINGS])
     pace = ELSEWHERE if settings.MONGO_HOST else EMBEDDED

@@ -157,6 +157,12 @@ class Settings:
         "0: no limit.",
         lambda text: _limit(text),
     )
+    MESSAGE_LENGTH: int = setting(
+        10_000,
+        "Characters that a message may have, from 100 to 40,000. Earlier messages that are longer "
+        "stay as they are.",
+        lambda text: _number(text, lowest=100, highest=40_000),
+    )
     SOCKETS_PER_USER: int = setting(
         10,
         "WebSockets that one person may have open. 0: no limit.",
@@ -286,10 +292,10 @@ def _boolean(text: str) -> bool:
     return word in ("true", "yes", "on", "1")
 
 
-def _number(text: str, highest: int, remedy: str = "") -> int:
+def _number(text: str, highest: int, remedy: str = "", lowest: int = 0) -> int:
     # int() alone would accept 8_080, and the digits of other scripts.
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > highest:
-        raise ValueError(remedy or f"use a number from 0 to {highest}")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+        raise ValueError(remedy or f"use a number from {lowest} to {highest}")
     return int(text)
 
 

@@ -15,8 +15,10 @@ from aiohttp import WSCloseCode, web
 from auth.sessions import Identity
 from chat import wire
 from server.metrics import METRICS
+from settings import SETTINGS
 
-UNREAD_LIMIT = 256 * 1024  # bytes in the transport's buffer; a client with more is cut off
+UNREAD_LIMIT = 256 * 1024  # bytes in the transport's buffer, besides long messages
+UNREAD_MESSAGES = 20  # the longest ones, as many as one person may send at once by default
 SEND_BUFFER = 64 * 1024  # bytes in the kernel; by default it would hide up to 4 MB unread
 CLOSE_WAIT = 2  # seconds for the peer to answer a close frame
 
@@ -32,6 +34,7 @@ class Client:
         "_metrics",
         "_socket",
         "_transport",
+        "_unread_limit",
         "identity",
         "is_busy",
         "is_classic",
@@ -47,6 +50,10 @@ class Client:
             raise ConnectionResetError("the client left during the upgrade")
         self.ws = ws
         self._metrics = request.app[METRICS]
+        # Bytes; a client with more is cut off. UTF-8 has up to four for each character.
+        self._unread_limit = (
+            UNREAD_LIMIT + UNREAD_MESSAGES * 4 * request.app[SETTINGS].MESSAGE_LENGTH
+        )
         self.identity = identity
         self.is_classic = ws.ws_protocol != wire.CHAT_V1  # speaks the tutorial's plain text
         self.is_closed = False  # a close frame was sent
@@ -63,7 +70,7 @@ class Client:
         # Nothing may follow a close frame (RFC 6455, 5.5.1), or the peer reports 1006.
         if self.is_closed or self.ws.closed or self._transport.is_closing():
             return
-        if self._transport.get_write_buffer_size() > UNREAD_LIMIT:
+        if self._transport.get_write_buffer_size() > self._unread_limit:
             self._metrics.readers_cut_off.labels("unread").inc()
             self.abort()
         else:

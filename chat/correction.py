@@ -32,6 +32,7 @@ class Correction(MemberPage):
 
     template = "chat/correction.html"
     actions: ClassVar = {"edit", "delete"}
+    has_message = True
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(request)

@@ -67,15 +67,10 @@ class Hub:
         self._flush()  # or the new socket would get twice what it also gets from `recent`
         self.websockets.add(client)
         self._sockets_of.setdefault(identity.user_id, set()).add(client)
-        missed = [] if since is None else recent.after(since)
-        replay = b"".join(
-            frames.classic if client.is_classic else frames.chat_v1
-            for frames in map(wire.entry_frames, missed or ())
-        )
-        truncated = missed is None or len(replay) > REPLAY_LIMIT
+        replay = b"" if since is None else _replay(recent.after(since), client.is_classic)
         online, people = self.presence.online(), self.presence.people
-        client.send(wire.hello(identity.login, recent.last, people, online, truncated))
-        if replay and not truncated:
+        client.send(wire.hello(identity.login, recent.last, people, online, replay is None))
+        if replay:
             client.write(replay)
         if self.is_closing:
             client.close(WSCloseCode.GOING_AWAY, "Server shutdown")
@@ -206,6 +201,17 @@ class Hub:
                 size += len(data)
         self._metrics.broadcast_bytes.inc(size)
         self._next_flush_at = clock() + FLUSH_PAUSE * (clock() - started)
+
+
+def _replay(entries: Sequence[Entry] | None, is_classic: bool) -> bytes | None:
+    """Return the frames of entries, None if they are too many, or not known."""
+    replay = bytearray()
+    for entry in () if entries is None else entries:
+        frames = wire.entry_frames(entry)
+        replay += frames.classic if is_classic else frames.chat_v1
+        if len(replay) > REPLAY_LIMIT:
+            return None
+    return None if entries is None else bytes(replay)
 
 
 HUB = web.AppKey("hub", Hub)

@@ -11,7 +11,7 @@ it their drafts, and deliver what it has stored when it tells them (see server/r
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,10 +22,11 @@ from bson import ObjectId
 from chat.changes import make_changes
 from chat.entry import Entry, MessageEntry, digest_of, is_change, now, to_entry
 from chat.message_index import MESSAGE_SEQ, add_to_index, message_seq, messages_before
-from chat.recent import RECENT_LENGTH, Recent
+from chat.recent import RECENT_LENGTH, RECENT_TEXT, Recent
 from server.logs import SeldomLogger
 from server.metrics import Metrics
 from server.relay import Relay, check_texts
+from storage.batches import Batches
 from storage.database import (
     Collection,
     Conflict,
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 BATCH_DELAY = 0.002  # seconds a batch may grow; too short to feel, and it halves the work
 ENTRIES_PER_INSERT = 200
+READ_FIRST = 50  # of the entries that memory has room for
+TEXT_PER_INSERT = 200_000  # characters; the embedded database takes 0.1 s for them
 QUEUE_LIMIT = 2000  # drafts; further senders wait for a place, so that memory is bounded
 APPEND_TIMEOUT = 4.4  # seconds until append() gives up; longer than a call (CALL_TIMEOUT)
 CHECK_EVERY = 0.2  # seconds between checks for drafts that have waited so long
@@ -57,6 +60,11 @@ class Draft:
     answer: asyncio.Future[Entry]  # the entry, once it is delivered
     queued_at: float  # the loop's time
     is_handed_over: bool = False
+
+    @property
+    def length(self) -> int:
+        """How many characters its text has."""
+        return len(self.content["text" if "of" in self.content else "msg"])
 
     def for_writer(self) -> Document:
         """Return what another process needs to store it."""
@@ -95,6 +103,7 @@ class Journal:
         self._metrics = metrics
         self._heard: list[Document] = []  # entries that other processes say they have stored
         self._is_poll_due = False
+        self._batches = Batches(ENTRIES_PER_INSERT, ENTRIES_PER_INSERT)  # of entries to read
         self._places = asyncio.Semaphore(QUEUE_LIMIT)
         self._work = asyncio.Event()  # a draft waits, or it is time to poll
         self._closed = False
@@ -104,14 +113,12 @@ class Journal:
 
     async def open(self) -> None:
         """Read the end of the log into memory. Raises DatabaseUnavailable."""
-        documents = (await self._collection.find({}, sort=("seq", -1), limit=RECENT_LENGTH))[::-1]
+        documents = await self._read_end({}, "seq", lambda seq: {"seq": {"$lt": seq}})
         # A process that was killed may have stored changes that it has not made.
         entries = await self._prepare(documents)
         if documents:  # all of which may be changes
-            earlier = await self._collection.find(
-                messages_before(documents[0]["seq"]), sort=(MESSAGE_SEQ, -1), limit=RECENT_LENGTH
-            )
-            for document in reversed(earlier):
+            before = messages_before(documents[0]["seq"])
+            for document in await self._read_end(before, MESSAGE_SEQ, messages_before):
                 self.recent.add_message(MessageEntry.from_document(document))
         for entry in entries:
             self.recent.add(entry)
@@ -211,6 +218,24 @@ class Journal:
             return to_entry(document, await self._collection.find_one({"seq": document["of"]}))
         return to_entry(document) if document else None
 
+    async def _read_end(
+        self, where: Document, order: str, before: Callable[[int], Document]
+    ) -> list[Document]:
+        """Return the last documents that a filter matches, as many as memory has room for.
+
+        If they are long, all in one query might take longer than a call may.
+        """
+        found: list[Document] = []
+        count, length = min(READ_FIRST, RECENT_LENGTH), 0
+        while True:
+            documents = await self._collection.find(where, sort=(order, -1), limit=count)
+            found += documents
+            length += sum(len(str(document.get("msg", ""))) for document in documents)
+            room = min(RECENT_LENGTH, RECENT_TEXT * len(found) // max(length, 1)) - len(found)
+            if len(documents) < count or room <= 0:
+                return found[::-1]
+            count, where = room, before(documents[-1]["seq"])
+
     async def _expire_and_poll(self) -> None:
         """Give up drafts that have waited too long, and let _write() look for others' entries."""
         # One timer for all drafts: one for each would cost as much as the rest of append().
@@ -238,7 +263,7 @@ class Journal:
             try:
                 await self._deliver_heard()
                 self._hand_over()
-                drafts = self._drafts_to_store()[:ENTRIES_PER_INSERT]
+                drafts = next(in_batches(self._drafts_to_store()), [])
                 if drafts:
                     await self._store(drafts)
                 elif self._is_poll_due:
@@ -259,8 +284,8 @@ class Journal:
         """Hand new drafts to the writer, if that is another process."""
         if self._relay.has_other_writer:
             new = [draft for draft in self._unanswered() if not draft.is_handed_over]
-            if new:
-                self._relay.tell_others("drafts", [draft.for_writer() for draft in new])
+            for batch in in_batches(new):
+                self._relay.tell_others("drafts", [draft.for_writer() for draft in batch])
             for draft in new:
                 draft.is_handed_over = True
 
@@ -344,13 +369,16 @@ class Journal:
         """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""
         self._is_poll_due = False
         while True:
-            documents = await self._collection.find(
-                {"seq": {"$gt": self.recent.last}}, sort=("seq", 1), limit=ENTRIES_PER_INSERT
-            )
+            count = self._batches.size
+            documents = await self._batches.call(self._read_next)
             if documents:
                 await self._deliver(documents)
-            if len(documents) < ENTRIES_PER_INSERT:
+            if len(documents) < count:
                 return
+
+    async def _read_next(self, count: int) -> list[Document]:
+        where = {"seq": {"$gt": self.recent.last}}
+        return await self._collection.find(where, sort=("seq", 1), limit=count)
 
     async def _deliver(self, documents: Sequence[Document]) -> None:
         """Deliver stored entries, all or none of them. Raises DatabaseUnavailable."""
@@ -376,6 +404,20 @@ class Journal:
         await add_to_index(self._collection, documents)
         messages = await make_changes(self._collection, documents)
         return [to_entry(document, messages.get(document["seq"])) for document in documents]
+
+
+def in_batches(drafts: Sequence[Draft]) -> Iterator[list[Draft]]:
+    """Yield as many drafts as are stored or handed over at once; at least one, however long."""
+    batch: list[Draft] = []
+    room = TEXT_PER_INSERT
+    for draft in drafts:
+        room -= draft.length
+        if batch and (len(batch) == ENTRIES_PER_INSERT or room < 0):
+            yield batch
+            batch, room = [], TEXT_PER_INSERT - draft.length
+        batch.append(draft)
+    if batch:
+        yield batch
 
 
 def give_up(drafts: Iterable[Draft]) -> None:

@@ -1,6 +1,7 @@
 """Migrates older data at the start: the 2016 tutorial's, and that of earlier versions."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -55,7 +56,7 @@ async def index_messages(db: Database) -> None:
 
 
 async def _index_some(messages: Collection, most: int) -> int:
-    documents = await _some_without(messages, MESSAGE_SEQ, most)
+    documents = await _some_without(messages, MESSAGE_SEQ, most, ["seq", "of", MESSAGE_SEQ])
     await add_to_index(messages, documents)
     return len(documents)
 
@@ -182,7 +183,9 @@ async def _any_without(collection: Collection, field: str) -> bool:
     return bool(await _some_without(collection, field, 1))
 
 
-async def _some_without(collection: Collection, field: str, limit: int = 100) -> list[Document]:
+async def _some_without(
+    collection: Collection, field: str, limit: int = 100, fields: Sequence[str] | None = None
+) -> list[Document]:
     # A missing field sorts before every value, so an index on the field finds it at once.
-    first = await collection.find({}, sort=(field, 1), limit=limit)
+    first = await collection.find({}, fields, sort=(field, 1), limit=limit)
     return [document for document in first if field not in document]

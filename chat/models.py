@@ -53,7 +53,6 @@ CHANGEABLE_FOR = timedelta(minutes=15)
 MOST_EDITS = 50  # of one message; each is an entry of the log for ever
 CHANGES_WAITING = 1000  # of one message; many more than anybody may ask for within a deadline
 RETRY_AFTER = 5  # seconds until it is worth trying again
-MESSAGE_LENGTH = 2000  # code points
 
 UNAVAILABLE = "The message could not be saved yet. Sent again, it appears only once."
 TOO_FAST = "Too fast, please wait a moment"
@@ -85,7 +84,11 @@ MARKS = "\U000e0100-\U000e01ef" + "".join(
 )
 # A mark after one of these is on the same letter.
 JOINERS = rf"\u00ad\u200b-\u200d\u2060-\u2064\ufeff{BIDI_CONTROLS}"
+# The look ahead is only to pass over all else quickly: with characters beyond U+FFFF in its set, a
+# text of 10,000 letters took 6 ms, and takes 0.2 ms.
+BASIC_MARKS = "".join(mark for mark in MARKS if "\u0300" <= mark <= "\uffff")
 SURPLUS_MARKS = re.compile(
+    f"(?=[{BASIC_MARKS}]|[\U00010000-\U0001efff\U000e0100-\U000e01ef])"
     f"((?:[{MARKS}][{JOINERS}]*){{{MOST_MARKS}}})[{MARKS}][{MARKS}{JOINERS}]*"
 )
 
@@ -107,10 +110,17 @@ class NonceUsed(Refused):
 class Message:
     """Saves, edits, deletes and reads messages, each of which is a MessageEntry."""
 
-    def __init__(self, collection: Collection, journal: Journal, per_second: int) -> None:
-        """Set up; `per_second` is how many messages one person may send on average."""
+    def __init__(
+        self, collection: Collection, journal: Journal, per_second: int, length: int
+    ) -> None:
+        """Set up.
+
+        `per_second` is how many messages one person may send on average, `length` how many code
+        points each may have.
+        """
         self._collection = collection
         self._journal = journal
+        self._length = length
         self._limit = Limit(BURST_SECONDS * per_second, BURST_SECONDS)  # by person
         # By message: one change after the other, or those at the same time would not count each
         # other.
@@ -121,7 +131,7 @@ class Message:
 
         If the user has sent the same with this nonce before, return the entry of that time.
         """
-        msg = clean(msg)
+        msg = clean(msg, self._length)
         self._check_pace(user)
         key = message_key(user.user_id, nonce or new_nonce())
         content = {"msg": msg}
@@ -133,7 +143,7 @@ class Message:
 
     async def edit(self, user: Identity, of: int, msg: str, nonce: str | None = None) -> Entry:
         """Change the text of the user's own message; return the change. Raises Refused."""
-        return await self._change(user, of, nonce, clean(msg), EDITED)
+        return await self._change(user, of, nonce, clean(msg, self._length), EDITED)
 
     async def delete(self, user: Identity, of: int, nonce: str | None = None) -> Entry:
         """Delete a message's text for good; return the change. Raises Refused.
@@ -244,17 +254,17 @@ def new_nonce() -> str:
     return secrets.token_urlsafe(12)
 
 
-def clean(text: str) -> str:
+def clean(text: str, length: int) -> str:
     """Return the text of a message without control characters and towers of marks.
 
-    Raises Refused.
+    Raises Refused, also if it has more code points than `length`.
     """
     text = SURPLUS_MARKS.sub(r"\1", UNWANTED.sub("", NEWLINES.sub("\n", text)))
     text = _without_open_directions(text).strip("\n")
     if not any(map(_is_visible, text)):
         raise Refused("invalid", "Please write something")
-    if len(text) > MESSAGE_LENGTH:
-        raise Refused("too_long", f"A message has at most {MESSAGE_LENGTH} characters")
+    if len(text) > length:
+        raise Refused("too_long", f"A message has at most {length} characters")
     if not _is_unicode(text):
         raise Refused("invalid", "The message has broken characters. Please remove them.")
     return text

@@ -5,6 +5,7 @@ from collections import OrderedDict, deque
 from chat.entry import ChangeEntry, Entry, MessageEntry
 
 RECENT_LENGTH = 500  # entries, and as many messages
+RECENT_TEXT = 1_000_000  # characters of the entries, and as many of the messages; up to 4 MB each
 
 
 class Recent:
@@ -17,25 +18,30 @@ class Recent:
         self.last = 0  # the number of the last entry
         self.entries: deque[Entry] = deque()
         self._messages: OrderedDict[int, MessageEntry] = OrderedDict()  # by number
+        self._has_all = True  # none had to make room for others
         self._by_key: dict[str, Entry] = {}
+        self._entries_text = self._messages_text = 0  # characters
 
     def add_message(self, message: MessageEntry) -> None:
         """Add the next message of the log."""
         self._messages[message.seq] = message
-        if len(self._messages) > RECENT_LENGTH:
-            self._messages.popitem(last=False)
+        self._messages_text += len(message.msg)
+        self._make_room()
 
     def add(self, entry: Entry) -> None:
         """Add the next entry of the log. A change also updates its message, if that is here."""
-        if len(self.entries) == RECENT_LENGTH:
-            self._by_key.pop(self.entries.popleft().key, None)
         self.entries.append(entry)
         self._by_key[entry.key] = entry
+        self._entries_text += len(_text_of(entry))
         self.last = entry.seq
         if isinstance(entry, ChangeEntry):
             self._revise(entry.message)
         else:
             self.add_message(entry)
+        while len(self.entries) > RECENT_LENGTH or self._entries_text > RECENT_TEXT:
+            former = self.entries.popleft()
+            self._by_key.pop(former.key, None)
+            self._entries_text -= len(_text_of(former))
 
     def find(self, key: str) -> Entry | None:
         """Return the entry with a key, None if it is not here."""
@@ -43,7 +49,7 @@ class Recent:
 
     def after(self, seq: int) -> list[Entry] | None:
         """Return the entries after a number, None if not all of them are here."""
-        oldest = self.entries[0].seq if self.entries else 1
+        oldest = self.entries[0].seq if self.entries else self.last + 1
         if not oldest - 1 <= seq <= self.last:
             return None
         return [entry for entry in self.entries if entry.seq > seq]
@@ -55,8 +61,8 @@ class Recent:
         """
         messages = self._messages.values()
         page = [message for message in messages if before is None or message.seq < before]
-        has_all_there_are = len(messages) < RECENT_LENGTH
-        return page[-count:] if len(page) >= count or has_all_there_are else None
+        has_all = self._has_all and len(messages) < RECENT_LENGTH
+        return page[-count:] if len(page) >= count or has_all else None
 
     def user_ids(self) -> set[str]:
         """Return the ids of those whose names are here."""
@@ -79,15 +85,30 @@ class Recent:
             if message.user_id == user_id:
                 self._messages[seq] = message._replace(user=user)
 
+    def _make_room(self) -> None:
+        """Let go of the first messages if there are too many, or their texts are too long."""
+        while len(self._messages) > RECENT_LENGTH or self._messages_text > RECENT_TEXT:
+            _, former = self._messages.popitem(last=False)
+            self._messages_text -= len(former.msg)
+            self._has_all = False
+
     def _revise(self, message: MessageEntry) -> None:
         """Replace the text of a message everywhere, so that a replay never has the old one."""
-        if message.seq in self._messages:
+        if former := self._messages.get(message.seq):
             self._messages[message.seq] = message
+            self._messages_text += len(message.msg) - len(former.msg)
+            self._make_room()
         for index, entry in enumerate(self.entries):
+            revised: Entry
             if isinstance(entry, ChangeEntry) and entry.message.seq == message.seq:
-                entry = entry._replace(message=message)
+                revised = entry._replace(message=message)
             elif entry.seq == message.seq:
-                entry = message
+                revised = message
             else:
                 continue
-            self.entries[index] = self._by_key[entry.key] = entry
+            self.entries[index] = self._by_key[entry.key] = revised
+            self._entries_text += len(message.msg) - len(_text_of(entry))
+
+
+def _text_of(entry: Entry) -> str:
+    return entry.message.msg if isinstance(entry, ChangeEntry) else entry.msg

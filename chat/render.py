@@ -1,8 +1,8 @@
 """Renders messages as HTML; cached, because most readers of a page get the same fifty."""
 
 import re
+import sys
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 import jinja2
@@ -10,7 +10,9 @@ from markupsafe import Markup
 
 from auth.sessions import Identity
 from chat.entry import MessageEntry
+from chat.folding import fold_class
 from chat.models import is_changeable
+from chat.sized_cache import SizedCache
 
 # Quoted lines as in e-mails, but not in a block of code: the same as BLOCKS in rich_text.js.
 BLOCK = re.compile(
@@ -19,12 +21,24 @@ BLOCK = re.compile(
     r"(?:(?:\n>[ \t]*)*\n> [ \t]*[^ \t\n][^\n]*)*\n?)"
 )
 
+CACHED = 16 * 1024 * 1024  # bytes of HTML
+
 
 class Part(NamedTuple):
     """A part of a message: quoted lines, or others."""
 
     text: str
     is_quote: bool
+
+
+class Rendering(NamedTuple):
+    """A message, as some of its readers see it."""
+
+    env: jinja2.Environment
+    entry: MessageEntry
+    is_own: bool
+    may_change: bool
+    is_target: bool
 
 
 class Renderer:
@@ -38,12 +52,14 @@ class Renderer:
 
     def message(self, entry: MessageEntry) -> Markup:
         """Return a message as HTML."""
-        return _render(
-            self._env,
-            entry,
-            is_own=entry.user_id == self._reader.user_id,
-            may_change=self._reader.is_moderator or is_changeable(entry, self._reader),
-            is_target=entry.seq == self._target,
+        return _rendered.get(
+            Rendering(
+                self._env,
+                entry,
+                is_own=entry.user_id == self._reader.user_id,
+                may_change=self._reader.is_moderator or is_changeable(entry, self._reader),
+                is_target=entry.seq == self._target,
+            )
         )
 
 
@@ -58,7 +74,11 @@ def quotes(text: str) -> Iterator[Part]:
     yield Part(text[end:], is_quote=False)
 
 
-@lru_cache(maxsize=4096)
-def _render(env: jinja2.Environment, entry: MessageEntry, **flags: bool) -> Markup:
-    template = env.get_template("chat/message.html")
-    return Markup(template.render(entry=entry, quotes=quotes(entry.msg), **flags))
+def _render(rendering: Rendering) -> Markup:
+    template = rendering.env.get_template("chat/message.html")
+    msg = rendering.entry.msg
+    context = rendering._asdict() | {"quotes": quotes(msg), "fold_class": fold_class(msg)}
+    return Markup(template.render(context))
+
+
+_rendered = SizedCache(_render, sys.getsizeof, CACHED)

@@ -17,7 +17,6 @@ from chat.hub import HUB, SIGNED_OUT
 from chat.journal import JOURNAL
 from chat.models import (
     CHANGEABLE_FOR,
-    MESSAGE_LENGTH,
     MESSAGES,
     PAGE_LENGTH,
     NonceUsed,
@@ -26,7 +25,7 @@ from chat.models import (
 from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
-from pages.forms import FormError, redirect, url_for
+from pages.forms import FormError, limit_with_message, redirect, url_for
 from security.limits import Limit
 from server.metrics import METRICS
 from settings import SETTINGS
@@ -52,6 +51,7 @@ class ChatList(MemberPage):
     """The chat page, which also works without scripts."""
 
     template = "chat/index.html"
+    has_message = True
 
     async def get(self) -> web.Response:
         """Show the newest messages, or those before, around or after a number."""
@@ -106,10 +106,10 @@ class ChatList(MemberPage):
             "last": max(last, last_shown),
             "older": first_shown if first_shown > 1 else None,
             "newer": last_shown if has_newer else None,
-            "message_length": MESSAGE_LENGTH,
+            "message_length": app[SETTINGS].MESSAGE_LENGTH,
             "changeable_for": CHANGEABLE_FOR,
             "now": now(),
-            "frame_size": wire.FRAME_LIMIT,
+            "frame_size": limit_with_message(app[SETTINGS]),
             "nonce": secrets.token_urlsafe(12),
             "form": form,
         }
@@ -186,7 +186,8 @@ class WebSocket(web.View):
 
         Raises HTTPBadRequest, HTTPTooManyRequests.
         """
-        hub, limit = self.request.app[HUB], self.request.app[SETTINGS].SOCKETS_PER_USER
+        hub, settings = self.request.app[HUB], self.request.app[SETTINGS]
+        limit, frame_limit = settings.SOCKETS_PER_USER, limit_with_message(settings)
         if limit and hub.presence.sockets(identity.user_id) >= limit:
             raise web.HTTPTooManyRequests(text="Too many open windows, please close one.")
         protocols = self.request.headers.get("Sec-WebSocket-Protocol")
@@ -199,7 +200,7 @@ class WebSocket(web.View):
             compress=False,
             autoping=False,
             autoclose=False,
-            max_msg_size=wire.FRAME_LIMIT + 1,  # aiohttp refuses a message of exactly this size
+            max_msg_size=frame_limit + 1,  # aiohttp refuses a message of exactly this size
         )
         if not ws.can_prepare(self.request):
             raise web.HTTPBadRequest(text="This address only accepts WebSocket connections.")

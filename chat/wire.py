@@ -22,17 +22,17 @@ A client must ignore types that it does not know.
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from chat.entry import ChangeEntry, Entry, MessageEntry, nonce_of
 from chat.refused import Refused
+from chat.sized_cache import SizedCache
 from pages.times import iso_time
 
 CHAT_V1 = "chat.v1"
-FRAME_LIMIT = 32 * 1024  # bytes of a client's frame
 NONCE_LENGTH = 64  # characters
 SEQ_LIMIT = 10**15  # larger than any log, and exact in JavaScript's numbers
+CACHED = 8 * 1024 * 1024  # bytes of frames, for replays: more than the longest few hundred entries
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -110,10 +110,9 @@ def read_nonce(value: Any) -> str | None:
 
 def entry_frames(entry: Entry) -> Frames:
     """Return the frames of a message or a change."""
-    return message_frames(entry) if isinstance(entry, MessageEntry) else change_frames(entry)
+    return _of_messages.get(entry) if isinstance(entry, MessageEntry) else change_frames(entry)
 
 
-@lru_cache(maxsize=1024)  # so that a replay to 2,000 people encodes each message once
 def message_frames(message: MessageEntry) -> Frames:
     """Return the frames of a message."""
     event = {
@@ -127,6 +126,10 @@ def message_frames(message: MessageEntry) -> Frames:
     if message.state:
         event["state"] = message.state
     return _frames(event, f"({message.user}) {_on_one_line(message.msg) or message.state}")
+
+
+# So that a replay to 2,000 people encodes each message once.
+_of_messages = SizedCache(message_frames, lambda frames: sum(map(len, frames)), CACHED)
 
 
 def change_frames(change: ChangeEntry) -> Frames:

@@ -13,8 +13,11 @@ from yarl import URL
 
 from security.limits import Busy
 from server.metrics import METRICS
+from settings import SETTINGS, Settings
 
-BODY_LIMIT = 32 * 1024  # bytes of a form
+BODY_LIMIT = 32 * 1024  # bytes of a form without a message
+# Bytes of a character: %F0%9F%98%80 in a form, \ud83d\ude00 in a frame.
+CHARACTER_LIMIT = 12
 READ_TIMEOUT = 10  # seconds for a body to arrive
 MAX_FIELDS = 20
 
@@ -63,6 +66,7 @@ class FormPage(Page):
     """A page with forms. A post is processed and redirects, or shows the page with an error."""
 
     template: str
+    has_message = False  # whether a form may carry a message, which is longer than other forms
     actions: ClassVar[set[str]] = set()  # if there are several forms: methods, see act()
 
     async def post(self) -> web.Response:
@@ -122,6 +126,11 @@ def database_away(field: str | None = None) -> FormError:
     )
 
 
+def limit_with_message(settings: Settings) -> int:
+    """Return how many bytes a form or a frame may have that carries a message."""
+    return BODY_LIMIT + CHARACTER_LIMIT * settings.MESSAGE_LENGTH
+
+
 async def read_form(request: web.Request) -> dict[str, str]:
     """Return the fields of an urlencoded form. Raises FormError.
 
@@ -137,23 +146,25 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise FormError(415, "Please send a form (application/x-www-form-urlencoded, UTF-8)")
     if request.headers.getall("Content-Encoding", []) not in ([], ["identity"]):
         raise FormError(415, "Please send the form without Content-Encoding")
+    has_message = getattr(request.match_info.handler, "has_message", False)
+    limit = limit_with_message(request.app[SETTINGS]) if has_message else BODY_LIMIT
     body = bytearray()
     try:
-        await _receive(request, body)
+        await _receive(request, body, limit)
         form = request[FORM] = _fields(body)
     except FormError:
-        request[FORM] = _legible_fields(body[:BODY_LIMIT])
+        request[FORM] = _legible_fields(body[:limit])
         raise
     return form
 
 
-async def _receive(request: web.Request, body: bytearray) -> None:
-    """Add what arrives to the body. Raises FormError."""
+async def _receive(request: web.Request, body: bytearray, limit: int) -> None:
+    """Add what arrives to the body, at most `limit` bytes. Raises FormError."""
     try:
         async with asyncio.timeout(READ_TIMEOUT):
             async for chunk in request.content.iter_any():
                 body += chunk
-                if len(body) > BODY_LIMIT:
+                if len(body) > limit:
                     raise FormError(413, "That is too much to send at once")
     except TimeoutError:
         raise FormError(408, "Not all of it arrived in time. Please send it again.") from None

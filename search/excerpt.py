@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 from search.words import bare, pattern
@@ -20,8 +21,10 @@ class Piece(NamedTuple):
 def excerpt(text: str, words: list[str]) -> list[Piece]:
     """Return the part of a text around the first of the words, in pieces."""
     text = unicodedata.normalize("NFC", text)
-    found = [match.span() for match in pattern(*words).finditer(bare(text))]
-    start, end = _cut(text, found[0][0] if found else 0)
+    spans = (match.span() for match in pattern(*words).finditer(bare(text)))
+    first = next(spans, (0, 0))
+    start, end = _cut(text, first[0])
+    found = [first, *takewhile(lambda span: span[0] < end, spans)]
     return [piece for piece in _pieces(text, start, end, found) if piece.text]
 
 

@@ -26,7 +26,8 @@ from security.limits import Busy, Limit, Turns
 from storage.database import Collection, Document, deadline
 
 PAGE_LENGTH = 20  # messages
-PIECE = 20  # messages to look at before others go on; 0.1 ms, or 6 ms if they are long
+PIECE = 20  # messages to look at before others go on; 0.1 ms
+PIECE_TEXT = 40_000  # characters of them, unless it is one message; up to 6 ms
 NEWEST = 2000  # messages to read, if SEARCH_FOR is enough, before the text index is asked
 SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # a word in at most so many messages is rare; the text index takes 30 ms for it
@@ -213,6 +214,16 @@ def messages_in(documents: Iterable[Document]) -> Iterator[tuple[MessageEntry, s
 
 async def in_pieces(documents: list[Document]) -> AsyncIterator[list[Document]]:
     """Yield documents a few at a time, and let others go on after each piece."""
-    for start in range(0, len(documents), PIECE):
-        yield documents[start : start + PIECE]
+    piece: list[Document] = []
+    room = PIECE_TEXT
+    for document in documents:
+        length = len(str(document.get("msg", "")))
+        if piece and (len(piece) == PIECE or length > room):
+            yield piece
+            await asyncio.sleep(0)
+            piece, room = [], PIECE_TEXT
+        piece.append(document)
+        room -= length
+    if piece:
+        yield piece
         await asyncio.sleep(0)

@@ -45,7 +45,7 @@ GONE_AFTER = 9  # seconds without a beat of a process; with GRACE its people are
 CLOSE_TIMEOUT = 0.3  # seconds
 RETRY_PAUSE = 0.5  # seconds
 QUEUE_LIMIT = 10_000  # messages to be published; while Redis is away, further ones are dropped
-MESSAGE_LIMIT = 4 * 1024 * 1024  # bytes; twice as many as those of the longest batch of entries
+MESSAGE_LIMIT = 4 * 1024 * 1024  # bytes; four times as many as a batch of the journal has
 READ_AT_ONCE = 10  # messages; rubbish takes some 0.04 ms each, and then others have their turn
 REPORT_EVERY = 60  # seconds between lines about what is ignored
 

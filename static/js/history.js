@@ -1,8 +1,10 @@
 // A page of older messages: formats them as the chat page does.
 
 import { copyWhatWasSaid } from "./log/copying.js"
+import { listenToFolds } from "./log/fold.js"
 import { formatLog } from "./log/message.js"
 
 const log = document.getElementById("subscribe")
 formatLog(log)
 copyWhatWasSaid(log)
+listenToFolds(log)

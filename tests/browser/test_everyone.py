@@ -131,7 +131,7 @@ async def test_every_page_of_the_chat_is_for_everyone(
             f"message {number} for @alice, `code` https://a.example"
         )
     await expect(alice.texts.last).to_contain_text("message 59")
-    await alice.say("x" * 2001)
+    await alice.say("x" * (Settings.MESSAGE_LENGTH + 1))
     await expect(alice.error).not_to_have_text("")
     assert await violations(alice, looks) == []
     for path in (
@@ -261,7 +261,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
         chat.app[HUB].broadcast(crowd)
         await expect(page.locator("#people-count")).to_have_text("1234 here")
         await look("the chat")
-        await visitor.say("x" * 2001)
+        await visitor.say("x" * (Settings.MESSAGE_LENGTH + 1))
         await expect(visitor.error).to_contain_text("A message has")
         await look("the chat with an error")
         await visitor.field.fill("")

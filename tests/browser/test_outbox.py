@@ -11,6 +11,7 @@ from playwright.async_api import WebSocketRoute, expect
 
 from chat.entry import Entry
 from chat.journal import Journal
+from chat.models import clean
 from storage.database import DatabaseUnavailable, Document
 from tests.support.browser import (
     A_WHILE,
@@ -33,7 +34,7 @@ A_DAY = 24 * 60 * 60 * 1000  # ms
 @pytest.fixture
 def stricter_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server refuse what the page takes for short enough."""
-    monkeypatch.setattr("chat.models.MESSAGE_LENGTH", 1000)
+    monkeypatch.setattr("chat.models.clean", lambda text, _: clean(text, 1000))
 
 
 SaveFirst = Callable[[str, str, str | None], Any]  # login, message, nonce
@@ -237,7 +238,7 @@ async def test_a_refused_message_can_be_retried_and_does_not_block_the_next(
     await expect(alice.field).to_be_focused()
     await expect(mark).to_have_text("not sent: A message has at most 1000 characters")
 
-    monkeypatch.setattr("chat.models.MESSAGE_LENGTH", 3000)
+    monkeypatch.setattr("chat.models.clean", lambda text, _: clean(text, 3000))
     await alice.page.get_by_role("button", name="Retry").press("Enter")
     await expect(alice.texts).to_have_text(["y" * 1000, "x" * 1001])
     await expect(alice.pending).to_have_count(0)

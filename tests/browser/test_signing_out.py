@@ -9,6 +9,7 @@ from aiohttp import web
 from playwright.async_api import expect
 
 from auth.cookies import set_session
+from chat.models import clean
 from settings import SESSION_COLLECTION, USER_COLLECTION
 from tests.support.accounts import finish_departures
 from tests.support.browser import REFUSED, STORAGE_FAULTS, Visit, Visitor
@@ -36,7 +37,7 @@ LEFT = """async () => [
 @pytest.fixture(autouse=True)
 def stricter_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server refuse long messages, and soon notice that a session has expired."""
-    monkeypatch.setattr("chat.models.MESSAGE_LENGTH", len(TOO_LONG) - 1)
+    monkeypatch.setattr("chat.models.clean", lambda text, _: clean(text, len(TOO_LONG) - 1))
     monkeypatch.setattr("auth.sessions.NOTICE_EVERY", 0.2)
 
 

@@ -200,43 +200,43 @@ async def test_a_browser_that_keeps_nothing_still_gives_the_draft_back_after_edi
 async def test_near_the_limit_the_page_counts_as_the_server_does(alice: Visitor) -> None:
     counter, status = alice.page.locator("#counter"), alice.page.locator("#status")
     for text, count, read_out in [
-        ("x" * 1799, "", ""),
-        ("x" * 1800, "200 left", "200 left"),
-        ("😀" * 1801, "199 left", "200 left"),  # not each key is read out
-        ("x" * 1850 + "\n\n", "150 left", "200 left"),  # newlines at the end are not stored
-        ("x" * 1900, "100 left", "100 left"),
-        ("😀" * 2000, "0 left", "0 left"),
-        ("x\u202e" * 2000, "0 left", "0 left"),  # nor is what could turn the text around
-        ("😀" * 2012, "12 too many", "12 too many"),
+        ("x" * 9799, "", ""),
+        ("x" * 9800, "200 left", "200 left"),
+        ("😀" * 9801, "199 left", "200 left"),  # not each key is read out
+        ("x" * 9850 + "\n\n", "150 left", "200 left"),  # newlines at the end are not stored
+        ("x" * 9900, "100 left", "100 left"),
+        ("😀" * 10_000, "0 left", "0 left"),
+        ("x\u202e" * 10_000, "0 left", "0 left"),  # nor is what could turn the text around
+        ("😀" * 10_012, "12 too many", "12 too many"),
     ]:
         await alice.field.fill(text)
         await expect(counter).to_have_text(count)
         await expect(status).to_have_text(read_out)
-    for text in ("😀" * 2000, "a\nb" * 666 + "\n\n"):
+    for text in ("😀" * 10_000, "a\nb" * 3333 + "\n\n"):
         await alice.say(text)
         await expect(alice.texts.last).to_have_text(text.strip())
         await expect(counter).to_have_text("")
-    assert await alice.texts.all_text_contents() == ["😀" * 2000, "a\nb" * 666]
+    assert await alice.texts.all_text_contents() == ["😀" * 10_000, "a\nb" * 3333]
 
 
 async def test_what_is_too_long_stays_in_the_field_beside_the_error(
     chat: ChatSite, visit: Visit
 ) -> None:
     alice, sent = await arrive_noting(chat, visit, "alice", "message")
-    await alice.say("x" * 2001)
-    await expect(alice.error).to_have_text("A message has at most 2000 characters")
-    await expect(alice.field).to_have_value("x" * 2001)
+    await alice.say("x" * 10_001)
+    await expect(alice.error).to_have_text("A message has at most 10000 characters")
+    await expect(alice.field).to_have_value("x" * 10_001)
     await expect(alice.field).to_be_focused()
     await expect(alice.field).to_have_attribute("aria-invalid", "true")
     await expect(alice.field).to_have_accessible_description(
-        "A message has at most 2000 characters"
+        "A message has at most 10000 characters"
     )
     await alice.field.press("Backspace")
     await expect(alice.error).to_have_text("")
     await expect(alice.field).not_to_have_attribute("aria-invalid", "true")
     await alice.field.press("Enter")
-    await expect(alice.texts).to_have_text(["x" * 2000])
-    assert [frame["msg"] for frame in sent] == ["x" * 2000]
+    await expect(alice.texts).to_have_text(["x" * 10_000])
+    assert [frame["msg"] for frame in sent] == ["x" * 10_000]
 
 
 # Typing notices
@@ -375,7 +375,7 @@ async def test_a_change_that_is_refused_stays_in_the_field(
     await alice.field.press("ArrowUp")
     monkeypatch.setattr("chat.models.CHANGEABLE_FOR", CHANGEABLE_FOR * 0)
     for text, complaint in [
-        ("x" * 2001, "A message has at most 2000 characters"),
+        ("x" * 10_001, "A message has at most 10000 characters"),
         ("\u200b", "Please write something"),  # invisible
         ("what was meant", "This message can't be changed any more"),
     ]:

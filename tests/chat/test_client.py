@@ -14,7 +14,9 @@ from chat import client as client_module
 from chat import wire
 from chat.client import CLOSE_WAIT, SEND_BUFFER, UNREAD_LIMIT, Client
 from server.metrics import METRICS, Metrics
+from settings import SETTINGS, Settings
 
+ALLOWED = UNREAD_LIMIT + 20 * 4 * 10_000  # twenty of the longest messages
 ALICE = Identity("id of alice", "session of alice", "alice")
 
 
@@ -64,7 +66,9 @@ def new_client(transport: Transport | None, protocol: str | None = wire.CHAT_V1)
     ws: Any = SimpleNamespace(
         ws_protocol=protocol, closed=False, close_code=None, exception=lambda: None
     )
-    request: Any = SimpleNamespace(transport=transport, app={METRICS: Metrics()})
+    request: Any = SimpleNamespace(
+        transport=transport, app={METRICS: Metrics(), SETTINGS: Settings()}
+    )
     return Client(ws, request, ALICE)
 
 
@@ -106,9 +110,7 @@ async def test_each_format_gets_its_own_frames(transport: Transport) -> None:
     assert transport.done == [b"json", b"classic"]
 
 
-@pytest.mark.parametrize(
-    ("unread", "done"), [(UNREAD_LIMIT, [b"frame"]), (UNREAD_LIMIT + 1, ["abort"])]
-)
+@pytest.mark.parametrize(("unread", "done"), [(ALLOWED, [b"frame"]), (ALLOWED + 1, ["abort"])])
 async def test_who_leaves_too_much_unread_is_cut_off(
     client: Client, transport: Transport, unread: int, done: list[Any]
 ) -> None:
@@ -128,7 +130,7 @@ async def test_nothing_is_written_after_the_end(
     client.is_closed = end == "a close frame was sent"
     client.ws = SimpleNamespace(closed=end == "the peer closed")  # type: ignore[assignment]
     transport.is_ending = end == "it is closing"
-    transport.unread = UNREAD_LIMIT + 1
+    transport.unread = ALLOWED + 1
     client.write(b"frame")
     assert transport.done == []
 

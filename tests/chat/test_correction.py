@@ -8,6 +8,7 @@ import pytest
 
 from chat.journal import JOURNAL, Journal
 from chat.models import Message
+from settings import Settings
 from storage.database import DatabaseUnavailable
 from tests.support.accounts import delete_account
 from tests.support.hostile import HOSTILE
@@ -168,7 +169,7 @@ async def test_there_is_no_page_where_there_is_no_message(
         ({"action": "edit", "msg": ""}, "Please write something", "msg"),
         ({"action": "edit"}, "Please write something", "msg"),
         ({"action": "edit", "msg": "\u200b"}, "Please write something", "msg"),
-        ({"action": "edit", "msg": "x" * 2001}, "A message has at most 2000 characters", "msg"),
+        ({"action": "edit", "msg": "x" * 10_001}, "A message has at most 10000 characters", "msg"),
         ({"action": "edit", "msg": "hi", "nonce": "n" * 65}, "The nonce must be text", "msg"),
         ({"action": "ban", "msg": "hi"}, "Please choose what to do", "msg"),
         ({}, "Please choose what to do", "msg"),
@@ -265,5 +266,5 @@ async def test_hostile_messages_stay_text_on_their_page(bob: Person, mona: Perso
             page = OWN_SCRIPT.sub("", await person.page(f"/message/{seq}"))
             for opening in ("<script", "<img", "<svg", 'onerror="', "<iframe"):
                 assert opening not in page, text
-        refused = await edit(bob, seq, text + "x" * 2001)
+        refused = await edit(bob, seq, text + "x" * Settings.MESSAGE_LENGTH)
         assert "<script" not in OWN_SCRIPT.sub("", await refused.text()), text

@@ -10,6 +10,7 @@ import pytest
 from app import create_app
 from auth.sessions import Identity
 from chat.entry import MessageEntry
+from chat.folding import fold_class
 from chat.models import CHANGEABLE_FOR, clean
 from chat.render import Renderer, quotes
 from settings import ROOT, Settings
@@ -30,6 +31,11 @@ def test_lines_are_quoted(text: str, quoted: list[str]) -> None:
     assert "".join(part.text for part in parts) == text
 
 
+@pytest.mark.parametrize(("part", "times", "end", "name"), cases("folds"))
+def test_long_messages_are_folded(part: str, times: int, end: str, name: str) -> None:
+    assert fold_class(part * times + end) == name
+
+
 @pytest.mark.parametrize("part", ["> ", ">\n", "> \n", "> a\n>\n", "> a\n>  \n", "``` ", "`", "\n"])
 def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None:
     for start in ("", "> a\n", "```"):
@@ -39,7 +45,7 @@ def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None
 
 @pytest.mark.parametrize(("typed", "stored"), CLEANED["texts"])
 def test_a_text_is_stored_without_what_could_deceive(typed: str, stored: str) -> None:
-    assert clean(typed) == stored
+    assert clean(typed, Settings.MESSAGE_LENGTH) == stored
 
 
 def test_each_character_is_dropped_replaced_or_stored() -> None:
@@ -48,7 +54,9 @@ def test_each_character_is_dropped_replaced_or_stored() -> None:
             stored = ""
         else:
             stored = "\n" if character in CLEANED["newlines"] else character
-        assert clean(f"a{character}b") == f"a{stored}b", hex(ord(character))
+        assert clean(f"a{character}b", Settings.MESSAGE_LENGTH) == f"a{stored}b", hex(
+            ord(character)
+        )
 
 
 def test_templates_lead_to_the_same_addresses_as_scripts() -> None:

@@ -42,7 +42,7 @@ async def test_an_empty_chat_tells_its_scripts_what_they_have_to_know(
     assert [value(page, f"data-{name}") for name in ("last", "read", "user", "changeable-for")] == [
         "0", "0", "alice", "7"
     ]  # fmt: skip
-    assert (value(page, "data-max-length"), value(page, "data-frame-size")) == ("2000", "32768")
+    assert (value(page, "data-max-length"), value(page, "data-frame-size")) == ("10000", "152768")
     assert "data-moderator" not in page
     assert "Nobody has said anything yet." in page
     nonces = [FormPage(text).value("nonce") or "" for text in (page, await alice.page())]
@@ -255,12 +255,15 @@ async def test_who_closes_is_answered_with_their_own_code(house: House, hers: So
     await until(lambda: not house.app[HUB].websockets)
 
 
-async def test_a_frame_may_have_32_kib_and_no_more(house: House, hers: Socket) -> None:
-    await hers.ws.send_str("x" * 32 * 1024)
+async def test_a_frame_has_room_for_the_longest_message_and_no_more(
+    house: House, hers: Socket
+) -> None:
+    limit = 32 * 1024 + 12 * 10_000  # as JSON, an emoji may have twelve bytes
+    await hers.ws.send_str("x" * limit)
     assert (await hers.next("error"))["code"] == "invalid"
     number = house.app[METRICS].registry.get_sample_value
     assert number("chat_messages_refused_total", {"code": "invalid"}) == 1
-    await hers.ws.send_str("x" * (32 * 1024 + 1))
+    await hers.ws.send_str("x" * (limit + 1))
     assert await hers.close_code() == 1009
 
 

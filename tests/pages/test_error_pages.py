@@ -7,7 +7,8 @@ from markupsafe import escape
 
 from auth.sessions import SESSIONS
 from pages import forms
-from pages.forms import BODY_LIMIT
+from pages.forms import limit_with_message
+from settings import SETTINGS
 from storage.database import PREPARING, READY, DatabaseUnavailable
 from tests.support.house import House
 from tests.support.pages import FormPage
@@ -221,7 +222,7 @@ async def test_what_a_stranger_has_typed_is_repeated_but_no_password(
         assert {"password"} <= form.inputs.keys()
 
     if path != "/password":  # which asks for a link that can be used
-        await assert_repeated(413, "That is too much to send at once", "x" * BODY_LIMIT)
+        await assert_repeated(413, "That is too much to send at once", "x" * forms.BODY_LIMIT)
     house.app[READY].clear()
     await assert_repeated(503, "The chat can't be used for the moment. Please try again soon.")
     house.app[PREPARING].set()
@@ -241,10 +242,11 @@ async def test_what_a_stranger_has_typed_is_repeated_but_no_password(
 async def test_what_has_arrived_of_a_form_that_stalls_or_is_too_large_comes_back(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    response = await alice.post(path, FIELDS | {"msg": "😀" * BODY_LIMIT})
+    limit = limit_with_message(house.app[SETTINGS])
+    response = await alice.post(path, FIELDS | {"msg": "😀" * (limit // 10)})
     page = await response.text()
     assert response.status == 413
-    assert page.count("😀") == (BODY_LIMIT - len("msg=")) // len("%F0%9F%98%80")
+    assert page.count("😀") == (limit - len("msg=")) // len("%F0%9F%98%80")
     monkeypatch.setattr(forms, "READ_TIMEOUT", 0.05)
     cookie = "; ".join(f"{it.key}={it.value}" for it in alice.client.session.cookie_jar)
     for body in (b"nonce=n1&msg=half+a+sentence", b"nonce=n1&msg=half+a+sentence%F0%9F%98%8"):

@@ -1,5 +1,8 @@
 """What a search shows of a long message."""
 
+import re
+from collections.abc import Iterator
+
 import pytest
 
 from search.excerpt import LENGTH, excerpt
@@ -32,3 +35,19 @@ def test_a_long_message_is_cut_around_the_first_of_the_words(
 
 def test_a_text_without_any_of_the_words_is_shown_from_its_beginning() -> None:
     assert "".join(piece.text for piece in excerpt("x" * 999, ["y"])) == "x" * LENGTH + "…"
+
+
+def test_of_a_long_message_no_more_words_are_looked_for_than_are_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[int] = []
+
+    class Pattern:
+        def finditer(self, text: str) -> Iterator[re.Match[str]]:
+            for found in re.finditer("needle", text):
+                looked_at.append(found.start())
+                yield found
+
+    monkeypatch.setattr("search.excerpt.pattern", lambda *_: Pattern())
+    pieces = excerpt("needle " * 1400, ["needle"])
+    assert sum(piece.is_found for piece in pieces) == len(looked_at) - 1 == LENGTH // 7

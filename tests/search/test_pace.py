@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chat.entry import now
-from search.finder import ELSEWHERE, EMBEDDED, FINDER, NEWEST, PAGE_LENGTH, Finder, Pace
+from search.finder import ELSEWHERE, EMBEDDED, FINDER, NEWEST, PAGE_LENGTH, Finder, Pace, in_pieces
 from settings import MESSAGE_COLLECTION
 from storage.database import CALL_TIMEOUT, Collection, Document, MotorDatabase
 from tests.support.house import House, OpenHouse
@@ -180,3 +180,15 @@ async def test_searches_in_a_database_elsewhere_do_not_wait_for_one_another(
     finder = house.app[FINDER]
     async with finder._turn:
         assert len(Finds(await alice.page("/search?q=needle")).links) == 3
+
+
+async def test_others_go_on_after_a_few_messages_and_fewer_if_they_are_long() -> None:
+    async def pieces(*lengths: int) -> list[int]:
+        documents = [{"msg": "x" * length} for length in lengths]
+        return [len(piece) async for piece in in_pieces(documents)]
+
+    assert await pieces() == []
+    assert await pieces(*[10] * 45) == [20, 20, 5]
+    assert await pieces(*[10_000] * 9) == [4, 4, 1]
+    assert await pieces(50_000, 10, 40_000, 20_000, 20_000, 1) == [1, 1, 1, 2, 1]
+    assert await anext(in_pieces([{"seq": 1}]))  # one of the tutorial's without a text

@@ -75,7 +75,7 @@ async def test_a_message_is_counted_once_and_each_delivery_with_its_bytes(
     [
         ({"type": "nonsense"}, "invalid"),
         ({"type": "message", "msg": " "}, "invalid"),
-        ({"type": "message", "msg": "x" * 2001}, "too_long"),
+        ({"type": "message", "msg": "x" * (Settings.MESSAGE_LENGTH + 1)}, "too_long"),
         ({"type": "delete", "of": 99}, "forbidden"),
     ],
 )

@@ -24,9 +24,8 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 
 from chat.entry import now
-from chat.journal import ENTRIES_PER_INSERT
+from chat.journal import ENTRIES_PER_INSERT, TEXT_PER_INSERT
 from chat.migrate import CHUNK
-from chat.models import MESSAGE_LENGTH
 from chat.wire import SEQ_LIMIT
 from chat.writings import ENTRIES_PER_QUERY
 from search.views import QUERY_WORDS
@@ -333,7 +332,8 @@ async def test_an_ordered_insert_is_acknowledged_and_stores_a_whole_batch(
 ) -> None:
     """https://www.mongodb.com/docs/manual/reference/command/insert/#output"""
     documents = [
-        message(seq, msg="🫖" * MESSAGE_LENGTH) for seq in range(1, ENTRIES_PER_INSERT + 1)
+        message(seq, msg="🫖" * (TEXT_PER_INSERT // ENTRIES_PER_INSERT))
+        for seq in range(1, ENTRIES_PER_INSERT + 1)
     ]
     reply = await messages.database.command(
         "insert", messages.name, documents=documents, ordered=True, writeConcern=ACKNOWLEDGED
@@ -997,7 +997,12 @@ TEXTS = [
         "\u202e\u200f العربية",
         "\ufffe\uffff\U0010ffff",
     ),
-    *("$set a.b $ . {'$gt': ''}", "'; DROP TABLE messages; --", "\\\"'`", "🫖" * MESSAGE_LENGTH),
+    *(
+        "$set a.b $ . {'$gt': ''}",
+        "'; DROP TABLE messages; --",
+        "\\\"'`",
+        "🫖" * Settings.MESSAGE_LENGTH,
+    ),
     *HOSTILE,
 ]
 

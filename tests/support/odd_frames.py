@@ -8,20 +8,22 @@ import random
 from collections import deque
 from typing import NamedTuple
 
+from pages.forms import limit_with_message
+from settings import Settings
 from tests.support.raw_sockets import CLOSE, PING, PONG, TEXT
 
 CONTINUATION, BINARY = 0, 2
 FIN, RSV1, RSV2, RSV3, MASK = 0x80, 0x40, 0x20, 0x10, 0x80
-BODY_LIMIT = 32 * 1024  # bytes of a message; see forms.py
+BODY_LIMIT = limit_with_message(Settings())
 
 TEXTS = [
     *(
         "hi",
         " ",
         "",
-        "x" * 2000,
-        "x" * 2001,
-        "👍" * 2000,
+        "x" * 10_000,
+        "x" * 10_001,
+        "👍" * 10_000,
         "a\r\nb\u2028c",
         "\u202egpj.exe",
         "\ufeff",
@@ -164,7 +166,7 @@ class OddClient:
     def _line(self) -> str:
         """Return a line of the classic format, mostly one that is refused."""
         dice = self.dice
-        line = dice.choice(("", " ", "\u200b", "x" * 2001, dice.choice(TEXTS), self._junk()))
+        line = dice.choice(("", " ", "\u200b", "x" * 10_001, dice.choice(TEXTS), self._junk()))
         return line if line != "close" else "closed"
 
     def _fields(self) -> list[tuple[str, str]]:

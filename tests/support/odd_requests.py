@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from pages.forms import BODY_LIMIT
+from pages.forms import BODY_LIMIT, limit_with_message
 from routes import routes
+from settings import Settings
 from tests.support.hostile import HOSTILE
+
+LIMITS = BODY_LIMIT, limit_with_message(Settings())  # bytes of a form
 
 METHODS = [
     *("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "M-SEARCH"),
@@ -193,7 +196,9 @@ class OddRequests:
             case 2:
                 body = dice.randbytes(dice.randrange(300))
             case 3:
-                body = b"msg=" + b"x" * dice.choice((BODY_LIMIT - 4, BODY_LIMIT, 2 * BODY_LIMIT))
+                body = b"msg=" + b"x" * dice.choice(
+                    [size for limit in LIMITS for size in (limit - 4, limit, 2 * limit)]
+                )
             case 4:
                 body = b"&".join([b"msg=1"] * dice.choice((2, 21, 1000)))
             case 5:

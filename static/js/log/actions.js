@@ -51,7 +51,7 @@ export class Actions {
   }
 
   #tapped({ target }) {
-    if (!TOUCH.matches || target.closest("a, button") || !getSelection().isCollapsed) return
+    if (!TOUCH.matches || target.closest("a, button, label") || !getSelection().isCollapsed) return
     const message = messageAt(target)
     if (message === this.#message) this.#hide()
     else this.#show(message)

@@ -2,6 +2,7 @@
 
 import { addressOf, idOf, seqOf } from "./addresses.js"
 import { fetchLog } from "./fetch_log.js"
+import { listenToFolds, unfold } from "./fold.js"
 import { placeInGroup, keepDayNames } from "./grouping.js"
 import { createMessage, entryOf, formatLog, formatMessage, updateMessage } from "./message.js"
 import { NewDivider } from "./new_divider.js"
@@ -42,6 +43,7 @@ export class Log {
     if (target || seqOf(location)) this.#isSettled = true
     else this.#goToFirstNew()
     keepDayNames(element)
+    listenToFolds(element, (message) => this.scroll.stayAt(message))
   }
 
   get user() {
@@ -169,6 +171,7 @@ export class Log {
     const message = await this.#find(seq)
     this.#markTarget(message)
     if (!message) return false
+    unfold(message)
     message.tabIndex = -1
     message.focus({ preventScroll: true })
     this.scroll.goToMiddle(message)

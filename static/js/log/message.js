@@ -2,6 +2,7 @@
 // if it came with the page.
 
 import { addressOf, idOf } from "./addresses.js"
+import { fold } from "./fold.js"
 import { placeInGroup } from "./grouping.js"
 import { isMeantFor } from "./quote.js"
 import { copyOnly, richText } from "./rich_text.js"
@@ -76,6 +77,7 @@ export function updateMessage(message, { msg, state }, reader) {
 function showText(message, msg, reader) {
   message.querySelector(".message__text").replaceChildren(richText(msg, reader))
   message.classList.toggle("message--for-reader", isMeantFor(reader, msg))
+  fold(message, msg)
 }
 
 // Return the number of a person's colour, which is the same on every page.

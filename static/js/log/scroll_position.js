@@ -77,6 +77,12 @@ export class ScrollPosition {
     this.#update()
   }
 
+  // Leave a message where it is while the reader unfolds or folds it, even at the end.
+  stayAt(message) {
+    const { top } = this.#log.getBoundingClientRect()
+    this.goToOffset(message, message.getBoundingClientRect().top - top)
+  }
+
   isInView(message) {
     const { top, bottom } = message.getBoundingClientRect()
     const view = this.#log.getBoundingClientRect()

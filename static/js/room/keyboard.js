@@ -12,7 +12,7 @@ export function listenToKeys(field, log) {
     if (key in PAGES && target === field) {
       event.preventDefault()
       log.scrollBy(0, PAGES[key] * log.clientHeight)
-    } else if (key.length === 1 && key !== " " && !target.closest("input, textarea")) {
+    } else if (key.length === 1 && key !== " " && !target.closest("input:not([type=checkbox]), textarea")) {
       field.focus() // the key press goes there
     }
   })
