@@ -53,11 +53,15 @@ export class ScrollPosition {
     this.onchange()
   }
 
-  // Put a row at the top of the view, unless it is in view at the end.
+  // Put a row at the top of the view, unless it is in view.
   goTo(row) {
-    const covered = this.#log.querySelector(".day")?.offsetHeight ?? 0 // by the day, which sticks
-    const above = row.getBoundingClientRect().top - this.#log.getBoundingClientRect().top - covered
-    if (above >= 0) return
+    const days = [...this.#log.querySelectorAll(".day")]
+    const isAbove = (day) => day.compareDocumentPosition(row) & Node.DOCUMENT_POSITION_FOLLOWING
+    const covered = days.findLast(isAbove)?.offsetHeight ?? 0 // by the day, which sticks
+    const { top, bottom } = row.getBoundingClientRect()
+    const view = this.#log.getBoundingClientRect()
+    const above = top - view.top - covered
+    if (above >= 0 && bottom <= view.bottom) return
     this.#isAtEnd = false
     this.#log.scrollTop += above
     this.onchange()
