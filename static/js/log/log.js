@@ -210,10 +210,11 @@ export class Log {
   async goToEnd() {
     if (seqOf(location)) history.replaceState(history.state, "", "/")
     this.#markTarget(null)
-    this.scroll.goToEnd()
-    if (!this.#newer.areThere) return
-    const page = await fetchLog(NEWEST).catch(() => null) // the link to newer messages is in sight
+    // Before it scrolls, or the link to newer messages would load what is not wanted. If this fails
+    // that link comes into sight.
+    const page = this.#newer.areThere && (await fetchLog(NEWEST).catch(() => null))
     if (page) this.#replace(page)
+    else this.scroll.goToEnd()
   }
 
   // Show what is new or has changed in a new copy of the page. Return the new messages.

@@ -57,7 +57,8 @@ export class ScrollPosition {
   goTo(row) {
     const days = [...this.#log.querySelectorAll(".day")]
     const isAbove = (day) => day.compareDocumentPosition(row) & Node.DOCUMENT_POSITION_FOLLOWING
-    const covered = days.findLast(isAbove)?.offsetHeight ?? 0 // by the day, which sticks
+    const day = days.findLast(isAbove)
+    const covered = day && getComputedStyle(day).position === "sticky" ? day.offsetHeight : 0
     const { top, bottom } = row.getBoundingClientRect()
     const view = this.#log.getBoundingClientRect()
     const above = top - view.top - covered
