@@ -4,16 +4,18 @@ import asyncio
 import re
 
 import pytest
+from aiohttp import web
 from playwright.async_api import Locator, Route, expect
 
 from chat.journal import JOURNAL
 from chat.read_marks import READ_MARKS
 from chat.recent import RECENT_LENGTH
+from chat.views import ChatList
 from tests.support.browser import Visit, Visitor, go_offline
 from tests.support.log import change, say
 from tests.support.site import ChatSite
 from tests.support.sockets import clients_of
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 DESK = {"width": 1280, "height": 720}
 WINDOWS = [(1280, 720, ""), (1280, 1400, ""), (390, 700, ""), (320, 568, ""), (320, 568, "200%")]
@@ -315,3 +317,40 @@ async def test_whoever_is_signed_out_comes_back_to_where_they_were(
     await alice.connected()
     await alice.context.request.post(f"{chat.url}/signout", form={})
     await expect(alice.page).to_have_url(f"{chat.url}/login?next=%2F%3Faround%3D60")
+
+
+async def test_what_speculation_rules_let_the_browser_fetch_ahead_has_not_been_read(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await visit(chat.url, "alice", viewport=DESK, bypass_csp=True)
+    user_id = await leave(chat, alice, "known")
+    await write(chat, *lines(3))
+    purposes: list[str] = []
+    get = ChatList.get
+
+    async def note(view: ChatList) -> web.Response:
+        purposes.append(view.request.headers.get("Sec-Purpose", ""))
+        return await get(view)
+
+    monkeypatch.setattr(ChatList, "get", note)
+    await alice.open("/account")
+    # Playwright lets Chromium fetch the page for this, but not run it before it is seen.
+    await alice.page.evaluate(
+        """() => {
+          const rules = document.createElement("script")
+          const prerender = [{ urls: ["/"], eagerness: "immediate" }]
+          rules.type = "speculationrules"
+          rules.textContent = JSON.stringify({ prerender })
+          document.head.append(rules)
+        }"""
+    )
+    await until(lambda: "prefetch;prerender" in purposes)
+    assert await chat.app[READ_MARKS].get(user_id) == 1
+    await alice.page.locator(".bar__title a").click()
+    await expect(alice.texts.last).to_be_in_viewport()
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("line 1")
+
+    async def has_read() -> bool:
+        return await chat.app[READ_MARKS].get(user_id) == 4
+
+    await until(has_read, 2 * PATIENCE)
