@@ -41,6 +41,7 @@ export class Log {
     const target = element.querySelector(".message--target")
     if (target) this.scroll.goToMiddle(target)
     else if (!seqOf(location)) this.#goToFirstNew()
+    else this.scroll.update()
     keepDayNames(element)
   }
 
@@ -214,7 +215,7 @@ export class Log {
     // that link comes into sight.
     const page = this.#newer.areThere && (await fetchLog(NEWEST).catch(() => null))
     if (page) this.#replace(page)
-    else this.scroll.goToEnd()
+    this.scroll.goToEnd()
   }
 
   // Show what is new or has changed in a new copy of the page. Return the new messages.
@@ -225,6 +226,7 @@ export class Log {
     if (isGap && !this.#newer.areThere) {
       this.element.dataset.last = this.#latest = Number(page.dataset.last)
       this.#showGap(true) // there are more between
+      this.scroll.update()
     } else {
       for (const entry of entries) if (entry.state && entry.seq <= this.last) this.#change(entry)
       for (const entry of added) this.show(entry)
@@ -234,6 +236,7 @@ export class Log {
     return added
   }
 
+  // Replace all rows. Call it before going somewhere: what is in view in between counts for nothing.
   #replace(page) {
     for (const row of this.#rows) row.remove()
     this.#history.append(...messagesOf(page))
@@ -242,7 +245,7 @@ export class Log {
     Object.assign(this.element.dataset, { last: Math.max(this.last, last), now })
     this.#setUpHistory()
     this.#continueAfter(page)
-    this.scroll.goToEnd()
+    this.element.scrollTop = this.element.scrollHeight
   }
 
   // Return a message, after loading those around it if it is not in the page; null: there is none.
@@ -291,6 +294,7 @@ export class Log {
     this.#newDivider.place(this.#messages)
     for (const message of newer) placeInGroup(message)
     this.#continueAfter(page)
+    this.scroll.update()
     this.#trim()
   }
 
@@ -324,6 +328,7 @@ export class Log {
     const isUnread = ({ dataset }) => Number(dataset.seq) >= start
     const first = this.#newer.areThere && this.#messages.find(isUnread)
     if (first) this.scroll.goTo(first)
+    else this.scroll.update()
   }
 
   #setUpHistory() {
