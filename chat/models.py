@@ -174,8 +174,12 @@ class Message:
         return page
 
     async def get_messages_from(self, start: int, count: int = PAGE_LENGTH) -> list[MessageEntry]:
-        """Return the messages from a number on, oldest first. Raises DatabaseUnavailable."""
-        return await self._read(messages_from(start), 1, count)
+        """Return the messages from a number on, oldest first.
+
+        Of the newest ones from memory, without a query. Raises DatabaseUnavailable.
+        """
+        page = self._journal.recent.messages_from(start, count)
+        return await self._read(messages_from(start), 1, count) if page is None else page
 
     async def _read(self, where: Document, direction: int, count: int) -> list[MessageEntry]:
         documents = await self._collection.find(where, sort=(MESSAGE_SEQ, direction), limit=count)

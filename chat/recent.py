@@ -1,6 +1,7 @@
 """The end of the log, in memory, so that pages and replays need no query."""
 
 from collections import OrderedDict, deque
+from itertools import islice
 
 from chat.entry import ChangeEntry, Entry, MessageEntry
 
@@ -63,6 +64,23 @@ class Recent:
         page = [message for message in messages if before is None or message.seq < before]
         has_all = self._has_all and len(messages) < RECENT_LENGTH
         return page[-count:] if len(page) >= count or has_all else None
+
+    def messages_from(self, start: int, count: int) -> list[MessageEntry] | None:
+        """Return the messages from a number on, oldest first; None if not all of them are here."""
+        oldest = next(iter(self._messages), 0)
+        if start < oldest and len(self._messages) == RECENT_LENGTH:
+            return None
+        page = (message for message in self._messages.values() if message.seq >= start)
+        return list(islice(page, count))
+
+    def messages_after(self, seq: int) -> tuple[list[MessageEntry], bool]:
+        """Return the messages after a number, oldest first, and whether all of them are here."""
+        found: list[MessageEntry] = []
+        for message in reversed(self._messages.values()):
+            if message.seq <= seq:
+                return found[::-1], True
+            found.append(message)
+        return found[::-1], len(found) < RECENT_LENGTH
 
     def user_ids(self) -> set[str]:
         """Return the ids of those whose names are here."""

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp_jinja2
@@ -25,7 +26,9 @@ from chat.models import (
 from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
+from chat.unread import NOTHING_UNREAD, Unread, find_unread, is_new
 from pages.forms import FormError, limit_with_message, redirect, url_for
+from pages.times import iso_time
 from security.limits import Limit
 from server.metrics import METRICS
 from settings import SETTINGS
@@ -37,6 +40,9 @@ OPENINGS_PER_SECOND = 2
 OPENINGS = web.AppKey("openings", Limit)  # of sockets, by person
 
 SEQ = r"[0-9]{1,15}"  # a number of the log in an address or a form
+
+# Messages that may mention or answer the reader, and that a page tells of but does not show.
+ADDRESSED_ELSEWHERE = 20
 
 STATUS_OF_CODE = {
     "invalid": 400,
@@ -54,19 +60,27 @@ class ChatList(MemberPage):
     has_message = True
 
     async def get(self) -> web.Response:
-        """Show the newest messages, or those before, around or after a number."""
+        """Show where the reader left off, the newest messages, or those at a place of the log.
+
+        The newest ones are shown, too, where they are all that is unread.
+        """
+        app, user = self.request.app, self.request[IDENTITY]
         query = {name: read_seq(self.request, name) for name in ("before", "around", "after")}
         position = {name: seq for name, seq in query.items() if seq is not None}
+        read = await app[READ_MARKS].get(user.user_id)
+        unread = find_unread(app[JOURNAL].recent, user, read)
+        if not position and "newest" not in self.request.query:
+            position = await self.where_left_off(unread.first)
         context = await self.context({}, **position)
         if "after" in position and not context["messages"]:
             redirect(self.request, "main")
-        marks, user_id = self.request.app[READ_MARKS], self.request[IDENTITY].user_id
-        context["read"] = await marks.get(user_id)
+        context |= what_is_new(context, position, read, unread)
         around = position.get("around")
         if around is not None and around not in {entry.seq for entry in context["messages"]}:
             context["missing"] = f"There is no message {around}."
         # Whoever follows a link to a message wants to answer, too; the rest is only to be read.
-        template = "chat/history.html" if position.keys() - {"around"} else self.template
+        is_history = "before" in position or "after" in position
+        template = "chat/history.html" if is_history else self.template
         return aiohttp_jinja2.render_template(template, self.request, context)
 
     async def act(self, form: dict[str, str]) -> URL:
@@ -77,12 +91,15 @@ class ChatList(MemberPage):
             raise FormError(403, f"You are signed in as {user.login} now. Please try again.", "msg")
         try:
             nonce = wire.read_nonce(form.get("nonce") or None)
-            await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
+            entry = await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
         except Refused as refused:
             raise form_error(self.request, refused, form) from None
-        if seq := re.fullmatch(SEQ, form.get("last", "")):  # who answers has read the page
-            move_mark(self.request, int(seq[0]))
-        return url_for(self.request, "main")
+        last = form.get("last", "")
+        seen = int(last) if re.fullmatch(SEQ, last) else 0
+        move_mark(self.request, seen)  # who answers has read the page
+        # The author wants to see the message, and not where there is more to read first.
+        is_far = entry.seq - seen > PAGE_LENGTH
+        return url_for(self.request, "main", **({"newest": ""} if is_far else {}))
 
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
@@ -102,7 +119,8 @@ class ChatList(MemberPage):
             "messages": messages,
             "user": user,
             "renderer": Renderer(env, user, position.get("around")),
-            "from_end": "around" not in position and "after" not in position,
+            "from_end": position.keys() <= {"before"},
+            "is_at_unread": "unread" in position,
             "last": max(last, last_shown),
             "older": first_shown if first_shown > 1 else None,
             "newer": last_shown if has_newer else None,
@@ -112,10 +130,22 @@ class ChatList(MemberPage):
             "frame_size": limit_with_message(app[SETTINGS]),
             "nonce": secrets.token_urlsafe(12),
             "form": form,
+            "unread": NOTHING_UNREAD,  # an error's page only repeats a form
         }
 
+    async def where_left_off(self, first_unread: int | None) -> dict[str, int]:
+        """Return the position of the first unread message, none if it is among the newest."""
+        newest = await self.request.app[MESSAGES].get_messages()
+        if first_unread is None or newest[0].seq <= first_unread:
+            return {}
+        return {"unread": first_unread}
+
     async def messages(
-        self, before: int | None = None, around: int | None = None, after: int | None = None
+        self,
+        before: int | None = None,
+        around: int | None = None,
+        after: int | None = None,
+        unread: int | None = None,
     ) -> list[MessageEntry]:
         """Return the newest messages, or those at a position of the log, oldest first."""
         messages = self.request.app[MESSAGES]
@@ -124,6 +154,9 @@ class ChatList(MemberPage):
             return earlier + await messages.get_messages_from(around, PAGE_LENGTH // 2)
         if after is not None:
             return await messages.get_messages_from(after + 1)
+        if unread is not None:  # after some that are known, so that they need not be loaded
+            earlier = await messages.get_messages(unread, PAGE_LENGTH // 2)
+            return earlier + await messages.get_messages_from(unread)
         return await messages.get_messages(before)
 
 
@@ -283,6 +316,38 @@ class WebSocket(web.View):
         is_repeat = entry.seq <= last_before
         if is_repeat:  # everybody has it; a new one comes to its sender through the hub
             app[HUB].send(client, wire.entry_frames(entry))
+
+
+def what_is_new(
+    page: Mapping[str, Any], position: Mapping[str, int], read: int, unread: Unread
+) -> dict[str, Any]:
+    """Return what a page says of the messages that are unread.
+
+    `seen` is the number up to which somebody has read who looks at the page, 0 if there is
+    something unread before what it shows.
+    """
+    messages: list[MessageEntry] = page["messages"]
+    first, first_shown, last_shown = unread.first, 0, 0
+    if messages:
+        first_shown, last_shown = messages[0].seq, messages[-1].seq
+    if first is not None and first_shown <= first:
+        new = (
+            entry.seq for entry in messages if entry.seq >= first and is_new(entry, page["user"])
+        )
+        first = next(new, first)
+    elsewhere = [
+        {"seq": entry.seq, "user": entry.user, "msg": entry.msg, "time": iso_time(entry.time)}
+        for entry in unread.addressed
+        if not first_shown <= entry.seq <= last_shown
+    ]
+    is_next = messages and (not position or first_shown <= max(read + 1, first or 0))
+    shown = last_shown if page["newer"] else page["last"]
+    return {
+        "read": read,
+        "unread": unread._replace(first=first),
+        "elsewhere": elsewhere[:ADDRESSED_ELSEWHERE],
+        "seen": shown if is_next else 0,
+    }
 
 
 def move_mark(request: web.Request, seq: int) -> bool:

@@ -84,6 +84,7 @@ const handlers = {
     // Another user has signed in, in another tab. Reload, so as not to send what this one wrote.
     if (frame.user !== user) return location.assign("/")
     people.reset(frame)
+    readMark.resume()
     if (frame.truncated) {
       await log.reload()
       unread.reset()
@@ -92,7 +93,6 @@ const handlers = {
     }
     status.connected()
     outbox.resume()
-    readMark.resume()
     performance.mark("connected")
   },
   message(frame) {
@@ -180,7 +180,7 @@ actions.onreply = (text) => {
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
-places.onerror = tell
+places.onerror = unread.onerror = tell
 composer.open(draft.text)
 editing.resume()
 connection.open()

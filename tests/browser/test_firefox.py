@@ -11,10 +11,13 @@ import pytest
 import pytest_asyncio
 
 from chat.journal import JOURNAL
+from chat.read_marks import READ_MARKS
 from tests.support.firefox import FIREFOX, Firefox, Page, firefox
 from tests.support.log import say
 from tests.support.people import registration
 from tests.support.site import ChatSite
+from tests.support.sockets import clients_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(
     not FIREFOX and "CI" not in os.environ, reason="there is no Firefox on this machine"
@@ -128,6 +131,41 @@ async def test_firefox_copies_each_part_of_a_selection(browser: Firefox, chat: C
         await alice.sees("document.querySelector('#message').value !== ''")
         pasted = await alice.evaluate("document.querySelector('#message').value")
         assert re.sub(r"\[.*?\]", "[]", pasted) == copied
+
+
+async def test_firefox_opens_at_the_first_unread_and_reads_what_is_seen(
+    browser: Firefox, chat: ChatSite
+) -> None:
+    alice = await sign_up(browser, chat, "alice")
+    [client] = clients_of(chat.app, "alice")
+    marks, user_id = chat.app[READ_MARKS], client.identity.user_id
+    await say(chat.app[JOURNAL], "bob", "known")
+    await alice.sees(f"{TEXTS} === 'known'")
+    await alice.open("/account")
+
+    async def has_read_one() -> bool:
+        return await marks.get(user_id) == 1
+
+    await until(has_read_one)
+    said = [say(chat.app[JOURNAL], "bob", f"line {number}") for number in range(1, 201)]
+    await asyncio.gather(*said)
+    await alice.open("/")
+    await alice.sees("document.title === '(200) Main Chat page'")
+    line = "document.querySelector('.log__new')"
+    await alice.sees(f"{line}.nextElementSibling.id === 'm2'")
+    await alice.sees(
+        f"document.elementFromPoint(99, {line}.getBoundingClientRect().bottom - 3) === {line}"
+    )
+    await alice.sees("document.activeElement.id === 'message'")
+    assert await marks.get(user_id) == 1
+    await alice.evaluate("document.querySelector('#unread').click()")
+    await alice.sees("document.title === 'Main Chat page'")
+    await alice.open("/account")
+
+    async def has_read_all() -> bool:
+        return await marks.get(user_id) == 201
+
+    await until(has_read_all)
 
 
 def pages_in(pdf: bytes) -> int:

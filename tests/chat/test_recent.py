@@ -115,3 +115,19 @@ def test_renaming_covers_messages_and_changes() -> None:
         change(4, by_bob)._replace(user="nobody"),
     ]
     assert recent.find("a:1") == renamed
+
+
+def test_messages_are_found_from_memory_only_if_all_of_them_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_LENGTH", 3)
+    recent = recent_with(message(1), message(2))
+    assert recent.messages_from(0, 9) == [message(1), message(2)]
+    assert recent.messages_after(0) == ([message(1), message(2)], True)
+    recent = recent_with(*map(message, range(1, 6)))  # 3, 4 and 5 are kept
+    assert recent.messages_from(2, 9) is None
+    assert recent.messages_from(3, 2) == [message(3), message(4)]
+    assert recent.messages_from(6, 9) == []
+    assert recent.messages_after(1) == ([message(3), message(4), message(5)], False)
+    assert recent.messages_after(3) == ([message(4), message(5)], True)
+    assert recent.messages_after(9) == ([], True)

@@ -13,6 +13,7 @@ from chat.entry import MessageEntry
 from chat.folding import fold_class
 from chat.models import CHANGEABLE_FOR, clean
 from chat.render import Renderer, quotes
+from chat.unread import NOTHING_UNREAD
 from settings import ROOT, Settings
 
 
@@ -68,10 +69,11 @@ def test_templates_lead_to_the_same_addresses_as_scripts() -> None:
     context = {
         "messages": [entry],
         "older": 12,
-        "now": datetime.now(UTC),
         "newer": 12,
         "user": alice,
         "changeable_for": CHANGEABLE_FOR,
+        "now": entry.time,
+        "unread": NOTHING_UNREAD,
     }
     page = env.get_template("chat/history.html").render(
         context, app=app, renderer=Renderer(env, alice, target=None)

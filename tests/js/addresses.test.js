@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { addressOf, changeOf, idOf, newerThan, olderThan, seqOf } from "../../static/js/log/addresses.js"
+import { addressOf, changeOf, idOf, NEWEST, newerThan, olderThan, seqOf } from "../../static/js/log/addresses.js"
 import addresses from "./cases/addresses.json" with { type: "json" }
 
 test("scripts lead to the same addresses as the templates", () => {
@@ -10,6 +10,7 @@ test("scripts lead to the same addresses as the templates", () => {
     address: addressOf(12),
     older: olderThan(12),
     newer: newerThan(12),
+    newest: NEWEST,
     change: changeOf(12),
   }
   assert.deepEqual(found, addresses)

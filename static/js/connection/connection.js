@@ -95,13 +95,13 @@ export class Connection {
 
   async #closed({ code, wasClean }) {
     this.#stopWaiting()
-    if (code === SIGNED_OUT) return location.assign("/login")
+    if (code === SIGNED_OUT) return logIn()
     if (this.#isReady) {
       this.#isReady = false
       this.#ondisconnect(wasClean)
     } else {
       const answer = await askForPage()
-      if (answer === "redirect") return location.assign("/login")
+      if (answer === "redirect") return logIn()
       this.#refusals = answer === "page" ? this.#refusals + 1 : 0
       if (answer !== "page") this.#onunreachable()
       if (this.#refusals >= BLOCKED_AFTER) {
@@ -133,6 +133,12 @@ export class Connection {
       last = Date.now()
     }, CHECK_EVERY)
   }
+}
+
+// Let the reader log in again, and come back to where they were.
+function logIn() {
+  const here = location.pathname + location.search
+  location.assign(here === "/" ? "/login" : `/login?next=${encodeURIComponent(here)}`)
 }
 
 // A browser does not say why a WebSocket was refused. Return "page" if the server answers other

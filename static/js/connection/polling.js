@@ -1,6 +1,7 @@
 // Without a WebSocket, which some proxies block: messages go by the form, and what others say comes by
 // fetching the page every few seconds.
 
+import { NEWEST } from "../log/addresses.js"
 import { fetchLog } from "../log/fetch_log.js"
 import { postMark } from "../log/read_mark.js"
 
@@ -48,7 +49,7 @@ export class Polling {
   async #poll() {
     clearTimeout(this.#timer)
     try {
-      const page = await fetchLog("/")
+      const page = await fetchLog(NEWEST)
       if (this.#isOn) this.#onpage(page)
     } catch {
       // Asked again, like everything else that gets no answer.

@@ -2,6 +2,8 @@
 
 export const idOf = (seq) => `m${seq}` // of its element in a page
 
+export const NEWEST = "/?newest=" // the newest messages, even where earlier ones are unread
+
 export const addressOf = (seq) => `/?around=${seq}#${idOf(seq)}`
 
 // Return the seq of the message that a link or a location leads to; 0: to none.

@@ -1,6 +1,6 @@
 // The log: shows each message once and in order, and updates it in place when it is changed.
 
-import { addressOf, idOf, seqOf } from "./addresses.js"
+import { addressOf, idOf, NEWEST, seqOf } from "./addresses.js"
 import { fetchLog } from "./fetch_log.js"
 import { listenToFolds, unfold } from "./fold.js"
 import { placeInGroup, keepDayNames } from "./grouping.js"
@@ -22,17 +22,18 @@ export class Log {
   #live // rows that came since, which they do
   #older
   #newer
-  #isLed = false // true once the reader has gone somewhere
   #latest = 0 // seq of the last message that came, perhaps not shown
   #newDivider
   #ownMessages
-  #isSettled = false // the reader is where they left off
   #changes // the last change of each message, by the message's seq
+  #meant = new Set() // seqs of messages that mention or answer the reader, and that the page may lack
 
   constructor(element) {
     this.element = element
     this.#history = element.querySelector(".log__history")
     this.#live = element.querySelector(".log__live")
+    this.#newDivider = new NewDivider(element.dataset, element.querySelector(".log__new"))
+    this.#noteAddressed(element)
     this.#setUpHistory()
     this.scroll = new ScrollPosition(element)
     this.#older = new OlderMessages(element, (page) => this.#prepend(page))
@@ -40,8 +41,8 @@ export class Log {
     this.scroll.isAway = this.#newer.areThere
     const target = element.querySelector(".message--target")
     if (target) this.scroll.goToMiddle(target)
-    if (target || seqOf(location)) this.#isSettled = true
-    else this.#goToFirstNew()
+    else if (!seqOf(location)) this.#goToFirstNew()
+    else this.scroll.update()
     keepDayNames(element)
     listenToFolds(element, (message) => this.scroll.stayAt(message))
   }
@@ -80,30 +81,33 @@ export class Log {
     })
   }
 
-  // The messages after a seq that mention or answer the reader.
+  // The numbers of the messages after a seq that mention or answer the reader, in their order; the
+  // page need not show them.
   meantForReader(seq) {
-    const meant = [...this.element.querySelectorAll(".message--for-reader:not(.message--own)")]
-    return meant.filter(({ dataset }) => Number(dataset.seq) > seq)
+    const shown = this.#messages.filter((message) => isMeantFor(message, this.user))
+    const hidden = [...this.#meant].filter((each) => !document.getElementById(idOf(each)))
+    const seqs = shown.map(({ dataset }) => Number(dataset.seq)).concat(hidden)
+    return seqs.filter((each) => each > seq).sort((a, b) => a - b)
   }
 
-  // False while the log loads what is new, and shows what the reader does not look at.
-  get isSettled() {
-    return this.#isSettled
+  // Return true if a message is in the page, and in view.
+  isInView(seq) {
+    const message = document.getElementById(idOf(seq))
+    return message !== null && this.scroll.isInView(message)
   }
 
-  // Go to the line "New". It may have left the page.
-  goToNew() {
-    if (this.#newDivider.element.isConnected) this.scroll.goTo(this.#newDivider.element)
+  // Go to the line "New", loading what is around it if it has left the page.
+  async goToNew() {
+    if (!this.#newDivider.element.isConnected) {
+      this.#replace(await fetchLog(addressOf(this.#newDivider.start)))
+    }
+    this.#goToFirstNew()
   }
 
-  // How many messages others sent since the reader's last visit.
-  get newCount() {
-    return this.#newDivider.newOf(this.#messages).length
-  }
-
-  // True if there may be more of them than the page has.
-  get hasMoreNew() {
-    return this.#newDivider.isBefore(this.#messages[0])
+  // How many messages others sent since the reader's last visit, { count, more }; `more` is "+" if
+  // there may be more.
+  get news() {
+    return this.#newDivider.newsOf(this.#messages, !this.#newer.areThere)
   }
 
   // The authors of all messages in the page, the latest first.
@@ -131,7 +135,10 @@ export class Log {
     this.#ownMessages.add(entry)
     this.element.dataset.last = entry.seq
     this.#latest = entry.seq
-    if (this.#newer.areThere) return true // it is shown when the reader gets there
+    if (this.#newer.areThere) {
+      this.#noteIfMeant(entry)
+      return true // it is shown when the reader gets there
+    }
     this.element.querySelector(".log__empty")?.remove()
     const message = createMessage(entry, this.user)
     this.#live.append(message)
@@ -149,21 +156,28 @@ export class Log {
   }
 
   // Replace all rows by the messages of a new copy of the page: the server does not replay as much
-  // as was missed.
+  // as was missed. Whoever was at the end begins with the first that they missed.
   async reload() {
-    const place = this.#newer.areThere ? this.place : null
-    const page = await fetchLog(place ? addressOf(place.seq) : "/")
+    const { end, ...place } = this.place
+    const page = await fetchLog(end === undefined ? addressOf(place.seq) : "/")
     this.element.dataset.last = this.#latest = 0
+    this.element.dataset.read = page.dataset.read
+    this.#newDivider = new NewDivider(page.dataset)
+    this.#meant.clear()
+    this.#noteAddressed(page)
     this.#replace(page)
-    if (place) await this.goBackTo(place)
+    if (end === undefined) await this.goBackTo(place)
+    else this.#goToFirstNew()
   }
 
-  // Where the reader is: { isAtEnd }, or the message at the top of the view, { seq, offset }.
+  // Where the reader is: the message at the top of the view, { seq, offset }, and at the end also the
+  // last entry, { end }.
   get place() {
     const { isAtEnd, firstInView } = this.scroll
-    if (isAtEnd || !firstInView) return { isAtEnd: true }
+    const end = isAtEnd || !firstInView ? { end: this.last } : {}
+    if (!firstInView) return end
     const { message, offset } = firstInView
-    return { seq: Number(message.dataset.seq), offset }
+    return { ...end, seq: Number(message.dataset.seq), offset }
   }
 
   // Go to a message, loading those around it if it is not in the page. Return false if there is none.
@@ -178,8 +192,19 @@ export class Log {
     return true
   }
 
-  // Go to where the reader was before. Return false if its message is not there any more.
-  async goBackTo({ seq, offset }) {
+  // Go to a message that mentions or answers the reader, but leave the focus where it is.
+  async goToMention(seq) {
+    const message = await this.#find(seq)
+    if (message) this.scroll.goToMiddle(message)
+  }
+
+  // Go to where the reader was before: at the end, if nothing has come since. Return false if its
+  // message is not there any more.
+  async goBackTo({ seq, offset, end = 0 }) {
+    if (end >= this.last) {
+      await this.goToEnd()
+      return true
+    }
     const message = await this.#find(seq)
     this.#markTarget(document.getElementById(idOf(seqOf(location))))
     if (message) this.scroll.goToOffset(message, offset)
@@ -188,12 +213,12 @@ export class Log {
 
   async goToEnd() {
     if (seqOf(location)) history.replaceState(history.state, "", "/")
-    this.#isLed = true
     this.#markTarget(null)
-    this.scroll.goToEnd()
-    if (!this.#newer.areThere) return
-    const page = await fetchLog("/").catch(() => null) // the link to newer messages is in sight
+    // Before it scrolls, or the link to newer messages would load what is not wanted. If this fails
+    // that link comes into sight.
+    const page = this.#newer.areThere && (await fetchLog(NEWEST).catch(() => null))
     if (page) this.#replace(page)
+    this.scroll.goToEnd()
   }
 
   // Show what is new or has changed in a new copy of the page. Return the new messages.
@@ -202,7 +227,9 @@ export class Log {
     const added = entries.filter(({ seq }) => seq > this.last)
     const isGap = added.length && added.length === entries.length && added[0].seq > this.last + 1
     if (isGap && !this.#newer.areThere) {
-      this.#replace(page) // there are more between
+      this.element.dataset.last = this.#latest = Number(page.dataset.last)
+      this.#showGap(true) // there are more between
+      this.scroll.update()
     } else {
       for (const entry of entries) if (entry.state && entry.seq <= this.last) this.#change(entry)
       for (const entry of added) this.show(entry)
@@ -212,20 +239,20 @@ export class Log {
     return added
   }
 
+  // Replace all rows. Call it before going somewhere: what is in view in between counts for nothing.
   #replace(page) {
     for (const row of this.#rows) row.remove()
     this.#history.append(...messagesOf(page))
     this.#older.continueFrom(page)
-    const { last, read, now } = page.dataset
-    Object.assign(this.element.dataset, { last: Math.max(this.last, last), read, now })
+    const { last, now } = page.dataset
+    Object.assign(this.element.dataset, { last: Math.max(this.last, last), now })
     this.#setUpHistory()
     this.#continueAfter(page)
-    this.scroll.goToEnd()
+    this.element.scrollTop = this.element.scrollHeight
   }
 
   // Return a message, after loading those around it if it is not in the page; null: there is none.
   async #find(seq) {
-    this.#isLed = true
     const id = idOf(seq)
     if (!document.getElementById(id)) {
       const page = await fetchLog(addressOf(seq))
@@ -241,11 +268,25 @@ export class Log {
     for (const changed of [former, message]) if (changed) placeInGroup(changed)
   }
 
+  // Note those messages to the reader of which a page tells, but which it does not show.
+  #noteAddressed(page) {
+    for (const entry of JSON.parse(page.dataset.addressed ?? "[]")) this.#noteIfMeant(entry)
+  }
+
+  #noteIfMeant(entry) {
+    if (isMeantFor(createMessage(entry, this.user), this.user)) this.#meant.add(entry.seq)
+    else this.#meant.delete(entry.seq)
+  }
+
   // Show that messages are missing after those of a page, or that the log reaches to the newest.
   #continueAfter(page) {
     const isEnd = !page.querySelector("#newer") && Number(page.dataset.last) >= this.#latest
-    this.#newer.continueAfter(isEnd ? null : (this.#messages.at(-1)?.dataset.seq ?? 0))
-    this.scroll.isAway = !isEnd
+    this.#showGap(!isEnd)
+  }
+
+  #showGap(isGap) {
+    this.#newer.continueAfter(isGap ? (this.#messages.at(-1)?.dataset.seq ?? 0) : null)
+    this.scroll.isAway = isGap
   }
 
   #append(page) {
@@ -256,6 +297,8 @@ export class Log {
     this.#newDivider.place(this.#messages)
     for (const message of newer) placeInGroup(message)
     this.#continueAfter(page)
+    this.scroll.update()
+    this.#trim()
   }
 
   get #messages() {
@@ -270,27 +313,28 @@ export class Log {
   #change(entry) {
     this.#ownMessages.change(entry)
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.seq)
-    if (!message) return ""
-    const shown = entryOf(message)
+    const shown = message && entryOf(message)
+    const isDeleted = entry.state === "deleted" && shown?.state !== "deleted"
+    if (isDeleted && (shown ?? entry).user !== this.user) this.#newDivider.forget(entry.seq)
+    if (!message) {
+      this.#noteIfMeant({ ...entry, time: new Date().toISOString() }) // which is not shown
+      return ""
+    }
     if (!isSame(shown, entry)) this.scroll.keep(() => updateMessage(message, entry, this.user))
     return shown.msg
   }
 
-  // Begin where the reader left off, even if that is not in the page yet.
-  async #goToFirstNew() {
-    const { element } = this.#newDivider
-    if (element.isConnected) this.scroll.goTo(element)
-    let hasLoaded = true
-    while (this.hasMoreNew && hasLoaded && this.#rows.length < MAX_ROWS) {
-      hasLoaded = await this.#older.load()
-    }
-    if (!this.#isLed && element.isConnected) this.scroll.goTo(element)
-    this.#isSettled = true
-    this.scroll.onchange()
+  // Go to where the reader left off.
+  #goToFirstNew() {
+    const { element, start } = this.#newDivider
+    if (element.isConnected) return this.scroll.goTo(element)
+    const isUnread = ({ dataset }) => Number(dataset.seq) >= start
+    const first = this.#newer.areThere && this.#messages.find(isUnread)
+    if (first) this.scroll.goTo(first)
+    else this.scroll.update()
   }
 
   #setUpHistory() {
-    this.#newDivider = new NewDivider(this.element.dataset)
     this.#newDivider.place(this.#messages)
     this.#ownMessages = new OwnMessages(this.element.dataset)
     this.#ownMessages.addFrom(this.element)
@@ -338,6 +382,10 @@ export class Log {
     this.#ownMessages.change({ ...change, seq: change.of })
     updateMessage(message, change, this.user)
   }
+}
+
+function isMeantFor({ classList, dataset }, reader) {
+  return classList.contains("message--for-reader") && dataset.user !== reader
 }
 
 function messagesOf(log) {

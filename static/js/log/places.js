@@ -1,6 +1,6 @@
 // Places in the log: a link to a message leads to it within the page, and the browser's Back, or
 // the button for it, returns to where the reader was. Each entry of the browser's history keeps
-// its place: { seq, offset } of the message at the top of the view, or { isAtEnd }.
+// its place: { seq, offset } of the message at the top of the view, and { end } at the end.
 
 import { isPlain } from "../browser/keys.js"
 import { seqOf } from "./addresses.js"
@@ -45,8 +45,7 @@ export class Places {
     this.#show()
     const seq = seqOf(location)
     try {
-      if (place.isAtEnd) await this.#log.goToEnd()
-      else if (place.seq && (await this.#log.goBackTo(place))) return
+      if (place.seq && (await this.#log.goBackTo(place))) return
       else if (seq) await this.#goTo(seq)
       else await this.#log.goToEnd()
     } catch {

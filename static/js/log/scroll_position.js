@@ -15,7 +15,7 @@ export class ScrollPosition {
   constructor(log) {
     this.#log = log
     this.goToEnd()
-    log.addEventListener("scroll", () => this.#update())
+    log.addEventListener("scroll", () => this.update())
     const observer = new ResizeObserver(() => this.#resized())
     observer.observe(log)
     observer.observe(log.querySelector(".log__pending"))
@@ -25,10 +25,10 @@ export class ScrollPosition {
     return this.#isAtEnd
   }
 
-  // True while the log does not reach to the newest message: nobody is at the end then.
+  // True while the log does not reach to the newest message: nobody is at the end then. Call
+  // update() or go somewhere afterwards.
   set isAway(isAway) {
     this.#isAway = isAway
-    this.#update()
   }
 
   // The first message in view, how far below the top of the view it begins, and its height.
@@ -53,11 +53,16 @@ export class ScrollPosition {
     this.onchange()
   }
 
-  // Put a row at the top of the view, unless it is in view at the end.
+  // Put a row at the top of the view, unless it is in view.
   goTo(row) {
-    const covered = this.#log.querySelector(".day")?.offsetHeight ?? 0 // by the day, which sticks
-    const above = row.getBoundingClientRect().top - this.#log.getBoundingClientRect().top - covered
-    if (above >= 0) return
+    const days = [...this.#log.querySelectorAll(".day")]
+    const isAbove = (day) => day.compareDocumentPosition(row) & Node.DOCUMENT_POSITION_FOLLOWING
+    const day = days.findLast(isAbove)
+    const covered = day && getComputedStyle(day).position === "sticky" ? day.offsetHeight : 0
+    const { top, bottom } = row.getBoundingClientRect()
+    const view = this.#log.getBoundingClientRect()
+    const above = top - view.top - covered
+    if (above >= 0 && bottom <= view.bottom) return this.update()
     this.#isAtEnd = false
     this.#log.scrollTop += above
     this.onchange()
@@ -74,7 +79,7 @@ export class ScrollPosition {
     const top = message.getBoundingClientRect().top - this.#log.getBoundingClientRect().top
     this.#isAtEnd = false
     this.#log.scrollTop += top - offset
-    this.#update()
+    this.update()
   }
 
   // Leave a message where it is while the reader unfolds or folds it, even at the end.
@@ -101,7 +106,7 @@ export class ScrollPosition {
 
   // Call a function that changes the log, without moving what the reader sees.
   keep(change) {
-    this.#update() // the reader may have scrolled, and the event is still to come
+    this.update() // the reader may have scrolled, and the event is still to come
     if (this.#isAtEnd) {
       change()
       return this.goToEnd()
@@ -122,8 +127,8 @@ export class ScrollPosition {
     this.goToOffset(message, offset * part)
   }
 
-  // A log that grows moves its end away from the reader, but only the reader scrolls up.
-  #update() {
+  // Look where the reader is. A log that grows moves its end away, but only the reader scrolls up.
+  update() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log
     if (this.#isAway) this.#isAtEnd = false
     else if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#isAtEnd = true

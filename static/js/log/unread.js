@@ -5,6 +5,7 @@
 import { isAttended, onAttention } from "../browser/attention.js"
 
 export class Unread {
+  onerror = () => {} // called with a text
   #onread
   #log
   #button
@@ -49,6 +50,7 @@ export class Unread {
     for (const seq of this.#arrived) if (seq <= mark) this.#arrived.delete(seq)
     this.#since = Math.max(this.#since, mark)
     this.#log.markRead(mark)
+    if (!this.#log.news.count) this.#firstUnread.hidden = true
     this.#update()
   }
 
@@ -66,36 +68,45 @@ export class Unread {
       this.#hasReadHistory = true
       this.#onread()
     }
-    const ofHistory = this.#hasReadHistory ? 0 : this.#log.newCount
-    const more = ofHistory && this.#log.hasMoreNew ? "+" : ""
-    this.#show(this.#arrived.size + ofHistory, more, isAtEnd)
-    this.#showMentions()
+    const { count, more } = this.#hasReadHistory ? { count: 0, more: "" } : this.#log.news
+    this.#show(this.#arrived.size + count, more, isAtEnd)
+    this.#showMentions(more)
   }
 
   get #mentions() {
-    return this.#log.meantForReader(this.#since).filter(({ dataset }) => !this.#seen.has(dataset.seq))
+    return this.#log.meantForReader(this.#since).filter((seq) => !this.#seen.has(seq))
   }
 
-  #showMentions() {
-    if (isAttended() && this.#log.isSettled) {
-      const inView = this.#mentions.filter((message) => this.#log.scroll.isInView(message))
-      for (const { dataset } of inView) this.#seen.add(dataset.seq)
+  // `more` is "+" if there may be mentions that the page does not know.
+  #showMentions(more) {
+    if (isAttended()) {
+      for (const seq of this.#mentions) if (this.#log.isInView(seq)) this.#seen.add(seq)
     }
     const count = this.#mentions.length
     this.#mentioned.hidden = !count
-    const text = `${count} ${count === 1 ? "mention" : "mentions"}`
+    const text = `${count}${more} ${count === 1 && !more ? "mention" : "mentions"}`
     if (this.#mentioned.textContent !== text) this.#mentioned.textContent = text
   }
 
-  #goToMention() {
-    const [message] = this.#mentions
-    this.#seen.add(message.dataset.seq)
-    this.#leave(this.#mentioned, () => this.#log.scroll.goToMiddle(message))
+  async #goToMention() {
+    const [seq] = this.#mentions
+    this.#offerFirstUnread()
+    await this.#leave(this.#mentioned, async () => {
+      await this.#log.goToMention(seq)
+      this.#seen.add(seq)
+      this.#update()
+    })
   }
 
-  #goBack() {
-    this.#firstUnread.hidden = true
-    this.#leave(this.#firstUnread, () => this.#log.goToNew())
+  async #goBack() {
+    await this.#leave(this.#firstUnread, async () => {
+      await this.#log.goToNew()
+      this.#firstUnread.hidden = true
+    })
+  }
+
+  #offerFirstUnread() {
+    if (!this.#hasReadHistory && this.#log.news.count) this.#firstUnread.hidden = false
   }
 
   // `more` is "+" if there are more than can be counted.
@@ -111,15 +122,20 @@ export class Unread {
     if (this.#button.textContent !== text) this.#button.textContent = text
   }
 
-  #goToEnd() {
-    if (!this.#hasReadHistory && this.#log.newCount) this.#firstUnread.hidden = false
-    this.#leave(this.#button, () => this.#log.goToEnd())
+  async #goToEnd() {
+    this.#offerFirstUnread()
+    await this.#leave(this.#button, () => this.#log.goToEnd())
   }
 
   // Go from a button, which may be hidden then, elsewhere.
-  #leave(button, go) {
-    const hadFocus = document.activeElement === button || button.hidden
-    go()
+  async #leave(button, go) {
+    const hadFocus = document.activeElement === button
+    try {
+      await go()
+      this.onerror("")
+    } catch {
+      this.onerror("The messages could not be loaded. Please try again")
+    }
     if (hadFocus && button.hidden) this.#log.focus()
   }
 }
