@@ -42,6 +42,7 @@ EVENTS = {
     "left": {"type", "user"},
     "typing": {"type", "user"},
     "people": {"type", "people", "online"},
+    "read": {"type", "seq"},
     "error": {"type", "code", "text"},
 }
 OPTIONAL = {"message": {"state"}, "error": {"nonce"}}
