@@ -104,16 +104,12 @@ class ChatList(MemberPage):
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
         app, user = self.request.app, self.request[IDENTITY]
-        last = app[JOURNAL].recent.last  # before the messages: more may be stored meanwhile
+        # Both before the messages: more may be stored meanwhile.
+        last, newest = app[JOURNAL].recent.last, await app[MESSAGES].get_messages(count=1)
         messages = await self.messages(**position)
         first_shown = messages[0].seq if messages else 0
         last_shown = messages[-1].seq if messages else 0
-        # The entries after the last message may all be changes, which no page shows.
-        has_newer = bool(
-            position
-            and 0 < last_shown < last
-            and await app[MESSAGES].get_messages_from(last_shown + 1, 1)
-        )
+        has_newer = position and 0 < last_shown < max((entry.seq for entry in newest), default=0)
         env = aiohttp_jinja2.get_env(app)
         return {
             "messages": messages,

@@ -133,8 +133,10 @@ async def test_a_form_with_a_nonce_that_cannot_be_gets_a_new_one(
 ) -> None:
     await alice.write("one")
     form = {"msg": "two", "action": "edit"}
-    page = await FormPage.read(await alice.post(path, form | {"nonce": nonce}))
+    response = await alice.post(path, form | {"nonce": nonce})
+    page = await FormPage.read(response)
     assert page.error == "The nonce must be text of 1 to 64 printable characters"
+    assert f'name="nonce" value="{nonce}"' not in await response.text()
     again = await alice.post(path, form | {"nonce": page.value("nonce") or ""})
     assert again.status == 303
 

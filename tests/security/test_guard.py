@@ -212,7 +212,7 @@ BOTH, ANYWHERE = {"PUBLIC_ORIGINS": (PUBLIC, OTHER)}, {"SITE_HOST": "0.0.0.0"}
         *((BOTH, host, 403) for host in ("talk.example.org", "localhost", "chat.example.com:444",
           "chat.example.com..", "chat.example.com:443x", "user@chat.example.com",
           "chat.example.com/", "chat.example.com:443:443", "[chat.example.com]",
-          ".chat.example.com", "chat.example.\u212aom", "chat%2eexample.com",
+          ".chat.example.com", "tal\u212a.example.org:8443", "chat%2eexample.com",
           "chat.example.com,talk.example.org",
           "talk.example.org:443")),
         ({"PUBLIC_ORIGINS": (PUBLIC,), **ANYWHERE}, "evil.example", 403),

@@ -115,7 +115,7 @@ async def use_everything(house: House, alice: Person, count: int) -> None:
         await alice.page(f"/search?q={query}&before=600")
 
     socket = await alice.connect()
-    await socket.say("once more", nonce=FIRST_NONCE)  # a repeat of the first message
+    await socket.say("the first", nonce=FIRST_NONCE)  # once more
     assert (await socket.next("message"))["seq"] == 1
     own = await (await bob.connect()).said("mine")
     await bob.post(f"/message/{own}", {"action": "edit", "msg": "still mine"})
