@@ -59,6 +59,8 @@ const RICH = [
   ["ל-@alice, .@alice ...@Alice a.@alice a_@alice", "", "", "@alice @alice @Alice"],
   ["it`s *so*, don`t and won`t; 请运行`make`吧, l'`x`", "", "make x"],
   ["```\n```\nso"],
+  ["(´・ω・`) (´∀`) (*´∀`*) (´・ω・`), a `)` and `b`", "", ") b"],
+  ["psql postgres://u:p@a.example/x smb://a;b:c@d.example"],
   ["``` ``` and `` ``"],
 ]
 for (const [text, links = "", code = "", names = ""] of RICH) {
@@ -83,6 +85,8 @@ const EMPHASIZED = [
   ["ls *.py *.js; int *p, *q; f(*a, **b) glob('*a', '*b')", "", ""],
   ["C:\\_new\\*.txt D:\\_x_\\* \\\\server\\*share* %_x_% *a\\*", "", ""],
   ["*, * a* *a * **, ** ***a*** **a* *a** _ _a", "", ""],
+  ["(*OωO*) (*ΦωΦ*) (*ﾟ▽ﾟ*) (*´ω`*) ヾ(*´∀`*)ﾉ", "", ""],
+  ["int (*h)[*]; rm _tmp_* *_x_*", "", ""],
   ["(*o*) (_o_) (*ω*) (*O*)/ \\*o*/ m(_o_)m *o_", "", ""],
   ["ls *test*.py *test*/ *a*.* _build_/x *x*\\y _x_\\y", "", ""],
   ["f(*a)*g(*b); _init_(self) _x_[0] print(*a, sep='*') (*a, end=\"*\")", "", ""],
@@ -159,7 +163,7 @@ const HOSTILE = [
   ..."`(@*_>\\.-＠王", "``` ", "`a", "http://a", "http://(", "@a.", "@-", "[](", "```a\n", "```\n> ",
   ..."*a| *a|(*a|**a |a*|*a*a|王**|_a| _a|a_|\\*| \\*a|\\_a|\\`a".split("|"),
   ...["> ", ">\n", "> \n", "> a\n>\n", "\n> ", "www.", "www.a", "a@", "a.", "a@a.", "@a.a", "a@a.aa "],
-  ...["a+", "+a", "a'a", "-@", "-@a", ".@a", "(*o", "*a.", "`a *", "a@b.рф.", "|http://a", "www.a@", "\ufe0f*a"],
+  ...["王www.a", "a+", "+a", "://a@a.aa", ":a@", "`)", "a'a", "-@", "-@a", ".@a", "(*o", "*a.", "`a *", "a@b.рф.", "|http://a", "www.a@", "\ufe0f*a"],
   ...["@王", " *王", "@alice王", "https://a.a王", "https://a.aa王.", "王http://a。", "http://。"],
 ]
 for (const part of HOSTILE) {

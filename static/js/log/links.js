@@ -6,9 +6,10 @@ const LABEL = String.raw`[\p{L}\p{M}\p{N}_-]` // a character of a host's name
 const BEFORE = String.raw`(?<=^|[^\p{L}\p{M}\p{N}_.@/-]|${UNSPACED})`
 
 // A host with a full stop. If its last part is of ASCII letters, others end it, as in example.com的.
+// It has a limit, or of many that begin within each other all would be scanned to the end.
 const HOST =
-  String.raw`(?:(?:${LABEL}+\.)+[a-zA-Z]{2,63}(?![\w-])(?!${LABEL}*\.${LABEL})|` +
-  String.raw`(?:${LABEL}+\.)+(?![\w-])${LABEL}{2,63}(?!${LABEL}))`
+  String.raw`(?:(?:${LABEL}+\.){1,40}[a-zA-Z]{2,63}(?![\w-])(?!${LABEL}*\.${LABEL})|` +
+  String.raw`(?:${LABEL}+\.){1,40}(?![\w-])${LABEL}{2,63}(?!${LABEL}))`
 const ANY_HOST = String.raw`${HOST}(?:\.(?=[/:]))?|[\p{L}\p{N}](?:${LABEL}|\.)*|\[[\dA-Fa-f:.]+\]`
 const USER = String.raw`[\w.~!$&'()*+,;=:%-]*@`
 
@@ -22,10 +23,10 @@ export const URL_PATTERN =
   String.raw`(?:(?<=^|[^\p{L}\p{N}]|${UNSPACED})[Hh][Tt][Tt][Pp][Ss]?:\/\/(?:${USER})?(?:${ANY_HOST})|` +
   String.raw`${BEFORE}(?![\w.-]+@)[Ww]{3}\.${HOST})(?::\d+)?(?:[/?#](?:${IN_PATH})*)?`
 
-// bob@example.com, but neither git@example.com:repository nor ssh://git@example.com. The part before
-// the @ has a limit, or finding none would take quadratic time.
+// bob@example.com, but neither git@example.com:repository nor ssh://git:password@example.com. What is
+// before the @ has limits, or finding none would take quadratic time.
 export const MAIL_PATTERN =
-  String.raw`${BEFORE}\w[\w.+'-]{0,63}@${HOST}(?![\w@-]|:\S)`
+  String.raw`${BEFORE}\w[\w.+'-]{0,63}(?<!:\/\/[^\s/@]{0,99})@${HOST}(?![\w@-]|:\S)`
 
 const BRACKETS = { ")": "(", "]": "[", "}": "{" }
 const PUNCTUATION = /[.,;:!?'*_~|^([{]|[^\x00-\x7f\P{P}]/u // such as … ’ ، । beyond ASCII

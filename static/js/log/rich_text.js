@@ -12,16 +12,16 @@ import { BEFORE_NAME, LETTER, loginIn } from "./names.js"
 // count(*) or f(*a, **b), nor in *test*.py, _build_/x and _init_(x), whose words go on.
 const EMOJI = String.raw`\p{So}\ufe0f\u20e3\u{1f3fb}-\u{1f3ff}`
 const BEFORE = String.raw`^|[\s\p{Ps}\p{Pi}»›¡¿—${EMOJI}${WIDE}${INVISIBLE}]`
-const AFTER = String.raw`$|[\s${EMOJI}${INVISIBLE}]|(?![([{/\\]|[._][\p{L}\p{N}*])\p{P}`
+const AFTER = String.raw`$|[\s${EMOJI}${INVISIBLE}]|(?![([{/\\*]|[._][\p{L}\p{N}*])\p{P}`
 const ALNUM = String.raw`(?![${EMOJI}])[\p{L}\p{M}\p{N}]`
 const BEGIN = String.raw`(?:[@\p{Pi}»›¡¿]|(?![([{])\p{Ps})?[\p{L}\p{N}]` // also of “so” and （so）
 
 // Return a pattern of what may be between two signs: others of them only within words; neither the
-// one letter of (*o*), nor the end of f(*a, sep='*').
+// face of (*o*) or (*OωO*), nor the end of f(*a, sep='*').
 const emphasized = (sign) =>
-  String.raw`(?=${BEGIN})(?!(?<=\([${sign}]).[${sign}]\))` +
+  String.raw`(?=${BEGIN})(?!(?<=\([${sign}]).(?:[ωдД▽∀□].)?[${sign}]\))` +
   String.raw`(?:[^${sign}\n]|(?<=${ALNUM})[${sign}](?=${ALNUM}))*` +
-  String.raw`(?<![\s${sign}\\])(?!(?<=["'])[${sign}]+["'])`
+  String.raw`(?<![\s\p{Ps}${sign}\\])(?!(?<=["'])[${sign}]+["'])`
 
 // The same between signs that a backslash escapes, and what is code without it.
 const LITERAL = [String.raw`\*\\?\*`, String.raw`\*`, "_"]
@@ -62,10 +62,12 @@ const BLOCKS = {
 
 // Rules within a line.
 const SPANS = {
-  // `Code` in one line, between single backquotes, but not from within a word, as in it`s.
+  // `Code` in one line, between single backquotes, but not from within a word, as in it`s, nor
+  // from the cheek of (´∀`) to that of another.
   code: {
     pattern: new RegExp(
-      String.raw`(?<![\x60\\])(?<![\p{L}\p{M}\p{N}](?<!${UNSPACED}))\x60(?<code>[^\x60\n]+)\x60(?!\x60)`,
+      String.raw`(?<![\x60\\])(?<![\p{L}\p{M}\p{N}](?<!${UNSPACED}))\x60(?!\*?\)[^\x60])` +
+        String.raw`(?<code>[^\x60\n]+)\x60(?!\x60)`,
       "u",
     ),
     token: ({ code }) => ({
