@@ -168,6 +168,20 @@ async def test_firefox_opens_at_the_first_unread_and_reads_what_is_seen(
     await until(has_read_all)
 
 
+async def test_firefox_takes_a_reply_back_with_ctrl_z(browser: Firefox, chat: ChatSite) -> None:
+    await say(chat.app[JOURNAL], "bob", "hello")
+    alice = await sign_up(browser, chat, "alice")
+    await alice.evaluate("document.querySelector('#message').focus()")
+    await alice.press(*"draft")
+    pointed = "new PointerEvent('pointerover', { pointerType: 'mouse', bubbles: true })"
+    await alice.evaluate(f"document.querySelector('#m1').dispatchEvent({pointed})")
+    await alice.evaluate("document.querySelector('.actions [name=reply]').click()")
+    value = "document.querySelector('#message').value === '%s'"
+    await alice.sees(value % r"> bob #1: hello\ndraft")
+    await alice.press_together("Control", "z")
+    await alice.sees(value % "draft")
+
+
 def pages_in(pdf: bytes) -> int:
     """Return how many pages a PDF has, whose list of objects is compressed."""
     starts = (found.end() for found in re.finditer(rb"stream\r?\n", pdf))
