@@ -369,15 +369,16 @@ class Journal:
         """Read and deliver the entries after the last one known. Raises DatabaseUnavailable."""
         self._is_poll_due = False
         while True:
-            count = self._batches.size
+            count = min(self._batches.size, ENTRIES_PER_INSERT)
             documents = await self._batches.call(self._read_next)
             if documents:
                 await self._deliver(documents)
             if len(documents) < count:
                 return
 
-    async def _read_next(self, count: int) -> list[Document]:
+    async def _read_next(self, most: int) -> list[Document]:
         where = {"seq": {"$gt": self.recent.last}}
+        count = min(most, ENTRIES_PER_INSERT)
         return await self._collection.find(where, sort=("seq", 1), limit=count)
 
     async def _deliver(self, documents: Sequence[Document]) -> None:

@@ -35,3 +35,11 @@ test("the counter takes just those characters for newlines that the server does"
 test("a text far from the limit is counted fast, and as it is", () => {
   assert.equal(excess({ value: "a\r\n", dataset: { maxLength: "2000" } }), -1997)
 })
+
+test("the time to count grows no faster than the text", () => {
+  for (const part of ["\n", "\r\n", "a\n", "\u0301", "\u0301\u200d", "\u202e", "😀"]) {
+    const start = process.cpuUsage()
+    count(`a${part.repeat(100_000)}b`)
+    assert.ok(process.cpuUsage(start).user < 2_000_000, part) // microseconds
+  }
+})

@@ -9,11 +9,13 @@ export class ScrollPosition {
   #log
   #isAtEnd = true // where the reader has scrolled to, even if a growing field hides the end
   #top = 0
+  #width = 0 // of the log, when its lines were wrapped
   #first = null // the first message in view, and where it is
   #isScheduled = false
 
   constructor(log) {
     this.#log = log
+    this.#width = log.clientWidth
     this.goToEnd()
     log.addEventListener("scroll", () => this.update())
     const observer = new ResizeObserver(() => this.#resized())
@@ -120,6 +122,7 @@ export class ScrollPosition {
 
   // Lines wrap elsewhere in a window of another width: stay with the message that was at the top.
   #resized() {
+    this.#width = this.#log.clientWidth
     if (this.#isAtEnd) return this.goToEnd()
     const { message, offset, height } = this.#first ?? {}
     if (!message?.isConnected) return
@@ -129,7 +132,8 @@ export class ScrollPosition {
 
   // Look where the reader is. A log that grows moves its end away, but only the reader scrolls up.
   update() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#log
+    const { scrollHeight, scrollTop, clientHeight, clientWidth } = this.#log
+    if (clientWidth !== this.#width) return // the browser has scrolled; #resized() is called next
     if (this.#isAway) this.#isAtEnd = false
     else if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#isAtEnd = true
     else if (scrollTop < this.#top) this.#isAtEnd = false

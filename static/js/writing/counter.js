@@ -7,6 +7,7 @@ const STEPS = [200, 100, 50, 20, 10, 0] // left; the counter appears at the firs
 
 // What the server replaces or drops before it counts, as clean() does in chat/models.py.
 const NEWLINES = /\r\n|[\r\x85\u2028\u2029]/g
+const OUTER_NEWLINES = /^\n+|(?<!\n)\n+$/g // (?<!…) or each newline of a long run would be tried
 const UNWANTED = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g
 const DIRECTIONS = /[\u202a-\u202e\u2066-\u2069\n]/g
 const JOINERS = "\\u00ad\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufeff"
@@ -22,7 +23,7 @@ export function excess({ value, dataset }) {
   const limit = Number(dataset.maxLength)
   if (value.length <= limit - STEPS[0]) return value.length - limit // close enough, and fast
   const wanted = value.replace(NEWLINES, "\n").replace(UNWANTED, "").replace(SURPLUS_MARKS, "$1")
-  const cleaned = withoutOpenDirections(wanted).replace(/^\n+|\n+$/g, "")
+  const cleaned = withoutOpenDirections(wanted).replace(OUTER_NEWLINES, "")
   return Array.from(cleaned).length - limit
 }
 
