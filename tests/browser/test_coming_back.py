@@ -308,17 +308,6 @@ async def test_without_scripts_the_page_opens_at_the_first_unread(
     await expect(plain.texts.filter(has_text="new 200")).to_be_in_viewport()
 
 
-async def test_whoever_is_signed_out_comes_back_to_where_they_were(
-    chat: ChatSite, visit: Visit
-) -> None:
-    await write(chat, *lines(200))
-    alice = await visit(chat.url, "alice", viewport=DESK)
-    await alice.open("/?around=60#m60")
-    await alice.connected()
-    await alice.context.request.post(f"{chat.url}/signout", form={})
-    await expect(alice.page).to_have_url(f"{chat.url}/login?next=%2F%3Faround%3D60")
-
-
 async def test_what_speculation_rules_let_the_browser_fetch_ahead_has_not_been_read(
     chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
