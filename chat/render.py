@@ -1,6 +1,5 @@
 """Renders messages as HTML; cached, because most readers of a page get the same fifty."""
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,13 +10,7 @@ from markupsafe import Markup
 from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.models import is_changeable
-
-# Quoted lines as in e-mails, but not in a block of code: the same as BLOCKS in rich_text.js.
-BLOCK = re.compile(
-    r"(?<![`\\])```(?!`)(?s:.+?)(?<!`)```(?!`)\n?"
-    r"|(?<![^\n])(?P<quote>> [ \t]*[^ \t\n][^\n]*"
-    r"(?:(?:\n>[ \t]*)*\n> [ \t]*[^ \t\n][^\n]*)*\n?)"
-)
+from chat.rich_text import BLOCK
 
 
 class Part(NamedTuple):

@@ -282,6 +282,8 @@ class WebSocket(web.View):
         is_repeat = entry.seq <= last_before
         if is_repeat:  # everybody has it; a new one comes to its sender through the hub
             app[HUB].send(client, wire.entry_frames(entry))
+        if client.is_classic and entry.to_all is False:  # pages show it at the message
+            app[HUB].send(client, wire.nobody_notified())
 
 
 def move_mark(request: web.Request, seq: int) -> bool:

@@ -138,9 +138,9 @@ export class Log {
     return true
   }
 
-  // Show a message as it is after a change. Return the text it had, "" if it is not in the page.
+  // Show a message as it is after a change. Return it as it was, undefined if it is not in the page.
   change(entry) {
-    if (entry.seq <= this.last) return ""
+    if (entry.seq <= this.last) return undefined
     this.element.dataset.last = entry.seq
     this.#changes.set(entry.of, entry) // a page of older messages may be loading with its old text
     return this.#change({ ...entry, seq: entry.of })
@@ -263,14 +263,14 @@ export class Log {
     return [...this.element.querySelectorAll(".message, .day, .log__new")]
   }
 
-  // Show a message of the log as it is now. Return the text it had, "" if it is not in the page.
+  // Show a message of the log as it is now. Return it as it was, undefined if it is not in the page.
   #change(entry) {
     this.#ownMessages.change(entry)
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.seq)
-    if (!message) return ""
+    if (!message) return undefined
     const shown = entryOf(message)
     if (!isSame(shown, entry)) this.scroll.keep(() => updateMessage(message, entry, this.user))
-    return shown.msg
+    return shown
   }
 
   // Begin where the reader left off, even if that is not in the page yet.

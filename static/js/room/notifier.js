@@ -30,10 +30,10 @@ export class Notifier {
 
   // Tell the reader of a message, if it mentions or quotes them, and did not `before` an edit.
   // `seq` is that of the message or of its edit.
-  async notify({ seq, user, msg }, before = "") {
+  async notify({ seq, user, msg, all }, before = { msg: "" }) {
     const isWanted = this.#notify.checked || this.#sound.checked
     if (!isWanted || isAttended() || user === this.#user) return
-    if (!isMeantFor(this.#user, msg) || isMeantFor(this.#user, before)) return
+    if (!isMeantFor(this.#user, { msg, all }) || isMeantFor(this.#user, before)) return
     if (!(await this.#oneTab.speaksOf(seq))) return
     if (this.#notify.checked) this.#show(user, { body: msg, tag: `message-${seq}` })
     if (this.#sound.checked) play()
