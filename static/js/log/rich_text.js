@@ -165,6 +165,7 @@ const SPANS = {
 }
 const BLOCK = anyOf(BLOCKS)
 const SPAN = anyOf(SPANS)
+const CODE = anyOf({ code: SPANS.code })
 const SEAM = new RegExp(String.raw`(?<=${UNSPACED})(?=\p{L})|(?=${UNSPACED})(?=\p{L})`, "gu")
 
 const QUOTED_LINE = /((?:> )+|>)((?:\S{1,64}|deleted user) #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
@@ -193,6 +194,11 @@ export function copyOnly(text) {
 // Return what a text quotes.
 export function quotesIn(text) {
   return [...text.matchAll(BLOCK)].flatMap(({ groups }) => groups.quote ?? [])
+}
+
+// Return a text with a space in the place of each piece of code and each quote.
+export function withoutLiterals(text) {
+  return text.replace(BLOCK, " ").replace(CODE, " ")
 }
 
 // Return a text without the lines that it quotes.
