@@ -193,20 +193,25 @@ export class Log {
     if (page) this.#replace(page)
   }
 
-  // Show what is new or has changed in a new copy of the page. Return the new messages.
+  // Show what is new or has changed in a new copy of the page. Return the new messages, and those
+  // that have changed, as { entry, before }.
   update(page) {
     const entries = messagesOf(page).map(entryOf)
     const added = entries.filter(({ seq }) => seq > this.last)
+    const changed = []
     const isGap = added.length && added.length === entries.length && added[0].seq > this.last + 1
     if (isGap && !this.#newer.areThere) {
       this.#replace(page) // there are more between
     } else {
-      for (const entry of entries) if (entry.state && entry.seq <= this.last) this.#change(entry)
+      for (const entry of entries) {
+        const before = entry.state && entry.seq <= this.last && this.#change(entry)
+        if (before && !isSame(before, entry)) changed.push({ entry, before })
+      }
       for (const entry of added) this.show(entry)
       // Never back: another process, which lags behind, may have sent the page.
       this.element.dataset.last = Math.max(this.last, page.dataset.last)
     }
-    return added
+    return { added, changed }
   }
 
   #replace(page) {

@@ -15,6 +15,7 @@ export class Notifier {
   #notify // check boxes
   #sound
   #oneTab
+  #told = new Map() // notifications by message; null if one is about to be shown
 
   constructor(user, { notify, sound }) {
     this.#user = user
@@ -29,14 +30,24 @@ export class Notifier {
   }
 
   // Tell the reader of a message, if it mentions or quotes them, and did not `before` an edit.
-  // `seq` is that of the message or of its edit.
-  async notify({ seq, user, msg, all }, before = { msg: "" }) {
+  // `seq` is that of the message or of its edit, `of` that of the message. Of a deleted message take
+  // back what was told.
+  async notify({ seq, of = seq, user, msg, all }, before = { msg: "" }) {
+    if (!msg) return this.#withdraw(of)
     const isWanted = this.#notify.checked || this.#sound.checked
     if (!isWanted || isAttended() || user === this.#user) return
     if (!isMeantFor(this.#user, { msg, all }) || isMeantFor(this.#user, before)) return
-    if (!(await this.#oneTab.speaksOf(seq))) return
-    if (this.#notify.checked) this.#show(user, { body: msg, tag: `message-${seq}` })
+    this.#told.set(of, null)
+    if (!(await this.#oneTab.speaksOf(seq)) || !this.#told.has(of)) return
+    if (this.#notify.checked) {
+      this.#told.set(of, this.#show(user, { body: msg, tag: `message-${seq}` }))
+    }
     if (this.#sound.checked) play()
+  }
+
+  #withdraw(of) {
+    this.#told.get(of)?.close()
+    this.#told.delete(of)
   }
 
   #recall() {
@@ -59,7 +70,7 @@ export class Notifier {
     if (this.#sound.checked) play()
   }
 
-  // The tag of a notification lets all tabs show it once.
+  // The tag of a notification lets all tabs show it once. Return it if there is one.
   #show(title, options) {
     try {
       const notification = new Notification(title, options)
@@ -67,8 +78,10 @@ export class Notifier {
         window.focus()
         notification.close()
       }
+      return notification
     } catch {
       this.#giveUp() // Chrome for Android has no notifications of pages, and says so only here
+      return null
     }
   }
 
