@@ -113,7 +113,7 @@ def is_repeated_by(entry: Entry, content: dict[str, Any]) -> bool:
 
 def _to_all(document: dict[str, Any]) -> bool | None:
     value = document.get("all")
-    return None if value is None else bool(value)  # NX-27017 makes it a number in an update
+    return None if value is None else bool(value)  # an update may make it a number
 
 
 def message_key(user_id: str, nonce: str) -> str:

@@ -667,7 +667,9 @@ async def test_replies_and_edits_that_add_a_mention_notify(chat: ChatSite, alice
     await noted_are(alice, on, reply)
     await change(chat.app[JOURNAL], "bob", 2, "> alice #1: Shall we meet?\nyes, at noon")
     await change(chat.app[JOURNAL], "bob", 3, "hello @alice")
+    await noted_are(alice, on, reply, ["bob", "hello @alice", "message-5"])
     await change(chat.app[JOURNAL], "bob", 3, "")
+    await alice.page.wait_for_function("() => takenBack.length")
     await noted_are(alice, on, reply, ["bob", "hello @alice", "message-5"])
 
 

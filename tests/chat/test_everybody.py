@@ -78,7 +78,6 @@ async def test_who_comes_later_finds_what_has_notified_whom(
         page = await person.page()
         assert noted(page) == {1: True, 2: False}
         assert page.count(NOTE) == is_told
-        assert page.count("message--for-reader") == 1
 
 
 async def test_who_writes_by_the_form_is_told_in_the_page(alice: Person, bob: Person) -> None:

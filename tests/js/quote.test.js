@@ -43,6 +43,11 @@ for (const [msg, isQuoted] of Object.entries(QUOTED)) {
   })
 }
 
+test("a reply quotes also who has one of the tutorial's logins, with a space", () => {
+  const reply = `${quote({ seq: 3, user: "John Doe", msg: "hi" })}yes`
+  assert.deepEqual(["John Doe", "John", "Doe"].map((login) => quotes(reply, login)), [true, false, false])
+})
+
 test("a message is meant for somebody who is mentioned, alone or with all, or answered", () => {
   for (const message of [{ msg: "@bob" }, { msg: "> bob #1: hi\nyes" }, { msg: "@all", all: true }])
     assert.ok(isMeantFor("bob", message), message.msg)

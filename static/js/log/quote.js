@@ -4,7 +4,7 @@ import { mentions, quotesIn, withoutQuotes } from "./rich_text.js"
 
 const LINES = 3
 const LINE_LENGTH = 200 // characters
-const SOURCE = /^> (\S{1,64}) #\d{1,15}:/gmu
+const SEQ = /^\d{1,15}:/
 
 // Return the text with which a reply to a message begins. Its number becomes a link to it.
 export function quote({ seq, user, msg }) {
@@ -22,8 +22,9 @@ export function isMeantFor(login, { msg, all }) {
 
 // Return true if a text begins lines with a quote of somebody's message, as quote() makes them.
 export function quotes(text, login) {
-  const sources = quotesIn(text).flatMap((quote) => [...quote.matchAll(SOURCE)])
-  return sources.some(([, user]) => user === login)
+  const begin = `> ${login} #`
+  const lines = quotesIn(text).flatMap((quote) => quote.split("\n"))
+  return lines.some((line) => line.startsWith(begin) && SEQ.test(line.slice(begin.length)))
 }
 
 function shorten(line) {
