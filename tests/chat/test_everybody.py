@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from auth.logins import look
 from chat.entry import ChangeEntry
 from chat.everybody import ALL_EVERY
 from chat.journal import JOURNAL, check_draft
 from server.relay import RELAY
-from settings import MESSAGE_COLLECTION
+from settings import MESSAGE_COLLECTION, USER_COLLECTION
 from tests.support.accounts import log_in
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
@@ -195,6 +196,16 @@ async def test_what_an_earlier_version_stored_has_notified_nobody(
     assert noted(page) == {}
     assert NOTE not in page
     assert "all" not in await changed(await later.connect(), 1, "@all, said long ago?")
+
+
+async def test_an_account_called_all_keeps_working(house: House, visitor: Person) -> None:
+    """Of the time when this was no reserved word."""
+    await visitor.register("alf")
+    renamed = {"login": "all", "login_key": "all", "look": look("all")}
+    await house.database[USER_COLLECTION].update_one({"login": "alf"}, {"$set": renamed})
+    later = await log_in(house, "all")
+    await later.write("@all, it is me")
+    assert noted(await later.page()) == {1: True}
 
 
 @pytest.mark.parametrize("wish", [False, None, 1, "true"])

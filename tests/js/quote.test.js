@@ -53,4 +53,5 @@ test("a message is meant for somebody who is mentioned, alone or with all, or an
     assert.ok(isMeantFor("bob", message), message.msg)
   for (const message of [{ msg: "@all", all: false }, { msg: "@all" }, { msg: "" }])
     assert.ok(!isMeantFor("bob", message), message.msg)
+  assert.ok(isMeantFor("all", { msg: "@all", all: false })) // an old account may be called so
 })
