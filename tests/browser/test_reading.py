@@ -697,6 +697,26 @@ async def test_all_are_notified_once_a_minute_and_the_author_is_told(
     await expect(alice.page.locator(".message--for-reader")).to_have_count(1)
 
 
+async def test_an_edit_that_leaves_a_mention_notifies_nobody_again_whatever_the_page_shows(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", *(f"line {number}" for number in range(80)))
+    await alice.context.add_init_script(f"{NOTED}; Notification.permission = 'granted'")
+    await alice.open("/?around=1#m1")
+    await alice.connected()
+    await choose(alice, "Show a notification")
+    on: list[str | None] = ["Notifications are on", None, "on"]
+    await hide(alice)
+    await write(chat, "bob", "@alice, helo", "> alice #1: x\nhelo")
+    one: list[str | None] = ["bob", "@alice, helo", "message-81"]
+    two: list[str | None] = ["bob", "> alice #1: x\nhelo", "message-82"]
+    await noted_are(alice, on, one, two)
+    await change(chat.app[JOURNAL], "bob", 81, "@alice, hello")
+    await change(chat.app[JOURNAL], "bob", 82, "> alice #1: x\nhello")
+    await write(chat, "bob", "@alice, come")
+    await noted_are(alice, on, one, two, ["bob", "@alice, come", "message-85"])
+
+
 async def test_what_is_deleted_is_taken_back_from_the_notifications(
     chat: ChatSite, alice: Visitor
 ) -> None:

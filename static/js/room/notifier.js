@@ -15,7 +15,7 @@ export class Notifier {
   #notify // check boxes
   #sound
   #oneTab
-  #told = new Map() // notifications by message; null if one is about to be shown
+  #told = new Map() // the notification of each message that was meant for the reader, null without
 
   constructor(user, { notify, sound }) {
     this.#user = user
@@ -30,14 +30,15 @@ export class Notifier {
   }
 
   // Tell the reader of a message, if it mentions or quotes them, and did not `before` an edit.
-  // `seq` is that of the message or of its edit, `of` that of the message. Of a deleted message take
-  // back what was told.
-  async notify({ seq, of = seq, user, msg, all }, before = { msg: "" }) {
+  // `seq` is that of the message or of its edit, `of` that of the message, which need not be in the
+  // page. Of a deleted message take back what was told.
+  async notify({ seq, of = seq, user, msg, all }, before) {
     if (!msg) return this.#withdraw(of)
-    const isWanted = this.#notify.checked || this.#sound.checked
-    if (!isWanted || isAttended() || user === this.#user) return
-    if (!isMeantFor(this.#user, { msg, all }) || isMeantFor(this.#user, before)) return
+    const wasMeant = before ? isMeantFor(this.#user, before) : this.#told.has(of)
+    if (wasMeant || user === this.#user || !isMeantFor(this.#user, { msg, all })) return
     this.#told.set(of, null)
+    const isWanted = this.#notify.checked || this.#sound.checked
+    if (!isWanted || isAttended()) return
     if (!(await this.#oneTab.speaksOf(seq)) || !this.#told.has(of)) return
     if (this.#notify.checked) {
       this.#told.set(of, this.#show(user, { body: msg, tag: `message-${seq}` }))
