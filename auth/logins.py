@@ -14,10 +14,10 @@ LENGTHS = range(3, 33)  # characters
 SHORTEST_IDEOGRAPHIC = 2  # such as 王伟
 OTHER_CHARACTERS = set("0123456789_.-")
 
-# What pages show where a name is, or beside one: nobody may be called that.
+# What pages show where a name is, or beside one, and @all: nobody may be called that.
 WORDS_OF_PAGES = (
     *("deleted user", "several people", "the operator", "operator"),
-    *("moderator", "banned", "you"),
+    *("moderator", "banned", "you", "all"),
 )
 
 # Those in everyday use (UAX 31, table 5). With a Cyrillic "а" among Latin letters a login could
@@ -69,7 +69,8 @@ def check_login(login: str) -> str:
     login = unicodedata.normalize("NFKC", login)
     if not _is_login(login):
         raise BadInput("login", "A login has 3 to 32 letters of one script, digits, or _ . -")
-    if _bare(login) in map(_bare, WORDS_OF_PAGES):
+    # In small letters, too: All looks like AII, but is all in another case.
+    if {_bare(login), _bare(login.lower())} & set(map(_bare, WORDS_OF_PAGES)):
         raise BadInput("login", "The chat itself uses this word, please choose another login")
     return login
 

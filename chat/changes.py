@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from chat.entry import is_change
+from chat.rich_text import mentions_all
 from storage.database import Collection, Document
 
 
@@ -53,12 +54,20 @@ async def _change(
             "changed": change["seq"],
             "changes": message.get("changes", 0) + 1,
         }
+        if (to_all := _is_to_all(message, change)) != message.get("all"):
+            values["all"] = to_all
         # Only if no other process has changed it meanwhile.
         unchanged = {"_id": message["_id"], "changed": message.get("changed")}
         if await collection.update_one(unchanged, {"$set": values}):
             return message | values
         message = await collection.find_one({"_id": message["_id"]})
     return message
+
+
+def _is_to_all(message: Document, change: Document) -> bool | None:
+    """Return what the message says of its @all once it is changed."""
+    kept: bool | None = message.get("all") if mentions_all(change["text"]) else None
+    return change.get("all", kept)
 
 
 def _still_applies(message: Document, seq: int) -> bool:

@@ -1,12 +1,14 @@
 """The entries of the log: messages, and changes of earlier messages.
 
-    message: {seq, message_seq, key, user, user_id, time, digest?, msg, state?, changed?, changes?}
-    change:  {seq, message_seq, key, user, user_id, time, digest?, of, text?, state?}
+    message: {seq, message_seq, key, user, user_id, time, digest?, msg, all?, state?, changed?,
+              changes?}
+    change:  {seq, message_seq, key, user, user_id, time, digest?, of, all?, text?, state?}
 
 `of` is the number of the message that is changed. A change has `text` and `state` until they are
 copied to its message, whose `changed` is the number of its last change, and `changes` how many it
 has had. chat/message_index.py says what `message_seq` is for. `digest` tells whether something that
-comes with a used nonce is the same again, after its text was replaced.
+comes with a used nonce is the same again, after its text was replaced. `all` is true in what has
+notified everybody by @all, false where its author had done so less than a minute before.
 """
 
 import hashlib
@@ -30,6 +32,7 @@ class MessageEntry(NamedTuple):
     state: str = ""
     changes: int = 0  # how often it was changed
     digest: str = ""  # of what was sent; "" if an earlier version stored it
+    to_all: bool | None = None  # whether its @all has notified everybody; None without one
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "MessageEntry":
@@ -45,6 +48,7 @@ class MessageEntry(NamedTuple):
             state=document.get("state", ""),
             changes=document.get("changes", 0),
             digest=document.get("digest", ""),
+            to_all=_to_all(document),
         )
 
 
@@ -57,6 +61,7 @@ class ChangeEntry(NamedTuple):
     user_id: str
     message: MessageEntry
     digest: str = ""  # of what was sent; "" if an earlier version stored it
+    to_all: bool | None = None  # whether the @all that it added has notified everybody
 
     @classmethod
     def from_documents(
@@ -65,10 +70,11 @@ class ChangeEntry(NamedTuple):
         """Return the change in a document; `message` is its message's, None if that is missing."""
         if message is None:  # somebody removed it from the database
             message = {**document, "seq": document["of"], "key": "", "msg": "", "state": DELETED}
+            message.pop("all", None)
         changed = MessageEntry.from_document(message)
         author = document["user"], document["user_id"]
         digest = document.get("digest", "")
-        return cls(document["seq"], document["key"], *author, changed, digest)
+        return cls(document["seq"], document["key"], *author, changed, digest, _to_all(document))
 
 
 Entry = MessageEntry | ChangeEntry
@@ -103,6 +109,11 @@ def is_repeated_by(entry: Entry, content: dict[str, Any]) -> bool:
     if isinstance(entry, MessageEntry) and not entry.state:
         return bool(entry.msg == content["msg"])
     return entry.digest in ("", digest_of(content))
+
+
+def _to_all(document: dict[str, Any]) -> bool | None:
+    value = document.get("all")
+    return None if value is None else bool(value)  # an update may make it a number
 
 
 def message_key(user_id: str, nonce: str) -> str:

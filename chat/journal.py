@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from aiohttp import web
@@ -21,6 +21,7 @@ from bson import ObjectId
 
 from chat.changes import make_changes
 from chat.entry import Entry, MessageEntry, digest_of, is_change, now, to_entry
+from chat.everybody import ALL_EVERY, Everybody
 from chat.message_index import MESSAGE_SEQ, add_to_index, message_seq, messages_before
 from chat.recent import RECENT_LENGTH, RECENT_TEXT, Recent
 from server.logs import SeldomLogger
@@ -56,7 +57,7 @@ class Draft:
     key: str  # <user_id>:<nonce>, so that a message that is sent again has the same
     login: str  # the author's
     user_id: str
-    content: Document  # {msg} of a message, {of, text, state} of a change
+    content: Document  # {msg, all?} of a message, {of, text, state, all?} of a change
     answer: asyncio.Future[Entry]  # the entry, once it is delivered
     queued_at: float  # the loop's time
     is_handed_over: bool = False
@@ -101,6 +102,7 @@ class Journal:
         self._collection = collection
         self._relay = relay
         self._metrics = metrics
+        self._everybody = Everybody()
         self._heard: list[Document] = []  # entries that other processes say they have stored
         self._is_poll_due = False
         self._batches = Batches(ENTRIES_PER_INSERT, ENTRIES_PER_INSERT)  # of entries to read
@@ -120,8 +122,10 @@ class Journal:
             before = messages_before(documents[0]["seq"])
             for document in await self._read_end(before, MESSAGE_SEQ, messages_before):
                 self.recent.add_message(MessageEntry.from_document(document))
-        for entry in entries:
+        for document, entry in zip(documents, entries, strict=True):
             self.recent.add(entry)
+            if document["_id"].generation_time > now() - timedelta(seconds=ALL_EVERY):
+                self._everybody.note(entry)
 
     async def append(self, key: str, login: str, user_id: str, content: Document) -> Entry:
         """Store a message or a change (see Draft); return its entry once it is delivered.
@@ -317,6 +321,7 @@ class Journal:
         while drafts := [draft for draft in drafts if not draft.answer.done()]:
             last, time, batch = self.recent.last, now(), drafts[:at_once]
             documents = [draft.to_store(last + n, time) for n, draft in enumerate(batch, 1)]
+            self._everybody.limit(documents)
             try:
                 with self._metrics.journal_write.time():
                     await self._collection.insert_in_order(documents)
@@ -386,6 +391,7 @@ class Journal:
         entries = await self._prepare(documents)
         for entry in entries:
             self.recent.add(entry)
+            self._everybody.note(entry)
         self._relay.tell_here("stored", entries)
         queued_at = []
         for entry in entries:
@@ -431,9 +437,12 @@ def check_draft(document: Document) -> None:
     """Check a draft from another process. Raises LookupError, TypeError."""
     content = document["content"]
     check_texts(document["key"], document["user"], document["user_id"])
-    if content.keys() == {"msg"}:
+    if content.get("all", True) is not True:
+        raise TypeError("not a wish to notify everybody")
+    names = content.keys() - {"all"}
+    if names == {"msg"}:
         check_texts(content["msg"])
-    elif content.keys() == {"of", "text", "state"} and type(content["of"]) is int:
+    elif names == {"of", "text", "state"} and type(content["of"]) is int:
         check_texts(content["text"], content["state"])
     else:
         raise TypeError("neither a message nor a change")

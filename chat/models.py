@@ -44,6 +44,7 @@ from chat.entry import (
 from chat.journal import Journal
 from chat.message_index import MESSAGE_SEQ, messages_before, messages_from
 from chat.refused import Refused
+from chat.rich_text import mentions_all
 from security.limits import Busy, Limit, Turns
 from storage.database import Collection, DatabaseUnavailable, Document, deadline
 
@@ -134,7 +135,9 @@ class Message:
         msg = clean(msg, self._length)
         self._check_pace(user)
         key = message_key(user.user_id, nonce or new_nonce())
-        content = {"msg": msg}
+        content: Document = {"msg": msg}
+        if mentions_all(msg):
+            content["all"] = True
         with refused_if_unavailable():
             entry = await self._journal.append(key, user.login, user.user_id, content)
         if not is_repeated_by(entry, content):
@@ -199,13 +202,15 @@ class Message:
     ) -> Entry:
         self._check_pace(user)
         key = change_key(user.user_id, nonce or new_nonce())
-        content = {"of": of, "text": msg, "state": state}
+        content: Document = {"of": of, "text": msg, "state": state}
         may_change = is_editable if state == EDITED else is_deletable
         entry: Entry | None
         with refused_if_unavailable():
             async with deadline(), self._turns.turn(of):
                 message = await self.get(of)
                 if may_change(message, user):
+                    if mentions_all(msg) and not (message and mentions_all(message.msg)):
+                        content["all"] = True
                     entry = await self._journal.append(key, user.login, user.user_id, content)
                 else:
                     # Answer a change that comes again, even if it is not allowed any more: the

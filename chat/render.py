@@ -1,6 +1,5 @@
 """Renders messages as HTML; cached, because most readers of a page get the same fifty."""
 
-import re
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,14 +11,8 @@ from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.folding import fold_class
 from chat.models import is_changeable
+from chat.rich_text import BLOCK
 from chat.sized_cache import SizedCache
-
-# Quoted lines as in e-mails, but not in a block of code: the same as BLOCKS in rich_text.js.
-BLOCK = re.compile(
-    r"(?<![`\\])```(?![ \t\n]*`)(?s:.+?)(?<!`)```(?!`)\n?"
-    r"|(?<![^\n])(?P<quote>> [ \t]*[^ \t\n][^\n]*"
-    r"(?:(?:\n>[ \t]*)*\n> [ \t]*[^ \t\n][^\n]*)*\n?)"
-)
 
 CACHED = 16 * 1024 * 1024  # bytes of HTML
 

@@ -39,7 +39,7 @@ def find_unread(recent: Recent, reader: Identity, read: int) -> Unread:
         first if has_all else read + 1,
         len(new),
         not has_all,
-        [message for message in new if login in _names(message.msg)],
+        [message for message in new if message.to_all or login in _names(message.msg)],
     )
 
 

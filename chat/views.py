@@ -312,6 +312,8 @@ class WebSocket(web.View):
         is_repeat = entry.seq <= last_before
         if is_repeat:  # everybody has it; a new one comes to its sender through the hub
             app[HUB].send(client, wire.entry_frames(entry))
+        if client.is_classic and entry.to_all is False:  # pages show it at the message
+            app[HUB].send(client, wire.nobody_notified())
 
 
 def what_is_new(
@@ -332,7 +334,13 @@ def what_is_new(
         )
         first = next(new, first)
     elsewhere = [
-        {"seq": entry.seq, "user": entry.user, "msg": entry.msg, "time": iso_time(entry.time)}
+        {
+            "seq": entry.seq,
+            "user": entry.user,
+            "msg": entry.msg,
+            "time": iso_time(entry.time),
+            "all": entry.to_all,
+        }
         for entry in unread.addressed
         if not first_shown <= entry.seq <= last_shown
     ]

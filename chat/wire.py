@@ -10,8 +10,10 @@ page asks for the subprotocol `chat.v1`, which is JSON:
     server: {type: hello, user, seq, people, online, truncated}
                                                 first of all; `truncated`: too much was missed for a
                                                 replay, so load the page again
-            {type: message, seq, user, msg, time, nonce, state?}
-            {type: change, seq, of, user, state, msg, nonce}
+            {type: message, seq, user, msg, time, nonce, state?, all?}
+            {type: change, seq, of, user, state, msg, nonce, all?}
+                                                `all`: true if the message notifies everybody by
+                                                @all, false if its author did so within the minute
             {type: joined, user}, {type: left, user}, {type: typing, user}
             {type: people, people, online}      how many are here, and a hundred of their logins
             {type: read, seq}                   the user has read up to `seq`, here or elsewhere
@@ -125,6 +127,8 @@ def message_frames(message: MessageEntry) -> Frames:
     }
     if message.state:
         event["state"] = message.state
+    if message.to_all is not None:
+        event["all"] = message.to_all
     return _frames(event, f"({message.user}) {_on_one_line(message.msg) or message.state}")
 
 
@@ -144,6 +148,8 @@ def change_frames(change: ChangeEntry) -> Frames:
         "msg": message.msg,
         "nonce": nonce_of(change),
     }
+    if message.to_all is not None:
+        event["all"] = message.to_all
     if message.msg:
         return _frames(event, f"{change.user} edited: {_on_one_line(message.msg)}")
     return _frames(event, f"{change.user} deleted a message of {message.user}")
@@ -194,6 +200,11 @@ def error(refused: Refused, nonce: str | None = None) -> Frames:
     if nonce is not None:
         frame["nonce"] = nonce
     return _frames(frame, f"error: {refused.code.replace('_', ' ')}")
+
+
+def nobody_notified() -> Frames:
+    """Return what tells the author of the classic format that @all had no effect."""
+    return Frames(b"", _text_frame("nobody was notified: @all works once a minute"))
 
 
 def control_frame(opcode: int, payload: bytes) -> bytes:

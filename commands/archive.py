@@ -69,7 +69,9 @@ def entry_fields(document: Document) -> Fields:
     }
     if is_change(document):
         return fields | {"of": document["of"]}
-    return fields | {"msg": entry.msg} | ({"state": entry.state} if entry.state else {})
+    to_all = {} if entry.to_all is None else {"all": entry.to_all}
+    state = {"state": entry.state} if entry.state else {}
+    return fields | {"msg": entry.msg} | to_all | state
 
 
 def to_line(fields: Fields) -> bytes:
@@ -158,7 +160,10 @@ FIELDS: dict[str, tuple[dict[str, Callable[[Any], bool]], dict[str, Callable[[An
     ),
     "message": (
         {**_ENTRY, "msg": _is_text},
-        {"state": lambda value: value in (EDITED, DELETED)},
+        {
+            "all": lambda value: isinstance(value, bool),
+            "state": lambda value: value in (EDITED, DELETED),
+        },
     ),
     "change": ({**_ENTRY, "of": _is_number}, {}),
     "end": ({"accounts": _is_number, "entries": _is_number}, {}),

@@ -26,11 +26,17 @@ class Limit:
 
     def use_or_wait(self, key: Hashable) -> float:
         """Count one use and return 0; or return the seconds to wait until one is allowed."""
+        wait = self.wait(key)
+        if not wait:
+            self.add(key)
+        return wait
+
+    def wait(self, key: Hashable) -> float:
+        """Return the seconds to wait until a use is allowed, 0 if one is."""
         now = time.monotonic()
         uses = self._uses.get(key)
         if uses and len(uses) == self._count and uses[0] + self._seconds > now:
             return uses[0] + self._seconds - now
-        self.add(key)
         return 0.0
 
     def add(self, key: Hashable) -> None:

@@ -5,6 +5,7 @@ MongoDB, Atlas and the embedded NX-27017 0.8.1 have to understand the same state
 - Each index has one field. `$in` is used on `_id` only, and `$or` not at all: NX-27017 reads the
   whole collection for it, and also for an `$in` of nothing.
 - No update sets a date: NX-27017 stores it as text. What is updated is a number, in seconds.
+- What an update sets to true or false is read as a number from NX-27017: so use bool().
 - Dates are not sorted by the database: NX-27017 compares them as text, and whole seconds are
   written shorter.
 - `$ne` misses documents without the field. "Without the field" is asked as `None`.

@@ -162,9 +162,14 @@ function onblocked() {
 // What the page does with a new copy of itself, when frames don't come.
 function onpage(page) {
   if (page.dataset.user !== user) return location.assign("/") // as in hello()
-  for (const entry of log.update(page)) {
+  const { added, changed } = log.update(page)
+  for (const entry of added) {
     unread.add(entry)
     notifier.notify(entry)
+  }
+  for (const { entry, before } of changed) {
+    unread.change({ ...entry, of: entry.seq })
+    notifier.notify({ ...entry, of: entry.seq, seq: log.last }, before)
   }
 }
 

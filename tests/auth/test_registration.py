@@ -217,7 +217,7 @@ async def test_however_letters_come_to_look_alike_one_login_has_them(
 @pytest.mark.usefixtures("quick_hashes")
 async def test_names_that_do_not_look_alike_may_all_be_logins(house: House) -> None:
     names = (
-        "Clara Dara Clive Dive Rnold Mold jose josé Müller Muller ali all Mark Marc anna arma nina "
+        "Clara Dara Clive Dive Rnold Mold jose josé Müller Muller ali hal Mark Marc anna arma nina "
         "mina Iris mei mel Kai Kal KAY 1st さくら サクラ シマ ツマ Tom Том Анна Янна Нина علي علیا "
         "كريم محمد राम रमा แดง ดวง 김민 김빈 王伟 王玮 øre ore łukas lukas"
     )
@@ -233,7 +233,8 @@ RESERVED = "The chat itself uses this word, please choose another login"
     "login",
     [DELETED_USER.replace(" ", between) for between in ("_", "-", ".", "", "ꟷ", "_-_")]
     + ["Deleted_User", "cleleted_user", "_deleted.user_", "ｄｅｌｅｔｅｄ_ｕｓｅｒ"]
-    + ["moderator", "rnoderator", "Moderat0r", "the_operator", "0perator", "banned", "you", "y0u"],
+    + ["moderator", "rnoderator", "Moderat0r", "the_operator", "0perator", "banned", "you", "y0u"]
+    + ["all", "All", "ALL", "ALl", "a11", "al1", "a.l.l", "_all_", "ａｌｌ", "аӏӏ"],
 )
 async def test_what_a_page_shows_in_place_of_a_name_or_beside_one_is_no_login(
     visitor: Person, login: str

@@ -7,6 +7,8 @@ from playwright.async_api import Locator, Route, expect
 
 from chat import wire
 from chat.hub import HUB
+from settings import USER_COLLECTION
+from storage.database import DATABASE
 from tests.support.browser import REFUSED, Visit, Visitor
 from tests.support.site import ChatSite
 
@@ -215,6 +217,40 @@ async def test_a_name_that_nobody_has_is_told_while_it_is_in_the_text(alice: Vis
         await expect(nobody).to_have_text("")
     await alice.field.fill("@zoe")
     await expect(nobody).to_have_text("Nobody is called zoe")
+
+
+@pytest.mark.usefixtures("bob")
+async def test_each_pasted_name_is_looked_up(chat: ChatSite, alice: Visitor) -> None:
+    """In a room with so many names that one answer does not have all of them."""
+    accounts = [{"login": f"z{n}", "login_key": f"z{n}"} for n in range(200)]
+    await (
+        chat.app[DATABASE]
+        .motor[USER_COLLECTION]
+        .insert_many(
+            {**account, "look": account["login"], "email_key": account["login"]}
+            for account in accounts
+        )
+    )
+    nobody = alice.page.locator("#nobody")
+    await alice.field.fill("@z1, @bob and @zed, `@zap` and @zoe")
+    await expect(nobody).to_have_text("Nobody is called zed")
+    await alice.field.fill("@z1, @bob and @z17, or @zoe.")
+    await expect(nobody).to_have_text("Nobody is called zoe")
+    await alice.field.fill("@z1, @bob and @z17")
+    await expect(nobody).to_have_text("")
+
+
+@pytest.mark.usefixtures("bob")
+async def test_the_list_leaves_what_is_told_of_an_earlier_name_in_sight(alice: Visitor) -> None:
+    await alice.page.set_viewport_size({"width": 320, "height": 568})
+    await alice.field.press_sequentially("@bbo and @bo")
+    await expect(options(alice)).to_have_text(["bob"])
+    nobody, names = alice.page.locator("#nobody"), alice.page.get_by_role("listbox")
+    await expect(nobody).to_have_text("Nobody is called bbo")
+    text, box = await nobody.bounding_box(), await names.bounding_box()
+    assert text is not None
+    assert box is not None
+    assert 0 <= box["y"] < box["y"] + box["height"] <= text["y"]
 
 
 async def test_names_the_server_cannot_tell_are_not_called_nobodys(alice: Visitor) -> None:

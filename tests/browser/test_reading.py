@@ -584,13 +584,16 @@ async def test_who_leaves_before_the_page_is_connected_has_read_what_it_showed(
 
 NOTED = """
 window.noted = []
+window.takenBack = []
 window.Notification = class {
   static permission = "default"
   static async requestPermission() { return this.permission = window.answer ?? "granted" }
   constructor(title, { body, tag }) {
     window.noted.push([title, body, tag])
     if (window.isAndroid) throw new TypeError("Illegal constructor")
+    this.tag = tag
   }
+  close() { window.takenBack.push(this.tag) }
 }
 """
 
@@ -669,11 +672,92 @@ async def test_replies_and_edits_that_add_a_mention_notify(chat: ChatSite, alice
     await noted_are(alice, on, reply)
     await change(chat.app[JOURNAL], "bob", 2, "> alice #1: Shall we meet?\nyes, at noon")
     await change(chat.app[JOURNAL], "bob", 3, "hello @alice")
-    await change(chat.app[JOURNAL], "bob", 3, "")
     edited: list[str | None] = ["bob", "hello @alice", "message-5"]
     await noted_are(alice, on, reply, edited)
+    await change(chat.app[JOURNAL], "bob", 3, "")
+    await alice.page.wait_for_function("() => takenBack.length")
     await tabs_had_time_to_notify(alice)
     await noted_are(alice, on, reply, edited)
+
+
+async def test_all_are_notified_once_a_minute_and_the_author_is_told(
+    chat: ChatSite, alice: Visitor, bob: Visitor
+) -> None:
+    await alice.context.add_init_script(f"{NOTED}; Notification.permission = 'granted'")
+    await alice.open()
+    await choose(alice, "Show a notification")
+    on: list[str | None] = ["Notifications are on", None, "on"]
+    await hide(alice)
+    for text in ("`@all`", "@all, lunch", "@ALL now", "and"):
+        await bob.say(text)
+    await expect(alice.texts).to_have_count(4)
+    await noted_are(alice, on, ["bob", "@all, lunch", "message-2"])
+    note = "nobody was notified: @all works once a minute"
+    for tab in (bob, alice):
+        notes = tab.messages.locator(".message__note")
+        await expect(notes).to_have_text(["", "", note if tab is bob else "", ""])
+        await expect(tab.log.locator("mark")).to_have_text(["@all"])
+        await tab.page.reload()  # the page of the server says the same
+        await tab.connected()
+        await expect(notes).to_have_text(["", "", note if tab is bob else "", ""])
+        await expect(tab.log.locator("mark")).to_have_text(["@all"])
+    await expect(alice.page.locator(".message--for-reader")).to_have_count(1)
+
+
+async def test_an_edit_that_leaves_a_mention_notifies_nobody_again_whatever_the_page_shows(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", *(f"line {number}" for number in range(80)))
+    await alice.context.add_init_script(f"{NOTED}; Notification.permission = 'granted'")
+    await alice.open("/?around=1#m1")
+    await alice.connected()
+    await choose(alice, "Show a notification")
+    on: list[str | None] = ["Notifications are on", None, "on"]
+    await hide(alice)
+    await write(chat, "bob", "@alice, helo", "> alice #1: x\nhelo")
+    one: list[str | None] = ["bob", "@alice, helo", "message-81"]
+    two: list[str | None] = ["bob", "> alice #1: x\nhelo", "message-82"]
+    await noted_are(alice, on, one, two)
+    await change(chat.app[JOURNAL], "bob", 81, "@alice, hello")
+    await change(chat.app[JOURNAL], "bob", 82, "> alice #1: x\nhello")
+    await write(chat, "bob", "@alice, come")
+    await noted_are(alice, on, one, two, ["bob", "@alice, come", "message-85"])
+
+
+async def test_what_is_deleted_is_taken_back_from_the_notifications(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await alice.context.add_init_script(f"{NOTED}; Notification.permission = 'granted'")
+    await alice.open()
+    await choose(alice, "Show a notification")
+    await hide(alice)
+    await write(chat, "bob", "@alice, a secret", "@alice, stays")
+    await alice.page.wait_for_function("() => noted.length === 3")
+    await change(chat.app[JOURNAL], "bob", 1, "")
+    await alice.page.wait_for_function("() => takenBack.length")
+    assert await alice.page.evaluate("takenBack") == ["message-1"]
+
+
+async def test_without_a_socket_edits_and_deletions_count_as_with_one(
+    chat: ChatSite, visit: Visit
+) -> None:
+    no_sockets = "window.WebSocket = class { constructor() { setTimeout(() => this.onclose({})) } }"
+    alice = await visit(
+        chat.url, script=f"{no_sockets}; {NOTED}; Notification.permission = 'granted'"
+    )
+    await alice.sign_up("alice")
+    await alice.open()
+    await choose(alice, "Show a notification")
+    await hide(alice)
+    await write(chat, "bob", "hello", "well", "@alice, a secret")
+    await expect(alice.page).to_have_title(re.compile(r"^\(3\)"), timeout=A_WHILE)
+    await alice.page.wait_for_function("() => noted.length === 2")
+    await change(chat.app[JOURNAL], "bob", 1, "hello @alice")
+    await change(chat.app[JOURNAL], "bob", 3, "")
+    await expect(alice.page).to_have_title(re.compile(r"^\(2\)"), timeout=A_WHILE)
+    await alice.page.wait_for_function("() => noted.length === 3")
+    assert await alice.page.evaluate("noted.at(-1)[1]") == "hello @alice"
+    assert await alice.page.evaluate("takenBack") == ["message-3"]
 
 
 async def test_a_mention_in_a_hidden_page_notifies(chat: ChatSite, alice: Visitor) -> None:

@@ -13,6 +13,7 @@ from chat.entry import MessageEntry
 from chat.folding import fold_class
 from chat.models import CHANGEABLE_FOR, clean
 from chat.render import Renderer, quotes
+from chat.rich_text import mentions_all
 from chat.unread import NOTHING_UNREAD
 from settings import ROOT, Settings
 
@@ -42,6 +43,39 @@ def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None
     for start in ("", "> a\n", "```"):
         text = start + part * 20_000  # not linear, this would take minutes: no test's deadline
         assert "".join(piece.text for piece in quotes(text)) == text
+
+
+@pytest.mark.parametrize(("text", "is_mentioned"), cases("all"))
+def test_all_is_recognized(text: str, is_mentioned: bool) -> None:
+    assert mentions_all(text) == is_mentioned
+
+
+HOSTILE = (
+    *(
+        "`",
+        "``` ",
+        "(",
+        "@",
+        "*",
+        "_",
+        "> ",
+        "> a\n>\n",
+        "\\",
+        "\\*a",
+        "\\`a",
+        ".",
+        "-",
+        "王",
+        "@a.",
+    ),
+    *("*a|", " *a", "(*a|", "*a*a", "_a| ", "http://a", "王http://a。", "www.a", "a@", "a@a.aa "),
+)
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_all_is_looked_for_in_the_most_hostile_text_in_no_time(part: str) -> None:
+    for start in ("", "http://a/", "@alice", "> ", " *a", "\\_a"):
+        mentions_all(start + part * 20_000 + "@all")  # not linear, this would take minutes
 
 
 @pytest.mark.parametrize(("typed", "stored"), CLEANED["texts"])

@@ -123,7 +123,7 @@ async def live_in(chat: Chat) -> None:
         signed_in(chat.url, "Дима") as dima,
     ):
         for number, browser in enumerate((alice, bob, dima, alice, bob), 1):
-            async with browser.post("/", data={"msg": f'№ {number} "quoted"\nand 😀'}) as response:
+            async with browser.post("/", data={"msg": f'№ {number} "quoted"\n@all 😀'}) as response:
                 assert response.status == 200
         for path, form in (
             ("/message/1", {"action": "edit", "msg": "edited"}),
@@ -149,6 +149,7 @@ async def test_a_room_moves_with_everything_byte_for_byte(empty_room: Chat, file
     messages = exported[4:9]
     assert [messages[0]["msg"], messages[0]["state"]] == ["edited", "edited"]
     assert [messages[3]["msg"], messages[3]["state"]] == ["", "deleted"]
+    assert [message.get("all") for message in messages] == [None, True, True, None, False]
     assert "№ 1".encode() not in content(file)
     assert "№ 4".encode() not in content(file)
 
@@ -273,6 +274,7 @@ BAD_FILES: list[tuple[str, list[dict[str, Any]], str]] = [
             (MESSAGE, "msg", [None, 1, "\ud800", ["x"]]),
             (MESSAGE, "time", ["now", 1, "2026-11-22", "2026-11-22T06:16:18.882+01:00"]),
             (MESSAGE, "state", ["", "new", None]),
+            (MESSAGE, "all", [1, None, "true"]),
             (CHANGE, "of", ["1", None]),
         )
         for value in values

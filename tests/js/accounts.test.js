@@ -47,6 +47,14 @@ test("a name is nobody's only if the server would have named it", async () => {
   for (const name of ["zoe", "zoey", "bobux", "b"]) assert.ok(accounts.isNobody(name), name)
 })
 
+test("a name is unknown until an answer has it, covers it, or says that the server is away", async () => {
+  const { accounts } = served("bob", "Bobby", "bobo", "bobu")
+  await accounts.learn("b")
+  assert.deepEqual(["bob", "BOBBY", "bobu", "zoe"].map((name) => accounts.isUnknown(name)), [false, false, true, true])
+  await accounts.learn("zoe")
+  for (const name of ["zoe", "ZOE", "zoey"]) assert.ok(!accounts.isUnknown(name), name)
+})
+
 test("a server that is away names nobody, and is not asked again at each key", async () => {
   let count = 0
   const accounts = new Accounts(() => {
@@ -55,6 +63,7 @@ test("a server that is away names nobody, and is not asked again at each key", a
   })
   for (let i = 0; i < 3; i++) await accounts.learn("zoe")
   assert.deepEqual([count, accounts.names, accounts.isNobody("zoe")], [1, [], false])
+  assert.ok(!accounts.isUnknown("zoe"))
 })
 
 test("who has registered since is found after a minute", async (t) => {

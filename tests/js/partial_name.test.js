@@ -27,6 +27,13 @@ test("no name begins in a word, a mail address, an address or code", () => {
     assert.equal(partialName(prose), "bo", prose)
 })
 
+test("no name begins in a block of code, but behind one", () => {
+  for (const text of ["```\n@bo", "```js\nx\n@bo", "so:\n```\na\n```\n```\n@bo", "``` a @bo"])
+    assert.equal(partialName(text), null, text)
+  for (const text of ["```\nx\n```\n@bo", "``x`` @bo", "\\``` @bo", "`x` and @bo"])
+    assert.equal(partialName(text), "bo", text)
+})
+
 test("a name ends with its last letter, and has 32 at most", () => {
   for (const text of ["@bo ", "@bo,", "@bo，", "@bo)", "@bo'", "hi", "", `@${"b".repeat(33)}`])
     assert.equal(partialName(text), null, text)
@@ -40,6 +47,7 @@ test("the names in a text are found, also before a full stop, but not in address
     ["hi @bob. Hi @bob-...", [["bob", "bob."], ["bob", "bob-..."]]],
     ["(@bob): @Zoë's, ＠a.b-c", [["bob"], ["Zoë"], ["a.b-c"]]],
     ["@Борис،@محمد", [["Борис"], ["محمد"]]],
+    ["```\n@x\n``` `a @x b`\n> bob #1: @x\n@y", [["y"]]],
     ["a@b.example https://x.example/@bob `@x` \\@y @ @.", []],
     ["`git log @x`, ```py\n@property\n``` so, @bob; ```\n@media", [["bob"]]],
     ["你好@王伟你好 @민준아 ที่@สมชาย", []],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { quote, quotes } from "../../static/js/log/quote.js"
+import { isMeantFor, quote, quotes } from "../../static/js/log/quote.js"
 
 const QUOTES = {
   "Shall we meet?": "> bob #1: Shall we meet?\n",
@@ -32,9 +32,26 @@ const QUOTED = {
   "bob #1: hi": false,
   "> bob: hi": false,
   [`> ${"bob ".repeat(2500)}#1: hi`]: false,
+  "```\n> bob #1: hi\n```": false,
+  "so:\n```text\na\n> bob #1: hi\n```\nno": false,
+  "```\nx\n```\n> bob #1: hi\nyes": true,
+  "``` never ended\n> bob #1: hi\nyes": true,
 }
 for (const [msg, isQuoted] of Object.entries(QUOTED)) {
   test(`a reply ${isQuoted ? "quotes" : "does not quote"} bob: ${msg.slice(0, 60)}`, () => {
     assert.equal(quotes(msg, "bob"), isQuoted)
   })
 }
+
+test("a reply quotes also who has one of the tutorial's logins, with a space", () => {
+  const reply = `${quote({ seq: 3, user: "John Doe", msg: "hi" })}yes`
+  assert.deepEqual(["John Doe", "John", "Doe"].map((login) => quotes(reply, login)), [true, false, false])
+})
+
+test("a message is meant for somebody who is mentioned, alone or with all, or answered", () => {
+  for (const message of [{ msg: "@bob" }, { msg: "> bob #1: hi\nyes" }, { msg: "@all", all: true }])
+    assert.ok(isMeantFor("bob", message), message.msg)
+  for (const message of [{ msg: "@all", all: false }, { msg: "@all" }, { msg: "" }])
+    assert.ok(!isMeantFor("bob", message), message.msg)
+  assert.ok(isMeantFor("all", { msg: "@all", all: false })) // an old account may be called so
+})

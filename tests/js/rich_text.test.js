@@ -5,6 +5,7 @@ import { test } from "node:test"
 
 import { quote } from "../../static/js/log/quote.js"
 import { mentions, richText } from "../../static/js/log/rich_text.js"
+import all from "./cases/all.json" with { type: "json" }
 import quotes from "./cases/quotes.json" with { type: "json" }
 
 // Return what the elements with a name or a class show, joined by spaces.
@@ -143,6 +144,17 @@ test("a link opens in a new tab, which has no access to this page", () => {
 test("who is mentioned in bold is mentioned, who is mentioned in code is not", () => {
   assert.ok(mentions("**@alice**, look", "alice"))
   assert.ok(!mentions("`@alice`", "alice"))
+})
+
+for (const [text, isMentioned] of all) {
+  test(`all are mentioned where the server says so: ${text}`, () => {
+    assert.equal(mentions(text, "all"), isMentioned)
+  })
+}
+
+test("where all are notified, both names of the reader are marked", () => {
+  const marks = richText("@all, *@Alice* and @bob", ["alice", "all"]).all("mark")
+  assert.deepEqual(marks.map(({ textContent }) => textContent), ["@all", "@Alice"])
 })
 
 for (const [text, quoted] of quotes) {

@@ -147,9 +147,9 @@ export class Log {
     return true
   }
 
-  // Show a message as it is after a change. Return the text it had, "" if it is not in the page.
+  // Show a message as it is after a change. Return it as it was, undefined if it is not in the page.
   change(entry) {
-    if (entry.seq <= this.last) return ""
+    if (entry.seq <= this.last) return undefined
     this.element.dataset.last = entry.seq
     this.#changes.set(entry.of, entry) // a page of older messages may be loading with its old text
     return this.#change({ ...entry, seq: entry.of })
@@ -221,22 +221,27 @@ export class Log {
     this.scroll.goToEnd()
   }
 
-  // Show what is new or has changed in a new copy of the page. Return the new messages.
+  // Show what is new or has changed in a new copy of the page. Return the new messages, and those
+  // that have changed, as { entry, before }.
   update(page) {
     const entries = messagesOf(page).map(entryOf)
     const added = entries.filter(({ seq }) => seq > this.last)
+    const changed = []
     const isGap = added.length && added.length === entries.length && added[0].seq > this.last + 1
     if (isGap && !this.#newer.areThere) {
       this.element.dataset.last = this.#latest = Number(page.dataset.last)
       this.#showGap(true) // there are more between
       this.scroll.update()
     } else {
-      for (const entry of entries) if (entry.state && entry.seq <= this.last) this.#change(entry)
+      for (const entry of entries) {
+        const before = entry.state && entry.seq <= this.last && this.#change(entry)
+        if (before && !isSame(before, entry)) changed.push({ entry, before })
+      }
       for (const entry of added) this.show(entry)
       // Never back: another process, which lags behind, may have sent the page.
       this.element.dataset.last = Math.max(this.last, page.dataset.last)
     }
-    return added
+    return { added, changed }
   }
 
   // Replace all rows. Call it before going somewhere: what is in view in between counts for nothing.
@@ -309,7 +314,7 @@ export class Log {
     return [...this.element.querySelectorAll(".message, .day, .log__new")]
   }
 
-  // Show a message of the log as it is now. Return the text it had, "" if it is not in the page.
+  // Show a message of the log as it is now. Return it as it was, undefined if it is not in the page.
   #change(entry) {
     this.#ownMessages.change(entry)
     const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.seq)
@@ -318,10 +323,10 @@ export class Log {
     if (isDeleted && (shown ?? entry).user !== this.user) this.#newDivider.forget(entry.seq)
     if (!message) {
       this.#noteIfMeant({ ...entry, time: new Date().toISOString() }) // which is not shown
-      return ""
+      return undefined
     }
     if (!isSame(shown, entry)) this.scroll.keep(() => updateMessage(message, entry, this.user))
-    return shown.msg
+    return shown
   }
 
   // Go to where the reader left off.

@@ -9,9 +9,10 @@ import { copyOnly, richText } from "./rich_text.js"
 import { clockTime, fullTime, hasDayPeriods, learnTime, showTime } from "./time.js"
 
 const COLOURS = 8 // of names, in message.css
+const NOBODY_NOTIFIED = "nobody was notified: @all works once a minute" // as in message.html
 
 // Return the element of an entry; `reader` is the login of the person at this page.
-export function createMessage({ seq, user, msg, time, state = "" }, reader) {
+export function createMessage({ seq, user, msg, time, state = "", all }, reader) {
   const template = document.getElementById("message-template").content.firstElementChild
   const message = template.cloneNode(true)
   message.dataset.seq = seq
@@ -21,6 +22,7 @@ export function createMessage({ seq, user, msg, time, state = "" }, reader) {
   message.querySelector(".message__time").href = addressOf(seq)
   message.querySelector(".message__author").replaceChildren(copyOnly("("), user, copyOnly(")"))
   message.querySelector(".message__text").textContent = msg
+  markAll(message, all)
   showState(message, state)
   formatMessage(message, reader)
   return message
@@ -28,13 +30,14 @@ export function createMessage({ seq, user, msg, time, state = "" }, reader) {
 
 // Return the entry that a message shows, as the server would send it. Formatting keeps the text.
 export function entryOf(message) {
-  const { seq, user } = message.dataset
+  const { seq, user, all } = message.dataset
   return {
     seq: Number(seq),
     user,
     msg: message.querySelector(".message__text").textContent,
     time: message.querySelector("time").dateTime,
     state: message.querySelector(".message__state").textContent,
+    all: all && all === "true",
   }
 }
 
@@ -68,16 +71,27 @@ export function formatMessage(message, reader) {
 }
 
 // Show what a message says after a change. Screen readers have read it before, so not again.
-export function updateMessage(message, { msg, state }, reader) {
+export function updateMessage(message, { msg, state, all }, reader) {
   message.ariaLive = "off"
+  markAll(message, all)
   showText(message, msg, reader)
   showState(message, state)
 }
 
 function showText(message, msg, reader) {
-  message.querySelector(".message__text").replaceChildren(richText(msg, reader))
-  message.classList.toggle("message--for-reader", isMeantFor(reader, msg))
+  const { user, all } = message.dataset
+  const names = all === "true" ? [reader, "all"] : [reader]
+  message.querySelector(".message__text").replaceChildren(richText(msg, names))
+  message.classList.toggle("message--for-reader", isMeantFor(reader, { msg, all: all === "true" }))
   fold(message, msg)
+  const isInVain = all === "false" && user === reader
+  message.querySelector(".message__note").textContent = isInVain ? NOBODY_NOTIFIED : ""
+}
+
+// Note what the server says of @all: whether it notifies everybody, undefined without one.
+function markAll(message, all) {
+  if (all === undefined) delete message.dataset.all
+  else message.dataset.all = all
 }
 
 // Return the number of a person's colour, which is the same on every page.

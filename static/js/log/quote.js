@@ -1,9 +1,10 @@
 // Quotes: a reply begins with lines of the message that it answers, as in e-mails.
 
-import { mentions, withoutQuotes } from "./rich_text.js"
+import { mentions, quotesIn, withoutQuotes } from "./rich_text.js"
 
 const LINES = 3
 const LINE_LENGTH = 200 // characters
+const SEQ = /^\d{1,15}:/
 
 // Return the text with which a reply to a message begins. Its number becomes a link to it.
 export function quote({ seq, user, msg }) {
@@ -14,15 +15,16 @@ export function quote({ seq, user, msg }) {
   return [`${user} #${seq}: ${first}`, ...others].map((line) => `> ${line}\n`).join("")
 }
 
-// Return true if a text mentions somebody, or answers them.
-export function isMeantFor(login, text) {
-  return mentions(text, login) || quotes(text, login)
+// Return true if a message mentions somebody, alone or with all, or answers them.
+export function isMeantFor(login, { msg, all }) {
+  return all === true || mentions(msg, login) || quotes(msg, login)
 }
 
 // Return true if a text begins lines with a quote of somebody's message, as quote() makes them.
 export function quotes(text, login) {
-  const sources = text.matchAll(/^> (\S{1,64}) #\d{1,15}:/gmu)
-  return [...sources].some(([, user]) => user === login)
+  const begin = `> ${login} #`
+  const lines = quotesIn(text).flatMap((quote) => quote.split("\n"))
+  return lines.some((line) => line.startsWith(begin) && SEQ.test(line.slice(begin.length)))
 }
 
 function shorten(line) {

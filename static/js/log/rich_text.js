@@ -140,7 +140,7 @@ const SPANS = {
   name: {
     pattern: new RegExp(`${BEFORE_NAME}(?<name>${LETTER}+)`, "u"),
     token({ name }, whole, reader) {
-      const login = loginIn(name, reader)
+      const login = [reader].flat().map((each) => loginIn(name, each)).find(Boolean)
       const node = () => element("mark", "mention", whole[0], login)
       return login && { node, length: login.length + 1, isMention: true }
     },
@@ -150,7 +150,8 @@ const BLOCK = anyOf(BLOCKS)
 const SPAN = anyOf(SPANS)
 const QUOTED_LINE = /(> ?)((?:> )*)((?:\S{1,64}|deleted user) #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
 
-// Return a text as nodes that have exactly its characters.
+// Return a text as nodes that have exactly its characters. `reader` is a login, or several names
+// that mean the reader.
 export function richText(text, reader) {
   return withTokens(text, tokens(text, reader))
 }
@@ -166,6 +167,11 @@ export function copyOnly(text) {
   const node = element("span", "copy-only", text)
   node.ariaHidden = "true"
   return node
+}
+
+// Return what a text quotes.
+export function quotesIn(text) {
+  return [...text.matchAll(BLOCK)].flatMap(({ groups }) => groups.quote ?? [])
 }
 
 // Return a text without the lines that it quotes.

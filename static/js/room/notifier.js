@@ -15,6 +15,7 @@ export class Notifier {
   #notify // check boxes
   #sound
   #oneTab
+  #told = new Map() // the notification of each message that was meant for the reader, null without
 
   constructor(user, { notify, sound }) {
     this.#user = user
@@ -29,14 +30,25 @@ export class Notifier {
   }
 
   // Tell the reader of a message, if it mentions or quotes them, and did not `before` an edit.
-  // `seq` is that of the message or of its edit.
-  async notify({ seq, user, msg }, before = "") {
+  // `seq` is that of the message or of its edit, `of` that of the message, which need not be in the
+  // page. Of a deleted message take back what was told.
+  async notify({ seq, of = seq, user, msg, all }, before) {
+    if (!msg) return this.#withdraw(of)
+    const wasMeant = before ? isMeantFor(this.#user, before) : this.#told.has(of)
+    if (wasMeant || user === this.#user || !isMeantFor(this.#user, { msg, all })) return
+    this.#told.set(of, null)
     const isWanted = this.#notify.checked || this.#sound.checked
-    if (!isWanted || isAttended() || user === this.#user) return
-    if (!isMeantFor(this.#user, msg) || isMeantFor(this.#user, before)) return
-    if (!(await this.#oneTab.speaksOf(seq))) return
-    if (this.#notify.checked) this.#show(user, { body: msg, tag: `message-${seq}` })
+    if (!isWanted || isAttended()) return
+    if (!(await this.#oneTab.speaksOf(seq)) || !this.#told.has(of)) return
+    if (this.#notify.checked) {
+      this.#told.set(of, this.#show(user, { body: msg, tag: `message-${seq}` }))
+    }
     if (this.#sound.checked) play()
+  }
+
+  #withdraw(of) {
+    this.#told.get(of)?.close()
+    this.#told.delete(of)
   }
 
   #recall() {
@@ -59,7 +71,7 @@ export class Notifier {
     if (this.#sound.checked) play()
   }
 
-  // The tag of a notification lets all tabs show it once.
+  // The tag of a notification lets all tabs show it once. Return it if there is one.
   #show(title, options) {
     try {
       const notification = new Notification(title, options)
@@ -67,8 +79,10 @@ export class Notifier {
         window.focus()
         notification.close()
       }
+      return notification
     } catch {
       this.#giveUp() // Chrome for Android has no notifications of pages, and says so only here
+      return null
     }
   }
 

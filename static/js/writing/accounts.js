@@ -34,6 +34,13 @@ export class Accounts {
     return hasAsked || this.knowsAll(name)
   }
 
+  // Return whether nothing is known of a name, not even that the server gave no answer.
+  isUnknown(name) {
+    const folded = fold(name)
+    const isKnown = this.names.some((each) => fold(each) === folded) || this.knowsAll(name)
+    return !isKnown && !this.#hasAnswer((asked) => asked === folded)
+  }
+
   // Ask for the names that begin like this, one beginning after the other, and only the latest.
   async learn(beginning) {
     this.#wanted = beginning

@@ -8,6 +8,7 @@ import { namesIn, partialName } from "./partial_name.js"
 
 const NAME = /^[\p{L}\p{M}\d_.-]+$/u // the 2016 tutorial accepted other logins, which @ cannot mention
 const MAX_OPTIONS = 8
+const MAX_CHECKED = 20 // names in a text that are looked up
 const ALL = "all" // everybody
 
 export class Mentions {
@@ -74,12 +75,16 @@ export class Mentions {
 
   // Say so if a name in the text is nobody's, also when it is typed in full.
   #tellOfNobody() {
-    const typed = namesIn(this.#field.value)
+    const typed = namesIn(this.#field.value).slice(0, MAX_CHECKED)
     const known = new Set(typed.length ? [...this.#names(), this.#user, ALL].map(fold) : [])
     const isNobody = (name) => !known.has(fold(name)) && this.#accounts.isNobody(name)
     const [name] = typed.find((meanings) => meanings.every(isNobody)) ?? []
     const text = name ? `Nobody is called ${name}` : ""
     if (this.#nobody.textContent !== text) this.#nobody.textContent = text // it is read aloud
+    // Names that were pasted are asked for; the answer to one leads to the next.
+    const others = typed.flat().filter((each) => each !== this.#partial && !known.has(fold(each)))
+    const unknown = others.find((each) => this.#accounts.isUnknown(each))
+    if (unknown) this.#accounts.learn(unknown)
   }
 
   #keydown(event) {

@@ -1,0 +1,35 @@
+"""Rich text as far as the server has to understand it: quotes, and whether @all is mentioned.
+
+All else is done by rich_text.js, whose rules these are.
+"""
+
+import re
+import unicodedata
+
+# A block of code, or quoted lines as in e-mails: the same as BLOCKS in rich_text.js.
+BLOCK = re.compile(
+    r"(?<![`\\])```(?![ \t\n]*`)(?s:.+?)(?<!`)```(?!`)\n?"
+    r"|(?<![^\n])(?P<quote>> [ \t]*[^ \t\n][^\n]*"
+    r"(?:(?:\n>[ \t]*)*\n> [ \t]*[^ \t\n][^\n]*)*\n?)"
+)
+CODE_OR_ADDRESS = re.compile(r"(?<![`\\])`[^`\n]+`(?!`)|[a-zA-Z]{1,10}://\S*|[wW]{3}\.\S*")
+
+# Letters of scripts without spaces between words, or whose words take particles, may stand beside a
+# name: Thai, Lao, Tibetan, Burmese, Hangul, Khmer, kana, bopomofo and Han.
+UNSPACED = (
+    r"\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+    r"\U00020000-\U000323af"
+)
+# Neither within a word, a mail address or a longer name, nor after a backslash.
+ALL = re.compile(
+    rf"(?<![^\W_{UNSPACED}])(?<![^\W{UNSPACED}]\.)(?<![@\\])@all"
+    rf"(?!_?[^\W_{UNSPACED}]|[.-]+\w|[\u0300-\u036f])"
+)
+
+
+def mentions_all(text: str) -> bool:
+    """Return whether a text mentions everybody, as in @all."""
+    if "@" not in text and "＠" not in text:  # as in most messages, which need no more work
+        return False
+    plain = CODE_OR_ADDRESS.sub(" ", BLOCK.sub(" ", text))
+    return ALL.search(unicodedata.normalize("NFKC", plain).lower()) is not None
