@@ -126,6 +126,28 @@ async def test_who_reads_at_the_end_stays_there_while_the_field_grows(
     await expect(alice.texts.last).to_be_in_viewport(ratio=1)
 
 
+async def test_who_reads_at_the_end_stays_there_if_the_field_shrinks_while_the_log_grows(
+    alice: Visitor, bob: Visitor
+) -> None:
+    await bob.post(*(f"line {number}" for number in range(40)))
+    await expect(alice.texts.last).to_have_text("line 39")
+    await alice.field.fill("a\nmessage\nof\nmany\nlines")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+    grow_and_shrink = """() => {
+      message.value = ""
+      message.dispatchEvent(new Event("input", { bubbles: true }))
+      subscribe.getBoundingClientRect() // as the page does: the browser lays out and scrolls
+      const row = document.createElement("p")
+      row.style.minHeight = "100px"
+      document.querySelector(".log__live").append(row)
+      return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+    }"""
+    await alice.page.evaluate(grow_and_shrink)
+    await bob.say("meanwhile")
+    await expect(alice.texts.last).to_have_text("meanwhile")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+
+
 async def test_the_log_says_that_it_is_empty_only_while_it_is(alice: Visitor) -> None:
     empty = alice.page.get_by_text("Nobody has said anything yet")
     await expect(empty).to_be_visible()

@@ -9,13 +9,13 @@ export class ScrollPosition {
   #log
   #isAtEnd = true // where the reader has scrolled to, even if a growing field hides the end
   #top = 0
-  #width = 0 // of the log, when its lines were wrapped
+  #size = "" // of the log, when #resized() was last called
   #first = null // the first message in view, and where it is
   #isScheduled = false
 
   constructor(log) {
     this.#log = log
-    this.#width = log.clientWidth
+    this.#size = this.#currentSize
     this.goToEnd()
     log.addEventListener("scroll", () => this.update())
     const observer = new ResizeObserver(() => this.#resized())
@@ -122,7 +122,7 @@ export class ScrollPosition {
 
   // Lines wrap elsewhere in a window of another width: stay with the message that was at the top.
   #resized() {
-    this.#width = this.#log.clientWidth
+    this.#size = this.#currentSize
     if (this.#isAtEnd) return this.goToEnd()
     const { message, offset, height } = this.#first ?? {}
     if (!message?.isConnected) return
@@ -130,10 +130,14 @@ export class ScrollPosition {
     this.goToOffset(message, offset * part)
   }
 
+  get #currentSize() {
+    return `${this.#log.clientWidth} ${this.#log.clientHeight}`
+  }
+
   // Look where the reader is. A log that grows moves its end away, but only the reader scrolls up.
   update() {
-    const { scrollHeight, scrollTop, clientHeight, clientWidth } = this.#log
-    if (clientWidth !== this.#width) return // the browser has scrolled; #resized() is called next
+    if (this.#currentSize !== this.#size) return // the browser has scrolled; #resized() comes next
+    const { scrollHeight, scrollTop, clientHeight } = this.#log
     if (this.#isAway) this.#isAtEnd = false
     else if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#isAtEnd = true
     else if (scrollTop < this.#top) this.#isAtEnd = false
