@@ -217,6 +217,11 @@ async def test_a_name_that_nobody_has_is_told_while_it_is_in_the_text(alice: Vis
         await expect(nobody).to_have_text("")
     await alice.field.fill("@zoe")
     await expect(nobody).to_have_text("Nobody is called zoe")
+    await alice.field.fill("@bo")  # which may become a name that is offered
+    await expect(options(alice)).to_have_text(["bob"])
+    await expect(nobody).to_have_text("")
+    await alice.field.press(" ")
+    await expect(nobody).to_have_text("Nobody is called bo")
 
 
 @pytest.mark.usefixtures("bob")

@@ -61,10 +61,10 @@ export class Mentions {
   // Show what is known by now: an answer may come when the list is open, with a name selected, or
   // when it is closed again.
   #show(selected) {
-    this.#tellOfNobody()
     const known = this.#isOpen ? [...this.#names(), ...this.#accounts.names, ALL] : []
     const others = known.filter((name) => name !== this.#user)
     const names = matching(others, this.#partial)
+    this.#tellOfNobody(names.length ? this.#partial : null)
     if (!names.length) return this.#hide()
     const isNew = names.length !== this.#list.children.length
     this.#list.replaceChildren(...names.map(createOption))
@@ -73,11 +73,13 @@ export class Mentions {
     if (isNew) announce(names.length > 1 ? `${names.length} names` : "1 name")
   }
 
-  // Say so if a name in the text is nobody's, also when it is typed in full.
-  #tellOfNobody() {
+  // Say so if a name in the text is nobody's, also when it is typed in full; not of `begun`, which
+  // begins names that are offered.
+  #tellOfNobody(begun) {
     const typed = namesIn(this.#field.value).slice(0, MAX_CHECKED)
     const known = new Set(typed.length ? [...this.#names(), this.#user, ALL].map(fold) : [])
-    const isNobody = (name) => !known.has(fold(name)) && this.#accounts.isNobody(name)
+    const isNobody = (name) =>
+      name !== begun && !known.has(fold(name)) && this.#accounts.isNobody(name)
     const [name] = typed.find((meanings) => meanings.every(isNobody)) ?? []
     const text = name ? `Nobody is called ${name}` : ""
     if (this.#nobody.textContent !== text) this.#nobody.textContent = text // it is read aloud
