@@ -544,6 +544,29 @@ async def test_what_one_tab_has_read_the_other_does_not_count(
     await expect(alice.log.locator(".log__new")).to_have_count(0)
 
 
+async def test_the_icon_of_an_installed_page_counts_as_the_title_does(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    async def counts(count: int) -> None:
+        await alice.page.wait_for_function("count => badges.at(-1) === count", arg=count)
+
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    await alice.context.add_init_script(
+        f"{UNSEEN}; window.badges = []; navigator.setAppBadge = async (count) => badges.push(count)"
+    )
+    await alice.open()
+    await alice.connected()
+    await counts(0)  # an earlier page has left another number there
+    await write(chat, "bob", "one", "two")
+    await counts(2)
+    [client] = clients_of(chat.app, "alice")
+    chat.app[READ_MARKS].move(client.identity.user_id, 2)  # on another device
+    await counts(1)
+    await change(chat.app[JOURNAL], "bob", 3, "")
+    await counts(0)
+
+
 async def test_deleted_messages_and_ones_own_are_not_unread(chat: ChatSite, alice: Visitor) -> None:
     await write(chat, "bob", "zero")
     await until_read(chat, "alice", 1)
