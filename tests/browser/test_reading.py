@@ -496,21 +496,24 @@ async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_i
     await until_read(chat, "alice", 4)
 
 
-UNSEEN = """
-Object.defineProperty(document, "hidden", { value: true, configurable: true })
-document.hasFocus = () => false
-"""
+HIDDEN = 'Object.defineProperty(document, "hidden", { value: true, configurable: true })'
+UNFOCUSED = "document.hasFocus = () => false"
+UNSEEN = f"{HIDDEN}; {UNFOCUSED}"
 
 
-@pytest.mark.parametrize("is_connected", [True, False])
+@pytest.mark.parametrize(
+    ("script", "is_connected"),
+    [(HIDDEN, True), (UNFOCUSED, True), (UNSEEN, False)],
+    ids=["hidden", "without the focus", "before it is connected"],
+)
 async def test_a_tab_that_was_opened_in_the_background_and_closed_has_read_nothing(
-    chat: ChatSite, visit: Visit, is_connected: bool
+    chat: ChatSite, visit: Visit, script: str, is_connected: bool
 ) -> None:
     alice = await visit(chat.url, "alice")
     await alice.page.goto("about:blank")
     await write(chat, "bob", "one", "two")
     other = await alice.context.new_page()
-    await other.add_init_script(UNSEEN)
+    await other.add_init_script(script)
     await other.goto(chat.url, wait_until="load" if is_connected else "commit")
     if is_connected:
         await expect(other).to_have_title(re.compile(r"^\(2\)|^Main"))
