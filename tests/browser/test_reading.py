@@ -496,21 +496,24 @@ async def test_what_comes_while_the_page_is_hidden_is_counted_and_read_when_it_i
     await until_read(chat, "alice", 4)
 
 
-UNSEEN = """
-Object.defineProperty(document, "hidden", { value: true, configurable: true })
-document.hasFocus = () => false
-"""
+HIDDEN = 'Object.defineProperty(document, "hidden", { value: true, configurable: true })'
+UNFOCUSED = "document.hasFocus = () => false"
+UNSEEN = f"{HIDDEN}; {UNFOCUSED}"
 
 
-@pytest.mark.parametrize("is_connected", [True, False])
+@pytest.mark.parametrize(
+    ("script", "is_connected"),
+    [(HIDDEN, True), (UNFOCUSED, True), (UNSEEN, False)],
+    ids=["hidden", "without the focus", "before it is connected"],
+)
 async def test_a_tab_that_was_opened_in_the_background_and_closed_has_read_nothing(
-    chat: ChatSite, visit: Visit, is_connected: bool
+    chat: ChatSite, visit: Visit, script: str, is_connected: bool
 ) -> None:
     alice = await visit(chat.url, "alice")
     await alice.page.goto("about:blank")
     await write(chat, "bob", "one", "two")
     other = await alice.context.new_page()
-    await other.add_init_script(UNSEEN)
+    await other.add_init_script(script)
     await other.goto(chat.url, wait_until="load" if is_connected else "commit")
     if is_connected:
         await expect(other).to_have_title(re.compile(r"^\(2\)|^Main"))
@@ -542,6 +545,29 @@ async def test_what_one_tab_has_read_the_other_does_not_count(
     marks.move(client.identity.user_id, 4)
     await expect(alice.page).to_have_title("Main Chat page")
     await expect(alice.log.locator(".log__new")).to_have_count(0)
+
+
+async def test_the_icon_of_an_installed_page_counts_as_the_title_does(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    async def counts(count: int) -> None:
+        await alice.page.wait_for_function("count => badges.at(-1) === count", arg=count)
+
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    await alice.context.add_init_script(
+        f"{UNSEEN}; window.badges = []; navigator.setAppBadge = async (count) => badges.push(count)"
+    )
+    await alice.open()
+    await alice.connected()
+    await counts(0)  # an earlier page has left another number there
+    await write(chat, "bob", "one", "two")
+    await counts(2)
+    [client] = clients_of(chat.app, "alice")
+    chat.app[READ_MARKS].move(client.identity.user_id, 2)  # on another device
+    await counts(1)
+    await change(chat.app[JOURNAL], "bob", 3, "")
+    await counts(0)
 
 
 async def test_deleted_messages_and_ones_own_are_not_unread(chat: ChatSite, alice: Visitor) -> None:

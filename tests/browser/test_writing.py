@@ -488,6 +488,27 @@ async def test_ones_own_message_is_edited_and_deleted_where_it_stands_for_fiftee
     await expect(alice.field).to_have_value("")
 
 
+async def test_a_clock_that_is_wrong_takes_no_buttons_away_and_gives_none_back(
+    chat: ChatSite, visit: Visit
+) -> None:
+    for login, minutes in (("alice", 20), ("carol", -600)):
+        author = await visit(chat.url)
+        await author.sign_up(login)
+        await author.page.clock.install(time=time.time() + 60 * minutes)
+        await author.open()
+        await author.say(f"by {login}")
+        await expect(author.texts.last).to_have_text(f"by {login}")
+        edit = author.page.get_by_role("button", name="Edit")
+        for _ in range(2):  # from the socket, then from the page
+            await author.messages.last.hover()
+            await expect(edit).to_be_visible()
+            await author.page.reload()
+        await author.page.clock.fast_forward("15:01")
+        await author.messages.last.hover()
+        await expect(author.page.get_by_role("button", name="Reply")).to_be_visible()
+        await expect(edit).to_be_hidden()
+
+
 async def test_by_keyboard_the_arrows_lead_from_message_to_message(alice: Visitor) -> None:
     await alice.say("one", "two", "three")
     await expect(alice.texts).to_have_count(3)

@@ -14,6 +14,7 @@ export class Unread {
   #since // the seq after which messages are unread, apart from what has been in view
   #seen = new Set() // the seqs of messages meant for the reader that were in view
   #title = document.title
+  #onIcon = null // unknown: an earlier page may have left any number there
   #arrived = new Set() // the seqs of unread messages that came since the page was opened
   #hasReadHistory = false // the messages that were new when the page was opened
 
@@ -112,10 +113,8 @@ export class Unread {
   // `more` is "+" if there are more than can be counted.
   #show(count, more, isAtEnd) {
     const title = count ? `(${count}${more}) ${this.#title}` : this.#title
-    if (document.title !== title) {
-      document.title = title
-      showOnIcon(count)
-    }
+    if (document.title !== title) document.title = title
+    if (this.#onIcon !== count) showOnIcon((this.#onIcon = count))
     this.#button.hidden = isAtEnd
     const messages = count === 1 ? "message" : "messages"
     const text = count ? `${count}${more} new ${messages}` : "To the end"
