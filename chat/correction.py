@@ -1,6 +1,5 @@
 """The page for changing one message: to edit it, to delete it, or to manage its author."""
 
-import secrets
 from typing import Any, ClassVar
 
 import aiohttp_jinja2
@@ -18,6 +17,7 @@ from chat.models import (
     UNCHANGEABLE,
     is_deletable,
     is_editable,
+    new_nonce,
 )
 from chat.refused import Refused
 from chat.views import form_error
@@ -75,7 +75,7 @@ class Correction(MemberPage):
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows: the message, or only the form if it could not be read."""
         user, entry = self.request[IDENTITY], self.entry
-        nonces = {action: secrets.token_urlsafe(12) for action in ("edit", "delete")}
+        nonces = {action: new_nonce() for action in ("edit", "delete")}
         if form.get("action") in nonces and form.get("nonce"):
             nonces[form["action"]] = form["nonce"]  # so that sending again is harmless
         return {

@@ -4,7 +4,8 @@ The life of a message, from the key press to every other screen:
 
 1. The page sends a frame, which the WebSocket view reads (chat/views.py). A browser without scripts
    posts a form instead. Both call Message.save().
-2. save() cleans the text, checks how much its author has just sent, and passes it to the journal.
+2. save() cleans the text (chat/cleaning.py), checks how much its author has just sent, and gives
+   it to the journal.
 3. The journal (chat/journal.py) numbers it and stores it with others that wait, in one ordered
    insert. Once the database has confirmed that, it tells "stored" (server/relay.py).
 4. The hub (chat/hub.py) listens to that: it encodes the entry (chat/entry.py) as a frame
@@ -20,9 +21,7 @@ An edit or a deletion is an entry of the log, too: a change, which names its mes
 journal delivers it in step 3, it changes the message as the change says (chat/changes.py).
 """
 
-import re
 import secrets
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -30,6 +29,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from auth.sessions import Identity
+from chat.cleaning import clean
 from chat.entry import (
     DELETED,
     EDITED,
@@ -60,45 +60,6 @@ TOO_FAST = "Too fast, please wait a moment"
 UNCHANGEABLE = "This message can't be changed any more"
 EDITED_ENOUGH = f"This message was edited {MOST_EDITS} times; now it can only be deleted"
 NONCE_USED = "This was mixed up with something that you have sent before. Please send it again."
-
-UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# Marks of a direction keep "C++" readable within Hebrew or Arabic. So do embeddings, overrides and
-# isolates, but where they are left open they can make a text read as a different one (Trojan
-# Source, CVE-2021-42574).
-END_OF_EMBEDDING, END_OF_ISOLATE = "\u202c", "\u2069"
-ENDS = {
-    **dict.fromkeys("\u202a\u202b\u202d\u202e", END_OF_EMBEDDING),
-    **dict.fromkeys("\u2066\u2067\u2068", END_OF_ISOLATE),
-}
-DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069\n]")
-BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-SURROGATES = re.compile("[\ud800-\udfff]")
-NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
-
-# Marks after a letter: more would be written over other lines. Hebrew has up to five. The letters
-# that Tibetan stacks are marks, too, but each is as high as the text has room for.
-MOST_MARKS = 5
-MARKS = "\U000e0100-\U000e01ef" + "".join(
-    character
-    for character in map(chr, range(0x20000))  # all others: beyond are Han, and planes without any
-    if unicodedata.category(character) in ("Mn", "Me") and not "\u0f8d" <= character <= "\u0fbc"
-)
-# A mark after one of these is on the same letter.
-JOINERS = rf"\u00ad\u200b-\u200d\u2060-\u2064\ufeff{BIDI_CONTROLS}"
-# The look ahead is only to pass over all else quickly: with characters beyond U+FFFF in its set, a
-# text of 10,000 letters took 6 ms, and takes 0.2 ms.
-BASIC_MARKS = "".join(mark for mark in MARKS if "\u0300" <= mark <= "\uffff")
-SURPLUS_MARKS = re.compile(
-    f"(?=[{BASIC_MARKS}]|[\U00010000-\U0001efff\U000e0100-\U000e01ef])"
-    f"((?:[{MARKS}][{JOINERS}]*){{{MOST_MARKS}}})[{MARKS}][{MARKS}{JOINERS}]*"
-)
-
-# What shows nothing and is no space: Default_Ignorable_Code_Point of Unicode (where category Cf
-# does not have it), the blanks of Braille, of music and of hieroglyphs.
-BLANK = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
-    "\U00013441\U00013442\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
-)
 
 
 class NonceUsed(Refused):
@@ -259,52 +220,5 @@ def is_deletable(message: MessageEntry | None, user: Identity) -> bool:
 
 
 def new_nonce() -> str:
-    """Return a nonce for a client that sent none."""
+    """Return a nonce, for a form or for a client that sent none."""
     return secrets.token_urlsafe(12)
-
-
-def clean(text: str, length: int) -> str:
-    """Return the text of a message without control characters and towers of marks.
-
-    Raises Refused, also if it has more code points than `length`.
-    """
-    text = SURPLUS_MARKS.sub(r"\1", UNWANTED.sub("", NEWLINES.sub("\n", text)))
-    text = _without_open_directions(text).strip("\n")
-    if not any(map(_is_visible, text)):
-        raise Refused("invalid", "Please write something")
-    if len(text) > length:
-        raise Refused("too_long", f"A message has at most {length} characters")
-    if not _is_unicode(text):
-        raise Refused("invalid", "The message has broken characters. Please remove them.")
-    return text
-
-
-def _without_open_directions(text: str) -> str:
-    """Return a text without embeddings, overrides and isolates that do not end in their line."""
-    unpaired: set[int] = set()
-    open_: list[int] = []
-    for match in DIRECTIONS.finditer(text):
-        at, sign = match.start(), match[0]
-        if sign in ENDS:
-            open_.append(at)
-            unpaired.add(at)
-        elif sign == "\n":
-            open_.clear()
-        else:
-            while sign == END_OF_ISOLATE and open_ and ENDS[text[open_[-1]]] != sign:
-                open_.pop()  # an isolate ends what is open in it
-            if open_ and ENDS[text[open_[-1]]] == sign:
-                unpaired.remove(open_.pop())
-            else:
-                unpaired.add(at)
-    return "".join(sign for at, sign in enumerate(text) if at not in unpaired) if unpaired else text
-
-
-def _is_visible(character: str) -> bool:
-    is_blank = character.isspace() or BLANK.match(character)
-    return not is_blank and unicodedata.category(character) != "Cf"
-
-
-def _is_unicode(text: str) -> bool:
-    # JSON can contain half a surrogate pair, which neither databases nor browsers accept.
-    return SURROGATES.search(text) is None

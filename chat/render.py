@@ -1,7 +1,6 @@
 """Renders messages as HTML; cached, because most readers of a page get the same fifty."""
 
 import sys
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import jinja2
@@ -11,17 +10,10 @@ from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.folding import fold_class
 from chat.models import is_changeable
-from chat.rich_text import BLOCK
+from chat.rich_text import parts
 from chat.sized_cache import SizedCache
 
 CACHED = 16 * 1024 * 1024  # bytes of HTML
-
-
-class Part(NamedTuple):
-    """A part of a message: quoted lines, or others."""
-
-    text: str
-    is_quote: bool
 
 
 class Rendering(NamedTuple):
@@ -56,21 +48,10 @@ class Renderer:
         )
 
 
-def quotes(text: str) -> Iterator[Part]:
-    """Return a text in parts; together they are the text."""
-    end = 0
-    for found in BLOCK.finditer(text):
-        if found["quote"]:
-            yield Part(text[end : found.start()], is_quote=False)
-            yield Part(found[0], is_quote=True)
-            end = found.end()
-    yield Part(text[end:], is_quote=False)
-
-
 def _render(rendering: Rendering) -> Markup:
     template = rendering.env.get_template("chat/message.html")
     msg = rendering.entry.msg
-    context = rendering._asdict() | {"quotes": quotes(msg), "fold_class": fold_class(msg)}
+    context = rendering._asdict() | {"parts": parts(msg), "fold_class": fold_class(msg)}
     return Markup(template.render(context))
 
 

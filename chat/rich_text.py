@@ -5,6 +5,8 @@ All else is done by rich_text.js, whose rules these are.
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
 
 # A block of code, or quoted lines as in e-mails: the same as BLOCKS in rich_text.js.
 BLOCK = re.compile(
@@ -25,6 +27,24 @@ ALL = re.compile(
     rf"(?<![^\W_{UNSPACED}])(?<![^\W{UNSPACED}]\.)(?<![@\\])@all"
     rf"(?!_?[^\W_{UNSPACED}]|[.-]+\w|[\u0300-\u036f])"
 )
+
+
+class Part(NamedTuple):
+    """A part of a message: quoted lines, or others."""
+
+    text: str
+    is_quote: bool
+
+
+def parts(text: str) -> Iterator[Part]:
+    """Yield the parts of a text; together they are the text."""
+    end = 0
+    for found in BLOCK.finditer(text):
+        if found["quote"]:
+            yield Part(text[end : found.start()], is_quote=False)
+            yield Part(found[0], is_quote=True)
+            end = found.end()
+    yield Part(text[end:], is_quote=False)
 
 
 def mentions_all(text: str) -> bool:

@@ -4,13 +4,17 @@ Only messages in memory are looked at, so that nobody waits longer because other
 """
 
 import re
-import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from auth.sessions import Identity
+from auth.spelling import fold
 from chat.entry import DELETED, MessageEntry
 from chat.recent import RECENT_LENGTH, Recent
+from pages.times import iso_time
+
+MOST_ELSEWHERE = 20  # messages that may be meant for the reader, told of but not shown by a page
 
 NAME = re.compile(r"[@＠]([^\s@＠]{1,100})|^> (\S{1,64}) #", re.MULTILINE)
 
@@ -34,7 +38,7 @@ def find_unread(recent: Recent, reader: Identity, read: int) -> Unread:
     messages, has_all = recent.messages_after(read)
     new = [message for message in messages if is_new(message, reader)]
     first = new[0].seq if new else None
-    login = f"\n{_fold(reader.login)}"
+    login = f"\n{fold(reader.login)}"
     return Unread(
         first if has_all else read + 1,
         len(new),
@@ -48,11 +52,44 @@ def is_new(message: MessageEntry, reader: Identity) -> bool:
     return message.user_id != reader.user_id and message.state != DELETED
 
 
+def what_is_new(
+    page: Mapping[str, Any], position: Mapping[str, int], read: int, unread: Unread
+) -> dict[str, Any]:
+    """Return what a page says of the messages that are unread.
+
+    `seen` is the number up to which somebody has read who looks at the page, 0 if there is
+    something unread before what it shows.
+    """
+    messages: list[MessageEntry] = page["messages"]
+    shown = range(messages[0].seq, messages[-1].seq + 1) if messages else range(0)
+    first = unread.first
+    if first is not None and shown.start <= first:
+        new = (
+            entry.seq for entry in messages if entry.seq >= first and is_new(entry, page["user"])
+        )
+        first = next(new, first)
+    elsewhere = [
+        {
+            "seq": entry.seq,
+            "user": entry.user,
+            "msg": entry.msg,
+            "time": iso_time(entry.time),
+            "all": entry.to_all,
+        }
+        for entry in unread.addressed
+        if entry.seq not in shown
+    ]
+    is_next = messages and (not position or shown.start <= max(read + 1, first or 0))
+    last = messages[-1].seq if page["newer"] else page["last"]
+    return {
+        "read": read,
+        "unread": unread._replace(first=first),
+        "elsewhere": elsewhere[:MOST_ELSEWHERE],
+        "seen": last if is_next else 0,
+    }
+
+
 @lru_cache(maxsize=RECENT_LENGTH)
 def _names(text: str) -> str:
     """Return what may be a name that is mentioned or quoted, each behind a line break."""
-    return "".join({f"\n{_fold(''.join(found.groups('')))}" for found in NAME.finditer(text)})
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).lower()
+    return "".join({f"\n{fold(''.join(found.groups('')))}" for found in NAME.finditer(text)})

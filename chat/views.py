@@ -1,8 +1,6 @@
 """The chat page, and the WebSocket for its messages."""
 
 import re
-import secrets
-from collections.abc import Mapping
 from typing import Any
 
 import aiohttp_jinja2
@@ -21,14 +19,14 @@ from chat.models import (
     MESSAGES,
     PAGE_LENGTH,
     NonceUsed,
+    new_nonce,
     refused_if_unavailable,
 )
 from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
-from chat.unread import NOTHING_UNREAD, Unread, find_unread, is_new
+from chat.unread import NOTHING_UNREAD, find_unread, what_is_new
 from pages.forms import FormError, limit_with_message, redirect, url_for
-from pages.times import iso_time
 from security.limits import Limit
 from server.metrics import METRICS
 from settings import SETTINGS
@@ -40,9 +38,6 @@ OPENINGS_PER_SECOND = 2
 OPENINGS = web.AppKey("openings", Limit)  # of sockets, by person
 
 SEQ = r"[0-9]{1,15}"  # a number of the log in an address or a form
-
-# Messages that may mention or answer the reader, and that a page tells of but does not show.
-ADDRESSED_ELSEWHERE = 20
 
 STATUS_OF_CODE = {
     "invalid": 400,
@@ -124,7 +119,7 @@ class ChatList(MemberPage):
             "changeable_for": CHANGEABLE_FOR,
             "now": now(),
             "frame_size": limit_with_message(app[SETTINGS]),
-            "nonce": secrets.token_urlsafe(12),
+            "nonce": new_nonce(),
             "form": form,
             "unread": NOTHING_UNREAD,  # an error's page only repeats a form
         }
@@ -314,44 +309,6 @@ class WebSocket(web.View):
             app[HUB].send(client, wire.entry_frames(entry))
         if client.is_classic and entry.to_all is False:  # pages show it at the message
             app[HUB].send(client, wire.nobody_notified())
-
-
-def what_is_new(
-    page: Mapping[str, Any], position: Mapping[str, int], read: int, unread: Unread
-) -> dict[str, Any]:
-    """Return what a page says of the messages that are unread.
-
-    `seen` is the number up to which somebody has read who looks at the page, 0 if there is
-    something unread before what it shows.
-    """
-    messages: list[MessageEntry] = page["messages"]
-    first, first_shown, last_shown = unread.first, 0, 0
-    if messages:
-        first_shown, last_shown = messages[0].seq, messages[-1].seq
-    if first is not None and first_shown <= first:
-        new = (
-            entry.seq for entry in messages if entry.seq >= first and is_new(entry, page["user"])
-        )
-        first = next(new, first)
-    elsewhere = [
-        {
-            "seq": entry.seq,
-            "user": entry.user,
-            "msg": entry.msg,
-            "time": iso_time(entry.time),
-            "all": entry.to_all,
-        }
-        for entry in unread.addressed
-        if not first_shown <= entry.seq <= last_shown
-    ]
-    is_next = messages and (not position or first_shown <= max(read + 1, first or 0))
-    shown = last_shown if page["newer"] else page["last"]
-    return {
-        "read": read,
-        "unread": unread._replace(first=first),
-        "elsewhere": elsewhere[:ADDRESSED_ELSEWHERE],
-        "seen": shown if is_next else 0,
-    }
 
 
 def move_mark(request: web.Request, seq: int) -> bool:

@@ -20,9 +20,9 @@ from typing import Any
 from bson import ObjectId
 
 from auth.passwords import is_checkable
+from chat.cleaning import SURROGATES
 from chat.entry import DELETED, EDITED, MessageEntry, is_change
 from chat.message_index import MESSAGE_SEQ, message_seq
-from chat.models import SURROGATES
 from pages.times import iso_time
 from storage.database import Document
 

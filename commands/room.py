@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from auth.models import User, may_moderate
 from auth.sessions import Sessions
+from chat.cleaning import SURROGATES
 from chat.migrate import is_migrated
-from chat.models import SURROGATES
 from server.relay import Relay
 from settings import Settings, StartError
 from storage.database import Database, DatabaseUnavailable, Document, log_id

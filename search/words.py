@@ -9,7 +9,7 @@ import re
 import unicodedata
 from itertools import chain, groupby
 
-from chat.models import BIDI_CONTROLS
+from chat.cleaning import BIDI_CONTROLS
 
 SHORTEST_PART = 3  # characters; shorter ones have to be whole words, because many begin with two
 # Thai, Lao, Burmese, Khmer, but not the signs ฿ and ៛; kana, Han and Hangul. (Korean has spaces,

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from security.address import is_loopback, network
-from security.headers import HEADERS
+from server.long_headers import refusal
 from server.metrics import Metrics
 from settings import Settings
 
@@ -29,23 +29,7 @@ MOST_FILES = (1_048_576, 65_536, 10_240)  # Linux, and what macOS allows where i
 ACCEPTED_AT_ONCE = 64  # connections; then those are counted before more are accepted
 NEWCOMERS_WITHIN = 0.25  # seconds at the end for the first requests of new connections
 LOOK_EVERY = 0.01  # seconds
-COOKIES_LIMIT = 64 * 1024  # bytes in one header; other programs of a host may have set many
-HEADER_LIMIT = 8190  # bytes of another header, as is usual
 HEAD_LIMIT = 1024 * 1024  # bytes of all headers of a request
-
-UNREADABLE = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>That did not work</title>
-<h1>That did not work</h1>
-<p>Your browser sent something that can't be read here: too many cookies, a damaged one, or an
-address that is too long.</p>
-<p>Please delete the cookies of this site in your browser's settings, which signs you out, and open
-the <a href="/">chat</a> again.</p>
-</html>
-"""
 
 Idle = dict[asyncio.BaseProtocol, asyncio.Transport]  # the one that is idle for longest first
 
@@ -219,18 +203,10 @@ class Connection(web.RequestHandler):
         response = super().handle_error(request, status, exc, message)
         if status != 400:
             return response
-        return unreadable(431 if isinstance(exc, LineTooLong) else 400)
+        return refusal(431 if isinstance(exc, LineTooLong) else 400)
 
 
 CONNECTIONS = web.AppKey("connections", Connections)
-
-
-def unreadable(status: int) -> web.Response:
-    """Return the answer to a request that is not read any further; it ends the connection."""
-    headers = {**HEADERS, "Cache-Control": "no-store", "Server": ""}
-    page = web.Response(status=status, text=UNREADABLE, content_type="text/html", headers=headers)
-    page.force_close()
-    return page
 
 
 def raise_file_limit() -> None:

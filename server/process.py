@@ -23,15 +23,13 @@ from server.background import background, for_ever
 from server.connections import (
     ACCEPTED_AT_ONCE,
     CONNECTIONS,
-    COOKIES_LIMIT,
-    HEADER_LIMIT,
     Connection,
     Connections,
     raise_file_limit,
-    unreadable,
 )
 from server.garbage import collect_when_idle
 from server.logs import AccessLogger, LoopErrors, set_up_logging, write_last
+from server.long_headers import COOKIES_LIMIT, has_long_header, refusal
 from settings import SETTINGS, Settings, StartError, load_settings
 
 log = logging.getLogger("chat")
@@ -223,7 +221,7 @@ def _checked(handle: Handler, connections: Connections) -> Handler:
     """Return a handler that refuses what aiohttp lets through, and tells of each request.
 
     An unknown `Expect` is answered with 417: aiohttp 3.14.5 would quote it, and fails with a 500
-    and a traceback on bytes that are not UTF-8. Only cookies may be longer than HEADER_LIMIT.
+    and a traceback on bytes that are not UTF-8. Only cookies may be long.
     """
 
     async def handle_checked(request: web.BaseRequest) -> web.StreamResponse:
@@ -234,18 +232,14 @@ def _checked(handle: Handler, connections: Connections) -> Handler:
             if request.headers.get(hdrs.EXPECT, EXPECT).lower() != EXPECT:
                 headers = {"Server": ""}  # without the version that aiohttp would give
                 raise web.HTTPExpectationFailed(text=f"Only {EXPECT} is expected.", headers=headers)
-            if any(_is_too_long(*header) for header in request.raw_headers):
-                return unreadable(431)
+            if has_long_header(request):
+                return refusal(431)
             return await handle(request)
         finally:
             connections.open_requests -= 1
             connections.rested(connection, connection.transport)
 
     return handle_checked
-
-
-def _is_too_long(name: bytes, value: bytes) -> bool:
-    return len(value) > HEADER_LIMIT and name.lower() != b"cookie"
 
 
 async def _serve(

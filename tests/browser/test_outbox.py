@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
+from chat.cleaning import clean
 from chat.entry import Entry
 from chat.journal import Journal
-from chat.models import clean
 from storage.database import DatabaseUnavailable, Document
 from tests.support.browser import (
     A_WHILE,

@@ -9,7 +9,7 @@ from aiohttp import web
 from playwright.async_api import expect
 
 from auth.cookies import set_session
-from chat.models import clean
+from chat.cleaning import clean
 from settings import SESSION_COLLECTION, USER_COLLECTION
 from tests.support.accounts import finish_departures
 from tests.support.browser import REFUSED, STORAGE_FAULTS, Visit, Visitor

@@ -9,11 +9,12 @@ import pytest
 
 from app import create_app
 from auth.sessions import Identity
+from chat.cleaning import clean
 from chat.entry import MessageEntry
 from chat.folding import fold_class
-from chat.models import CHANGEABLE_FOR, clean
-from chat.render import Renderer, quotes
-from chat.rich_text import mentions_all
+from chat.models import CHANGEABLE_FOR
+from chat.render import Renderer
+from chat.rich_text import mentions_all, parts
 from chat.unread import NOTHING_UNREAD
 from settings import ROOT, Settings
 
@@ -28,9 +29,8 @@ CLEANED = cases("cleaned")
 
 @pytest.mark.parametrize(("text", "quoted"), cases("quotes"))
 def test_lines_are_quoted(text: str, quoted: list[str]) -> None:
-    parts = list(quotes(text))
-    assert [part.text for part in parts if part.is_quote] == quoted
-    assert "".join(part.text for part in parts) == text
+    assert [part.text for part in parts(text) if part.is_quote] == quoted
+    assert "".join(part.text for part in parts(text)) == text
 
 
 @pytest.mark.parametrize(("part", "times", "end", "name"), cases("folds"))
@@ -42,7 +42,7 @@ def test_long_messages_are_folded(part: str, times: int, end: str, name: str) ->
 def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None:
     for start in ("", "> a\n", "```"):
         text = start + part * 20_000  # not linear, this would take minutes: no test's deadline
-        assert "".join(piece.text for piece in quotes(text)) == text
+        assert "".join(piece.text for piece in parts(text)) == text
 
 
 @pytest.mark.parametrize(("text", "is_mentioned"), cases("all"))

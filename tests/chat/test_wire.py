@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat import models, wire
+from chat import cleaning, wire
 from chat.entry import DELETED, EDITED, ChangeEntry, MessageEntry
 from chat.refused import Refused
 
@@ -42,13 +42,13 @@ def payload(frame: bytes) -> str:
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=3000))
 def test_clean_text_has_no_controls_and_cleaning_again_changes_nothing(text: str) -> None:
     try:
-        clean = models.clean(text, LENGTH)
+        clean = cleaning.clean(text, LENGTH)
     except Refused:
         return
     assert 0 < len(clean) <= LENGTH
     assert not any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in clean)
     assert not any(unicodedata.bidirectional(c) in ("LRE", "RLO", "PDF", "LRI") for c in clean)
-    assert models.clean(clean, LENGTH) == clean
+    assert cleaning.clean(clean, LENGTH) == clean
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_only_a_text_that_is_too_long_invisible_or_broken_is_refused(
 ) -> None:
     if stored is None:
         with pytest.raises(Refused):
-            models.clean(typed, LENGTH)
+            cleaning.clean(typed, LENGTH)
     else:
-        assert models.clean(typed, LENGTH) == stored
+        assert cleaning.clean(typed, LENGTH) == stored
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ def test_a_control_frame_is_written_as_rfc_6455_has_it() -> None:
 
 
 def test_the_first_look_for_marks_passes_over_none() -> None:
-    look = re.compile(models.SURPLUS_MARKS.pattern.partition(")")[0] + ")")
-    marks = re.compile(f"[{models.MARKS}]")
+    look = re.compile(cleaning.SURPLUS_MARKS.pattern.partition(")")[0] + ")")
+    marks = re.compile(f"[{cleaning.MARKS}]")
     for character in map(chr, range(sys.maxunicode + 1)):
         if marks.match(character):
             assert look.match(character), hex(ord(character))

@@ -27,8 +27,8 @@ export function keysOf(prefix) {
   return keys().filter(isOne).sort()
 }
 
-// Remove a text of another tab, and return it. If that is still open, it hears that its text was ""
-// before it was removed, which it was not if somebody signs out, and stores it again.
+// Remove a text of another tab, and return it. A tab that is still open stores its text again: that
+// it was "" before it was removed says that nobody has signed out.
 export function takeOver(key) {
   const text = recall(key)
   try {

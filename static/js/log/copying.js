@@ -1,5 +1,5 @@
-// The clipboard: of a selection in the log only what was said is copied, or dragged. Of several messages each
-// is a line as somebody would type it, "[10:15] bob: text"; of a part of one it is that text.
+// The clipboard: of a selection in the log only what was said is copied, or dragged. Of several
+// messages each is a line as somebody would type it, "[10:15] bob: text"; of one it is the text.
 
 import { clockTime } from "./time.js"
 

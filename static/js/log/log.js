@@ -1,13 +1,12 @@
 // The log: shows each message once and in order, and updates it in place when it is changed.
 
-import { addressOf, idOf, NEWEST, seqOf } from "./addresses.js"
+import { addressOf, idOf, newerThan, NEWEST, olderThan, seqOf } from "./addresses.js"
 import { fetchLog } from "./fetch_log.js"
 import { listenToFolds, unfold } from "./fold.js"
 import { placeInGroup, keepDayNames } from "./grouping.js"
 import { createMessage, entryOf, formatLog, formatMessage, updateMessage } from "./message.js"
+import { MoreMessages } from "./more_messages.js"
 import { NewDivider } from "./new_divider.js"
-import { NewerMessages } from "./newer_messages.js"
-import { OlderMessages } from "./older_messages.js"
 import { OwnMessages } from "./own_messages.js"
 import { ScrollPosition } from "./scroll_position.js"
 
@@ -36,8 +35,18 @@ export class Log {
     this.#noteAddressed(element)
     this.#setUpHistory()
     this.scroll = new ScrollPosition(element)
-    this.#older = new OlderMessages(element, (page) => this.#prepend(page))
-    this.#newer = new NewerMessages(element, (page) => this.#append(page))
+    this.#older = new MoreMessages(element, {
+      id: "older",
+      text: "Older messages",
+      addressAt: olderThan,
+      onload: (page) => this.#prepend(page),
+    })
+    this.#newer = new MoreMessages(element, {
+      id: "newer",
+      text: "Newer messages",
+      addressAt: newerThan,
+      onload: (page) => this.#append(page),
+    })
     this.scroll.isAway = this.#newer.areThere
     const target = element.querySelector(".message--target")
     if (target) this.scroll.goToMiddle(target)
@@ -290,7 +299,7 @@ export class Log {
   }
 
   #showGap(isGap) {
-    this.#newer.continueAfter(isGap ? (this.#messages.at(-1)?.dataset.seq ?? 0) : null)
+    this.#newer.continueAt(isGap ? (this.#messages.at(-1)?.dataset.seq ?? 0) : null)
     this.scroll.isAway = isGap
   }
 
@@ -359,7 +368,7 @@ export class Log {
     this.scroll.keep(() => {
       for (const row of this.#rows.slice(0, -ROWS_KEPT)) row.remove()
       const [first] = this.#messages
-      this.#older.continueBefore(first?.dataset.seq ?? this.last + 1)
+      this.#older.continueAt(first?.dataset.seq ?? this.last + 1)
       if (first) placeInGroup(first)
     })
   }

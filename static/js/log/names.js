@@ -15,9 +15,11 @@ export function loginIn(name, login) {
   const seams = name.slice(0, 4 * login.length).matchAll(SEAM) // normalized, it may be shorter
   const ends = [name.search(/(?<![.-])[.-]+$/), ...Array.from(seams, ({ index }) => index)]
   const beginnings = ends.filter((end) => end > 0).map((end) => name.slice(0, end))
-  return [name, ...beginnings].find((each) => isSame(each, login))
+  const key = caseless(login)
+  return [name, ...beginnings].find((each) => caseless(each) === key)
 }
 
-function isSame(name, login) {
-  return name.normalize("NFKC").toLowerCase() === login.normalize("NFKC").toLowerCase()
+// Return the form that all spellings of a name share, as the server compares them.
+export function caseless(name) {
+  return name.normalize("NFKC").toLowerCase()
 }

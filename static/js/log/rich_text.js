@@ -32,7 +32,7 @@ const LITERAL = [String.raw`\*\\?\*`, String.raw`\*`, "_"]
 const QUOTED = String.raw`> [ \t]*[^ \t\n][^\n]*` // one line
 
 // Rules for whole lines: their parts are texts of their own. Where several rules match at one place,
-// the first of them counts. The server finds the same quotes (quotes() in chat/render.py).
+// the first of them counts. The server finds the same quotes (chat/rich_text.py).
 //
 // A rule has a pattern, with a group of the rule's name, and the token that a match makes: { node,
 // a function that creates its element; length, if that is not the whole match; isMention, true if it

@@ -1,6 +1,8 @@
 // The names of everybody with an account: a few for each beginning, asked of the server when it is
 // typed, because a room may have thousands.
 
+import { caseless } from "../log/names.js"
+
 const FRESH_FOR = 60_000 // ms; somebody may have registered or left since
 const TIMEOUT = 15_000 // ms
 
@@ -22,23 +24,23 @@ export class Accounts {
 
   // Return whether all names that begin like this are known.
   knowsAll(beginning) {
-    return this.#hasAnswer((asked, { more }) => !more && fold(beginning).startsWith(asked))
+    return this.#hasAnswer((asked, { more }) => !more && caseless(beginning).startsWith(asked))
   }
 
   // Return whether a name is known not to be an account's.
   isNobody(name) {
-    const folded = fold(name)
-    if (this.names.some((each) => fold(each) === folded)) return false
+    const key = caseless(name)
+    if (this.names.some((each) => caseless(each) === key)) return false
     // The first in order of all that begin like this would be the name itself.
-    const hasAsked = this.#hasAnswer((asked, { isAway }) => asked === folded && !isAway)
+    const hasAsked = this.#hasAnswer((asked, { isAway }) => asked === key && !isAway)
     return hasAsked || this.knowsAll(name)
   }
 
   // Return whether nothing is known of a name, not even that the server gave no answer.
   isUnknown(name) {
-    const folded = fold(name)
-    const isKnown = this.names.some((each) => fold(each) === folded) || this.knowsAll(name)
-    return !isKnown && !this.#hasAnswer((asked) => asked === folded)
+    const key = caseless(name)
+    const isKnown = this.names.some((each) => caseless(each) === key) || this.knowsAll(name)
+    return !isKnown && !this.#hasAnswer((asked) => asked === key)
   }
 
   // Ask for the names that begin like this, one beginning after the other, and only the latest.
@@ -49,8 +51,8 @@ export class Accounts {
     while (this.#wanted !== null) {
       const next = this.#wanted
       this.#wanted = null
-      if (this.knowsAll(next) || this.#hasAnswer((asked) => asked === fold(next))) continue
-      this.#answers.set(fold(next), { ...(await this.#ask(next)), time: Date.now() })
+      if (this.knowsAll(next) || this.#hasAnswer((asked) => asked === caseless(next))) continue
+      this.#answers.set(caseless(next), { ...(await this.#ask(next)), time: Date.now() })
       this.onanswer()
     }
     this.#isAsking = false
@@ -65,15 +67,11 @@ export class Accounts {
   }
 
   #hasAnswer(fits) {
-    for (const [asked, { time }] of this.#answers)
+    for (const [asked, { time }] of this.#answers) {
       if (time + FRESH_FOR < Date.now()) this.#answers.delete(asked)
+    }
     return [...this.#answers].some(([asked, answer]) => fits(asked, answer))
   }
-}
-
-// Return the form that all spellings of a name share, as the server compares them.
-export function fold(name) {
-  return name.normalize("NFKC").toLowerCase()
 }
 
 async function fromServer(beginning) {

@@ -5,7 +5,7 @@ import { announce } from "../browser/announce.js"
 
 const STEPS = [200, 100, 50, 20, 10, 0] // left; the counter appears at the first, each is read out
 
-// What the server replaces or drops before it counts, as clean() does in chat/models.py.
+// What the server replaces or drops before it counts, as clean() does in chat/cleaning.py.
 const NEWLINES = /\r\n|[\r\x85\u2028\u2029]/g
 const OUTER_NEWLINES = /^\n+|(?<!\n)\n+$/g // (?<!…) or each newline of a long run would be tried
 const UNWANTED = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g

@@ -2,7 +2,7 @@
 
 import { announce } from "../browser/announce.js"
 import { isComposing, isPlain } from "../browser/keys.js"
-import { fold } from "./accounts.js"
+import { caseless } from "../log/names.js"
 import { insert } from "./insert.js"
 import { namesIn, partialName } from "./partial_name.js"
 
@@ -54,8 +54,8 @@ export class Mentions {
     this.#caret = selectionEnd
     this.#partial = selectionStart === selectionEnd ? partialName(value.slice(0, selectionEnd)) : null
     this.#show()
-    if (this.#partial !== null && this.#list.children.length < MAX_OPTIONS)
-      this.#accounts.learn(this.#partial)
+    if (this.#partial === null || this.#list.children.length === MAX_OPTIONS) return
+    this.#accounts.learn(this.#partial)
   }
 
   // Show what is known by now: an answer may come when the list is open, with a name selected, or
@@ -77,14 +77,14 @@ export class Mentions {
   // begins names that are offered.
   #tellOfNobody(begun) {
     const typed = namesIn(this.#field.value).slice(0, MAX_CHECKED)
-    const known = new Set(typed.length ? [...this.#names(), this.#user, ALL].map(fold) : [])
+    const known = new Set(typed.length ? [...this.#names(), this.#user, ALL].map(caseless) : [])
     const isNobody = (name) =>
-      name !== begun && !known.has(fold(name)) && this.#accounts.isNobody(name)
+      name !== begun && !known.has(caseless(name)) && this.#accounts.isNobody(name)
     const [name] = typed.find((meanings) => meanings.every(isNobody)) ?? []
     const text = name ? `Nobody is called ${name}` : ""
     if (this.#nobody.textContent !== text) this.#nobody.textContent = text // it is read aloud
     // Names that were pasted are asked for; the answer to one leads to the next.
-    const others = typed.flat().filter((each) => each !== this.#partial && !known.has(fold(each)))
+    const others = typed.flat().filter((each) => each !== this.#partial && !known.has(caseless(each)))
     const unknown = others.find((each) => this.#accounts.isUnknown(each))
     if (unknown) this.#accounts.learn(unknown)
   }
@@ -136,8 +136,8 @@ export class Mentions {
 // Return the names that begin like this; none if one is complete already, so that Enter sends.
 function matching(names, partial) {
   if (!names.length) return []
-  const folded = fold(partial)
-  const fits = (name) => NAME.test(name) && fold(name).startsWith(folded)
+  const begin = caseless(partial)
+  const fits = (name) => NAME.test(name) && caseless(name).startsWith(begin)
   const found = [...new Set(names.filter(fits))]
   const isComplete = found.some((name) => name.length === partial.length)
   return isComplete ? [] : found.slice(0, MAX_OPTIONS)
