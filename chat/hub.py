@@ -74,7 +74,7 @@ class Hub:
         online, people = self.presence.online(), self.presence.people
         client.send(wire.hello(identity.login, recent.last, people, online, replay is None))
         if read:
-            client.send(wire.read(read))
+            client.send(wire.read(min(read, recent.last)))
         if replay:
             client.write(replay)
         if self.is_closing:

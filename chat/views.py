@@ -348,7 +348,7 @@ def what_is_new(
     is_next = messages and (not position or first_shown <= max(read + 1, first or 0))
     shown = last_shown if page["newer"] else page["last"]
     return {
-        "read": read,
+        "read": min(read, page["last"]),
         "unread": unread._replace(first=first),
         "elsewhere": elsewhere[:ADDRESSED_ELSEWHERE],
         "seen": shown if is_next else 0,

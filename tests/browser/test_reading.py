@@ -544,6 +544,50 @@ async def test_what_one_tab_has_read_the_other_does_not_count(
     await expect(alice.log.locator(".log__new")).to_have_count(0)
 
 
+async def test_what_was_read_on_a_phone_is_not_new_to_a_laptop_that_wakes_up(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    await alice.context.add_init_script(f"{UNSEEN}; {NOTED}; Notification.permission = 'granted'")
+    await alice.open()
+    await choose(alice, "Show a notification")
+    marks, [client] = chat.app[READ_MARKS], clients_of(chat.app, "alice")
+    await go_offline(chat, alice)
+    await write(chat, "bob", "@alice, one", "two", "three")
+    marks.move(client.identity.user_id, 3)
+    await alice.context.set_offline(False)
+    await expect(alice.texts.last).to_have_text("three", timeout=A_WHILE)
+    await expect(alice.page).to_have_title("(1) Main Chat page")
+    await expect(alice.page.locator("#mentioned")).to_be_hidden()
+    await write(chat, "bob", "@alice, four")
+    await alice.page.wait_for_function("() => noted.length > 1")
+    bodies = await alice.page.evaluate("noted.flatMap(([, body]) => body ?? [])")
+    assert bodies == ["@alice, four"]
+
+
+async def test_a_page_without_a_socket_learns_what_was_read_elsewhere(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    [client] = clients_of(chat.app, "alice")
+    await alice.page.goto("about:blank")
+    alice.tolerates = CONNECTION_LOST
+    await alice.context.route_web_socket("**/ws*", lambda socket: socket.close())
+    await write(chat, "bob", "one", "@alice, two")
+    await alice.context.add_init_script(UNSEEN)
+    await alice.open()
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+    chat.app[READ_MARKS].move(client.identity.user_id, 2)
+    await expect(alice.page).to_have_title("(1) Main Chat page", timeout=A_WHILE)
+    await expect(alice.page.locator("#mentioned")).to_have_text("1 mention")
+    chat.app[READ_MARKS].move(client.identity.user_id, 3)
+    await expect(alice.page).to_have_title("Main Chat page", timeout=A_WHILE)
+    await expect(alice.page.locator("#mentioned")).to_be_hidden()
+
+
 async def test_deleted_messages_and_ones_own_are_not_unread(chat: ChatSite, alice: Visitor) -> None:
     await write(chat, "bob", "zero")
     await until_read(chat, "alice", 1)

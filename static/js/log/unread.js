@@ -35,7 +35,8 @@ export class Unread {
 
   // Count a message that has just come.
   add({ seq, user, state }) {
-    if (user !== this.#log.user && state !== "deleted") this.#arrived.add(seq)
+    const isNew = seq > this.#since && user !== this.#log.user && state !== "deleted"
+    if (isNew) this.#arrived.add(seq)
     this.#update()
   }
 
