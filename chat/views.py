@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 import aiohttp_jinja2
@@ -41,8 +42,9 @@ OPENINGS = web.AppKey("openings", Limit)  # of sockets, by person
 
 SEQ = r"[0-9]{1,15}"  # a number of the log in an address or a form
 
-# Messages that may mention or answer the reader, and that a page tells of but does not show.
-ADDRESSED_ELSEWHERE = 20
+# Characters of those messages that may mention or answer the reader, and that a page tells of but
+# does not show; each counts ADDRESSED_OVERHEAD more.
+ADDRESSED_TEXT, ADDRESSED_OVERHEAD = 20_000, 100
 
 STATUS_OF_CODE = {
     "invalid": 400,
@@ -334,25 +336,32 @@ def what_is_new(
             entry.seq for entry in messages if entry.seq >= first and is_new(entry, page["user"])
         )
         first = next(new, first)
-    elsewhere = [
-        {
-            "seq": entry.seq,
-            "user": entry.user,
-            "msg": entry.msg,
-            "time": iso_time(entry.time),
-            "all": entry.to_all,
-        }
-        for entry in unread.addressed
-        if not first_shown <= entry.seq <= last_shown
-    ]
+    elsewhere = [entry for entry in unread.addressed if not first_shown <= entry.seq <= last_shown]
+    told = as_many_as_fit(elsewhere)
     is_next = messages and (not position or first_shown <= max(read + 1, first or 0))
     shown = last_shown if page["newer"] else page["last"]
     return {
         "read": min(read, page["last"]),
         "unread": unread._replace(first=first),
-        "elsewhere": elsewhere[:ADDRESSED_ELSEWHERE],
+        "elsewhere": [
+            {
+                "seq": entry.seq,
+                "user": entry.user,
+                "msg": entry.msg,
+                "time": iso_time(entry.time),
+                "all": entry.to_all,
+            }
+            for entry in told
+        ],
+        "has_more_elsewhere": len(told) < len(elsewhere),
         "seen": shown if is_next else 0,
     }
+
+
+def as_many_as_fit(messages: list[MessageEntry]) -> list[MessageEntry]:
+    """Return the first messages, as many as a page can tell of, and at least one."""
+    lengths = accumulate(len(entry.msg) + ADDRESSED_OVERHEAD for entry in messages)
+    return messages[: max(1, sum(length <= ADDRESSED_TEXT for length in lengths))]
 
 
 def move_mark(request: web.Request, seq: int) -> bool:

@@ -601,12 +601,16 @@ async def test_deleted_messages_and_ones_own_are_not_unread(chat: ChatSite, alic
     await expect(alice.log.locator(".log__new + .message")).to_contain_text("two")
     await change(chat.app[JOURNAL], "bob", 3, "")  # it came with the page
     await expect(alice.page).to_have_title("(1) Main Chat page")
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("three")
+    await change(chat.app[JOURNAL], "bob", 4, "")  # the last one that is new
+    await expect(alice.page).to_have_title("Main Chat page")
+    await expect(alice.log.locator(".log__new")).to_have_count(0)
     await write(chat, "bob", "four", "five")
     await write(chat, "alice", "from my phone")
     await expect(alice.texts.last).to_have_text("from my phone")
-    await expect(alice.page).to_have_title("(3) Main Chat page")
-    await change(chat.app[JOURNAL], "bob", 7, "")  # it came since
     await expect(alice.page).to_have_title("(2) Main Chat page")
+    await change(chat.app[JOURNAL], "bob", 8, "")  # it came since
+    await expect(alice.page).to_have_title("(1) Main Chat page")
 
 
 async def test_who_leaves_before_the_page_is_connected_has_read_what_it_showed(
@@ -919,6 +923,27 @@ async def test_each_mention_among_many_is_one_press_away_and_so_is_the_first_unr
     await write(chat, "bob", "@alice, three")  # while she reads elsewhere
     await expect(mentioned).to_have_text("1 mention")
     await change(chat.app[JOURNAL], "bob", 154, "never mind")
+    await expect(mentioned).to_be_hidden()
+
+
+async def test_what_names_the_reader_is_still_offered_at_the_end_if_it_was_only_in_the_page(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "alice", "mine")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    said = [f"line {number}" for number in range(150)]
+    said[40] = "@alice, look"
+    await write(chat, "bob", *said)
+    await alice.open()
+    mentioned = alice.page.locator("#mentioned")
+    await expect(mentioned).to_have_text("1 mention")
+    await alice.press("150 new messages")
+    await expect(alice.texts.last).to_be_in_viewport()
+    await expect(alice.texts.filter(has_text="@alice, look")).to_have_count(0)
+    await expect(mentioned).to_have_text("1 mention")
+    await mentioned.click()
+    await expect(alice.texts.filter(has_text="@alice, look")).to_be_in_viewport(ratio=1)
     await expect(mentioned).to_be_hidden()
 
 

@@ -71,7 +71,7 @@ export class Unread {
     }
     const { count, more } = this.#hasReadHistory ? { count: 0, more: "" } : this.#log.news
     this.#show(this.#arrived.size + count, more, isAtEnd)
-    this.#showMentions(more)
+    this.#showMentions(more || (this.#log.mayHaveMoreMeant ? "+" : ""))
   }
 
   get #mentions() {
