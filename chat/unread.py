@@ -12,7 +12,12 @@ from auth.sessions import Identity
 from chat.entry import DELETED, MessageEntry
 from chat.recent import RECENT_LENGTH, Recent
 
-NAME = re.compile(r"[@＠]([^\s@＠]{1,100})|^> (\S{1,64}) #", re.MULTILINE)
+# Marks of direction may stand before a name.
+NAME = re.compile(
+    r"[@＠][\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]*([^\s@＠]{1,100})"
+    r"|^> (\S{1,64}) #",
+    re.MULTILINE,
+)
 
 
 class Unread(NamedTuple):
@@ -55,4 +60,4 @@ def _names(text: str) -> str:
 
 
 def _fold(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).lower()
+    return unicodedata.normalize("NFKC", name).casefold()  # "Σ" and both of its small letters

@@ -197,6 +197,7 @@ async def test_an_answer_to_a_linked_message_does_not_read_what_is_between(
         "@bob,@carol,@alice",
         "> alice #3: so\nyes",
         "ＡＬＩＣＥ? @ＡＬＩＣＥ!",
+        "@\u2068alice\u2069, look",
     ],
 )
 async def test_the_page_tells_of_what_may_mention_the_reader_further_down(
@@ -206,6 +207,16 @@ async def test_the_page_tells_of_what_may_mention_the_reader_further_down(
     await read_up_to(house, "alice", 1)
     told = json.loads(attribute(await alice.page(), "addressed"))
     assert [(each["seq"], each["user"], each["msg"]) for each in told] == [(102, "carol", text)]
+
+
+async def test_a_name_is_found_in_capitals_of_which_two_small_letters_have_one(
+    house: House, alice: Person
+) -> None:
+    sisyphus = await house.sign_in("Σίσυφος")
+    await fill(house, "known", *LINES[:100], "@ΣΊΣΥΦΟΣ's turn", "@σίσυφος, look")
+    await read_up_to(house, "Σίσυφος", 1)
+    told = json.loads(attribute(await sisyphus.page(), "addressed"))
+    assert [each["seq"] for each in told] == [102, 103]
 
 
 async def test_the_page_tells_of_mentions_that_it_does_not_show_but_not_of_the_readers_own(
