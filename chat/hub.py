@@ -18,7 +18,7 @@ from chat.recent import Recent
 from security.limits import Limit
 from server.background import background, for_ever, paced
 from server.metrics import METRICS, Metrics
-from server.relay import RELAY, Relay, check_texts
+from server.relay import RELAY, Relay, check_numbers, check_texts
 
 PING_EVERY = 8  # seconds; Heroku's router cuts idle connections after 55
 PONG_WAIT = 6  # seconds; a dead socket is cut off after PING_EVERY + PONG_WAIT + 1
@@ -55,10 +55,13 @@ class Hub:
         relay.listen("read", self.show_read)
         relay.listen("ended", self.close_sessions)
 
-    def join(self, client: Client, recent: Recent, since: int | None, returning: bool) -> None:
+    def join(
+        self, client: Client, recent: Recent, since: int | None, returning: bool, read: int = 0
+    ) -> None:
         """Add a socket: tell the others, greet it, and send it the entries it missed.
 
-        `since` is the number of the last entry that the page has, None if it wants none. There is
+        `since` is the number of the last entry that the page has, None if it wants none. `read` is
+        the reader's mark: they may have read elsewhere while the page was not connected. There is
         no await in here: otherwise an entry could come between the replay and the first broadcast,
         and this socket would never get it.
         """
@@ -70,6 +73,8 @@ class Hub:
         replay = b"" if since is None else _replay(recent.after(since), client.is_classic)
         online, people = self.presence.online(), self.presence.people
         client.send(wire.hello(identity.login, recent.last, people, online, replay is None))
+        if read:
+            client.send(wire.read(min(read, recent.last)))
         if replay:
             client.write(replay)
         if self.is_closing:
@@ -128,8 +133,7 @@ class Hub:
         """Tell somebody's own sockets how far they have read. Raises TypeError, ValueError."""
         user_id, seq = mark  # they may be of another process
         check_texts(user_id)
-        if type(seq) is not int:
-            raise TypeError("not a number")
+        check_numbers(seq)
         frames = wire.read(seq)
         for client in self._sockets_of.get(user_id, ()):
             self.send(client, frames)

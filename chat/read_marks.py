@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from server.background import background, for_ever, paced
-from server.relay import RELAY, Relay
+from server.relay import RELAY, Relay, check_numbers, check_texts
 from settings import USER_COLLECTION
 from storage.database import DATABASE, Collection, DatabaseUnavailable
 from storage.lookup import Lookup
@@ -27,20 +27,30 @@ class ReadMarks:
     def __init__(self, users: Collection, relay: Relay) -> None:
         self._users = users
         self._relay = relay
-        self._moved: dict[str, int] = {}  # by user, not stored yet
+        self._latest: dict[str, int] = {}  # by user, of those that moved in any process
+        self._moved: dict[str, int] = {}  # by user, in this process, not stored yet
         self._stored = Lookup(self._fetch)
+        relay.listen("read", self.hear)
 
     async def get(self, user_id: str) -> int:
         """Return a user's mark. Raises DatabaseUnavailable."""
-        return max(self._moved.get(user_id, 0), await self._stored.get(user_id) or 0)
+        stored = await self._stored.get(user_id) or 0
+        return max(self._latest.get(user_id, 0), stored)
 
     def move(self, user_id: str, seq: int) -> bool:
         """Move a user's mark forwards, and tell it; return False if it is known to be as far."""
-        if seq <= max(self._moved.get(user_id, 0), self._stored.cached(user_id) or 0):
+        if seq <= max(self._latest.get(user_id, 0), self._stored.cached(user_id) or 0):
             return False
         self._moved[user_id] = seq
         self._relay.tell_all("read", (user_id, seq))
         return True
+
+    def hear(self, mark: tuple[str, int]) -> None:
+        """Note a mark that moved, perhaps in another process. Raises TypeError, ValueError."""
+        user_id, seq = mark
+        check_texts(user_id)
+        check_numbers(seq)
+        self._latest[user_id] = max(seq, self._latest.get(user_id, 0))
 
     async def run(self) -> None:
         """Store the marks that moved, for ever."""
@@ -62,8 +72,6 @@ class ReadMarks:
         ]
         await self._users.update_each(updates)
         for user_id, seq in some.items():
-            if (stored := self._stored.cached(user_id)) is not None:
-                self._stored.put(user_id, max(seq, stored))
             if self._moved[user_id] == seq:  # it may have moved on meanwhile
                 del self._moved[user_id]
 

@@ -6,6 +6,7 @@ Only messages in memory are looked at, so that nobody waits longer because other
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from auth.sessions import Identity
@@ -14,9 +15,16 @@ from chat.entry import DELETED, MessageEntry
 from chat.recent import RECENT_LENGTH, Recent
 from pages.times import iso_time
 
-MOST_ELSEWHERE = 20  # messages that may be meant for the reader, told of but not shown by a page
+# Characters of those messages that may mention or answer the reader, and that a page tells of but
+# does not show; each counts ADDRESSED_OVERHEAD more.
+ADDRESSED_TEXT, ADDRESSED_OVERHEAD = 20_000, 100
 
-NAME = re.compile(r"[@＠]([^\s@＠]{1,100})|^> (\S{1,64}) #", re.MULTILINE)
+# Marks of direction may stand before a name.
+NAME = re.compile(
+    r"[@＠][\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]*([^\s@＠]{1,100})"
+    r"|^> (\S{1,64}) #",
+    re.MULTILINE,
+)
 
 
 class Unread(NamedTuple):
@@ -68,25 +76,32 @@ def what_is_new(
             entry.seq for entry in messages if entry.seq >= first and is_new(entry, page["user"])
         )
         first = next(new, first)
-    elsewhere = [
-        {
-            "seq": entry.seq,
-            "user": entry.user,
-            "msg": entry.msg,
-            "time": iso_time(entry.time),
-            "all": entry.to_all,
-        }
-        for entry in unread.addressed
-        if entry.seq not in shown
-    ]
+    elsewhere = [entry for entry in unread.addressed if entry.seq not in shown]
+    told = as_many_as_fit(elsewhere)
     is_next = messages and (not position or shown.start <= max(read + 1, first or 0))
     last = messages[-1].seq if page["newer"] else page["last"]
     return {
-        "read": read,
+        "read": min(read, page["last"]),
         "unread": unread._replace(first=first),
-        "elsewhere": elsewhere[:MOST_ELSEWHERE],
+        "elsewhere": [
+            {
+                "seq": entry.seq,
+                "user": entry.user,
+                "msg": entry.msg,
+                "time": iso_time(entry.time),
+                "all": entry.to_all,
+            }
+            for entry in told
+        ],
+        "has_more_elsewhere": len(told) < len(elsewhere),
         "seen": last if is_next else 0,
     }
+
+
+def as_many_as_fit(messages: list[MessageEntry]) -> list[MessageEntry]:
+    """Return the first messages, as many as a page can tell of, and at least one."""
+    lengths = accumulate(len(entry.msg) + ADDRESSED_OVERHEAD for entry in messages)
+    return messages[: max(1, sum(length <= ADDRESSED_TEXT for length in lengths))]
 
 
 @lru_cache(maxsize=RECENT_LENGTH)

@@ -191,10 +191,11 @@ class WebSocket(web.View):
         request, hub = self.request, self.request.app[HUB]
         identity = request[IDENTITY]
         since, returning = read_seq(request, "since"), "returning" in request.query
+        read = await request.app[READ_MARKS].get(identity.user_id)
         ws = self.new_response(identity)
         await ws.prepare(request)
         client = Client(ws, request, identity)
-        hub.join(client, request.app[JOURNAL].recent, since, returning)
+        hub.join(client, request.app[JOURNAL].recent, since, returning, read)
         try:
             # The session may have ended during the upgrade.
             if request.app[SESSIONS].has_ended(identity.session_id):

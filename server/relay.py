@@ -10,7 +10,7 @@ Whatever is told has a kind, and all listeners of that kind are called:
     ended        Sessions   here            ids of sessions                Sessions, hub
     recheck      Sessions   the others      ids of sessions to look up     Sessions
     typing       hub        all             a login                        hub
-    read         ReadMarks  all             a user's id, and their mark    hub
+    read         ReadMarks  all             a user's id, and their mark    hub, ReadMarks
     presence     Presence   the others      its process, and who is there  Presence
     gone         relay      here            a process that has ended       Presence
     attempt      attempts   others, or all  a log-in or registration       attempts
@@ -87,3 +87,9 @@ def check_texts(*values: object) -> None:
     """Check that values from another process are texts. Raises TypeError."""
     if not all(isinstance(value, str) for value in values):
         raise TypeError("not a text")
+
+
+def check_numbers(*values: object) -> None:
+    """Check that values from another process are whole numbers. Raises TypeError."""
+    if not all(type(value) is int for value in values):  # True is an int, too
+        raise TypeError("not a number")

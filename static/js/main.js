@@ -68,7 +68,8 @@ const unreadButtons = {
   firstUnread: byId("first-unread"),
 }
 const unread = new Unread(log, unreadButtons, () => readMark.move(log.last))
-const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") })
+const isRead = (seq) => seq <= readMark.read
+const notifier = new Notifier(user, { notify: byId("notify"), sound: byId("sound") }, isRead)
 const actions = new Actions(log, byId("actions-template").content.firstElementChild)
 const names = () => [...people.names, ...log.authors]
 const [list, nobody] = [byId("mentions"), byId("nobody")]
@@ -162,6 +163,7 @@ function onblocked() {
 // What the page does with a new copy of itself, when frames don't come.
 function onpage(page) {
   if (page.dataset.user !== user) return location.assign("/") // as in hello()
+  handlers.read({ seq: Number(page.dataset.read) })
   const { added, changed } = log.update(page)
   for (const entry of added) {
     unread.add(entry)

@@ -570,6 +570,50 @@ async def test_the_icon_of_an_installed_page_counts_as_the_title_does(
     await counts(0)
 
 
+async def test_what_was_read_on_a_phone_is_not_new_to_a_laptop_that_wakes_up(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    await alice.context.add_init_script(f"{UNSEEN}; {NOTED}; Notification.permission = 'granted'")
+    await alice.open()
+    await choose(alice, "Show a notification")
+    marks, [client] = chat.app[READ_MARKS], clients_of(chat.app, "alice")
+    await go_offline(chat, alice)
+    await write(chat, "bob", "@alice, one", "two", "three")
+    marks.move(client.identity.user_id, 3)
+    await alice.context.set_offline(False)
+    await expect(alice.texts.last).to_have_text("three", timeout=A_WHILE)
+    await expect(alice.page).to_have_title("(1) Main Chat page")
+    await expect(alice.page.locator("#mentioned")).to_be_hidden()
+    await write(chat, "bob", "@alice, four")
+    await alice.page.wait_for_function("() => noted.length > 1")
+    bodies = await alice.page.evaluate("noted.flatMap(([, body]) => body ?? [])")
+    assert bodies == ["@alice, four"]
+
+
+async def test_a_page_without_a_socket_learns_what_was_read_elsewhere(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "bob", "zero")
+    await until_read(chat, "alice", 1)
+    [client] = clients_of(chat.app, "alice")
+    await alice.page.goto("about:blank")
+    alice.tolerates = CONNECTION_LOST
+    await alice.context.route_web_socket("**/ws*", lambda socket: socket.close())
+    await write(chat, "bob", "one", "@alice, two")
+    await alice.context.add_init_script(UNSEEN)
+    await alice.open()
+    await expect(alice.page).to_have_title("(2) Main Chat page")
+    chat.app[READ_MARKS].move(client.identity.user_id, 2)
+    await expect(alice.page).to_have_title("(1) Main Chat page", timeout=A_WHILE)
+    await expect(alice.page.locator("#mentioned")).to_have_text("1 mention")
+    chat.app[READ_MARKS].move(client.identity.user_id, 3)
+    await expect(alice.page).to_have_title("Main Chat page", timeout=A_WHILE)
+    await expect(alice.page.locator("#mentioned")).to_be_hidden()
+
+
 async def test_deleted_messages_and_ones_own_are_not_unread(chat: ChatSite, alice: Visitor) -> None:
     await write(chat, "bob", "zero")
     await until_read(chat, "alice", 1)
@@ -583,12 +627,16 @@ async def test_deleted_messages_and_ones_own_are_not_unread(chat: ChatSite, alic
     await expect(alice.log.locator(".log__new + .message")).to_contain_text("two")
     await change(chat.app[JOURNAL], "bob", 3, "")  # it came with the page
     await expect(alice.page).to_have_title("(1) Main Chat page")
+    await expect(alice.log.locator(".log__new + .message")).to_contain_text("three")
+    await change(chat.app[JOURNAL], "bob", 4, "")  # the last one that is new
+    await expect(alice.page).to_have_title("Main Chat page")
+    await expect(alice.log.locator(".log__new")).to_have_count(0)
     await write(chat, "bob", "four", "five")
     await write(chat, "alice", "from my phone")
     await expect(alice.texts.last).to_have_text("from my phone")
-    await expect(alice.page).to_have_title("(3) Main Chat page")
-    await change(chat.app[JOURNAL], "bob", 7, "")  # it came since
     await expect(alice.page).to_have_title("(2) Main Chat page")
+    await change(chat.app[JOURNAL], "bob", 8, "")  # it came since
+    await expect(alice.page).to_have_title("(1) Main Chat page")
 
 
 async def test_who_leaves_before_the_page_is_connected_has_read_what_it_showed(
@@ -901,6 +949,27 @@ async def test_each_mention_among_many_is_one_press_away_and_so_is_the_first_unr
     await write(chat, "bob", "@alice, three")  # while she reads elsewhere
     await expect(mentioned).to_have_text("1 mention")
     await change(chat.app[JOURNAL], "bob", 154, "never mind")
+    await expect(mentioned).to_be_hidden()
+
+
+async def test_what_names_the_reader_is_still_offered_at_the_end_if_it_was_only_in_the_page(
+    chat: ChatSite, alice: Visitor
+) -> None:
+    await write(chat, "alice", "mine")
+    await until_read(chat, "alice", 1)
+    await alice.page.goto("about:blank")
+    said = [f"line {number}" for number in range(150)]
+    said[40] = "@alice, look"
+    await write(chat, "bob", *said)
+    await alice.open()
+    mentioned = alice.page.locator("#mentioned")
+    await expect(mentioned).to_have_text("1 mention")
+    await alice.press("150 new messages")
+    await expect(alice.texts.last).to_be_in_viewport()
+    await expect(alice.texts.filter(has_text="@alice, look")).to_have_count(0)
+    await expect(mentioned).to_have_text("1 mention")
+    await mentioned.click()
+    await expect(alice.texts.filter(has_text="@alice, look")).to_be_in_viewport(ratio=1)
     await expect(mentioned).to_be_hidden()
 
 

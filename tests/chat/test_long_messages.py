@@ -9,12 +9,15 @@ import pytest
 from chat import wire
 from chat.entry import EDITED, ChangeEntry, Entry, MessageEntry
 from chat.journal import ENTRIES_PER_INSERT, JOURNAL, TEXT_PER_INSERT, Draft, in_batches
+from chat.read_marks import READ_MARKS
 from chat.recent import Recent
 from chat.sized_cache import OVERHEAD, SizedCache
 from pages.forms import BODY_LIMIT
 from settings import MESSAGE_COLLECTION
 from storage.database import Collection, DatabaseUnavailable, Document
+from tests.support.accounts import user_id_of
 from tests.support.house import OpenHouse
+from tests.support.log import say
 from tests.support.pages import HistoryPage
 from tests.support.people import Person
 from tests.support.sockets import Socket
@@ -174,6 +177,29 @@ async def test_a_start_reads_no_more_text_at_once_than_memory_has_room_for(
     assert [line.msg[-2:] for line in lines] == [*(f"{number:02}" for number in range(11)), "yy"]
 
 
+@pytest.mark.parametrize("length", [7_900, 8_000, 8_100])  # ten of them have room, or just not
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["running", "restarted"])
+async def test_pages_have_each_message_whether_memory_has_it_or_not(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, length: int, is_restarted: bool
+) -> None:
+    for module in ("chat.recent", "chat.journal"):
+        monkeypatch.setattr(f"{module}.RECENT_TEXT", 80_000)
+    house = await open_house()
+    for _ in range(20):
+        await say(house.app[JOURNAL], "carol", "z" * length)
+    if is_restarted:
+        await house.server.close()
+        house = await open_house()
+    alice = await house.sign_in("alice")
+    for address, first in (("/", 1), ("/?after=2", 3), ("/?around=5", 1), ("/?before=21", 1)):
+        numbers = [line.seq for line in HistoryPage(await alice.page(address)).lines]
+        assert numbers == list(range(first, 21)), address
+    house.app[READ_MARKS].move(await user_id_of(house, "alice"), 5)
+    page = await alice.page()
+    assert 'data-unread="10+"' in page or 'data-unread="9+"' in page
+    assert 'data-first-unread="6"' in page
+
+
 async def test_entries_of_others_that_take_too_long_are_read_in_smaller_steps(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +235,10 @@ def test_memory_keeps_as_many_of_the_last_entries_as_have_room(
         recent.add(each)
     assert list(recent.entries) == recent.messages(None, 3) == messages[2:]
     assert recent.messages(None, 4) is None  # the database has them
+    assert recent.messages_from(2, 9) is None
+    assert recent.messages_from(3, 9) == messages[2:]
+    assert recent.messages_after(1) == (messages[2:], False)
+    assert recent.messages_after(2) == (messages[2:], True)
     assert recent.find("a:2") is None
     edited = messages[4]._replace(msg="y" * 90, state=EDITED)
     change = ChangeEntry(6, "change:a:1", "alice", "a", edited)

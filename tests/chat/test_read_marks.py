@@ -11,8 +11,9 @@ from storage.database import DatabaseUnavailable
 from tests.support.accounts import log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
+from tests.support.redis_server import RedisServer
 from tests.support.sockets import Socket
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 
 async def read_mark(person: Person) -> int:
@@ -58,6 +59,36 @@ async def test_a_persons_other_sockets_hear_of_the_mark_and_nobody_elses(
     while (frame := await hers.next("read", "message")).get("msg") != "to all":
         assert frame["type"] == "message"
     assert await classic.receive_str(timeout=PATIENCE) == "(bob) to all"  # has no such line
+
+
+async def test_a_device_that_comes_back_hears_of_the_mark_before_what_it_missed(
+    house: House, bob: Person, hers: Socket
+) -> None:
+    for number in range(4):
+        await hers.said(f"message {number}")
+    asleep = await log_in(house, "bob")
+    await (await asleep.connect(since=1)).close()
+    await bob.post("/read/3")
+    awake = await asleep.connect(since=1)
+    frames = [await awake.next("hello", "read", "message") for _ in range(5)]
+    assert [frame["type"] for frame in frames] == ["hello", "read", *["message"] * 3]
+    assert frames[1]["seq"] == 3
+
+
+async def test_another_process_knows_the_mark_before_it_is_stored(
+    open_house: OpenHouse, redis: RedisServer
+) -> None:
+    houses = [await open_house(REDIS_URL=redis.url) for _ in range(2)]
+    await until(lambda: any(house.app[RELAY].has_other_writer for house in houses))
+    bob = await houses[0].sign_in("bob")
+    there = await log_in(houses[1], "bob")
+    socket = await there.connect()
+    await bob.write("one")
+    await socket.next("message")
+    await there.page()  # which looks the mark up
+    await bob.get("/read/1")
+    await socket.next("read")
+    assert await read_mark(there) == 1
 
 
 @pytest.mark.parametrize("told", ["nonsense", ("id",), (1, 2), ("id", "2"), ("id", True), None])

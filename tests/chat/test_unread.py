@@ -131,6 +131,7 @@ async def test_a_mark_beyond_the_log_leaves_nothing_unread(house: House, alice: 
     await read_up_to(house, "alice", 999)  # of the log before a backup was restored
     page = await alice.page()
     assert (numbers(page), attribute(page, "unread")) == ([1], "0")
+    assert attribute(page, "read") == "1"  # so that the page counts what comes next
 
 
 # Without scripts
@@ -196,6 +197,7 @@ async def test_an_answer_to_a_linked_message_does_not_read_what_is_between(
         "@bob,@carol,@alice",
         "> alice #3: so\nyes",
         "ＡＬＩＣＥ? @ＡＬＩＣＥ!",
+        "@\u2068alice\u2069, look",
     ],
 )
 async def test_the_page_tells_of_what_may_mention_the_reader_further_down(
@@ -207,16 +209,45 @@ async def test_the_page_tells_of_what_may_mention_the_reader_further_down(
     assert [(each["seq"], each["user"], each["msg"]) for each in told] == [(102, "carol", text)]
 
 
-async def test_the_page_tells_of_no_more_mentions_than_it_can_carry(
+async def test_a_name_is_found_in_capitals_of_which_two_small_letters_have_one(
+    house: House, alice: Person
+) -> None:
+    sisyphus = await house.sign_in("Σίσυφος")
+    await fill(house, "known", *LINES[:100], "@ΣΊΣΥΦΟΣ's turn", "@σίσυφος, look")
+    await read_up_to(house, "Σίσυφος", 1)
+    told = json.loads(attribute(await sisyphus.page(), "addressed"))
+    assert [each["seq"] for each in told] == [102, 103]
+
+
+async def test_the_page_tells_of_mentions_that_it_does_not_show_but_not_of_the_readers_own(
     house: House, alice: Person
 ) -> None:
     await fill(house, "known", "@alice here", *LINES[:100], *(f"@alice {n}" for n in range(30)))
     await alice.write("@alice, says alice")
     await read_up_to(house, "alice", 1)
-    told = json.loads(attribute(await alice.page(), "addressed"))
-    assert [each["seq"] for each in told] == list(range(103, 123))
+    page = await alice.page()
+    assert [each["seq"] for each in json.loads(attribute(page, "addressed"))] == list(
+        range(103, 133)
+    )
+    assert "data-more-addressed" not in page
     newest = json.loads(attribute(await alice.page("/?newest="), "addressed"))
     assert [each["seq"] for each in newest] == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("@alice 👍", 185), ("@alice " + "long " * 700, 5), ("@alice" + "\n<'\"&" * 1998, 1)],
+    ids=["short", "long", "the longest"],
+)
+async def test_the_page_tells_of_no_more_mentions_than_it_can_carry(
+    house: House, alice: Person, text: str, told: int
+) -> None:
+    await fill(house, "known", *LINES[:100], *[text] * 250)
+    await read_up_to(house, "alice", 1)
+    page = await alice.page()
+    assert len(json.loads(attribute(page, "addressed"))) == told
+    assert "data-more-addressed" in page
+    assert len(page.partition("data-addressed")[2].partition("data-now")[0]) < 150_000
 
 
 async def test_names_are_found_in_the_most_hostile_text_in_no_time(

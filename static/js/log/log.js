@@ -83,11 +83,7 @@ export class Log {
   // The reader has read up to a message somewhere else: what is new begins after it.
   markRead(seq) {
     this.#newDivider.move(seq)
-    this.scroll.keep(() => {
-      const former = this.#newDivider.place(this.#messages)
-      const now = this.#newDivider.element.nextElementSibling
-      for (const message of [former, now]) if (message && former !== now) placeInGroup(message)
-    })
+    this.#placeNewDivider()
   }
 
   // The numbers of the messages after a seq that mention or answer the reader, in their order; the
@@ -97,6 +93,11 @@ export class Log {
     const hidden = [...this.#meant].filter((each) => !document.getElementById(idOf(each)))
     const seqs = shown.map(({ dataset }) => Number(dataset.seq)).concat(hidden)
     return seqs.filter((each) => each > seq).sort((a, b) => a - b)
+  }
+
+  // True if more messages may mention or answer the reader than the page can tell of.
+  get mayHaveMoreMeant() {
+    return this.element.dataset.moreAddressed !== undefined
   }
 
   // Return true if a message is in the page, and in view.
@@ -172,9 +173,9 @@ export class Log {
     this.element.dataset.last = this.#latest = 0
     this.element.dataset.read = page.dataset.read
     this.#newDivider = new NewDivider(page.dataset)
+    this.#replace(page)
     this.#meant.clear()
     this.#noteAddressed(page)
-    this.#replace(page)
     if (end === undefined) await this.goBackTo(place)
     else this.#goToFirstNew()
   }
@@ -240,6 +241,7 @@ export class Log {
     if (isGap && !this.#newer.areThere) {
       this.element.dataset.last = this.#latest = Number(page.dataset.last)
       this.#showGap(true) // there are more between
+      this.#noteAddressed(page)
       this.scroll.update()
     } else {
       for (const entry of entries) {
@@ -255,7 +257,7 @@ export class Log {
 
   // Replace all rows. Call it before going somewhere: what is in view in between counts for nothing.
   #replace(page) {
-    for (const row of this.#rows) row.remove()
+    this.#remove(this.#rows)
     this.#history.append(...messagesOf(page))
     this.#older.continueFrom(page)
     const { last, now } = page.dataset
@@ -263,6 +265,14 @@ export class Log {
     this.#setUpHistory()
     this.#continueAfter(page)
     this.element.scrollTop = this.element.scrollHeight
+  }
+
+  // Remove rows, but remember those that mention or answer the reader.
+  #remove(rows) {
+    for (const row of rows) {
+      if (isMeantFor(row, this.user)) this.#meant.add(Number(row.dataset.seq))
+      row.remove()
+    }
   }
 
   // Return a message, after loading those around it if it is not in the page; null: there is none.
@@ -335,7 +345,16 @@ export class Log {
       return undefined
     }
     if (!isSame(shown, entry)) this.scroll.keep(() => updateMessage(message, entry, this.user))
+    if (isDeleted) this.#placeNewDivider()
     return shown
+  }
+
+  #placeNewDivider() {
+    this.scroll.keep(() => {
+      const former = this.#newDivider.place(this.#messages)
+      const now = this.#newDivider.element.nextElementSibling
+      for (const message of [former, now]) if (message && former !== now) placeInGroup(message)
+    })
   }
 
   // Go to where the reader left off.
@@ -366,7 +385,7 @@ export class Log {
   #trim() {
     if (this.#history.childElementCount + this.#live.childElementCount <= MAX_ROWS) return
     this.scroll.keep(() => {
-      for (const row of this.#rows.slice(0, -ROWS_KEPT)) row.remove()
+      this.#remove(this.#rows.slice(0, -ROWS_KEPT))
       const [first] = this.#messages
       this.#older.continueAt(first?.dataset.seq ?? this.last + 1)
       if (first) placeInGroup(first)

@@ -18,6 +18,11 @@ export class ReadMark {
     window.addEventListener("beforeunload", () => this.#leave())
   }
 
+  // The seq of the last entry that the reader has read, here or elsewhere.
+  get read() {
+    return this.#read
+  }
+
   move(seq) {
     this.#read = Math.max(this.#read, seq)
     if (this.#timer === null) this.#keepReporting()

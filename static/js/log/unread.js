@@ -36,7 +36,8 @@ export class Unread {
 
   // Count a message that has just come.
   add({ seq, user, state }) {
-    if (user !== this.#log.user && state !== "deleted") this.#arrived.add(seq)
+    const isNew = seq > this.#since && user !== this.#log.user && state !== "deleted"
+    if (isNew) this.#arrived.add(seq)
     this.#update()
   }
 
@@ -71,7 +72,7 @@ export class Unread {
     }
     const { count, more } = this.#hasReadHistory ? { count: 0, more: "" } : this.#log.news
     this.#show(this.#arrived.size + count, more, isAtEnd)
-    this.#showMentions(more)
+    this.#showMentions(more || (this.#log.mayHaveMoreMeant ? "+" : ""))
   }
 
   get #mentions() {

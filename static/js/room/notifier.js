@@ -14,13 +14,16 @@ export class Notifier {
   #user
   #notify // check boxes
   #sound
+  #isRead
   #oneTab
   #told = new Map() // the notification of each message that was meant for the reader, null without
 
-  constructor(user, { notify, sound }) {
+  // `isRead` returns true for a message or an edit that the reader has read, perhaps elsewhere.
+  constructor(user, { notify, sound }, isRead) {
     this.#user = user
     this.#notify = notify
     this.#sound = sound
+    this.#isRead = isRead
     this.#oneTab = new OneTab(user)
     this.#recall()
     window.addEventListener("storage", () => this.#recall()) // chosen in another tab
@@ -39,7 +42,8 @@ export class Notifier {
     this.#told.set(of, null)
     const isWanted = this.#notify.checked || this.#sound.checked
     if (!isWanted || isAttended()) return
-    if (!(await this.#oneTab.speaksOf(seq)) || !this.#told.has(of)) return
+    const speaks = await this.#oneTab.speaksOf(seq)
+    if (!speaks || this.#isRead(seq) || !this.#told.has(of)) return
     if (this.#notify.checked) {
       this.#told.set(of, this.#show(user, { body: msg, tag: `message-${seq}` }))
     }
