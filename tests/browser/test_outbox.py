@@ -289,7 +289,7 @@ async def test_a_text_of_an_earlier_visit_whose_nonce_was_used_for_another_goes_
     assert (await alice.context.request.post(f"{chat.url}/", form={**form})).ok
     await keep(alice, "outbox:alice:used", {"msg": "the second", "at": now() - 10_000})
     await alice.page.reload()
-    await expect(alice.pending).to_contain_text("the second not sent: Something else was sent")
+    await expect(alice.pending).to_contain_text("the second not sent: This was mixed up")
     await alice.press("Retry")
     await expect(alice.texts).to_have_text(["the first", "the second"])
     await expect(alice.pending).to_have_count(0)
