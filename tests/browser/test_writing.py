@@ -25,6 +25,7 @@ from tests.support.browser import (
     visiting,
 )
 from tests.support.site import ChatSite, serving
+from tests.support.waiting import until
 
 
 async def stop_the_clock(visitor: Visitor) -> None:
@@ -137,8 +138,14 @@ async def test_a_change_of_a_tab_that_was_closed_goes_on_in_the_next_one(alice: 
     await expect(alice.texts).to_have_text(["a mistaek"])
     await alice.act(alice.messages.last, "Edit")
     await alice.field.fill("a mistake")
+    kept = await alice.page.evaluate("Object.keys(localStorage)")
     second = await alice.tab()
     await second.connected()
+
+    async def is_left_to_the_first() -> bool:
+        return bool(await second.page.evaluate("Object.keys(localStorage)") == kept)
+
+    await until(is_left_to_the_first)
     await alice.page.close()
     third = await second.tab()
     await expect(title(third)).to_be_visible()
