@@ -8,7 +8,7 @@ import unicodedata
 
 from chat.refused import Refused
 
-UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 # Marks of a direction keep "C++" readable within Hebrew or Arabic. So do embeddings, overrides and
 # isolates, but where they are left open they can make a text read as a different one (Trojan
 # Source, CVE-2021-42574).
@@ -20,7 +20,8 @@ ENDS = {
 DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069\n]")
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 SURROGATES = re.compile("[\ud800-\udfff]")
-NEWLINES = re.compile("\r\n|[\r\x85\u2028\u2029]")
+# \x0b is a line break within a paragraph that is copied from a word processor or slides.
+NEWLINES = re.compile("\r\n|[\x0b\x0c\r\x85\u2028\u2029]")
 
 # Marks after a letter: more would be written over other lines. Hebrew has up to five. The letters
 # that Tibetan stacks are marks, too, but each is as high as the text has room for.

@@ -14,7 +14,14 @@ BLOCK = re.compile(
     r"|(?<![^\n])(?P<quote>> [ \t]*[^ \t\n][^\n]*"
     r"(?:(?:\n>[ \t]*)*\n> [ \t]*[^ \t\n][^\n]*)*\n?)"
 )
-CODE_OR_ADDRESS = re.compile(r"(?<![`\\])`[^`\n]+`(?!`)|[a-zA-Z]{1,10}://\S*|[wW]{3}\.\S*")
+# Full-width punctuation, which ends an address: the same as WIDE in letters.js.
+WIDE = (
+    r"\u3000-\u3004\u3008-\u3020\u3030\u303d\ufe10-\ufe19\ufe30-\ufe6f"
+    r"\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+)
+CODE_OR_ADDRESS = re.compile(
+    rf"(?<![`\\])`[^`\n]+`(?!`)|(?:[a-zA-Z]{{1,10}}://|[wW]{{3}}\.)[^\s{WIDE}]*"
+)
 
 # Letters of scripts without spaces between words, or whose words take particles, may stand beside a
 # name: Thai, Lao, Tibetan, Burmese, Hangul, Khmer, kana, bopomofo and Han.

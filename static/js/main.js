@@ -15,6 +15,7 @@ import { Polling } from "./connection/polling.js"
 import { Log } from "./log/log.js"
 
 // The rest of the page
+import { askBeforeLoss } from "./browser/storage.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
 import { copyWhatWasSaid } from "./log/copying.js"
@@ -78,6 +79,7 @@ countCharacters(field, byId("counter"))
 autosize(field)
 listenToKeys(field, log.element)
 copyWhatWasSaid(log.element)
+askBeforeLoss()
 
 // What the page does with each type of frame.
 const handlers = {

@@ -1,5 +1,6 @@
 """Writing in Chromium: drafts, limits, notices, names, and one's own messages put right."""
 
+import asyncio
 import json
 import re
 import time
@@ -7,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, WebSocketRoute, expect
+from playwright.async_api import Browser, Dialog, Locator, Route, WebSocketRoute, expect
 
 from chat import wire
 from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
 from settings import Settings
 from tests.support.browser import (
+    CONNECTION_LOST,
     STORAGE_FAULTS,
     Visit,
     Visitor,
@@ -23,6 +25,7 @@ from tests.support.browser import (
     visiting,
 )
 from tests.support.site import ChatSite, serving
+from tests.support.waiting import until
 
 
 async def stop_the_clock(visitor: Visitor) -> None:
@@ -127,6 +130,53 @@ async def test_a_change_in_progress_survives_a_reload(alice: Visitor) -> None:
     await expect(alice.field).to_have_value("half a sentence")
 
 
+async def test_a_change_of_a_tab_that_was_closed_goes_on_in_the_next_one(alice: Visitor) -> None:
+    def title(tab: Visitor) -> Locator:
+        return tab.page.get_by_text("Editing your message", exact=True)
+
+    await alice.say("a mistaek")
+    await expect(alice.texts).to_have_text(["a mistaek"])
+    await alice.act(alice.messages.last, "Edit")
+    await alice.field.fill("a mistake")
+    kept = await alice.page.evaluate("Object.keys(localStorage)")
+    second = await alice.tab()
+    await second.connected()
+
+    async def is_left_to_the_first() -> bool:
+        return bool(await second.page.evaluate("Object.keys(localStorage)") == kept)
+
+    await until(is_left_to_the_first)
+    await alice.page.close()
+    third = await second.tab()
+    await expect(title(third)).to_be_visible()
+    await expect(third.field).to_have_value("a mistake")
+    await expect(title(second)).to_be_hidden()
+    await third.connected()
+    await third.field.press("Enter")
+    await expect(second.texts).to_have_text(["a mistake"])
+    await expect(title(third)).to_be_hidden()
+    assert await third.page.evaluate("localStorage.length") == 0
+
+
+async def test_what_is_typed_before_the_scripts_are_there_comes_after_the_draft(
+    alice: Visitor,
+) -> None:
+    loaded = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await loaded.wait()
+        await route.continue_()
+
+    await alice.field.fill("half a sentence")
+    await alice.page.route("**/js/main*.js", wait)
+    await alice.page.reload(wait_until="commit")
+    await alice.field.fill("and more")
+    loaded.set()
+    await expect(alice.field).to_have_value("half a sentence\nand more")
+    await alice.page.reload()
+    await expect(alice.field).to_have_value("half a sentence\nand more")
+
+
 async def test_a_change_of_what_has_been_deleted_meanwhile_is_still_there_after_a_reload(
     chat: ChatSite, visit: Visit, alice: Visitor
 ) -> None:
@@ -192,6 +242,46 @@ async def test_a_browser_that_keeps_nothing_still_gives_the_draft_back_after_edi
     await alice.say("a mistake")
     await expect(alice.texts).to_have_text(["a mistake"])
     await expect(alice.field).to_have_value("half a sentence")
+
+
+@pytest.mark.parametrize("fault", ["full", "forbidden"])
+async def test_a_browser_that_keeps_nothing_asks_before_what_is_typed_is_lost(
+    chat: ChatSite, visit: Visit, fault: str
+) -> None:
+    async def asked(leave: str = "location.reload()") -> bool:
+        """Try to leave the page; return whether the browser has asked, which stays there then."""
+        events: set[asyncio.Task[object]] = {
+            asyncio.ensure_future(alice.page.wait_for_event(event))
+            for event in ("dialog", "domcontentloaded")
+        }
+        await alice.page.evaluate(leave)
+        done, pending = await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+        for event in pending:
+            event.cancel()
+        return isinstance(done.pop().result(), Dialog)
+
+    alice = await visit(chat.url, "alice", STORAGE_FAULTS[fault])
+    alice.tolerates = ("dialog: ",)
+    await alice.say("a mistaek")
+    await expect(alice.texts).to_have_text(["a mistaek"])
+    assert not await asked()
+    await alice.connected()
+    await alice.field.fill("half a sentence")
+    assert await asked()
+    await expect(alice.field).to_have_value("half a sentence")
+    await alice.field.fill("")
+    await alice.act(alice.messages.last, "Edit")
+    await alice.field.fill("a mistake")
+    assert await asked("document.querySelector('.bar a[href]').click()")
+    await alice.press("Cancel")
+    await go_offline(chat, alice)
+    alice.tolerates = ("dialog: ", *CONNECTION_LOST)
+    await alice.say("offline")
+    assert await asked()
+    await alice.context.set_offline(False)
+    await expect(alice.texts).to_have_text(["a mistaek", "offline"])
+    await expect(alice.pending).to_have_count(0)
+    assert not await asked()
 
 
 # The limit

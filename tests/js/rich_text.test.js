@@ -44,7 +44,7 @@ const RICH = [
   ["mailto:bob@a.example?", "bob@a.example"],
   ["a@b a@b.1 @a.example a@@b.example git@a.example:b/c ssh://git@a.example éa@b.example"],
   ["你好@alice，再见 （@alice） さん@ALICEさん", "", "", "@alice @alice @ALICE"],
-  ["ขอบคุณที่@aliceครับ 철수야@alice는 ＠alice！", "", "", "@alice @alice ＠alice"],
+  ["ขอบคุณที่@aliceครับ 철수야@alice는 ＠alice！ 했습니다.@alice", "", "", "@alice @alice ＠alice @alice"],
   ["<b>*bold*</b> &amp; _so_"],
   ["https://a.example,https://b.example/x;https://c.example|www.d.example",
     "https://a.example https://b.example/x https://c.example www.d.example"],

@@ -103,6 +103,7 @@ class Visitor:
         self.url = url
         self.problems: list[str] = []  # errors in the console, scripts refused, dialogs
         self.tolerates: tuple[str, ...] = ()  # beginnings of what is to be expected
+        self.leaves_anyway = False  # when the browser asks, because something would be lost
         self._watch(page)
 
     @classmethod
@@ -256,8 +257,11 @@ class Visitor:
             self._note(message.text)
 
     async def _note_dialog(self, dialog: Dialog) -> None:
-        self._note(f"dialog: {dialog.message}")
-        await dialog.dismiss()
+        if dialog.type == "beforeunload" and self.leaves_anyway:
+            await dialog.accept()
+        else:
+            self._note(f"dialog: {dialog.message}")
+            await dialog.dismiss()
 
     def _note(self, problem: str) -> None:
         if not problem.startswith(self.tolerates or ("\0",)):

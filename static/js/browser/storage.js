@@ -3,6 +3,7 @@
 // localStorage, and it may be full.
 
 const TAB = "tab"
+const unkept = new Set() // keys of texts that the browser did not take
 
 export function recall(key) {
   try {
@@ -12,13 +13,24 @@ export function recall(key) {
   }
 }
 
+// Return true if that is done.
 export function remember(key, text) {
+  unkept.delete(key)
   try {
     if (text) localStorage.setItem(key, text)
     else localStorage.removeItem(key)
+    return true
   } catch {
-    // then the text is lost when the page is closed
+    if (text) unkept.add(key)
+    return false
   }
+}
+
+// Let the browser ask before the page is left while it has texts of a person that are kept nowhere.
+export function askBeforeLoss() {
+  addEventListener("beforeunload", (event) => {
+    if ([...unkept].some((key) => key.includes(":"))) event.preventDefault()
+  })
 }
 
 // Return the keys that have a prefix and a name without a colon after it, in their order.
@@ -38,6 +50,13 @@ export function takeOver(key) {
   }
   remember(key, "")
   return text
+}
+
+// Call a function when another tab takes a text of this one over.
+export function onTakenOver(ownKey, store) {
+  addEventListener("storage", ({ key, oldValue, newValue }) => {
+    if (key === ownKey && oldValue === "" && newValue === null) store()
+  })
 }
 
 // What the browser keeps for one tab: its name, see tab.js.
@@ -61,6 +80,7 @@ export function rememberTab(name) {
 // Remove what belongs to any person but this one, and return it, as [key, text].
 export function removePersonal({ except } = {}) {
   if (except === undefined) rememberTab("")
+  unkept.clear()
   // Logins of the 2016 tutorial may have colons, too.
   const isTheirs = (key) => `${key}:`.startsWith(`${except}:`, key.indexOf(":") + 1)
   const isRemoved = (key) => key.includes(":") && (except === undefined || !isTheirs(key))

@@ -3,7 +3,7 @@
 import { UNSPACED } from "./letters.js"
 
 // What begins a name: an @, but not within a word or a mail address, and not after a backslash.
-export const BEFORE_NAME = String.raw`(?:(?<![\p{L}\p{M}\p{N}_]\.?|[@\\])|(?<=${UNSPACED}))[@＠]`
+export const BEFORE_NAME = String.raw`(?:(?<![\p{L}\p{M}\p{N}_]\.?|[@\\])|(?<=${UNSPACED}\.?))[@＠]`
 export const LETTER = String.raw`[\p{L}\p{M}\p{N}_.-]` // of a name
 
 const SEAM = new RegExp(String.raw`(?<=${UNSPACED})(?=\p{L})|(?=${UNSPACED})(?=\p{L})`, "gu")

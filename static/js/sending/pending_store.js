@@ -1,6 +1,7 @@
 // Pending messages in localStorage: the server has not acknowledged them yet, so they must survive
 // a closed tab. Each has its own key, so that tabs don't overwrite each other's messages.
 
+import { remember } from "../browser/storage.js"
 import { newNonce } from "./nonce.js"
 
 const NONCE = /^[0-9a-z]{1,64}$/ // the server accepts up to 64 characters (chat/wire.py)
@@ -45,21 +46,15 @@ export class PendingStore {
   }
 
   put({ nonce, msg, at, problem }) {
-    try {
-      localStorage.setItem(this.#prefix + nonce, JSON.stringify({ msg, at, problem }))
-      this.#memory.delete(nonce)
-    } catch {
-      this.#memory.set(nonce, { nonce, msg, at, problem })
-    }
+    const isStored = remember(this.#prefix + nonce, JSON.stringify({ msg, at, problem }))
+    if (isStored) this.#memory.delete(nonce)
+    else this.#memory.set(nonce, { nonce, msg, at, problem })
   }
 
   remove(nonce) {
     this.#memory.delete(nonce)
-    try {
-      localStorage.removeItem(this.#prefix + nonce)
-    } catch {
-      if (this.get(nonce)) this.#memory.set(nonce, null) // or it would be sent for ever
-    }
+    const isRemoved = remember(this.#prefix + nonce, "")
+    if (!isRemoved && this.get(nonce)) this.#memory.set(nonce, null) // or it would be sent for ever
   }
 
   #stored() {

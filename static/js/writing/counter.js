@@ -6,9 +6,9 @@ import { announce } from "../browser/announce.js"
 const STEPS = [200, 100, 50, 20, 10, 0] // left; the counter appears at the first, each is read out
 
 // What the server replaces or drops before it counts, as clean() does in chat/cleaning.py.
-const NEWLINES = /\r\n|[\r\x85\u2028\u2029]/g
+const NEWLINES = /\r\n|[\x0b\x0c\r\x85\u2028\u2029]/g
 const OUTER_NEWLINES = /^\n+|(?<!\n)\n+$/g // (?<!…) or each newline of a long run would be tried
-const UNWANTED = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g
+const UNWANTED = /[\0-\x08\x0e-\x1f\x7f-\x9f]/g
 const DIRECTIONS = /[\u202a-\u202e\u2066-\u2069\n]/g
 const JOINERS = "\\u00ad\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufeff"
 const MARK = "(?![\\u0f8d-\\u0fbc])[\\p{Mn}\\p{Me}]"

@@ -2,7 +2,7 @@
 // use the same browser, and to one tab, so that sending in one does not delete what is written in
 // another.
 
-import { keysOf, recall, remember, takeOver } from "../browser/storage.js"
+import { keysOf, onTakenOver, recall, remember, takeOver } from "../browser/storage.js"
 
 export class Draft {
   #field
@@ -15,13 +15,12 @@ export class Draft {
     this.#field = field
     this.#prefix = `draft:${user}:`
     this.#key = this.#prefix + tab
-    // A form that was refused comes back filled.
-    this.#store(field.value || recall(this.#key) || this.#leftByAnother())
+    // What a refused form brings back, or was typed before the scripts were there.
+    const typed = field.value
+    const kept = recall(this.#key) || (typed ? "" : this.#leftByAnother())
+    this.#store(typed.includes(kept) ? typed : [kept, typed].filter(Boolean).join("\n"))
     field.addEventListener("input", () => this.#isPaused || this.#store(field.value))
-    addEventListener("storage", ({ key, oldValue, newValue }) => {
-      const isTakenOver = key === this.#key && oldValue === "" && newValue === null
-      if (isTakenOver) remember(key, this.#text) // but this tab is still open
-    })
+    onTakenOver(this.#key, () => remember(this.#key, this.#text)) // but this tab is still open
   }
 
   get text() {

@@ -1,13 +1,14 @@
 // Editing: puts the reader's own message back into the field, and asks the server to change it.
 // Asking again for the same change is harmless, because it keeps its nonce. What is being edited
-// survives a reload of this tab.
+// survives a reload of this tab, and goes on in the next one that opens if this one is closed.
 
 import { announce } from "../browser/announce.js"
 import { isComposing } from "../browser/keys.js"
-import { recall, remember } from "../browser/storage.js"
+import { keysOf, onTakenOver, recall, remember, takeOver } from "../browser/storage.js"
 import { newNonce } from "../sending/nonce.js"
 
 const ANSWER_WITHIN = 5000 // ms
+const OPEN_WITHIN = 500 // ms in which a tab that is open stores its change again
 const CONFIRM_WITHIN = 4000 // ms; a second press within this time deletes
 
 export class Editing {
@@ -38,6 +39,7 @@ export class Editing {
     form.elements.cancel.addEventListener("click", () => this.#end())
     this.#deleteButton.addEventListener("click", () => this.#deletePressed())
     form.elements.msg.addEventListener("input", () => this.#keep())
+    onTakenOver(this.#key, () => this.#keep())
   }
 
   get isActive() {
@@ -56,8 +58,15 @@ export class Editing {
     return true
   }
 
-  // Go on with what was being edited before a reload. The server knows whether it can be changed.
-  resume() {
+  // Go on with what was being edited before a reload, or in a tab that was closed. The server knows
+  // whether it can be changed.
+  async resume() {
+    const left = recall(this.#key) ? undefined : keysOf(`edit:${this.#log.user}:`).at(-1)
+    if (left) {
+      remember(this.#key, takeOver(left))
+      await new Promise((resolve) => setTimeout(resolve, OPEN_WITHIN))
+      if (recall(left)) return remember(this.#key, "")
+    }
     const kept = parse(recall(this.#key))
     const own = kept && this.#log.ownChangeable(kept.seq)
     if (!kept || own?.msg === kept.text) return remember(this.#key, "") // it has been saved
