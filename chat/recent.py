@@ -19,7 +19,6 @@ class Recent:
         self.last = 0  # the number of the last entry
         self.entries: deque[Entry] = deque()
         self._messages: OrderedDict[int, MessageEntry] = OrderedDict()  # by number
-        self._has_all = True  # none had to make room for others
         self._by_key: dict[str, Entry] = {}
         self._entries_text = self._messages_text = 0  # characters
 
@@ -62,13 +61,11 @@ class Recent:
         """
         messages = self._messages.values()
         page = [message for message in messages if before is None or message.seq < before]
-        has_all = self._has_all and len(messages) < RECENT_LENGTH
-        return page[-count:] if len(page) >= count or has_all else None
+        return page[-count:] if len(page) >= count or self._has_all_from(1) else None
 
     def messages_from(self, start: int, count: int) -> list[MessageEntry] | None:
         """Return the messages from a number on, oldest first; None if not all of them are here."""
-        oldest = next(iter(self._messages), 0)
-        if start < oldest and len(self._messages) == RECENT_LENGTH:
+        if not self._has_all_from(start):
             return None
         page = (message for message in self._messages.values() if message.seq >= start)
         return list(islice(page, count))
@@ -80,7 +77,7 @@ class Recent:
             if message.seq <= seq:
                 return found[::-1], True
             found.append(message)
-        return found[::-1], len(found) < RECENT_LENGTH
+        return found[::-1], self._has_all_from(seq + 1)
 
     def user_ids(self) -> set[str]:
         """Return the ids of those whose names are here."""
@@ -103,12 +100,15 @@ class Recent:
             if message.user_id == user_id:
                 self._messages[seq] = message._replace(user=user)
 
+    def _has_all_from(self, seq: int) -> bool:
+        oldest = next(iter(self._messages), self.last + 1)
+        return oldest == 1 or oldest <= seq  # the first of the log has the number 1
+
     def _make_room(self) -> None:
         """Let go of the first messages if there are too many, or their texts are too long."""
         while len(self._messages) > RECENT_LENGTH or self._messages_text > RECENT_TEXT:
             _, former = self._messages.popitem(last=False)
             self._messages_text -= len(former.msg)
-            self._has_all = False
 
     def _revise(self, message: MessageEntry) -> None:
         """Replace the text of a message everywhere, so that a replay never has the old one."""
