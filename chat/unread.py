@@ -12,7 +12,9 @@ from auth.sessions import Identity
 from chat.entry import DELETED, MessageEntry
 from chat.recent import RECENT_LENGTH, Recent
 
-NAME = re.compile(r"[@＠]([^\s@＠]{1,100})|^> (\S{1,64}) #", re.MULTILINE)
+NAME = re.compile(
+    r"[@＠][\u200e\u200f\u2066-\u2068]?([^\s@＠]{1,100})|^> (\S{1,64}) #", re.MULTILINE
+)
 
 
 class Unread(NamedTuple):

@@ -196,6 +196,7 @@ async def test_an_answer_to_a_linked_message_does_not_read_what_is_between(
         "@bob,@carol,@alice",
         "> alice #3: so\nyes",
         "ＡＬＩＣＥ? @ＡＬＩＣＥ!",
+        "@\u2068alice\u2069, look",
     ],
 )
 async def test_the_page_tells_of_what_may_mention_the_reader_further_down(
