@@ -175,7 +175,7 @@ for (const [text, quoted] of quotes) {
 
 for (const user of ["bob", "deleted user", "al:ice", "Алиса"]) {
   test(`a reply links to the message that it quotes, of ${user}`, () => {
-    const reply = `${quote({ seq: 12, user, msg: "Shall we meet?" })}Yes`
+    const reply = `${quote({ seq: 12, user, msg: "Shall we meet?" }, 10_000)}Yes`
     const [{ href, textContent }] = richText(reply, "alice").all("a")
     assert.deepEqual([href, textContent], ["/?around=12#m12", `${user} #12`])
   })
