@@ -22,7 +22,7 @@ def fold_class(text: str) -> str:
 
 def _is_longer(text: str, width: int) -> bool:
     lines = 0
-    for line in text.split("\n"):
+    for line in text.split("\n", MOST_LINES):  # more lines are too many in any case
         characters = len(line) + len(WIDE.findall(line))
         lines += max(1, -(-characters // width))
     return lines > MOST_LINES

@@ -49,7 +49,7 @@ export function listenToFolds(log, onfolded = () => {}) {
 
 function isLonger(text, width) {
   let lines = 0
-  for (const line of text.split("\n")) {
+  for (const line of text.split("\n", MOST_LINES + 1)) { // more are too many in any case
     const characters = [...line].length + (line.match(WIDE)?.length ?? 0)
     lines += Math.max(1, Math.ceil(characters / width))
   }
