@@ -271,8 +271,10 @@ def clean(text: str, length: int) -> str:
 
     Raises Refused, also if it has more code points than `length`.
     """
-    text = SURPLUS_MARKS.sub(r"\1", UNWANTED.sub("", NEWLINES.sub("\n", text)))
-    text = _without_open_directions(text).strip("\n")
+    text = UNWANTED.sub("", NEWLINES.sub("\n", text))
+    if not text.isascii():  # most messages are, and have neither marks nor directions
+        text = _without_open_directions(SURPLUS_MARKS.sub(r"\1", text))
+    text = text.strip("\n")
     if not any(map(_is_visible, text)):
         raise Refused("invalid", "Please write something")
     if len(text) > length:

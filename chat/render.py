@@ -24,16 +24,6 @@ class Part(NamedTuple):
     is_quote: bool
 
 
-class Rendering(NamedTuple):
-    """A message, as some of its readers see it."""
-
-    env: jinja2.Environment
-    entry: MessageEntry
-    is_own: bool
-    may_change: bool
-    is_target: bool
-
-
 class Renderer:
     """Renders messages for one reader."""
 
@@ -45,15 +35,10 @@ class Renderer:
 
     def message(self, entry: MessageEntry) -> Markup:
         """Return a message as HTML."""
-        return _rendered.get(
-            Rendering(
-                self._env,
-                entry,
-                is_own=entry.user_id == self._reader.user_id,
-                may_change=self._reader.is_moderator or is_changeable(entry, self._reader),
-                is_target=entry.seq == self._target,
-            )
-        )
+        is_own = entry.user_id == self._reader.user_id
+        may_change = self._reader.is_moderator or is_changeable(entry, self._reader)
+        is_target = entry.seq == self._target
+        return _rendered.get((self._env, entry, is_own, may_change, is_target))
 
 
 def quotes(text: str) -> Iterator[Part]:
@@ -67,11 +52,17 @@ def quotes(text: str) -> Iterator[Part]:
     yield Part(text[end:], is_quote=False)
 
 
-def _render(rendering: Rendering) -> Markup:
-    template = rendering.env.get_template("chat/message.html")
-    msg = rendering.entry.msg
-    context = rendering._asdict() | {"quotes": quotes(msg), "fold_class": fold_class(msg)}
-    return Markup(template.render(context))
+def _render(how: tuple[jinja2.Environment, MessageEntry, bool, bool, bool]) -> Markup:
+    env, entry, is_own, may_change, is_target = how
+    html = env.get_template("chat/message.html").render(
+        entry=entry,
+        is_own=is_own,
+        may_change=may_change,
+        is_target=is_target,
+        quotes=quotes(entry.msg),
+        fold_class=fold_class(entry.msg),
+    )
+    return Markup(html)
 
 
 _rendered = SizedCache(_render, sys.getsizeof, CACHED)
