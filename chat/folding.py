@@ -11,6 +11,7 @@ WIDE = re.compile(
     "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff01-\uff60"
     "\U0001f300-\U0001faff\U00020000-\U0003fffd]"
 )
+WIDEST = re.compile("[\t\ufdfa-\ufdfd]")  # tabs, and phrases in one character, as wide as eight
 
 
 def fold_class(text: str) -> str:
@@ -22,7 +23,7 @@ def fold_class(text: str) -> str:
 
 def _is_longer(text: str, width: int) -> bool:
     lines = 0
-    for line in text.split("\n"):
-        characters = len(line) + len(WIDE.findall(line))
+    for line in text.split("\n", MOST_LINES):  # more lines are too many in any case
+        characters = len(line) + len(WIDE.findall(line)) + 7 * len(WIDEST.findall(line))
         lines += max(1, -(-characters // width))
     return lines > MOST_LINES

@@ -59,9 +59,10 @@ class Recent:
 
         None if not all of them are here.
         """
-        messages = self._messages.values()
-        page = [message for message in messages if before is None or message.seq < before]
-        return page[-count:] if len(page) >= count or self._first == 1 else None
+        newest_first = reversed(self._messages.values())
+        found = (message for message in newest_first if before is None or message.seq < before)
+        page = list(islice(found, count))[::-1]
+        return page if len(page) == count or self._first == 1 else None
 
     def messages_from(self, start: int, count: int) -> list[MessageEntry] | None:
         """Return the messages from a number on, oldest first; None if not all of them are here."""

@@ -1,7 +1,7 @@
 """Renders messages as HTML; cached, because most readers of a page get the same fifty."""
 
 import sys
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 import jinja2
 from markupsafe import Markup
@@ -16,16 +16,6 @@ from chat.sized_cache import SizedCache
 CACHED = 16 * 1024 * 1024  # bytes of HTML
 
 
-class Rendering(NamedTuple):
-    """A message, as some of its readers see it."""
-
-    env: jinja2.Environment
-    entry: MessageEntry
-    is_own: bool
-    may_change: bool
-    is_target: bool
-
-
 class Renderer:
     """Renders messages for one reader."""
 
@@ -35,24 +25,38 @@ class Renderer:
         self._reader = reader
         self._target = target
 
+    def messages(
+        self, entries: Iterable[MessageEntry]
+    ) -> Iterator[tuple[MessageEntry, bool, Markup]]:
+        """Yield messages, each with whether it is the first of its day, and as HTML.
+
+        In the template, each of the three calls would take 2 µs more.
+        """
+        last = None
+        for entry in entries:
+            day = entry.time.date()
+            yield entry, day != last, self.message(entry)
+            last = day
+
     def message(self, entry: MessageEntry) -> Markup:
         """Return a message as HTML."""
-        return _rendered.get(
-            Rendering(
-                self._env,
-                entry,
-                is_own=entry.user_id == self._reader.user_id,
-                may_change=self._reader.is_moderator or is_changeable(entry, self._reader),
-                is_target=entry.seq == self._target,
-            )
-        )
+        is_own = entry.user_id == self._reader.user_id
+        may_change = self._reader.is_moderator or is_changeable(entry, self._reader)
+        is_target = entry.seq == self._target
+        return _rendered.get((self._env, entry, is_own, may_change, is_target))
 
 
-def _render(rendering: Rendering) -> Markup:
-    template = rendering.env.get_template("chat/message.html")
-    msg = rendering.entry.msg
-    context = rendering._asdict() | {"parts": parts(msg), "fold_class": fold_class(msg)}
-    return Markup(template.render(context))
+def _render(how: tuple[jinja2.Environment, MessageEntry, bool, bool, bool]) -> Markup:
+    env, entry, is_own, may_change, is_target = how
+    html = env.get_template("chat/message.html").render(
+        entry=entry,
+        is_own=is_own,
+        may_change=may_change,
+        is_target=is_target,
+        parts=parts(entry.msg),
+        fold_class=fold_class(entry.msg),
+    )
+    return Markup(html)
 
 
 _rendered = SizedCache(_render, sys.getsizeof, CACHED)

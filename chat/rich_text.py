@@ -29,9 +29,10 @@ UNSPACED = (
     r"\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
     r"\U00020000-\U000323af"
 )
-# Neither within a word, a mail address or a longer name, nor after a backslash.
+# Neither within a word, a mail address or a longer name, nor after a backslash. A mark of direction
+# or an isolate may be before the name.
 ALL = re.compile(
-    rf"(?<![^\W_{UNSPACED}])(?<![^\W{UNSPACED}]\.)(?<![@\\])@all"
+    rf"(?<![^\W_{UNSPACED}])(?<![^\W{UNSPACED}]\.)(?<![@\\])@[\u200e\u200f\u2066-\u2068]?all"
     rf"(?!_?[^\W_{UNSPACED}]|[.-]+\w|[\u0300-\u036f])"
 )
 

@@ -29,6 +29,7 @@ PAGE_LENGTH = 20  # messages
 PIECE = 20  # messages to look at before others go on; 0.1 ms
 PIECE_TEXT = 40_000  # characters of them, unless it is one message; up to 6 ms
 NEWEST = 2000  # messages to read, if SEARCH_FOR is enough, before the text index is asked
+QUERY_TEXT = 2_000_000  # characters that a query may have, by the length of those before
 SAMPLE_FOR = 60  # seconds
 RARE = 10_000  # a word in at most so many messages is rare; the text index takes 30 ms for it
 SEARCH_FOR = 0.4  # seconds; then the page shows what was found, and offers to go on
@@ -63,7 +64,7 @@ class Page:
 
     def __init__(self, words: list[str], before: int) -> None:
         self.older: int | None = before  # what comes before this number is not read yet
-        self.read = 0  # messages
+        self.read = self._text = 0  # messages, and their characters
         self.scanned: int | None = None  # as in Found
         self._patterns = [pattern(word) for word in words]
         self._entries: list[MessageEntry] = []  # one more than a page, if there are more
@@ -73,9 +74,14 @@ class Page:
         """Whether there may be more messages, and place for them."""
         return self.older is not None and len(self._entries) <= PAGE_LENGTH
 
+    def next_query(self, most: int) -> int:
+        """Return how many messages to read next: fewer if they are long."""
+        return max(1, min(most, QUERY_TEXT * self.read // self._text)) if self._text else most
+
     def add(self, documents: list[Document]) -> None:
         """Add those messages that have all the words."""
         for message, text in messages_in(documents):
+            self._text += len(text)
             if all(each.search(text) for each in self._patterns):
                 self._entries.append(message)
         self.read += len(documents)
@@ -133,12 +139,13 @@ class Finder:
         for step in self._pace.steps:
             if not page.wants_more or page.read >= NEWEST or clock() >= give_up_at:
                 break
-            await self._add_to(page, step)
+            await self._add_to(page, page.next_query(step))
         if page.wants_more:
             text_search = await self._query_for_rare(words)
             page.scanned = page.read if text_search else None
             for step in self._pace.steps:
-                await self._add_to(page, step, text_search)  # once even if the time is up
+                most = page.next_query(step)
+                await self._add_to(page, most, text_search)  # once even if the time is up
                 if not page.wants_more or clock() >= give_up_at:
                     break
         return page.found()

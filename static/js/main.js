@@ -20,6 +20,7 @@ import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
 import { copyWhatWasSaid } from "./log/copying.js"
 import { Places } from "./log/places.js"
+import { quote } from "./log/quote.js"
 import { ReadMark } from "./log/read_mark.js"
 import { Unread } from "./log/unread.js"
 import { listenToKeys } from "./room/keyboard.js"
@@ -183,7 +184,8 @@ function onanswer(answer) {
 }
 
 pendingList.onfocuslost = () => composer.focus()
-actions.onreply = (text) => {
+actions.onreply = (message) => {
+  const text = quote(message, Number(field.dataset.maxLength))
   if (!editing.makeRoomFor(text)) return
   composer.prepend(text)
 }

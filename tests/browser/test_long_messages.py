@@ -23,6 +23,7 @@ HIGH = {
     "Arabic": "مرحبا بكم\n" * 100,
     "Chinese": "字" * 3000,
     "tabs": "\t\n" * 100 + "end",
+    "a row of a table": "x\t" * 1000,
 }
 
 

@@ -145,6 +145,54 @@ async def test_a_page_of_long_messages_is_complete_though_memory_has_not_all(
     assert len(house.app[JOURNAL].recent.entries) == 5
 
 
+@pytest.mark.parametrize("query", ["?around=3", "?after=2", "?before=12", "?around=6"])
+async def test_no_page_of_long_messages_leaves_out_those_that_are_not_in_memory(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_TEXT", 50_000)
+    alice = await (await open_house()).sign_in("alice")
+    socket = await alice.connect()
+    for _ in range(12):
+        await socket.said("z" * 10_000)
+    seqs = [line.seq for line in HistoryPage(await alice.page(f"/{query}")).lines]
+    assert seqs == list(range(seqs[0], seqs[-1] + 1))
+    assert len(seqs) == (10 if "after" in query else 11 if "before" in query else 12)
+
+
+async def test_long_messages_that_are_not_in_memory_are_unread_too(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.recent.RECENT_TEXT", 50_000)
+    house = await open_house()
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    socket = await alice.connect()
+    for _ in range(12):
+        await socket.said("z" * 10_000)
+    house.app[READ_MARKS].move(await user_id_of(house, "bob"), 2)
+    page = await bob.page()
+    assert 'data-unread="5+" data-first-unread="3"' in page
+    assert HistoryPage(page).lines[2].seq == 3
+
+
+async def test_a_start_that_fills_memory_to_the_brim_knows_that_there_is_more(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.journal.READ_FIRST", 4)
+    for module in ("chat.recent", "chat.journal"):
+        monkeypatch.setattr(f"{module}.RECENT_TEXT", 80_000)
+        monkeypatch.setattr(f"{module}.RECENT_LENGTH", 20)
+    house = await open_house()
+    socket = await (await house.sign_in("alice")).connect()
+    for _ in range(12):
+        await socket.said("z" * 10_000)
+    for number in range(20):  # so that all recent entries are short
+        await socket.send(type="edit", of=1, msg=f"{number}")
+        await socket.next("change")
+    await house.server.close()
+    page = await (await (await open_house()).sign_in("bob")).page()
+    assert [line.seq for line in HistoryPage(page).lines] == list(range(1, 13))
+
+
 async def test_a_start_reads_no_more_text_at_once_than_memory_has_room_for(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ test("a name ends with its last letter, and has 32 at most", () => {
     assert.equal(partialName(text), null, text)
   for (const name of ["", "b", "a.b-c_", "राहुल", "王伟", "b".repeat(32)])
     assert.equal(partialName(`@${name}`), name)
+  assert.equal(partialName("\u200f@\u2068bo"), "bo") // as it is copied from other messengers
   assert.equal(partialName("你好，＠王"), "王") // as keyboards for such scripts write it
 })
 
@@ -47,6 +48,7 @@ test("the names in a text are found, also before a full stop, but not in address
     ["hi @bob. Hi @bob-...", [["bob", "bob."], ["bob", "bob-..."]]],
     ["(@bob): @Zoë's, ＠a.b-c", [["bob"], ["Zoë"], ["a.b-c"]]],
     ["@Борис،@محمد", [["Борис"], ["محمد"]]],
+    ["@\u2068bob\u2069, @\u200fZoë", [["bob"], ["Zoë"]]],
     ["```\n@x\n``` `a @x b`\n> bob #1: @x\n@y", [["y"]]],
     ["a@b.example https://x.example/@bob `@x` \\@y @ @.", []],
     ["`git log @x`, ```py\n@property\n``` so, @bob; ```\n@media", [["bob"]]],

@@ -16,9 +16,15 @@ const QUOTES = {
 }
 for (const [msg, quoted] of Object.entries(QUOTES)) {
   test(`a quote has the first three lines, but no quotes of the message: ${msg}`, () => {
-    assert.equal(quote({ seq: 1, user: "bob", msg }), quoted)
+    assert.equal(quote({ seq: 1, user: "bob", msg }, 10_000), quoted)
   })
 }
+
+test("a quote leaves room for the reply where messages are short", () => {
+  const msg = "😀".repeat(100) + "\n" + "word ".repeat(20) + "\nand\nso on"
+  const quoted = `> bob #1: ${"😀".repeat(10)}…\n> word word …\n> and\n> …\n`
+  assert.equal(quote({ seq: 1, user: "bob", msg }, 100), quoted)
+})
 
 const QUOTED = {
   "> bob #1: hi\nyes": true,
@@ -44,7 +50,7 @@ for (const [msg, isQuoted] of Object.entries(QUOTED)) {
 }
 
 test("a reply quotes also who has one of the tutorial's logins, with a space", () => {
-  const reply = `${quote({ seq: 3, user: "John Doe", msg: "hi" })}yes`
+  const reply = `${quote({ seq: 3, user: "John Doe", msg: "hi" }, 10_000)}yes`
   assert.deepEqual(["John Doe", "John", "Doe"].map((login) => quotes(reply, login)), [true, false, false])
 })
 

@@ -131,6 +131,16 @@ test("who has a login of letters without spaces is mentioned among others, but n
   assert.ok(mentions("\\*@alice\\*, look", "alice"))
 })
 
+test("a name in an isolate or after a mark of direction, as messengers copy it, is a mention", () => {
+  for (const text of ["@\u2068alice\u2069, hi", "شكرا ＠\u2067Alice\u2069", "@\u200ealice", "*@\u2066alice\u2069*"]) {
+    const [mark] = richText(text, "alice").all("mark")
+    assert.match(mark.textContent, /^[@＠].alice$/i)
+    assert.equal(richText(text, "alice").textContent, text)
+  }
+  for (const text of ["@\u2068alicea\u2069", "@\u2068\u2069alice", "x@\u2068alice\u2069", "@\u200balice"])
+    assert.ok(!mentions(text, "alice"), text)
+})
+
 test("addresses without a scheme lead to the web, and to the program for mails", () => {
   const links = richText("www.a.example bob@a.example", "alice").all("a")
   assert.deepEqual(links.map(({ href }) => href), ["https://www.a.example", "mailto:bob@a.example"])
@@ -165,7 +175,7 @@ for (const [text, quoted] of quotes) {
 
 for (const user of ["bob", "deleted user", "al:ice", "Алиса"]) {
   test(`a reply links to the message that it quotes, of ${user}`, () => {
-    const reply = `${quote({ seq: 12, user, msg: "Shall we meet?" })}Yes`
+    const reply = `${quote({ seq: 12, user, msg: "Shall we meet?" }, 10_000)}Yes`
     const [{ href, textContent }] = richText(reply, "alice").all("a")
     assert.deepEqual([href, textContent], ["/?around=12#m12", `${user} #12`])
   })

@@ -173,6 +173,18 @@ async def test_the_text_index_is_asked_for_what_is_rare_in_it(
     assert list(dict.fromkeys(reads.searches)) == searches
 
 
+async def test_fewer_messages_are_read_at_once_if_they_are_long(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand of 10,000 characters would take a process 40 MB, and the database its time."""
+    monkeypatch.setattr("search.finder.QUERY_TEXT", 200 * len(text_of(1)))
+    _, alice, reads = await open_library(ELSEWHERE)
+    page = await alice.page("/search?q=needle")
+    assert len(Finds(page).links) == len(NEEDLES)
+    assert 100 < max(reads.limits) <= 205  # "even" has a letter more than "odd"
+    assert said(page) == f"in the newest {reads.scanned} messages"
+
+
 async def test_searches_in_a_database_elsewhere_do_not_wait_for_one_another(
     open_library: OpenLibrary,
 ) -> None:

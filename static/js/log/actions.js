@@ -3,14 +3,13 @@
 
 import { changeOf } from "./addresses.js"
 import { entryOf } from "./message.js"
-import { quote } from "./quote.js"
 
 const TOUCH = matchMedia("(hover: none)")
 const BELOW_DAY = 36 // px; the day of what is in view covers the top of it
 const STEPS = { ArrowUp: -1, ArrowDown: 1 }
 
 export class Actions {
-  onreply = () => {} // called with the text that quotes the message
+  onreply = () => {} // called with the message
   onedit = () => {} // called with the message's seq
   ondelete = () => {} // the same
   #log
@@ -28,7 +27,7 @@ export class Actions {
     log.element.addEventListener("keydown", (event) => this.#keydown(event))
     log.element.addEventListener("scroll", () => this.#keepInView())
     element.addEventListener("submit", (event) => event.preventDefault())
-    reply.addEventListener("click", () => this.onreply(quote(entryOf(this.#message))))
+    reply.addEventListener("click", () => this.onreply(entryOf(this.#message)))
     edit.addEventListener("click", () => this.onedit(this.#seq))
     deleteButton.addEventListener("click", () => this.ondelete(this.#seq))
   }

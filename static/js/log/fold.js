@@ -5,6 +5,7 @@ const MOST_LINES = 20 // as many as message.css shows of a folded message
 const DESK = 120 // characters of a line
 const PHONE = 40
 const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff01-\uff60]|[\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/gu
+const WIDEST = /[\t\ufdfa-\ufdfd]/g // tabs, and phrases in one character, as wide as eight
 
 // Return the class of a message with this text, "" if it is short. The same as in chat/folding.py.
 export function foldClass(text) {
@@ -49,8 +50,9 @@ export function listenToFolds(log, onfolded = () => {}) {
 
 function isLonger(text, width) {
   let lines = 0
-  for (const line of text.split("\n")) {
-    const characters = [...line].length + (line.match(WIDE)?.length ?? 0)
+  for (const line of text.split("\n", MOST_LINES + 1)) { // more are too many in any case
+    const wide = (line.match(WIDE)?.length ?? 0) + 7 * (line.match(WIDEST)?.length ?? 0)
+    const characters = [...line].length + wide
     lines += Math.max(1, Math.ceil(characters / width))
   }
   return lines > MOST_LINES

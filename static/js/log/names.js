@@ -2,8 +2,10 @@
 
 import { UNSPACED } from "./letters.js"
 
-// What begins a name: an @, but not within a word or a mail address, and not after a backslash.
-export const BEFORE_NAME = String.raw`(?:(?<![\p{L}\p{M}\p{N}_]\.?|[@\\])|(?<=${UNSPACED}\.?))[@＠]`
+// What begins a name: an @, but not within a word or a mail address, and not after a backslash. A
+// mark of direction or an isolate may follow it, as in what is copied from other messengers.
+export const BEFORE_NAME =
+  String.raw`(?:(?<![\p{L}\p{M}\p{N}_]\.?|[@\\])|(?<=${UNSPACED}\.?))[@＠][\u200e\u200f\u2066-\u2068]?`
 export const LETTER = String.raw`[\p{L}\p{M}\p{N}_.-]` // of a name
 
 const SEAM = new RegExp(String.raw`(?<=${UNSPACED})(?=\p{L})|(?=${UNSPACED})(?=\p{L})`, "gu")

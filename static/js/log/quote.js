@@ -4,12 +4,15 @@ import { mentions, quotesIn, withoutQuotes } from "./rich_text.js"
 
 const LINES = 3
 const LINE_LENGTH = 200 // characters
+const SHARE = 0.1 // of the longest message, for a line; most of that is for the reply
 const SEQ = /^\d{1,15}:/
 
-// Return the text with which a reply to a message begins. Its number becomes a link to it.
-export function quote({ seq, user, msg }) {
+// Return the text with which a reply to a message begins. Its number becomes a link to it. A message
+// may have `maxLength` characters.
+export function quote({ seq, user, msg }, maxLength) {
+  const length = Math.min(LINE_LENGTH, Math.floor(SHARE * maxLength))
   const lines = withoutQuotes(msg).split("\n").filter((line) => line.trim())
-  const shown = lines.slice(0, LINES).map(shorten)
+  const shown = lines.slice(0, LINES).map((line) => shorten(line, length))
   if (lines.length > LINES) shown.push("…")
   const [first = "…", ...others] = shown
   return [`${user} #${seq}: ${first}`, ...others].map((line) => `> ${line}\n`).join("")
@@ -27,7 +30,7 @@ export function quotes(text, login) {
   return lines.some((line) => line.startsWith(begin) && SEQ.test(line.slice(begin.length)))
 }
 
-function shorten(line) {
+function shorten(line, length) {
   const characters = Array.from(line)
-  return characters.length > LINE_LENGTH ? `${characters.slice(0, LINE_LENGTH).join("")}…` : line
+  return characters.length > length ? `${characters.slice(0, length).join("")}…` : line
 }

@@ -141,8 +141,9 @@ const SPANS = {
     pattern: new RegExp(`${BEFORE_NAME}(?<name>${LETTER}+)`, "u"),
     token({ name }, whole, reader) {
       const login = [reader].flat().map((each) => loginIn(name, each)).find(Boolean)
-      const node = () => element("mark", "mention", whole[0], login)
-      return login && { node, length: login.length + 1, isMention: true }
+      const sign = whole.slice(0, -name.length)
+      const node = () => element("mark", "mention", sign, login)
+      return login && { node, length: sign.length + login.length, isMention: true }
     },
   },
 }

@@ -10,12 +10,8 @@ const NEWLINES = /\r\n|[\x0b\x0c\r\x85\u2028\u2029]/g
 const OUTER_NEWLINES = /^\n+|(?<!\n)\n+$/g // (?<!…) or each newline of a long run would be tried
 const UNWANTED = /[\0-\x08\x0e-\x1f\x7f-\x9f]/g
 const DIRECTIONS = /[\u202a-\u202e\u2066-\u2069\n]/g
-const JOINERS = "\\u00ad\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufeff"
 const MARK = "(?![\\u0f8d-\\u0fbc])[\\p{Mn}\\p{Me}]"
-const SURPLUS_MARKS = new RegExp(
-  `((?:${MARK}[${JOINERS}]*){5})${MARK}(?:${MARK}|[${JOINERS}])*`,
-  "gu",
-)
+const SURPLUS_MARKS = new RegExp(`((?:${MARK}\\p{Cf}*){5})${MARK}(?:${MARK}|\\p{Cf})*`, "gu")
 
 // Return by how many code points the text of a field is too long for the server; a negative number
 // says how many are left.
