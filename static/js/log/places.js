@@ -10,6 +10,7 @@ export class Places {
   #log
   #button
   #steps = Number(history.state?.steps ?? 0) // that Back can take within this page
+  #underWay = 0 // places that are loading: the reader is still at another one
 
   constructor(log, button) {
     this.#log = log
@@ -36,7 +37,8 @@ export class Places {
   }
 
   #keep() {
-    history.replaceState({ ...this.#log.place, steps: this.#steps }, "")
+    const place = this.#underWay ? {} : this.#log.place
+    history.replaceState({ ...place, steps: this.#steps }, "")
   }
 
   async #arrive() {
@@ -54,12 +56,14 @@ export class Places {
   }
 
   async #goTo(seq) {
+    this.#underWay++
     try {
       const isThere = await this.#log.goTo(seq)
       this.onerror(isThere ? "" : `There is no message ${seq}.`)
     } catch {
       this.onerror("The message could not be loaded. Please try again")
     }
+    this.#underWay--
   }
 
   #show() {
