@@ -192,6 +192,24 @@ async def test_the_button_leads_to_the_end_from_anywhere(chat: ChatSite, visit: 
     await expect(alice.page.locator("#unread")).to_be_hidden()
 
 
+async def test_the_way_back_covers_neither_the_composer_nor_the_end(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await write(chat, *(f"line {number}" for number in range(1, 41)), "> bob #3: line 3\nyes")
+    alice = await visit(chat.url, "alice", viewport={"width": 320, "height": 568})
+    await alice.page.evaluate("document.documentElement.style.fontSize = '200%'")
+    back = alice.page.get_by_role("button", name="Back to where you were")
+    for leave in (lambda: alice.press("To the end"), lambda: alice.say("I agree")):
+        await alice.log.get_by_role("link", name="bob #3").press("Enter")
+        await expect(back).to_be_in_viewport(ratio=1)
+        button, field = await back.bounding_box(), await alice.field.bounding_box()
+        assert button is not None
+        assert field is not None
+        assert button["y"] + button["height"] <= field["y"]
+        await leave()
+        await expect(back).to_be_hidden()
+
+
 async def test_back_from_another_page_returns_to_where_one_was(
     chat: ChatSite, visit: Visit
 ) -> None:

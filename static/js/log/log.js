@@ -16,6 +16,7 @@ const MAX_ROWS = 2000 // in the page; beyond that the oldest are removed, and ca
 const ROWS_KEPT = 1500 // then, so that removing is rare
 
 export class Log {
+  onend = () => {} // called when the reader goes to the end
   scroll
   element
   #history // messages that came with a page, which screen readers do not read out
@@ -218,6 +219,7 @@ export class Log {
 
   async goToEnd() {
     if (seqOf(location)) history.replaceState(history.state, "", "/")
+    this.onend()
     this.#markTarget(null)
     // Before it scrolls, or the link to newer messages would load what is not wanted. If this fails
     // that link comes into sight.

@@ -18,6 +18,7 @@ export class Places {
     document.addEventListener("click", (event) => this.#click(event))
     button.addEventListener("click", () => history.back())
     addEventListener("popstate", () => this.#arrive())
+    log.onend = () => this.#show()
     // Whoever comes back from another page, such as the search, gets a new copy of this one.
     const [{ type } = {}] = performance.getEntriesByType("navigation")
     if (type === "back_forward" && history.state) this.#arrive()
@@ -66,7 +67,8 @@ export class Places {
     this.#underWay--
   }
 
+  // Whoever has left the message for the end wants to read there, not a button.
   #show() {
-    this.#button.hidden = this.#steps === 0
+    this.#button.hidden = this.#steps === 0 || !seqOf(location)
   }
 }
