@@ -255,6 +255,7 @@ async def test_where_sockets_never_open_messages_come_and_go_by_the_page(
     hints = alice.page.locator(".composer__hints")
     colour = await hints.evaluate("hints => getComputedStyle(hints).color")
     await expect(alice.status).to_have_css("color", colour)  # as all comes and goes, slowly
+    await expect(alice.page.locator("#status")).to_contain_text("No live connection")  # is spoken
     await bob.say("can you read me?")
     await expect(alice.texts).to_have_text(["can you read me?"])
     await alice.say("as well as ever", "nearly")
@@ -263,6 +264,7 @@ async def test_where_sockets_never_open_messages_come_and_go_by_the_page(
     await bob.field.press("ArrowUp")
     await bob.say("can you hear me?")
     await all_show((alice, bob), "can you hear me?", "as well as ever", "nearly")
+    assert len(await alice.statuses()) == 1  # however often a socket was tried meanwhile
 
 
 PAGE = {"status": 200, "body": "<h1>Welcome to our hotel</h1>", "content_type": "text/html"}
