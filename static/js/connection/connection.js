@@ -95,7 +95,7 @@ export class Connection {
 
   async #closed({ code, wasClean }) {
     this.#stopWaiting()
-    if (code === SIGNED_OUT) return logIn()
+    if (code === SIGNED_OUT) return location.assign("/login")
     if (this.#isReady) {
       this.#isReady = false
       this.#ondisconnect(wasClean)
