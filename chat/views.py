@@ -26,7 +26,7 @@ from chat.read_marks import READ_MARKS
 from chat.refused import Refused
 from chat.render import Renderer
 from chat.unread import NOTHING_UNREAD, find_unread, what_is_new
-from pages.forms import FormError, limit_with_message, redirect, url_for
+from pages.forms import FormError, limit_with_message, redirect, url_for, wants_json
 from security.limits import Limit
 from server.metrics import METRICS
 from settings import SETTINGS
@@ -78,8 +78,8 @@ class ChatList(MemberPage):
         template = "chat/history.html" if is_history else self.template
         return aiohttp_jinja2.render_template(template, self.request, context)
 
-    async def act(self, form: dict[str, str]) -> URL:
-        """Save a message that a browser without scripts posts."""
+    async def act(self, form: dict[str, str]) -> URL | web.Response:
+        """Save a message that is posted: without scripts, or by a page that has no socket."""
         user = self.request[IDENTITY]
         # Somebody else may have signed in, in another tab, since the page was opened.
         if form.get("user", user.login) != user.login:
@@ -92,6 +92,8 @@ class ChatList(MemberPage):
         last = form.get("last", "")
         seen = int(last) if re.fullmatch(SEQ, last) else 0
         move_mark(self.request, seen)  # who answers has read the page
+        if wants_json(self.request):
+            return web.json_response({"seq": entry.seq})
         # The author wants to see the message, and not where there is more to read first.
         is_far = entry.seq - seen > PAGE_LENGTH
         return url_for(self.request, "main", **({"newest": ""} if is_far else {}))

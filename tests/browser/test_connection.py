@@ -4,9 +4,10 @@ import asyncio
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.async_api import Browser, WebSocketRoute, expect
+from playwright.async_api import Browser, Route, WebSocketRoute, expect
 
 from chat.client import Client
 from chat.journal import JOURNAL
@@ -254,6 +255,7 @@ async def test_where_sockets_never_open_messages_come_and_go_by_the_page(
     hints = alice.page.locator(".composer__hints")
     colour = await hints.evaluate("hints => getComputedStyle(hints).color")
     await expect(alice.status).to_have_css("color", colour)  # as all comes and goes, slowly
+    await expect(alice.page.locator("#status")).to_contain_text("No live connection")  # is spoken
     await bob.say("can you read me?")
     await expect(alice.texts).to_have_text(["can you read me?"])
     await alice.say("as well as ever", "nearly")
@@ -262,6 +264,43 @@ async def test_where_sockets_never_open_messages_come_and_go_by_the_page(
     await bob.field.press("ArrowUp")
     await bob.say("can you hear me?")
     await all_show((alice, bob), "can you hear me?", "as well as ever", "nearly")
+    assert len(await alice.statuses()) == 1  # however often a socket was tried meanwhile
+
+
+PAGE = {"status": 200, "body": "<h1>Welcome to our hotel</h1>", "content_type": "text/html"}
+REDIRECT = {"status": 302, "headers": {"Location": "http://portal.example/"}}
+JSON_ERROR = {"status": 511, "body": "{}", "content_type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("is_open", "answer"), [(True, PAGE), (True, REDIRECT), (False, PAGE), (False, JSON_ERROR)]
+)
+async def test_a_network_that_answers_for_the_server_takes_no_message(
+    chat: ChatSite, visit: Visit, bob: Visitor, is_open: bool, answer: dict[str, Any]
+) -> None:
+    alice = await visit(chat.url, script="" if is_open else NO_SOCKETS)
+    await alice.sign_up("alice")
+    await alice.open()
+    if is_open:
+        await alice.connected()
+    else:
+        await expect(alice.status).to_contain_text("No live connection")
+    alice.tolerates = ("",)  # the browser reports whatever it is refused
+
+    async def answer_all(route: Route) -> None:
+        await route.fulfill(**answer)
+
+    await alice.page.route("**/*", answer_all)
+    await alice.page.evaluate(f"() => {{ {NO_SOCKETS} }}")
+    for client in clients_of(chat.app, "alice"):
+        client.abort()
+    await alice.say("is it stored?")
+    one = "Connection broken. Your message goes out when you are back."
+    await expect(alice.status).to_have_text(one, timeout=A_WHILE)
+    await expect(alice.pending).to_contain_text("is it stored?")
+    await alice.page.unroute("**/*")
+    await expect(bob.texts).to_have_text(["is it stored?"], timeout=A_WHILE)
+    await expect(alice.pending).to_have_count(0)
 
 
 async def test_a_window_too_many_says_so_and_reads_on_until_another_is_closed(

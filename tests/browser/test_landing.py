@@ -2,8 +2,9 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from chat.journal import JOURNAL
 from chat.read_marks import READ_MARKS
@@ -41,6 +42,18 @@ async def test_a_link_to_a_message_survives_the_log_in(chat: ChatSite, visit: Vi
     await expect(alice.log.locator(".message--target")).to_be_in_viewport(ratio=1)
     await expect(alice.log.locator(".message--target")).to_contain_text("line 60")
     await expect(alice.field).to_be_visible()
+
+
+async def test_a_draft_does_not_cost_the_place(chat: ChatSite, visit: Visit) -> None:
+    await write(chat, *(f"line {number}" for number in range(1, 201)))
+    alice = await visit(chat.url, "alice")
+    await alice.field.fill("half a sentence")
+    await alice.open("/search")
+    await alice.context.clear_cookies()
+    await alice.open("/?around=60")
+    await alice.log_in("alice", PASSWORD)
+    await expect(alice.page.locator("#m60.message--target")).to_be_in_viewport(ratio=1)
+    await expect(alice.field).to_have_value("half a sentence")
 
 
 async def test_a_place_without_a_fragment_is_landed_at_without_scripts(
@@ -110,6 +123,42 @@ async def test_what_is_not_in_the_page_is_loaded_around_it_while_the_talk_goes_o
     await expect(alice.log.get_by_role("link", name="bob #20")).to_be_in_viewport()
 
 
+async def test_what_loads_slowly_takes_nobody_away_from_where_they_went_meanwhile(
+    chat: ChatSite, visit: Visit
+) -> None:
+    lines = [f"line {number}" for number in range(1, 201)]
+    await write(chat, *lines, "> bob #20: line 20\nyes", "> bob #190: line 190\nno")
+    alice = await visit(chat.url, "alice", viewport=SMALL)
+    may_load = asyncio.Event()
+
+    async def load_slowly(route: Route) -> None:
+        await may_load.wait()
+        await route.continue_()
+
+    async def follow_and_leave(leave: Awaitable[object]) -> None:
+        may_load.clear()
+        async with alice.page.expect_request("**/?around=20"):
+            await alice.log.get_by_role("link", name="bob #20").click()
+        await leave
+        async with alice.page.expect_response("**/?around=20"):
+            may_load.set()
+
+    await alice.page.route("**/?around=20", load_slowly)
+    await follow_and_leave(alice.page.go_back())
+    await expect(alice.texts.last).to_be_in_viewport()
+    await follow_and_leave(alice.log.get_by_role("link", name="bob #190").click())
+    await expect(alice.page.locator("#m190.message--target")).to_be_in_viewport(ratio=1)
+    # Back leads to the message that did not come in time, and then to where the link to it was.
+    await alice.page.go_back()
+    await expect(alice.page.locator("#m20.message--target")).to_be_in_viewport(ratio=1)
+    await alice.page.go_back()
+    await expect(alice.log.get_by_role("link", name="bob #20")).to_be_in_viewport()
+    await follow_and_leave(alice.say("never mind"))
+    await expect(said(alice, "never mind")).to_be_in_viewport()
+    await expect(alice.page).to_have_url(f"{alice.url}/")
+    await expect(alice.error).to_be_empty()
+
+
 async def test_whoever_writes_far_from_the_end_goes_there(chat: ChatSite, visit: Visit) -> None:
     await write(chat, *(f"line {number}" for number in range(1, 201)))
     alice = await visit(chat.url, "alice", viewport=SMALL)
@@ -130,6 +179,24 @@ async def test_the_button_leads_to_the_end_from_anywhere(chat: ChatSite, visit: 
     await alice.press("To the end")
     await expect(said(alice, "line 200")).to_be_in_viewport(ratio=1)
     await expect(alice.page.locator("#unread")).to_be_hidden()
+
+
+async def test_the_way_back_covers_neither_the_composer_nor_the_end(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await write(chat, *(f"line {number}" for number in range(1, 41)), "> bob #3: line 3\nyes")
+    alice = await visit(chat.url, "alice", viewport={"width": 320, "height": 568})
+    await alice.page.evaluate("document.documentElement.style.fontSize = '200%'")
+    back = alice.page.get_by_role("button", name="Back to where you were")
+    for leave in (alice.press("To the end"), alice.say("I agree")):
+        await alice.log.get_by_role("link", name="bob #3").press("Enter")
+        await expect(back).to_be_in_viewport(ratio=1)
+        button, field = await back.bounding_box(), await alice.field.bounding_box()
+        assert button is not None
+        assert field is not None
+        assert button["y"] + button["height"] <= field["y"]
+        await leave
+        await expect(back).to_be_hidden()
 
 
 async def test_back_from_another_page_returns_to_where_one_was(

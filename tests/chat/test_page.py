@@ -23,6 +23,13 @@ async def test_a_page_without_scripts_posts_once_however_often_it_is_clicked(
     assert house.app[JOURNAL].recent.last == 1
 
 
+async def test_a_script_that_posts_learns_the_number_of_its_message(alice: Person) -> None:
+    for msg, seq in (("one", 1), ("two", 2), ("two", 2)):
+        form = {"msg": msg, "nonce": msg}
+        response = await alice.post("/", form, headers={"Accept": "application/json"})
+        assert (response.status, await response.json()) == (200, {"seq": seq})
+
+
 @pytest.mark.parametrize(
     ("form", "status", "text"),
     [

@@ -100,10 +100,10 @@ export class Connection {
       this.#isReady = false
       this.#ondisconnect(wasClean)
     } else {
-      const answer = await askForPage()
-      if (answer === "redirect") return logIn()
-      this.#refusals = answer === "page" ? this.#refusals + 1 : 0
-      if (answer !== "page") this.#onunreachable()
+      const answer = await askServer()
+      if (answer === "signed out") return logIn()
+      this.#refusals = answer === "here" ? this.#refusals + 1 : 0
+      if (answer !== "here") this.#onunreachable()
       if (this.#refusals >= BLOCKED_AFTER) {
         this.#polling.start()
         this.#onblocked()
@@ -141,13 +141,14 @@ function logIn() {
   location.assign(here === "/" ? "/login" : `/login?next=${encodeURIComponent(here)}`)
 }
 
-// A browser does not say why a WebSocket was refused. Return "page" if the server answers other
-// requests, "redirect" if the reader is signed out, else "".
-async function askForPage() {
+// A browser does not say why a WebSocket was refused. Return "here" if the server answers other
+// requests, "signed out" if it wants the reader to log in, else "": the network of a hotel answers
+// with pages of its own, but with no 204, and with redirects to other hosts, which a page can't follow.
+async function askServer() {
   try {
-    const response = await fetch("/", { method: "HEAD", redirect: "manual" })
-    if (response.type === "opaqueredirect") return "redirect"
-    return response.ok ? "page" : ""
+    const { status, url } = await fetch("/read/0", { method: "HEAD" })
+    if (new URL(url).pathname === "/login") return "signed out"
+    return status === 204 ? "here" : ""
   } catch {
     return ""
   }

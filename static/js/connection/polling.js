@@ -67,11 +67,10 @@ export class Polling {
         headers: { Accept: "application/json" },
         signal: AbortSignal.timeout(TIMEOUT),
       })
-      if (response.ok) this.#onanswer({ nonce })
-      else {
-        const { error } = await response.json()
-        this.#onanswer({ nonce, code: CODES[response.status] ?? "invalid", text: error })
-      }
+      const { seq, error } = await response.json()
+      if (!seq && !error) throw new Error("the answer is another server's")
+      if (seq) this.#onanswer({ nonce })
+      else this.#onanswer({ nonce, code: CODES[response.status] ?? "invalid", text: error })
     } catch {
       this.#onanswer({ nonce, code: "unavailable", text: "The message could not be sent yet" })
     }

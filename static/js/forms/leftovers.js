@@ -1,6 +1,7 @@
 // What somebody who is signed out has left unsent in this browser.
 
 import { recall, remember, removePersonal } from "../browser/storage.js"
+import { seqOf } from "../log/addresses.js"
 import { isLeaving } from "./sign_out.js"
 
 const SIGNING_IN = "signing-in:" // key of the time when a form was sent
@@ -40,7 +41,8 @@ function keep(texts, form) {
     if (event.defaultPrevented) return
     putBack()
     // The chat removes it again if somebody else has logged in, so that is where to go.
-    form.elements.next?.remove()
+    const { next } = form.elements
+    if (next && !seqOf(new URL(next.value, location))) next.remove()
   })
 }
 

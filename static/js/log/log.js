@@ -15,6 +15,7 @@ const MAX_ROWS = 2000 // in the page; beyond that the oldest are removed, and ca
 const ROWS_KEPT = 1500 // then, so that removing is rare
 
 export class Log {
+  onend = () => {} // called when the reader goes to the end
   scroll
   element
   #history // messages that came with a page, which screen readers do not read out
@@ -26,6 +27,7 @@ export class Log {
   #ownMessages
   #changes // the last change of each message, by the message's seq
   #meant = new Set() // seqs of messages that mention or answer the reader, and that the page may lack
+  #way = 0 // changes when the reader goes somewhere: what loads for an earlier way is not shown
 
   constructor(element) {
     this.element = element
@@ -108,8 +110,11 @@ export class Log {
 
   // Go to the line "New", loading what is around it if it has left the page.
   async goToNew() {
+    this.#way++
     if (!this.#newDivider.element.isConnected) {
-      this.#replace(await fetchLog(addressOf(this.#newDivider.start)))
+      const page = await this.#load(addressOf(this.#newDivider.start))
+      if (!page) return
+      this.#replace(page)
     }
     this.#goToFirstNew()
   }
@@ -193,6 +198,7 @@ export class Log {
   // Go to a message, loading those around it if it is not in the page. Return false if there is none.
   async goTo(seq) {
     const message = await this.#find(seq)
+    if (message === undefined) return true
     this.#markTarget(message)
     if (!message) return false
     unfold(message)
@@ -223,10 +229,13 @@ export class Log {
 
   async goToEnd() {
     if (seqOf(location)) history.replaceState(history.state, "", "/")
+    this.onend()
     this.#markTarget(null)
     // Before it scrolls, or the link to newer messages would load what is not wanted. If this fails
     // that link comes into sight.
+    const way = ++this.#way
     const page = this.#newer.areThere && (await fetchLog(NEWEST).catch(() => null))
+    if (way !== this.#way) return
     if (page) this.#replace(page)
     this.scroll.goToEnd()
   }
@@ -275,14 +284,28 @@ export class Log {
     }
   }
 
-  // Return a message, after loading those around it if it is not in the page; null: there is none.
+  // Return a message, after loading those around it if it is not in the page; null: there is none,
+  // undefined: the reader has gone elsewhere meanwhile.
   async #find(seq) {
     const id = idOf(seq)
+    this.#way++
     if (!document.getElementById(id)) {
-      const page = await fetchLog(addressOf(seq))
+      const page = await this.#load(addressOf(seq))
+      if (!page) return undefined
       if (page.querySelector(`#${id}`)) this.#replace(page)
     }
     return document.getElementById(id)
+  }
+
+  // Load a page to go to. Return nothing if the reader has gone elsewhere meanwhile.
+  async #load(url) {
+    const way = ++this.#way
+    try {
+      const page = await fetchLog(url)
+      return way === this.#way ? page : undefined
+    } catch (error) {
+      if (way === this.#way) throw error
+    }
   }
 
   #markTarget(message) {

@@ -10,6 +10,7 @@ export class Places {
   #log
   #button
   #steps = Number(history.state?.steps ?? 0) // that Back can take within this page
+  #underWay = 0 // places that are loading: the reader is still at another one
 
   constructor(log, button) {
     this.#log = log
@@ -17,6 +18,7 @@ export class Places {
     document.addEventListener("click", (event) => this.#click(event))
     button.addEventListener("click", () => history.back())
     addEventListener("popstate", () => this.#arrive())
+    log.onend = () => this.#show()
     // Whoever comes back from another page, such as the search, gets a new copy of this one.
     const [{ type } = {}] = performance.getEntriesByType("navigation")
     if (type === "back_forward" && history.state) this.#arrive()
@@ -36,7 +38,8 @@ export class Places {
   }
 
   #keep() {
-    history.replaceState({ ...this.#log.place, steps: this.#steps }, "")
+    const place = this.#underWay ? {} : this.#log.place
+    history.replaceState({ ...place, steps: this.#steps }, "")
   }
 
   async #arrive() {
@@ -54,15 +57,18 @@ export class Places {
   }
 
   async #goTo(seq) {
+    this.#underWay++
     try {
       const isThere = await this.#log.goTo(seq)
       this.onerror(isThere ? "" : `There is no message ${seq}.`)
     } catch {
       this.onerror("The message could not be loaded. Please try again")
     }
+    this.#underWay--
   }
 
+  // Whoever has left the message for the end wants to read there, not a button.
   #show() {
-    this.#button.hidden = this.#steps === 0
+    this.#button.hidden = this.#steps === 0 || !seqOf(location)
   }
 }

@@ -48,14 +48,13 @@ export class Status {
 
   // No socket can be opened, and messages come and go by the page.
   blocked() {
-    this.#endTrouble()
-    this.#showTrouble("No live connection: new messages come every few seconds")
+    this.#tell("No live connection: new messages come every few seconds", false)
   }
 
   // The connection is there. Tell so whoever was told that it is not.
   connected() {
     const wasTold = this.#trouble !== ""
-    this.#endTrouble()
+    this.#tell("", false)
     if (!wasTold) return
     const text = "Connection to server started"
     this.notice(text)
@@ -63,17 +62,16 @@ export class Status {
   }
 
   #break() {
-    this.#endTrouble()
-    this.#isBroken = true
-    this.#showTrouble(broken(this.#waiting))
-    announce(this.#trouble)
+    this.#tell(broken(this.#waiting), true)
   }
 
-  #endTrouble() {
+  // Tell what is wrong with the connection, or that nothing is; screen readers say it once.
+  #tell(text, isBroken) {
     clearTimeout(this.#quietTimer)
     this.#quietTimer = null
-    this.#isBroken = false
-    this.#showTrouble("")
+    this.#isBroken = isBroken
+    if (text && text !== this.#trouble) announce(text)
+    this.#showTrouble(text)
   }
 
   #showTrouble(text) {
