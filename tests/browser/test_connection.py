@@ -152,7 +152,7 @@ async def test_who_is_cut_off_is_told_how_many_messages_wait(visit: Visit) -> No
 
 
 async def test_what_was_refused_does_not_count_as_waiting(chat: ChatSite, alice: Visitor) -> None:
-    await alice.say("x" + "\a" * 10_000)
+    await alice.say("x" + "\a" * 30_000)
     await expect(alice.pending).to_contain_text("not sent")
     await go_offline(chat, alice)
     await expect(alice.status).to_have_text(f"{BROKEN} {OFFLINE}")
@@ -185,13 +185,16 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
     await alice.field.fill("half a sentence")
     await alice.context.set_offline(False)
 
-    await expect(alice.texts).to_have_text([*missed[-50:], "written offline"])
+    await expect(alice.texts).to_have_text(["before", *missed[:50]])  # where she left off
     await expect(alice.field).to_have_value("half a sentence")
     await alice.connected(2)
+    await expect(bob.texts.last).to_have_text("written offline")
+    await alice.page.locator("#unread").click()
+    await expect(alice.texts).to_have_text([*missed[-49:], "written offline"])
     await expect(alice.texts.last).to_be_in_viewport()
     await bob.say("welcome back")
     await expect(alice.texts.last).to_have_text("welcome back")
-    await expect(alice.texts).to_have_count(52)
+    await expect(alice.texts).to_have_count(51)
     await expect(alice.page.get_by_text("Times are in UTC")).to_have_count(0)
     assert await alice.page.evaluate("window.isTheSamePage")
 

@@ -272,7 +272,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
         await visitor.field.fill("@B")
         await expect(page.get_by_role("option")).to_have_text([bob])
         await look("the chat with a list of names")
-        await visitor.say("W" * 90 + "\a" * 10_000)  # bells do not count, but take up bytes
+        await visitor.say("W" * 90 + "\a" * 30_000)  # bells do not count, but take up bytes
         await expect(visitor.pending).to_contain_text("not sent")
         await look("the chat with a message that was refused")
         for button_id in ("#submit", "#signout"):

@@ -263,7 +263,7 @@ async def test_a_message_larger_than_a_frame_may_be_does_not_cost_the_connection
     alice: Visitor,
 ) -> None:
     # The bells do not count, but each takes six bytes.
-    await alice.say("x" + "\a" * 10_000)
+    await alice.say("x" + "\a" * 30_000)
     await expect(alice.pending.get_by_role("status")).to_have_text(
         "not sent: The message is too long"
     )

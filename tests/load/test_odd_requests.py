@@ -32,7 +32,7 @@ AT_ONCE = 50  # connections
 HEAD = re.compile(
     rb"HTTP/(0\.9|1\.[01]) [1-5]\d\d [ -~]+\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+: [ -~]*\r\n)+\r\n"
 )
-EXPECTED = {101, 200, 303, 304, 400, 401, 403, 404, 405, 408, 413, 415, 417, 429}
+EXPECTED = {101, 200, 303, 304, 400, 401, 403, 404, 405, 408, 413, 415, 417, 429, 431}
 # What aiohttp says before the request reaches the application: it has no pages.
 BEFORE_THE_APPLICATION = {400, 417}
 SECURITY = [
