@@ -122,9 +122,10 @@ class Journal:
             before = messages_before(documents[0]["seq"])
             for document in await self._read_end(before, MESSAGE_SEQ, messages_before):
                 self.recent.add_message(MessageEntry.from_document(document))
+        a_while_ago = now() - timedelta(seconds=ALL_EVERY)
         for document, entry in zip(documents, entries, strict=True):
             self.recent.add(entry)
-            if document["_id"].generation_time > now() - timedelta(seconds=ALL_EVERY):
+            if entry.to_all and document["_id"].generation_time > a_while_ago:
                 self._everybody.note(entry)
 
     async def append(self, key: str, login: str, user_id: str, content: Document) -> Entry:
