@@ -13,7 +13,6 @@ from auth.sessions import Identity
 from auth.spelling import fold
 from chat.entry import DELETED, MessageEntry
 from chat.recent import RECENT_LENGTH, Recent
-from pages.times import iso_time
 
 # Characters of those messages that may mention or answer the reader, and that a page tells of but
 # does not show; each counts ADDRESSED_OVERHEAD more.
@@ -76,24 +75,18 @@ def what_is_new(
             entry.seq for entry in messages if entry.seq >= first and is_new(entry, page["user"])
         )
         first = next(new, first)
-    elsewhere = [entry for entry in unread.addressed if entry.seq not in shown]
-    told = as_many_as_fit(elsewhere)
+    not_shown = [entry for entry in unread.addressed if entry.seq not in shown]
+    told = as_many_as_fit(not_shown)
     is_next = messages and (not position or shown.start <= max(read + 1, first or 0))
     last = messages[-1].seq if page["newer"] else page["last"]
     return {
         "read": min(read, page["last"]),
         "unread": unread._replace(first=first),
-        "elsewhere": [
-            {
-                "seq": entry.seq,
-                "user": entry.user,
-                "msg": entry.msg,
-                "time": iso_time(entry.time),
-                "all": entry.to_all,
-            }
+        "addressed": [
+            {"seq": entry.seq, "user": entry.user, "msg": entry.msg, "all": entry.to_all}
             for entry in told
         ],
-        "has_more_elsewhere": len(told) < len(elsewhere),
+        "has_more_addressed": len(told) < len(not_shown),
         "seen": last if is_next else 0,
     }
 

@@ -168,9 +168,13 @@ MISFITS = """() => {
     .filter((it) => isSeen(it) && !it.closest(".bar__title") && it.type !== "hidden")
     .map((it) => [it, it.getBoundingClientRect()])
   const layer = (it) => it.closest("#subscribe, :popover-open") // what scrolls, or covers the page
-  const isOver = ([a, p], [b, q]) => layer(a) === layer(b) &&
+  const cover = (p, q) =>
     Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 &&
     Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1
+  // Line by line: a link in a text may go on in the next one.
+  const lines = (it) => [...it.getClientRects()]
+  const isOver = ([a, p], [b, q]) => layer(a) === layer(b) && cover(p, q) &&
+    lines(a).some((p) => lines(b).some((q) => cover(p, q)))
   return [
     ...boxes
       .filter((it) => it.clientWidth && it.scrollWidth > it.clientWidth)

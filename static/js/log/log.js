@@ -8,11 +8,13 @@ import { createMessage, entryOf, formatLog, formatMessage, updateMessage } from 
 import { MoreMessages } from "./more_messages.js"
 import { NewDivider } from "./new_divider.js"
 import { OwnMessages } from "./own_messages.js"
+import { isMeantFor } from "./quote.js"
 import { ScrollPosition } from "./scroll_position.js"
 
 // A row of the log is a message or a divider.
 const MAX_ROWS = 2000 // in the page; beyond that the oldest are removed, and can be loaded again
 const ROWS_KEPT = 1500 // then, so that removing is rare
+const MEANT = ".message--for-reader:not(.message--own)" // mentions or answers the reader
 
 export class Log {
   onend = () => {} // called when the reader goes to the end
@@ -91,7 +93,7 @@ export class Log {
   // The numbers of the messages after a seq that mention or answer the reader, in their order; the
   // page need not show them.
   meantForReader(seq) {
-    const shown = this.#messages.filter((message) => isMeantFor(message, this.user))
+    const shown = this.#messages.filter((message) => message.matches(MEANT))
     const hidden = [...this.#meant].filter((each) => !document.getElementById(idOf(each)))
     const seqs = shown.map(({ dataset }) => Number(dataset.seq)).concat(hidden)
     return seqs.filter((each) => each > seq).sort((a, b) => a - b)
@@ -279,7 +281,7 @@ export class Log {
   // Remove rows, but remember those that mention or answer the reader.
   #remove(rows) {
     for (const row of rows) {
-      if (isMeantFor(row, this.user)) this.#meant.add(Number(row.dataset.seq))
+      if (row.matches(MEANT)) this.#meant.add(Number(row.dataset.seq))
       row.remove()
     }
   }
@@ -321,8 +323,10 @@ export class Log {
   }
 
   #noteIfMeant(entry) {
-    if (isMeantFor(createMessage(entry, this.user), this.user)) this.#meant.add(entry.seq)
-    else this.#meant.delete(entry.seq)
+    const { seq, user, state } = entry
+    const isMeant = user !== this.user && state !== "deleted" && isMeantFor(this.user, entry)
+    if (isMeant) this.#meant.add(seq)
+    else this.#meant.delete(seq)
   }
 
   // Show that messages are missing after those of a page, or that the log reaches to the newest.
@@ -364,7 +368,7 @@ export class Log {
     const isDeleted = entry.state === "deleted" && shown?.state !== "deleted"
     if (isDeleted && (shown ?? entry).user !== this.user) this.#newDivider.forget(entry.seq)
     if (!message) {
-      this.#noteIfMeant({ ...entry, time: new Date().toISOString() }) // which is not shown
+      this.#noteIfMeant(entry)
       return undefined
     }
     if (!isSame(shown, entry)) this.scroll.keep(() => updateMessage(message, entry, this.user))
@@ -438,10 +442,6 @@ export class Log {
     this.#ownMessages.change({ ...change, seq: change.of })
     updateMessage(message, change, this.user)
   }
-}
-
-function isMeantFor({ classList, dataset }, reader) {
-  return classList.contains("message--for-reader") && dataset.user !== reader
 }
 
 function messagesOf(log) {
