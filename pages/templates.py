@@ -1,5 +1,6 @@
 """What the templates of every page have: the filters, the globals, and the addresses of pages."""
 
+import gzip
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -8,11 +9,15 @@ import jinja2
 from aiohttp import web
 from yarl import URL
 
-from pages.assets import ASSETS, read_assets, static_root
+from pages.assets import ASSETS, TAKES_GZIP, read_assets, static_root
 from pages.times import iso_time
 from settings import ROOT, SETTINGS
 
 CACHED_URLS = 4096
+COMPRESSED_FROM = 4096  # bytes of a page; shorter ones fit into a few packets anyway
+# A page of 50 messages has 39 kB: the first level makes 5.7 kB of it in 0.1 ms, the sixth 5.2 kB in
+# 0.25 ms.
+COMPRESSION_LEVEL = 1
 
 
 def setup_templates(app: web.Application) -> None:
@@ -30,6 +35,25 @@ def setup_templates(app: web.Application) -> None:
     env.filters["iso_time"] = iso_time
     env.globals["url"] = cached_url(app)
     env.globals["room_name"] = settings.ROOM_NAME
+    app.on_response_prepare.append(compress_page)
+
+
+async def compress_page(request: web.Request, response: web.StreamResponse) -> None:
+    """Compress a page for a browser that takes that.
+
+    A page has no secret beside what somebody else could have put into it (BREACH): the session is
+    in a cookie, and forms of other sites are refused by where they come from, not by a token.
+    """
+    if not isinstance(response, web.Response) or response.content_type != "text/html":
+        return
+    body = response.body
+    if not isinstance(body, bytes) or len(body) < COMPRESSED_FROM:
+        return
+    response.headers["Vary"] = "Accept-Encoding"
+    if TAKES_GZIP.search(request.headers.get("Accept-Encoding", "")):
+        response.headers["Content-Encoding"] = "gzip"
+        response.body = compressed = gzip.compress(body, COMPRESSION_LEVEL, mtime=0)
+        response.headers["Content-Length"] = str(len(compressed))  # aiohttp has set it already
 
 
 def cached_url(app: web.Application) -> Callable[..., URL]:

@@ -1,5 +1,7 @@
 // The page with a link that is shown once: a press on Copy puts it on the clipboard.
 
+import "./page.js"
+
 const link = document.querySelector("#link")
 const button = document.querySelector("#copy")
 

@@ -7,6 +7,7 @@
 // 3. The connection sends it to the server, and gets it back, like every other page in the room.
 // 4. handlers.message, below, takes it out of the outbox and shows it in the log.
 
+import "./page.js"
 import { Composer } from "./writing/composer.js"
 import { Outbox } from "./sending/outbox.js"
 import { PendingList } from "./sending/pending_list.js"

@@ -1,5 +1,6 @@
 // Pages with forms that sign this browser out, but for the chat itself.
 
+import "./page.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { PendingStore } from "./sending/pending_store.js"
 

@@ -1,5 +1,6 @@
 // The sign-up page: no field may be empty, and both passwords must be the same.
 
+import "./page.js"
 import { check, emptyField } from "./forms/checks.js"
 import { removeLeftovers } from "./forms/leftovers.js"
 

@@ -1,5 +1,7 @@
 // Shows the times of a page in the reader's time zone, and removes what says that they are in UTC.
 
+import "./page.js"
+
 const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
 
 for (const time of document.querySelectorAll("time")) {

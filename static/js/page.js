@@ -1,0 +1,4 @@
+// Every page.
+
+import "./browser/busy.js"
+import "./browser/restored.js"
