@@ -187,7 +187,7 @@ export class Editing {
     this.#resetDeleteButton()
     this.#bar.hidden = !this.isActive
     this.#log.mark(this.#message?.seq ?? null)
-    this.#submitButton.textContent = this.isActive ? "Save" : "Send"
+    this.#submitButton.querySelector("span").textContent = this.isActive ? "Save" : "Send"
     this.#composer.text = text
     this.#composer.focus()
   }
