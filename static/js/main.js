@@ -25,6 +25,7 @@ import { quote } from "./log/quote.js"
 import { ReadMark } from "./log/read_mark.js"
 import { Unread } from "./log/unread.js"
 import { listenToKeys } from "./room/keyboard.js"
+import { chooseTheme } from "./room/theme.js"
 import { Notifier } from "./room/notifier.js"
 import { People } from "./room/people.js"
 import { Status } from "./room/status.js"
@@ -80,6 +81,7 @@ new Mentions(field, { list, nobody, user, names, accounts: new Accounts() })
 countCharacters(field, byId("counter"))
 autosize(field)
 listenToKeys(field, log.element)
+chooseTheme(byId("themes"))
 copyWhatWasSaid(log.element)
 askBeforeLoss()
 
