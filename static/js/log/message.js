@@ -8,6 +8,8 @@ import { isMeantFor } from "./quote.js"
 import { copyOnly, richText } from "./rich_text.js"
 import { clockTime, fullTime, hasDayPeriods, learnTime, showTime } from "./time.js"
 
+// A few emoji, and nothing else.
+const ONLY_EMOJI = /^(?:(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}\ufe0f)[\u{1f3fb}-\u{1f3ff}]?(?:\u200d|\s)*){1,6}$/u
 const COLOURS = 8 // of names, in message.css
 const NOBODY_NOTIFIED = "nobody was notified: @all works once a minute" // as in message.html
 
@@ -83,6 +85,7 @@ function showText(message, msg, reader) {
   const names = all === "true" ? [reader, "all"] : [reader]
   message.querySelector(".message__text").replaceChildren(richText(msg, names))
   message.classList.toggle("message--for-reader", isMeantFor(reader, { msg, all: all === "true" }))
+  message.querySelector(".message__text").classList.toggle("message__text--emoji", ONLY_EMOJI.test(msg))
   fold(message, msg)
   const isInVain = all === "false" && user === reader
   message.querySelector(".message__note").textContent = isInVain ? NOBODY_NOTIFIED : ""
