@@ -10,7 +10,7 @@ from chat.entry import Entry
 from security.limits import Limit
 from storage.database import Document
 
-ALL_EVERY = 60  # seconds between two @all of a person; a third would teach people to ignore them
+ALL_EVERY = 60  # seconds between two @all of a person; more often, people would learn to ignore it
 
 
 class Everybody:

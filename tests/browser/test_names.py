@@ -190,6 +190,19 @@ async def test_an_answer_keeps_what_is_selected_and_opens_no_list_that_was_left(
     await expect(alice.page.get_by_role("listbox")).to_be_hidden()
 
 
+@pytest.mark.usefixtures("bob")
+async def test_a_name_under_a_finger_stays_when_an_answer_offers_it_again(alice: Visitor) -> None:
+    release = await hold_answers(alice)
+    await alice.field.press_sequentially("hi @b")
+    await expect(options(alice)).to_have_text(["bob"])
+    await alice.page.evaluate("window.pressed = document.querySelector('[role=option]')")
+    async with alice.page.expect_response("**/people/names?*") as answered:
+        release.set()
+    await (await answered.value).finished()
+    await alice.page.evaluate("new Promise(requestAnimationFrame)")
+    assert await alice.page.evaluate("pressed.isConnected")
+
+
 async def hold_answers(visitor: Visitor) -> asyncio.Event:
     """Let the server's names come only after the event that is returned."""
     release = asyncio.Event()

@@ -398,6 +398,24 @@ async def test_who_reads_back_is_told_of_new_messages_and_led_to_them(
     await expect(button).to_be_hidden()
 
 
+async def test_what_comes_as_the_reader_scrolls_away_does_not_count_as_read(
+    chat: ChatSite, visit: Visit
+) -> None:
+    await write(chat, "bob", *(f"line {number}" for number in range(45)))
+    script = """window.WebSocket = class extends WebSocket {
+      constructor(...args) {
+        super(...args)
+        this.addEventListener("message", () => window.onFrame?.())
+      }
+    }"""
+    alice = await visit(chat.url, "alice", script, viewport=SMALL)
+    # The browser tells of it with the next picture, which is after the message.
+    await alice.log.evaluate("log => window.onFrame = () => (log.scrollTop = 500)")
+    await write(chat, "bob", "missed")
+    await expect(alice.page.locator("#unread")).to_have_text("1 new message")
+    await expect(alice.page).to_have_title("(1) Main Chat page")
+
+
 async def test_older_messages_come_as_one_scrolls_up_without_a_jump(
     chat: ChatSite, visit: Visit, set_clock: Callable[[datetime], None]
 ) -> None:

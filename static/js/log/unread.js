@@ -38,13 +38,13 @@ export class Unread {
   add({ seq, user, state }) {
     const isNew = seq > this.#since && user !== this.#log.user && state !== "deleted"
     if (isNew) this.#arrived.add(seq)
-    this.#update()
+    this.#logChanged()
   }
 
   // A message has changed: a deleted one can't be read any more.
   change({ of, state }) {
     if (state === "deleted") this.#arrived.delete(of)
-    this.#update()
+    this.#logChanged()
   }
 
   // The reader has read up to a message somewhere else.
@@ -63,9 +63,19 @@ export class Unread {
     this.#update()
   }
 
+  // What has just come counts as read once the log has followed it: the reader may be scrolling away,
+  // of which the browser tells with the next picture.
+  #logChanged() {
+    if (!this.#arrived.size || !this.#readsAlong) this.#update()
+  }
+
+  get #readsAlong() {
+    return this.#log.scroll.isAtEnd && isAttended()
+  }
+
   #update() {
     const { isAtEnd } = this.#log.scroll
-    if (isAtEnd && isAttended()) {
+    if (this.#readsAlong) {
       this.#arrived.clear()
       this.#hasReadHistory = true
       this.#onread()

@@ -66,8 +66,11 @@ export class Mentions {
     const names = matching(others, this.#partial)
     this.#tellOfNobody(names.length ? this.#partial : null)
     if (!names.length) return this.#hide()
-    const isNew = names.length !== this.#list.children.length
-    this.#list.replaceChildren(...names.map(createOption))
+    const offered = Array.from(this.#list.children, (option) => option.textContent)
+    const isNew = names.length !== offered.length
+    // A finger may be on a name that an answer offers again.
+    const isSame = !isNew && names.every((name, index) => name === offered[index])
+    if (!isSame) this.#list.replaceChildren(...names.map(createOption))
     this.#list.hidden = false
     this.#select(Math.max(0, names.indexOf(selected)))
     if (isNew) announce(names.length > 1 ? `${names.length} names` : "1 name")
