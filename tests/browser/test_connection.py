@@ -227,7 +227,7 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
 
         other_tab = await bob.tab()
         await other_tab.connected()
-        await bob.press("Sign out")
+        await bob.sign_out()
         for tab in (bob, other_tab):
             await expect(tab.page).to_have_url(f"{url}/login")
         assert await bob.context.cookies() == []
