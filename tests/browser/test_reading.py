@@ -150,18 +150,26 @@ async def test_every_colour_of_a_name_can_be_read_in_light_and_dark(
         await alice.page.emulate_media(color_scheme=scheme)
         contrasts = await alice.page.evaluate(
             """() => {
-              const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((part) => {
+              const canvas = document.createElement("canvas").getContext("2d")
+              const painted = (...colours) => {
+                for (canvas.fillStyle of colours) canvas.fillRect(0, 0, 1, 1)
+                return canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)
+              }
+              const light = (colour) => Array.from(colour, (part) => {
                 const value = part / 255
                 return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
               }).reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0)
               const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
-              const talk = getComputedStyle(document.querySelector(".talk")).backgroundColor
+              const room = getComputedStyle(document.querySelector(".room")).backgroundColor
               return Array.from(document.querySelectorAll(".message"), (message, index) => {
                 const author = message.querySelector(".message__author")
                 author.className = `message__author message__author--${index}`
+                message.className = "message message--for-reader"
                 const { color } = getComputedStyle(author)
-                const own = getComputedStyle(message).backgroundColor
-                return Math.min(...[talk, own].map((it) => contrast(light(color), light(it))))
+                const forReader = getComputedStyle(message).backgroundColor
+                const grounds = [painted(room), painted(room, forReader)]
+                const name = light(painted(room, color))
+                return Math.min(...grounds.map((it) => contrast(name, light(it))))
               })
             }"""
         )
