@@ -10,6 +10,7 @@ from markupsafe import Markup
 from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.folding import fold_class
+from chat.formatting import formatted, formatted_quote, is_only_emoji
 from chat.models import is_changeable
 from chat.rich_text import parts
 from chat.sized_cache import SizedCache
@@ -74,6 +75,9 @@ def _render(how: tuple[jinja2.Environment, MessageEntry, bool, bool, bool, bool]
         follows=follows,
         colour=colour(entry.user),
         parts=parts(entry.msg),
+        formatted=formatted,
+        formatted_quote=formatted_quote,
+        is_only_emoji=is_only_emoji(entry.msg),
         fold_class=fold_class(entry.msg),
     )
     return Markup(html)
