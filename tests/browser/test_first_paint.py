@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +50,9 @@ PLACES = """() => {
   return Object.fromEntries(seen.map(([name, { top }]) => [name, Math.round(top)]))
 }"""
 
+# The messages with which a day begins.
+DAYS = """[...document.querySelectorAll(".day")].map((day) => day.nextElementSibling.id)"""
+
 
 @asynccontextmanager
 async def before_scripts(visitor: Visitor) -> AsyncIterator[asyncio.Event]:
@@ -69,6 +73,12 @@ async def before_scripts(visitor: Visitor) -> AsyncIterator[asyncio.Event]:
         arrive.set()
 
 
+async def fill(chat: ChatSite, count: int) -> None:
+    """Let two people say so many things, of all that can be formatted."""
+    for number in range(count):
+        await say(chat.app[JOURNAL], ("bob", "carol")[number // 3 % 2], RICH[number % len(RICH)])
+
+
 async def shift_of(visitor: Visitor) -> float:
     """Return how much has moved by itself in the page, as browsers count it."""
     # Two frames: the observer is told after the one in which something has moved.
@@ -84,8 +94,7 @@ async def test_nothing_moves_when_the_scripts_come(
     chat: ChatSite, visit: Visit, look: dict[str, Any]
 ) -> None:
     alice = await visit(chat.url, **look)
-    for number in range(50):
-        await say(chat.app[JOURNAL], ("bob", "carol")[number // 3 % 2], RICH[number % len(RICH)])
+    await fill(chat, 50)
     await alice.sign_up("alice")
     await alice.post("her own, which she may change", "and one more")
     async with before_scripts(alice) as arrive:
@@ -96,3 +105,89 @@ async def test_nothing_moves_when_the_scripts_come(
         moved = await alice.page.evaluate(PLACES)
         assert moved == pytest.approx(places, abs=1)  # parts of a pixel are rounded
         assert await shift_of(alice) <= 0.01
+
+
+@pytest.mark.parametrize(
+    "zone", ["UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati"]
+)
+async def test_days_begin_where_they_do_for_the_reader(
+    chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    alice = await visit(chat.url, "alice", timezone_id=zone, **LOOKS["phone"])
+    now = datetime.now(UTC)
+    for hours in range(30, 0, -1):
+        time = now - timedelta(hours=hours)
+        monkeypatch.setattr("chat.journal.now", lambda time=time: time)
+        await say(chat.app[JOURNAL], "alice", f"{hours} hours ago")
+    async with before_scripts(alice) as arrive:
+        await expect(alice.page.get_by_text("Times are in UTC")).to_have_count(0)
+        days = await alice.page.evaluate(DAYS)
+        arrive.set()
+        await alice.connected()
+        assert await alice.page.evaluate(DAYS) == days
+        assert await shift_of(alice) <= 0.01
+
+
+@pytest.mark.parametrize("unread", [2, 27])
+async def test_the_page_begins_at_what_is_new_before_the_scripts_come(
+    chat: ChatSite, visit: Visit, unread: int
+) -> None:
+    alice = await visit(chat.url, **LOOKS["desk"])
+    await fill(chat, 20)
+    await alice.sign_up("alice")
+    await alice.open()
+    await alice.connected()
+    await alice.page.goto("about:blank")
+    await fill(chat, unread)
+    async with before_scripts(alice) as arrive:
+        await expect(alice.page.locator(".log__new")).to_be_in_viewport()
+        await expect(alice.texts.nth(20)).to_be_in_viewport()
+        places = await alice.page.evaluate(PLACES)
+        arrive.set()
+        await alice.connected()
+        assert await alice.page.evaluate(PLACES) == pytest.approx(places, abs=1)
+
+
+async def test_whoever_reads_on_before_the_scripts_come_stays_there(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, **LOOKS["phone"])
+    await fill(chat, 50)
+    await alice.sign_up("alice")
+    async with before_scripts(alice) as arrive:
+        await alice.messages.nth(20).scroll_into_view_if_needed()
+        places = await alice.page.evaluate(PLACES)
+        arrive.set()
+        await alice.connected()
+        assert await alice.page.evaluate(PLACES) == pytest.approx(places, abs=1)
+
+
+async def test_without_the_script_the_page_can_be_read_and_written_to(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url)
+    alice.tolerates = ("Failed to load resource",)
+    await fill(chat, 50)
+    await alice.sign_up("alice")
+    await alice.page.route("**/*.js", lambda route: route.abort())
+    await alice.open()
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+    assert await alice.texts.last.evaluate("text => getComputedStyle(text).visibility") == "visible"
+    await alice.field.fill("written all the same")
+    await alice.press("Send")
+    await expect(alice.texts.last).to_have_text("written all the same")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)
+
+
+async def test_a_cold_page_is_light(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url)
+    await fill(chat, 50)
+    await alice.sign_up("alice")
+    session = await alice.context.new_cdp_session(alice.page)
+    await session.send("Network.enable")
+    sizes: list[int] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    await alice.open()
+    await alice.connected()
+    assert 3 <= len(sizes) <= 12
+    assert 10_000 < sum(sizes) <= 60_000  # bytes, compressed, with their headers
