@@ -27,6 +27,7 @@ from chat.refused import Refused
 from chat.render import Renderer
 from chat.unread import NOTHING_UNREAD, find_unread, what_is_new
 from pages.forms import FormError, limit_with_message, redirect, url_for, wants_json
+from pages.times import zone_of
 from security.limits import Limit
 from server.metrics import METRICS
 from settings import SETTINGS
@@ -107,11 +108,12 @@ class ChatList(MemberPage):
         first_shown = messages[0].seq if messages else 0
         last_shown = messages[-1].seq if messages else 0
         has_newer = position and 0 < last_shown < max((entry.seq for entry in newest), default=0)
-        env = aiohttp_jinja2.get_env(app)
+        env, zone = aiohttp_jinja2.get_env(app), zone_of(self.request)
         return {
             "messages": messages,
             "user": user,
-            "renderer": Renderer(env, user, position.get("around")),
+            "renderer": Renderer(env, user, position.get("around"), zone),
+            "knows_zone": zone is not None,
             "from_end": position.keys() <= {"before"},
             "is_at_unread": "unread" in position,
             "last": max(last, last_shown),

@@ -33,6 +33,7 @@ export class Log {
 
   constructor(element) {
     this.element = element
+    const scrolled = element.scrollTop // negative: up from the end, before the scripts were there
     this.#history = element.querySelector(".log__history")
     this.#live = element.querySelector(".log__live")
     this.#newDivider = new NewDivider(element.dataset, element.querySelector(".log__new"))
@@ -54,6 +55,7 @@ export class Log {
     this.scroll.isAway = this.#newer.areThere
     const target = element.querySelector(".message--target")
     if (target) this.scroll.goToMiddle(target)
+    else if (scrolled < 0) this.scroll.goUp(-scrolled)
     else if (!seqOf(location)) this.#goToFirstNew()
     else this.scroll.update()
     keepDayNames(element)

@@ -55,6 +55,12 @@ export class ScrollPosition {
     this.onchange()
   }
 
+  // Go up by so many pixels.
+  goUp(distance) {
+    this.#log.scrollTop -= distance
+    this.update()
+  }
+
   // Put a row at the top of the view, unless it is in view.
   goTo(row) {
     const days = [...this.#log.querySelectorAll(".day")]
