@@ -39,6 +39,7 @@ def setup_templates(app: web.Application) -> None:
     env.filters["iso_time"] = iso_time
     env.globals["url"] = cached_url(app)
     env.globals["room_name"] = settings.ROOM_NAME
+    env.globals["registration"] = settings.REGISTRATION
     logo, colour = settings.ROOM_LOGO, settings.ROOM_COLOR
     env.globals["logo"] = logo_path(logo) if logo else None
     env.globals["mark"] = env.globals["logo"] or ICON
