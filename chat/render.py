@@ -39,6 +39,11 @@ class Renderer:
         self._reader = reader
         self._target = target
 
+    @property
+    def reader_colour(self) -> int:
+        """The number of the reader's own colour."""
+        return colour(self._reader.login)
+
     def messages(
         self, entries: Iterable[MessageEntry], first_unread: int | None
     ) -> Iterator[tuple[MessageEntry, bool, Markup]]:
