@@ -57,8 +57,7 @@ const onwaiting = (count) => (status.waiting = count)
 const outbox = new Outbox({ user, frameSize, list: pendingList, connection, onwaiting })
 const composer = new Composer(form, { outbox, log })
 
-const tell = (text) => composer.showError(text)
-forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length, tell })
+forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length })
 const draft = new Draft(field, user, tab)
 const editing = new Editing(form, { composer, draft, log, connection, tab })
 const showTyping = (text) => (status.typing = text)
@@ -194,7 +193,9 @@ actions.onreply = (message) => {
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
-places.onerror = unread.onerror = tell
+places.onerror = unread.onerror = (text) => composer.showError(text)
 composer.open(draft.text)
+// The browser may have given the focus to what is new, where the page opens without scripts.
+if (field.autofocus && document.activeElement === document.body) composer.focus()
 editing.resume()
 connection.open()

@@ -10,12 +10,14 @@ from tests.support.site import ChatSite
 
 async def test_the_password_is_changed_by_keyboard_alone(alice: Visitor) -> None:
     keyboard, page = alice.page.keyboard, alice.page
-    account = page.get_by_role("link", name="Account of alice")
-    await expect(account).to_have_text("alice")
+    menu = page.get_by_role("button", name="Menu of alice")
     for _ in range(10):
         await keyboard.press("Shift+Tab")
-        if await account.evaluate("link => link === document.activeElement"):
+        if await menu.evaluate("button => button === document.activeElement"):
             break
+    await keyboard.press("Enter")
+    await keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="alice Account")).to_be_focused()
     await keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Account of alice")).to_be_visible()
     await page.wait_for_load_state()

@@ -98,7 +98,7 @@ async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
         await tab.connected()
     cookies = await alice.context.cookies()
 
-    await alice.press("Sign out")
+    await alice.sign_out()
     for tab in (alice, other_tab):
         await expect(tab.page).to_have_url(f"{tab.url}/login")
     assert await alice.context.cookies() == []
@@ -113,7 +113,7 @@ async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
 async def test_going_back_after_signing_out_shows_no_chat(alice: Visitor) -> None:
     await alice.say("between us")
     await expect(alice.texts).to_have_text(["between us"])
-    await alice.press("Sign out")
+    await alice.sign_out()
     await expect(alice.page).to_have_url(f"{alice.url}/login")
     await alice.page.go_back()
     await expect(alice.page).to_have_title("Log in · Chat")

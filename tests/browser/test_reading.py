@@ -692,9 +692,9 @@ window.Notification = class {
 
 
 async def choose(alice: Visitor, choice: str) -> Locator:
-    """Open the menu of notifications, and change one of its check boxes."""
-    await alice.press("Notifications")
-    await alice.page.get_by_role("checkbox", name=choice).click()
+    """Open the menu, and change one of its check boxes."""
+    menu = await alice.menu()
+    await menu.get_by_role("checkbox", name=choice).click()
     await alice.page.keyboard.press("Escape")
     return alice.page.get_by_label(choice)
 
@@ -1005,11 +1005,12 @@ async def test_signing_out_asks_first_while_something_is_not_sent(
     await go_offline(chat, alice)
     await alice.say("not sent yet")
     await expect(alice.pending).to_have_count(1)
-    await alice.press("Sign out")
-    await expect(alice.error).to_contain_text("A message is not sent yet.")
+    await alice.sign_out()
+    question = (await alice.menu()).get_by_role("alert")
+    await expect(question).to_contain_text("A message is not sent yet.")
     await alice.context.set_offline(False)
     await expect(alice.pending).to_have_count(0, timeout=A_WHILE)
-    await alice.press("Sign out")
+    await alice.sign_out()
     await expect(alice.page).to_have_url(f"{alice.url}/login")
 
 

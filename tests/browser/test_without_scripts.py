@@ -45,7 +45,7 @@ async def test_everything_works_without_scripts(chat: ChatSite, visit: Visit, bo
     await expect(bob.texts.last).to_have_text("two lines, <b>without</b> scripts")
     assert await bob.texts.last.inner_text() == "two\nlines, <b>without</b> scripts"
 
-    await alice.press("Sign out")
+    await alice.sign_out()
     await expect(alice.page).to_have_url(f"{alice.url}/login")
     await alice.log_in("alice")
     await expect(alice.page).to_have_title("Main Chat page")

@@ -224,7 +224,7 @@ async def test_a_draft_is_its_writers_alone_and_goes_when_somebody_else_comes(
     await alice.context.clear_cookies()  # the session is over, but alice has not signed out
     await alice.sign_up("bob")
     await alice.open()
-    await expect(alice.page.locator(".bar__user")).to_have_text("bob")
+    await alice.belongs_to("bob")
     await alice.connected()
     await expect(alice.field).to_have_value("")
     assert await alice.page.evaluate("localStorage.length") == 0
