@@ -15,12 +15,14 @@ from chat.hub import HUB
 from chat.models import CHANGEABLE_FOR
 from settings import Settings
 from tests.support.browser import (
+    A_WHILE,
     CONNECTION_LOST,
     STORAGE_FAULTS,
     Visit,
     Visitor,
     all_show,
     arrive_noting,
+    assert_thumb_sized,
     go_offline,
     visiting,
 )
@@ -32,6 +34,11 @@ async def stop_the_clock(visitor: Visitor) -> None:
     """Let time pass in somebody's page only by the test's own will."""
     await visitor.page.clock.install()
     await visitor.page.clock.pause_at(time.time() + 30)  # what has passed by then is refused
+
+
+def reply_card(visitor: Visitor) -> Locator:
+    """Return the card above the field, with the message that is answered."""
+    return visitor.page.locator(".reply")
 
 
 # The field
@@ -210,10 +217,13 @@ async def test_a_reply_or_another_change_waits_for_the_change_that_is_not_saved(
     await expect(alice.error).to_contain_text("then your reply is here")
     await expect(alice.field).to_have_value("two and a half")
     await alice.field.press("Enter")
-    await expect(alice.field).to_have_value("> alice #1: one\nmy draft")
+    await expect(alice.field).to_have_value("my draft")
+    await expect(reply_card(alice)).to_contain_text("Replying to alice one")
     await alice.act(alice.messages.last, "Edit")
-    await alice.act(alice.messages.first, "Reply")  # nothing was changed, so nothing is lost
-    await expect(alice.field).to_have_value("> alice #1: one\n> alice #1: one\nmy draft")
+    await expect(reply_card(alice)).to_be_hidden()
+    await alice.act(alice.messages.last, "Reply")  # nothing was changed, so nothing is lost
+    await expect(alice.field).to_have_value("my draft")
+    await expect(reply_card(alice)).to_contain_text("Replying to alice two and a half")
     await expect(alice.page.get_by_text("Editing your message", exact=True)).to_be_hidden()
 
 
@@ -622,8 +632,14 @@ async def test_a_reply_quotes_the_message_and_links_to_it(
     await expect(alice.texts).to_have_count(1)
     await alice.field.fill("Yes")
     await alice.act(alice.messages.first, "Reply")
-    await expect(alice.field).to_have_value("> bob #1: Shall we\n> *meet*\n> at\n> …\nYes")
+    await expect(alice.field).to_be_focused()
+    await expect(alice.field).to_have_value("Yes")
+    await expect(alice.page.locator("#status")).to_have_text(
+        "Replying to bob, Escape takes it back"
+    )
+    await expect(reply_card(alice)).to_contain_text("Replying to bob Shall we")
     await alice.field.press("Enter")
+    await expect(reply_card(alice)).to_be_hidden()
     for reader in (alice, bob):
         quote = reader.texts.last.locator(".quote")
         await expect(quote).to_have_text("> bob #1: Shall we > *meet* > at > …")
@@ -636,6 +652,127 @@ async def test_a_reply_quotes_the_message_and_links_to_it(
 
     plain = await visit(chat.url, "carol", java_script_enabled=False)
     await expect(plain.texts.last.locator(".quote")).to_contain_text("> bob #1: Shall we")
+
+
+async def test_a_reply_is_kept_like_the_draft_until_it_is_dismissed(
+    alice: Visitor, bob: Visitor
+) -> None:
+    await bob.say("hello", "> carol #7: so\nyes")
+    await expect(alice.messages).to_have_count(2)
+    await alice.act(alice.messages.first, "Reply")
+    await alice.page.reload()
+    await alice.connected()
+    await expect(reply_card(alice)).to_contain_text("Replying to bob hello")
+    await expect(alice.field).to_have_value("")
+    await alice.field.fill("  \n")
+    await alice.field.press("Enter")  # there is nothing to send
+    await alice.field.fill("> my own\nwords")
+    await alice.act(alice.messages.last, "Reply")  # instead
+    other_tab = await alice.tab()
+    for tab in (alice, other_tab):
+        await expect(reply_card(tab)).to_contain_text("Replying to bob yes")
+        await expect(tab.field).to_have_value("> my own\nwords")
+    await alice.field.press("Escape")
+    await expect(reply_card(alice)).to_be_hidden()
+    await alice.page.reload()
+    await alice.connected()
+    await expect(reply_card(alice)).to_be_hidden()
+    await expect(alice.field).to_have_value("> my own\nwords")
+    await other_tab.field.press("Enter")
+    await expect(reply_card(other_tab)).to_be_hidden()
+    await expect(alice.messages).to_have_count(3)
+    # What alice quotes does not look as if bob had said it.
+    assert await alice.texts.last.text_content() == "> bob #2: yes\n\n> my own\nwords"
+
+
+async def test_a_reply_is_dismissed_by_its_button_and_after_the_list_of_names(
+    alice: Visitor, bob: Visitor
+) -> None:
+    await bob.say("hello")
+    await expect(alice.messages).to_have_count(1)
+    await alice.act(alice.messages.first, "Reply")
+    await alice.field.press_sequentially("@bo")
+    names = alice.page.get_by_role("listbox", name="People")
+    await expect(names).to_be_visible()
+    await alice.field.press("Escape")
+    await expect(names).to_be_hidden()
+    await expect(reply_card(alice)).to_be_visible()
+    dismiss = alice.page.get_by_role("button", name="Don't reply")
+    await assert_thumb_sized(dismiss)
+    await dismiss.click()
+    await expect(reply_card(alice)).to_be_hidden()
+    await expect(alice.field).to_be_focused()
+    await expect(alice.page.locator("#status")).to_have_text("Not a reply any more")
+    await alice.field.press("Enter")
+    await expect(alice.texts).to_have_text(["hello", "@bo"])
+
+
+async def test_a_reply_counts_its_quote(alice: Visitor, bob: Visitor) -> None:
+    await bob.say("hello")
+    await expect(alice.messages).to_have_count(1)
+    await alice.act(alice.messages.first, "Reply")
+    quote = "> bob #1: hello\n"
+    await alice.field.fill("x" * (10_001 - len(quote)))
+    await expect(alice.page.locator("#counter")).to_have_text("1 too many")
+    await alice.field.press("Enter")
+    error = "A message with its quote has at most 10000 characters"
+    await expect(alice.error).to_have_text(error)
+    await alice.field.press("Backspace")
+    await expect(alice.error).to_have_text("")
+    await expect(alice.page.locator("#counter")).to_have_text("0 left")
+    await alice.field.type("y")
+    await alice.field.press("Enter")
+    await expect(alice.error).to_have_text(error)
+    await alice.field.press("Escape")
+    await expect(alice.error).to_have_text("")
+    await alice.field.press("Enter")
+    await expect(alice.texts.last).to_have_text(re.compile(r"^x+y$"))
+
+
+async def test_a_reply_does_not_repeat_what_was_deleted_meanwhile(
+    chat: ChatSite, alice: Visitor, bob: Visitor
+) -> None:
+    await bob.say("a secret", "no secret")
+    await alice.say("mine")
+    await expect(alice.messages).to_have_count(3)
+    await alice.field.fill("why?")
+    await alice.act(alice.messages.first, "Reply")
+    other_tab = await alice.tab()
+    await expect(reply_card(other_tab)).to_contain_text("a secret")
+    await alice.act(alice.messages.last, "Edit")
+    for seq in (2, 1):
+        await bob.context.request.post(f"{bob.url}/message/{seq}", form={"action": "delete"})
+    await expect(reply_card(other_tab)).to_contain_text("Replying to bob …")
+    await expect(alice.log.locator(".message--deleted")).to_have_count(2)
+    await alice.field.press("Escape")
+    await expect(reply_card(alice)).to_contain_text("Replying to bob …")
+    await alice.field.press("Enter")
+    await expect(alice.messages).to_have_count(4)
+    assert await alice.texts.last.text_content() == "> bob #1: …\nwhy?"
+
+
+async def test_a_message_that_begins_with_a_quote_is_edited_as_it_was_sent(alice: Visitor) -> None:
+    await alice.say("> bob #1: hello\nyse")
+    await expect(alice.texts).to_have_count(1)
+    await alice.act(alice.messages.first, "Edit")
+    await expect(alice.field).to_have_value("> bob #1: hello\nyse")
+    await expect(reply_card(alice)).to_be_hidden()
+    await alice.say("> bob #1: hello\nyes")
+    await expect(alice.texts).to_have_text(["> bob #1: hello yes"])
+
+
+async def test_a_reply_is_shown_as_a_quote_while_it_is_not_sent(
+    chat: ChatSite, alice: Visitor, bob: Visitor
+) -> None:
+    await bob.say("hello")
+    await expect(alice.messages).to_have_count(1)
+    await alice.act(alice.messages.first, "Reply")
+    await go_offline(chat, alice)
+    await alice.say("yes")
+    await expect(alice.pending.locator(".quote")).to_contain_text("hello")
+    assert await alice.pending.locator(".pending__text").text_content() == "> bob #1: hello\nyes"
+    await alice.context.set_offline(False)
+    await expect(bob.texts).to_have_text(["hello", "> bob #1: hello yes"], timeout=A_WHILE)
 
 
 async def test_ctrl_z_takes_back_what_buttons_have_put_into_the_field(
@@ -653,9 +790,9 @@ async def test_ctrl_z_takes_back_what_buttons_have_put_into_the_field(
     await alice.field.press_sequentially("draft")
     await alice.act(alice.messages.first, "Reply")
     await alice.field.press_sequentially("!")
-    reply = "> bob #1: hello\n> there 😀\ndraft"
-    await expect(alice.field).to_have_value(reply + "!")
-    await goes_back_to(reply, "draft")
+    await goes_back_to("draft")
+    await expect(reply_card(alice)).to_be_visible()  # it is no part of the text
+    await alice.field.press("Escape")
     await alice.act(alice.messages.last, "Edit")
     await alice.field.press_sequentially(" of mine")
     await goes_back_to("my message")
