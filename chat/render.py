@@ -11,7 +11,7 @@ from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.folding import fold_class
 from chat.models import is_changeable
-from chat.rich_text import parts
+from chat.rich_text import parts, quoted_lines
 from chat.sized_cache import SizedCache
 
 COLOURS = 8  # of names, in message.css
@@ -72,8 +72,9 @@ def _render(how: tuple[jinja2.Environment, MessageEntry, bool, bool, bool, bool]
         may_change=may_change,
         is_target=is_target,
         follows=follows,
-        colour=colour(entry.user),
+        colour=colour,
         parts=parts(entry.msg),
+        quoted_lines=quoted_lines,
         fold_class=fold_class(entry.msg),
     )
     return Markup(html)

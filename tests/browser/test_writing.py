@@ -36,6 +36,13 @@ async def stop_the_clock(visitor: Visitor) -> None:
     await visitor.page.clock.pause_at(time.time() + 30)  # what has passed by then is refused
 
 
+async def colour(visitor: Visitor) -> str:
+    """Return the colour of the name of whoever wrote the first message."""
+    author = visitor.log.locator(".message__author").first
+    shown: str = await author.evaluate("author => getComputedStyle(author).color")
+    return shown
+
+
 def reply_card(visitor: Visitor) -> Locator:
     """Return the card above the field, with the message that is answered."""
     return visitor.page.locator(".reply")
@@ -643,7 +650,8 @@ async def test_a_reply_quotes_the_message_and_links_to_it(
     for reader in (alice, bob):
         quote = reader.texts.last.locator(".quote")
         await expect(quote).to_have_text("> bob #1: Shall we > *meet* > at > …")
-        await expect(quote.get_by_role("link")).to_have_attribute("href", "/?around=1#m1")
+        link = quote.get_by_role("link", name="bob #1")
+        await expect(link).to_have_attribute("href", "/?around=1#m1")
         await expect(quote.locator("em")).to_have_text("*meet*")
     await alice.page.reload()
     await alice.connected()
@@ -651,7 +659,29 @@ async def test_a_reply_quotes_the_message_and_links_to_it(
     await expect(alice.page.locator(".message--target")).to_contain_text("noon?")
 
     plain = await visit(chat.url, "carol", java_script_enabled=False)
-    await expect(plain.texts.last.locator(".quote")).to_contain_text("> bob #1: Shall we")
+    quote = plain.texts.last.get_by_role("blockquote")
+    await expect(quote).to_have_text("> bob #1: Shall we > *meet* > at > …")
+    await expect(quote.get_by_role("link", name="bob #1")).to_have_css("color", await colour(alice))
+    await quote.get_by_role("link").click()
+    await expect(plain.page.locator(".message--target")).to_contain_text("noon?")
+    await plain.open("/search?q=meet")
+    await expect(plain.page.locator(".find__text")).to_have_text(
+        ["“bob: Shall we *meet* at …” Yes", "“older” Shall we *meet* at noon?"]
+    )
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+async def test_a_quote_of_a_message_shows_three_lines_of_it_and_other_quotes_all(
+    chat: ChatSite, visit: Visit, bob: Visitor, java_script_enabled: bool
+) -> None:
+    lines = [f"> line {number}" for number in range(8)]
+    one, two = ["> bob #1: so", *lines], ["> carol #1: so", "> bob #1: so", *lines]
+    await bob.post("\n".join(lines), "\n".join(one), "\n".join(two), f"> bob #1: {'long ' * 200}")
+    alice = await visit(chat.url, "alice", java_script_enabled=java_script_enabled)
+    height = "it => Math.floor(it.clientHeight / parseFloat(getComputedStyle(it).lineHeight))"
+    quotes = alice.log.get_by_role("blockquote")
+    await expect(quotes).to_have_count(4)
+    assert [await quote.evaluate(height) for quote in await quotes.all()] == [8, 4, 12, 4]
 
 
 async def test_a_reply_is_kept_like_the_draft_until_it_is_dismissed(
