@@ -616,6 +616,16 @@ async def test_a_clock_that_is_wrong_takes_no_buttons_away_and_gives_none_back(
         await expect(edit).to_be_hidden()
 
 
+async def test_a_finger_beside_a_text_brings_the_buttons(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice", has_touch=True, is_mobile=True)
+    await alice.post("one", "two", "three")
+    await expect(alice.texts).to_have_count(3)
+    await alice.texts.nth(1).tap(position={"x": 2, "y": 12})
+    reply = alice.messages.nth(1).get_by_role("button", name="Reply")
+    await expect(reply).to_be_visible()
+    await assert_thumb_sized(reply)
+
+
 async def test_by_keyboard_the_arrows_lead_from_message_to_message(alice: Visitor) -> None:
     await alice.say("one", "two", "three")
     await expect(alice.texts).to_have_count(3)
