@@ -616,6 +616,69 @@ async def test_a_clock_that_is_wrong_takes_no_buttons_away_and_gives_none_back(
         await expect(edit).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined })",  # plain http
+        "navigator.clipboard.writeText = async () => { throw new DOMException('refused') }",
+    ],
+)
+async def test_the_link_of_a_message_is_copied(chat: ChatSite, visit: Visit, script: str) -> None:
+    alice = await visit(chat.url, "alice", script)
+    await alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await alice.post("one", "two")
+    await expect(alice.messages).to_have_count(2)
+    await alice.act(alice.messages.last, "Copy link")
+    told = alice.messages.last.get_by_text("Link copied")
+    await expect(told).to_be_visible()
+    await expect(alice.page.locator("#status")).to_have_text("Link copied")
+    await expect(alice.messages.last.get_by_role("button", name="Copy link")).to_be_focused()
+    await expect(told).to_be_hidden()
+    await alice.field.focus()
+    await alice.field.press("Control+v")
+    await expect(alice.field).to_have_value(f"{chat.url}/?around=2#m2")
+    await alice.page.goto(await alice.field.input_value())
+    await expect(alice.page.locator(".message--target")).to_contain_text("two")
+
+
+async def test_a_link_that_cannot_be_copied_is_opened(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(
+        chat.url,
+        "alice",
+        "navigator.clipboard.writeText = async () => { throw new DOMException('refused') };"
+        "document.execCommand = () => false",
+    )
+    await alice.post("one", "two")
+    await expect(alice.messages).to_have_count(2)
+    await alice.act(alice.messages.first, "Copy link")
+    await expect(alice.page).to_have_url(f"{chat.url}/?around=1#m1")
+    told = alice.messages.first.get_by_text("The link is this page's address now")
+    await expect(told).to_be_visible()
+
+
+async def test_the_buttons_cover_no_text_of_the_message_under_the_mouse(
+    chat: ChatSite, visit: Visit
+) -> None:
+    at = """link => {
+      const { left, right, top, bottom } = link.getBoundingClientRect()
+      return document.elementFromPoint((left + right) / 2, (top + bottom) / 2) === link
+    }"""
+    alice = await visit(chat.url, "alice", viewport={"width": 700, "height": 700})
+    await alice.post(*(["https://example.com/" + "x" * 40] * 4))
+    await expect(alice.messages).to_have_count(4)
+    for message in await alice.messages.all():
+        link = message.locator(".message__text a")
+        await link.hover()
+        await expect(message.get_by_role("button", name="Delete")).to_be_visible()
+        assert await link.evaluate(at)
+        box, buttons = await link.bounding_box(), await message.locator(".actions").bounding_box()
+        assert box is not None
+        assert buttons is not None
+        assert box["x"] + box["width"] > buttons["x"]  # they would cover it elsewhere
+        assert buttons["y"] + buttons["height"] <= box["y"] + 6  # the room above its letters
+
+
 async def test_a_finger_beside_a_text_brings_the_buttons(chat: ChatSite, visit: Visit) -> None:
     alice = await visit(chat.url, "alice", has_touch=True, is_mobile=True)
     await alice.post("one", "two", "three")
