@@ -301,6 +301,56 @@ async def test_a_browser_that_keeps_nothing_asks_before_what_is_typed_is_lost(
     assert not await asked()
 
 
+async def test_the_composer_explains_what_marks_a_text(chat: ChatSite, visit: Visit) -> None:
+    alice = await visit(chat.url, "alice")
+    await alice.say("hello")
+    await alice.act(alice.messages.first, "Reply")
+    await alice.field.press("Tab")
+    button = alice.page.get_by_role("button", name="Formatting help")
+    await expect(button).to_be_focused()
+    await assert_thumb_sized(button)
+    await button.press("Enter")
+    marks = alice.page.locator("#marks")
+    await expect(marks).to_be_visible()
+    await expect(marks).to_have_accessible_name("Formatting")
+    above, below = await marks.bounding_box(), await button.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert 0 <= below["y"] - (above["y"] + above["height"]) <= 16  # it stands at its button
+    assert above["x"] <= below["x"] <= above["x"] + above["width"]
+    await alice.page.keyboard.press("Escape")
+    await expect(marks).to_be_hidden()
+    await expect(button).to_be_focused()
+    await expect(reply_card(alice)).to_be_visible()
+    await alice.page.keyboard.press("Escape")
+    await expect(reply_card(alice)).to_be_hidden()
+
+
+async def test_what_is_explained_is_what_the_log_shows(alice: Visitor) -> None:
+    explained = await alice.page.locator(".marks__row").evaluate_all(
+        """rows => rows.map(({ children: [typed, shown] }) => {
+          typed.querySelectorAll("br").forEach((it) => it.replaceWith("\\n"))
+          shown.querySelectorAll("br").forEach((it) => it.replaceWith("\\n"))
+          return [typed.textContent, shown.firstElementChild?.localName, shown.textContent]
+        })"""
+    )
+    without_signs = """said => {
+      for (const sign of said.querySelectorAll(".copy-only")) sign.remove()
+      return said.textContent
+    }"""
+    for typed, name, shown in explained:
+        if typed.startswith("@"):
+            continue
+        await alice.say(typed)
+        said = alice.texts.last
+        await expect(said).to_have_text(typed)
+        elements = said.locator("> :not(.copy-only)")
+        assert await elements.evaluate_all("all => all.map((it) => it.localName)") == (
+            [name] if name else []
+        )
+        assert await said.evaluate(without_signs) == shown
+
+
 # The limit
 
 
