@@ -3,11 +3,11 @@
 
 const COLOURS = 8 // of names, in message.css
 
-// Return the number of a person's colour, which is the same on every page.
-export function colour(user) {
+// Return the class of a person's colour, which is the same on every page.
+export function colourClass(user) {
   let hash = 0
   for (const character of user) hash = (hash * 31 + character.codePointAt(0)) % 65_521
-  return hash % COLOURS
+  return `message__author--${hash % COLOURS}`
 }
 
 export function initial(user) {

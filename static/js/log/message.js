@@ -2,7 +2,7 @@
 // if it came with the page.
 
 import { addressOf, idOf } from "./addresses.js"
-import { colour, initial } from "./faces.js"
+import { colourClass, initial } from "./faces.js"
 import { fold } from "./fold.js"
 import { placeInGroup } from "./grouping.js"
 import { isMeantFor } from "./quote.js"
@@ -66,7 +66,7 @@ export function formatMessage(message, reader) {
   message.ariaLabel = `${user}, ${clockTime(new Date(time.dateTime))}`
   time.parentElement.tabIndex = -1 // or Tab would stop at each message
   const author = message.querySelector(".message__author")
-  author.classList.add(`message__author--${colour(user)}`)
+  author.classList.add(colourClass(user))
   author.dataset.initial = initial(user)
   message.classList.toggle("message--own", user === reader)
   showText(message, message.querySelector(".message__text").textContent, reader)

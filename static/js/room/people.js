@@ -1,7 +1,7 @@
 // The people of the room: those who are here, then others who have an account. In a narrow window a
 // button with the count of those who are here opens the list.
 
-import { colour, initial } from "../log/faces.js"
+import { colourClass, initial } from "../log/faces.js"
 
 const WIDE = "(min-width: 64rem)" // as in people.css
 const ABSENT_SHOWN = 50
@@ -113,7 +113,7 @@ function createItem(name, note = "") {
   const item = document.createElement("li")
   item.className = "people__person"
   const face = document.createElement("span")
-  face.className = `face message__author--${colour(name)}`
+  face.className = `face ${colourClass(name)}`
   face.dataset.initial = initial(name)
   const text = document.createElement("bdi")
   text.textContent = name

@@ -1,6 +1,8 @@
 // The card above the field: the message that the reader answers. It keeps the quote that is sent
 // before the text, as quote() makes it.
 
+import { richText } from "../log/rich_text.js"
+
 const QUOTE = /^> (?<author>.+?) #\d+: (?<line>.*)/
 
 export class ReplyCard {
@@ -23,7 +25,7 @@ export class ReplyCard {
     this.#quote = quote
     this.#element.hidden = !quote
     this.#element.querySelector(".reply__author").textContent = author
-    this.#element.querySelector(".reply__text").textContent = line
+    this.#element.querySelector(".reply__text").replaceChildren(richText(line, []))
   }
 
   get author() {
