@@ -204,6 +204,6 @@ actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
 places.onerror = unread.onerror = (text) => composer.showError(text)
 composer.open(draft.text)
 // The browser may have given the focus to what is new, where the page opens without scripts.
-if (field.autofocus && document.activeElement === document.body) composer.focus()
+if (field.autofocus && document.activeElement.matches("body, .log__new")) composer.focus()
 editing.resume()
 connection.open()
