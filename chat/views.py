@@ -7,6 +7,7 @@ import aiohttp_jinja2
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from yarl import URL
 
+from auth.models import FIRST_ID, User, may_moderate
 from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from chat import wire
@@ -28,9 +29,11 @@ from chat.render import Renderer
 from chat.unread import NOTHING_UNREAD, find_unread, what_is_new
 from pages.forms import FormError, limit_with_message, redirect, url_for, wants_json
 from pages.times import zone_of
+from security.address import own_origin
 from security.limits import Limit
 from server.metrics import METRICS
 from settings import SETTINGS
+from storage.database import DB
 
 # Sockets that somebody opens a second, on average. What was sent to one that has closed stays in
 # memory for CLOSE_WAIT seconds if its peer does not read, and that may be a whole replay.
@@ -126,7 +129,23 @@ class ChatList(MemberPage):
             "nonce": new_nonce(),
             "form": form,
             "unread": NOTHING_UNREAD,  # an error's page only repeats a form
+            "host": None if messages else await self.host(),
+            "origin": own_origin(self.request),
         }
+
+    async def host(self) -> str | None:
+        """Return the login of a moderator of an empty room, None if that is not known.
+
+        That is whoever was the first here, or whom MODERATORS names first. Raises
+        DatabaseUnavailable.
+        """
+        users, moderators = User(self.request[DB]), self.request.app[SETTINGS].MODERATORS
+        if (user := await users.get(str(FIRST_ID))) and may_moderate(user, moderators):
+            return str(user["login"])
+        # A login without an account is not told: anybody could register it, and would moderate.
+        if moderators and (user := await users.find_login(moderators[0])):
+            return str(user["login"]) if may_moderate(user, moderators) else None
+        return None
 
     async def where_left_off(self, first_unread: int | None) -> dict[str, int]:
         """Return the position of the first unread message, none if it is among the newest."""

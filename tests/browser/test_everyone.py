@@ -225,7 +225,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
             await visitor.open(path)
             await look(path)
         await visitor.open("/signin")
-        await visitor.fill(login="x" * 100, email="x", password=PASSWORD, password2=PASSWORD)
+        await visitor.fill(login="x" * 100, email="x", password=PASSWORD)
         await visitor.submit()
         await expect(visitor.error).to_contain_text("A login has")
         await look("/signin with an error")
@@ -249,7 +249,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
             ("/account", {"confirm": PASSWORD}, "Delete account", "can't be deleted"),
             (
                 "/account",
-                {"old": "wrong", "password": PASSWORD, "password2": PASSWORD},
+                {"old": "wrong", "password": PASSWORD},
                 "Change password",
                 "Wrong password",
             ),
