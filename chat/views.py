@@ -1,6 +1,7 @@
 """The chat page, and the WebSocket for its messages."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp_jinja2
@@ -43,6 +44,9 @@ OPENINGS = web.AppKey("openings", Limit)  # of sockets, by person
 
 SEQ = r"[0-9]{1,15}"  # a number of the log in an address or a form
 
+# A day, or the time when it begins somewhere.
+DAY = r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z)?"
+
 STATUS_OF_CODE = {
     "invalid": 400,
     "too_long": 400,
@@ -64,6 +68,8 @@ class ChatList(MemberPage):
         The newest ones are shown, too, where they are all that is unread.
         """
         app, user = self.request.app, self.request[IDENTITY]
+        if begin := read_begin(self.request):
+            return await self.open_day(begin)
         query = {name: read_seq(self.request, name) for name in ("before", "around", "after")}
         position = {name: seq for name, seq in query.items() if seq is not None}
         read = await app[READ_MARKS].get(user.user_id)
@@ -101,6 +107,19 @@ class ChatList(MemberPage):
         # The author wants to see the message, and not where there is more to read first.
         is_far = entry.seq - seen > PAGE_LENGTH
         return url_for(self.request, "main", **({"newest": ""} if is_far else {}))
+
+    async def open_day(self, begin: datetime) -> web.Response:
+        """Go to the first message of a day; if nobody said anything then, of the next one.
+
+        Raises HTTPSeeOther.
+        """
+        first = await self.request.app[MESSAGES].first_since(begin)
+        if wants_json(self.request):
+            return web.json_response({"seq": first.seq if first else 0})
+        if first is None:
+            redirect(self.request, "main")
+        address = url_for(self.request, "main", around=first.seq)
+        raise web.HTTPSeeOther(address.with_fragment(f"m{first.seq}"))
 
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
@@ -349,6 +368,22 @@ def read_seq(request: web.Request, name: str) -> int | None:
     if len(values) > 1 or not re.fullmatch(SEQ, values[0]):
         raise web.HTTPBadRequest(text=f"?{name}= takes one whole number.")
     return int(values[0])
+
+
+def read_begin(request: web.Request) -> datetime | None:
+    """Return when the day in the query begins, None without one. Raises HTTPBadRequest.
+
+    A script, which knows the reader's time zone, sends the time; a form only the day, of UTC.
+    """
+    days = request.query.getall("date", [])
+    if not days:
+        return None
+    try:
+        if len(days) > 1 or not re.fullmatch(DAY, days[0]):
+            raise ValueError
+        return datetime.fromisoformat(days[0]).replace(tzinfo=UTC)
+    except ValueError:
+        raise web.HTTPBadRequest(text="?date= takes a day, such as 2026-03-01.") from None
 
 
 def form_error(request: web.Request, refused: Refused, form: dict[str, str]) -> FormError:

@@ -20,6 +20,7 @@ import { askBeforeLoss } from "./browser/storage.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
 import { copyWhatWasSaid } from "./log/copying.js"
+import { offerDays } from "./log/jump.js"
 import { Places } from "./log/places.js"
 import { quote } from "./log/quote.js"
 import { ReadMark } from "./log/read_mark.js"
@@ -82,6 +83,7 @@ autosize(field)
 listenToKeys(field, log.element)
 chooseTheme(byId("themes"))
 copyWhatWasSaid(log.element)
+offerDays(log.element, byId("jump"), { go: (seq) => places.follow(seq), tell })
 askBeforeLoss()
 
 // What the page does with each type of frame.
