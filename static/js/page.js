@@ -2,3 +2,4 @@
 
 import "./browser/busy.js"
 import "./browser/restored.js"
+import "./browser/time_zone.js"

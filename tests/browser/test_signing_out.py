@@ -246,7 +246,7 @@ async def from_another_browser_everywhere(phone: Visitor, owner: Visitor) -> Non
 
 async def by_a_new_password(phone: Visitor, owner: Visitor) -> None:
     await phone.open("/account")
-    await phone.fill(old=PASSWORD, password=NEW_PASSWORD, password2=NEW_PASSWORD)
+    await phone.fill(old=PASSWORD, password=NEW_PASSWORD)
     await phone.press("Change password")
 
 

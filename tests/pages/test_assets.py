@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from chat.journal import JOURNAL
 from pages.assets import FOREVER
 from settings import ROOT
 from tests.support.house import House, OpenHouse
+from tests.support.log import say
 from tests.support.people import Person
 from tests.support.raw_requests import ask
 from tests.support.sessions import held_by
@@ -133,3 +135,37 @@ async def test_a_long_page_is_compressed_for_whoever_takes_that(
     assert len(answer.body) < len(page) / 4 or not is_compressed
     short = await ask(house, *headers, path="/nothing-here")
     assert "Content-Encoding" not in short.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "site", "is_compressed"),
+    [("/?around=9", "cross-site", False), ("/?around=9", "same-site", False),
+     ("/?around=9", "same-origin", True), ("/?around=9", "none", True), ("/", "cross-site", True)],
+)  # fmt: skip
+async def test_what_another_site_may_have_chosen_is_not_compressed_with_the_rest(
+    house: House, alice: Person, path: str, site: str, is_compressed: bool
+) -> None:
+    await alice.talk(50)
+    headers = ("Accept-Encoding: gzip", f"Cookie: chat_session={held_by(alice)}")
+    answer = await ask(house, *headers, f"Sec-Fetch-Site: {site}", path=path)
+    assert ("Content-Encoding" in answer.headers) is is_compressed
+
+
+async def test_the_head_of_a_compressed_page_is_that_of_the_page(
+    house: House, alice: Person
+) -> None:
+    await alice.talk(50)
+    accepted = {"Accept-Encoding": "gzip"}
+    page = await alice.get("/", headers=accepted)
+    head = await alice.client.head("/", headers=accepted)
+    assert head.headers["Content-Encoding"] == page.headers["Content-Encoding"] == "gzip"
+    assert abs(int(head.headers["Content-Length"]) - int(page.headers["Content-Length"])) < 50
+    assert await head.read() == b""
+
+
+async def test_the_longest_page_is_compressed_too(house: House, alice: Person) -> None:
+    for number in range(20):
+        await say(house.app[JOURNAL], "bob", f"{number} " + "0123456789" * 990)
+    page = await alice.get("/", headers={"Accept-Encoding": "gzip"})
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert (await page.text()).count("0123456789") == 20 * 990
