@@ -308,38 +308,6 @@ async def test_without_scripts_the_page_opens_at_the_first_unread(
     await expect(plain.texts.filter(has_text="new 200")).to_be_in_viewport()
 
 
-@pytest.mark.parametrize("place", ["the end", "the first unread"])
-async def test_before_scripts_come_the_page_is_where_they_leave_it(
-    chat: ChatSite, visit: Visit, place: str
-) -> None:
-    alice = await visit(chat.url, "alice", viewport=DESK)
-    await leave(chat, alice, *lines(60))
-    if place == "the end":
-        row = alice.messages.last
-    else:
-        await write(chat, *(f"new {number}" for number in range(1, 101)))
-        row = alice.log.locator(".log__new")
-    scripts_come = asyncio.Event()
-
-    async def wait(route: Route) -> None:
-        await scripts_come.wait()
-        await route.continue_()
-
-    await alice.page.route("**/js/main*.js", wait)
-    await alice.page.goto(alice.url, wait_until="commit")
-    await expect(row).to_be_in_viewport(ratio=1)
-    before = await row.bounding_box()
-    assert before is not None
-    scripts_come.set()
-    await alice.connected()
-    await expect(row).to_be_in_viewport(ratio=1)
-    after = await row.bounding_box()
-    assert after is not None
-    if place == "the end":
-        assert abs(after["y"] - before["y"]) < 1
-    await expect(alice.field).to_be_focused()
-
-
 async def test_what_speculation_rules_let_the_browser_fetch_ahead_has_not_been_read(
     chat: ChatSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

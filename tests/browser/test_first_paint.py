@@ -146,6 +146,7 @@ async def test_the_page_begins_at_what_is_new_before_the_scripts_come(
         arrive.set()
         await alice.connected()
         assert await alice.page.evaluate(PLACES) == pytest.approx(places, abs=1)
+        await expect(alice.field).to_be_focused()
 
 
 async def test_whoever_reads_on_before_the_scripts_come_stays_there(

@@ -37,16 +37,6 @@ def test_a_text_is_formatted_with_all_its_characters(text: str, shown: list[str]
     assert unescape(re.sub(r"<[^>]*>", "", html)) == text
 
 
-@pytest.mark.parametrize("text", ["🎉", "👍🏽", "👩‍💻 🎉", "❤️", "🇩🇪"])
-def test_a_few_emoji_are_shown_large(text: str) -> None:
-    assert is_only_emoji(text)
-
-
-@pytest.mark.parametrize("text", ["", " ", "a", "🎉 a", "🎉" * 13, "1", "☺"])
-def test_other_texts_are_not(text: str) -> None:
-    assert not is_only_emoji(text)
-
-
 @pytest.mark.parametrize(
     "part",
     ["`", "``` ", "*", "_", "**", " *a", " **a ", " _a", "*a ", " `a", "\n", "> ", "🎉", "```a\n"],

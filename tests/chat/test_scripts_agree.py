@@ -14,6 +14,7 @@ from auth.sessions import Identity
 from chat.cleaning import clean
 from chat.entry import MessageEntry
 from chat.folding import fold_class
+from chat.formatting import is_only_emoji
 from chat.models import CHANGEABLE_FOR
 from chat.render import Renderer
 from chat.rich_text import mentions_all, parts, quoted_lines
@@ -52,6 +53,11 @@ def test_quotes_show_who_is_quoted(text: str, authors: list[list[str]]) -> None:
 @pytest.mark.parametrize(("part", "times", "end", "name"), cases("folds"))
 def test_long_messages_are_folded(part: str, times: int, end: str, name: str) -> None:
     assert fold_class(part * times + end) == name
+
+
+@pytest.mark.parametrize(("text", "is_large"), cases("emoji"))
+def test_a_few_emoji_alone_are_large(text: str, is_large: bool) -> None:
+    assert is_only_emoji(text) == is_large
 
 
 @pytest.mark.parametrize("part", ["> ", ">\n", "> \n", "> a\n>\n", "> a\n>  \n", "``` ", "`", "\n"])

@@ -2,6 +2,7 @@
 // if it came with the page.
 
 import { addressOf, idOf } from "./addresses.js"
+import { isOnlyEmoji } from "./emoji.js"
 import { colourClass, initial } from "./faces.js"
 import { fold } from "./fold.js"
 import { placeInGroup } from "./grouping.js"
@@ -9,8 +10,6 @@ import { isMeantFor } from "./quote.js"
 import { copyOnly, richText } from "./rich_text.js"
 import { clockTime, fullTime, hasDayPeriods, learnTime, showTime } from "./time.js"
 
-// A few emoji, and nothing else.
-const ONLY_EMOJI = /^(?:(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}\ufe0f)[\u{1f3fb}-\u{1f3ff}]?(?:\u200d|\s)*){1,6}$/u
 const NOBODY_NOTIFIED = "nobody was notified: @all works once a minute" // as in message.html
 
 // Return the element of an entry; `reader` is the login of the person at this page.
@@ -85,7 +84,7 @@ function showText(message, msg, reader) {
   const names = all === "true" ? [reader, "all"] : [reader]
   message.querySelector(".message__text").replaceChildren(richText(msg, names))
   message.classList.toggle("message--for-reader", isMeantFor(reader, { msg, all: all === "true" }))
-  message.querySelector(".message__text").classList.toggle("message__text--emoji", ONLY_EMOJI.test(msg))
+  message.querySelector(".message__text").classList.toggle("message__text--emoji", isOnlyEmoji(msg))
   fold(message, msg)
   const isInVain = all === "false" && user === reader
   message.querySelector(".message__note").textContent = isInVain ? NOBODY_NOTIFIED : ""
