@@ -11,7 +11,6 @@ from markupsafe import Markup, escape
 from chat.rich_text import BLOCK
 
 CODE_BLOCK = re.compile(r"```([a-zA-Z][\w+#-]*(?=\n))?(\n?)(.*?)(\n?```\n?)", re.DOTALL)
-QUOTED_LINE = re.compile(r"(> ?)((?:> )*)([^\n]*\n?)")
 # Emphasis stands between spaces or before punctuation, with no other sign in it.
 SPAN = re.compile(
     r"(?<![\w`\\])`(?!\*?\)[^`])(?P<code>[^`\n]+)`(?!`)"
@@ -39,19 +38,6 @@ def formatted(text: str) -> Markup:
         pieces += [_spans(text[end : block.start()]), _code_block(block[0])]
         end = block.end()
     return Markup("".join([*pieces, _spans(text[end:])]))
-
-
-def formatted_quote(quote: str) -> Markup:
-    """Return quoted lines as HTML; those of code that is quoted stay as they are."""
-    if len(quote) > LONGEST:
-        return escape(quote)
-    pieces, is_code = [], False
-    for mark, inner, line in QUOTED_LINE.findall(quote):
-        is_fence = line.count("```") % 2 == 1
-        shown = escape(line) if is_code or is_fence else formatted(line)
-        pieces.append(f"{_copy_only(mark)}{escape(inner)}{shown}")
-        is_code ^= is_fence
-    return Markup("".join(pieces))
 
 
 def is_only_emoji(text: str) -> bool:

@@ -10,9 +10,9 @@ from markupsafe import Markup
 from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.folding import fold_class
-from chat.formatting import formatted, formatted_quote, is_only_emoji
+from chat.formatting import formatted, is_only_emoji
 from chat.models import is_changeable
-from chat.rich_text import parts
+from chat.rich_text import parts, quoted_lines
 from chat.sized_cache import SizedCache
 
 COLOURS = 8  # of names, in message.css
@@ -38,6 +38,11 @@ class Renderer:
         self._zone = zone or UTC
         self._reader = reader
         self._target = target
+
+    @property
+    def reader_colour(self) -> int:
+        """The number of the reader's own colour."""
+        return colour(self._reader.login)
 
     def messages(
         self, entries: Iterable[MessageEntry], first_unread: int | None
@@ -92,10 +97,10 @@ def _render(
         may_change=may_change,
         is_target=is_target,
         follows=follows,
-        colour=colour(entry.user),
+        colour=colour,
         parts=parts(entry.msg),
+        quoted_lines=quoted_lines,
         formatted=formatted,
-        formatted_quote=formatted_quote,
         is_only_emoji=is_only_emoji(entry.msg),
         fold_class=fold_class(entry.msg),
     )

@@ -9,7 +9,6 @@ ever, also the modules that others import, and ask for new ones after a deploy.
 
 import gzip
 import hashlib
-import json
 import mimetypes
 import re
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp_jinja2 import static_root_key
 
+from pages.branding import branded, logo_path
 from pages.joining import join_script, join_style
-from settings import ROOT, SETTINGS
+from settings import ROOT, SETTINGS, Settings
 
 FOLDER = ROOT / "static"
-MANIFEST = "manifest.webmanifest"
 JOINED = (".js", ".css")
 ETAG_ANY = "*"
 FOREVER = "public, max-age=31536000, immutable"
@@ -42,14 +41,16 @@ class Asset(NamedTuple):
 ASSETS = web.AppKey("assets", dict[str, Asset])
 
 
-def read_assets(room_name: str) -> dict[str, Asset]:
-    """Return the files of the folder, by their path in it; the manifest has the room's name."""
-    bodies = {name: path.read_bytes() for name, path in _paths().items()}
+def read_assets(settings: Settings) -> dict[str, Asset]:
+    """Return the files of the folder, by their path in it, as this room has them, and its logo."""
+    bodies = {name: branded(name, path.read_bytes(), settings) for name, path in _paths().items()}
     texts = {name: body.decode() for name, body in bodies.items() if name.endswith(JOINED)}
     for name in texts:
         join = join_script if name.endswith(".js") else join_style
         bodies[name] = join(name, texts).encode()
-    return {name: _asset(name, body, room_name) for name, body in bodies.items()}
+    if logo := settings.ROOM_LOGO:
+        bodies[logo_path(logo)] = logo.content
+    return {name: _asset(name, body) for name, body in bodies.items()}
 
 
 def static_root(assets: dict[str, Asset], *, debug: bool) -> str:
@@ -67,9 +68,9 @@ async def asset(request: web.Request) -> web.Response:
     name = VERSION.sub("", request.match_info["filename"])
     found = app[ASSETS].get(name)
     if app[SETTINGS].DEBUG:  # it may be new, or change
-        path = _paths().get(name)
-        room_name, is_final = app[SETTINGS].ROOM_NAME, False
-        found = _asset(name, path.read_bytes(), room_name) if path else None
+        is_final = False
+        if path := _paths().get(name):
+            found = _asset(name, branded(name, path.read_bytes(), app[SETTINGS]))
     if found is None:
         raise web.HTTPNotFound
     headers = {
@@ -80,7 +81,7 @@ async def asset(request: web.Request) -> web.Response:
     # Weak ones too: a proxy may send them.
     known = {tag.value for tag in request.if_none_match or ()}
     if known & {found.etag, ETAG_ANY}:
-        return web.Response(status=304, headers=headers)
+        return web.Response(status=304, headers=headers, content_type=found.content_type)
     body = found.body
     if TAKES_GZIP.search(request.headers.get("Accept-Encoding", "")):
         body = found.compressed
@@ -93,10 +94,7 @@ def _paths() -> dict[str, Path]:
     return {path.relative_to(FOLDER).as_posix(): path for path in paths}
 
 
-def _asset(name: str, body: bytes, room_name: str) -> Asset:
-    if name == MANIFEST:
-        manifest = json.loads(body) | {"name": room_name, "short_name": room_name}
-        body = json.dumps(manifest).encode()
+def _asset(name: str, body: bytes) -> Asset:
     content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     # mtime=0, so that the same file always compresses to the same bytes.
     return Asset(body, gzip.compress(body, mtime=0), content_type, hashlib.sha1(body).hexdigest())

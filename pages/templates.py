@@ -10,7 +10,9 @@ import jinja2
 from aiohttp import web
 from yarl import URL
 
+from pages.accent import tones
 from pages.assets import ASSETS, TAKES_GZIP, read_assets, static_root
+from pages.branding import ICON, logo_path
 from pages.times import iso_time
 from security.guard import FROM_OUR_PAGES
 from settings import ROOT, SETTINGS
@@ -27,7 +29,7 @@ IN_A_THREAD_FROM = 128 * 1024  # bytes, which take 1 ms; 50 of the longest messa
 def setup_templates(app: web.Application) -> None:
     """Set up Jinja and the static files, once the application has its settings and routes."""
     settings = app[SETTINGS]
-    app[ASSETS] = read_assets(settings.ROOM_NAME)
+    app[ASSETS] = read_assets(settings)
     app[aiohttp_jinja2.static_root_key] = static_root(app[ASSETS], debug=settings.DEBUG)
     env = aiohttp_jinja2.setup(
         app,
@@ -40,6 +42,11 @@ def setup_templates(app: web.Application) -> None:
     env.filters["iso_time"] = iso_time
     env.globals["url"] = cached_url(app)
     env.globals["room_name"] = settings.ROOM_NAME
+    env.globals["registration"] = settings.REGISTRATION
+    logo, colour = settings.ROOM_LOGO, settings.ROOM_COLOR
+    env.globals["logo"] = logo_path(logo) if logo else None
+    env.globals["mark"] = env.globals["logo"] or ICON
+    env.globals["accent"] = tones(colour).light if colour else None
     app.on_response_prepare.append(compress_page)
 
 

@@ -6,9 +6,9 @@ from tests.support.pages import told
 from tests.support.people import Person
 
 
-async def test_the_name_in_the_bar_leads_to_the_account(alice: Person) -> None:
-    page = await alice.page()
-    assert '<a class="bar__user" href="/account" aria-label="Account of alice">alice</a>' in page
+async def test_the_menu_leads_to_the_account(alice: Person) -> None:
+    menu = (await alice.page()).partition('id="menu"')[2].partition("</header>")[0]
+    assert 'href="/account"><strong>alice</strong> <span class="menu__note">Account</span>' in menu
     assert "Account of alice" in await alice.page("/account")
 
 

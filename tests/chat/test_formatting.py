@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from chat.formatting import LONGEST, formatted, formatted_quote, is_only_emoji
+from chat.formatting import LONGEST, formatted, is_only_emoji
 
 
 def elements(html: str) -> list[str]:
@@ -37,13 +37,6 @@ def test_a_text_is_formatted_with_all_its_characters(text: str, shown: list[str]
     assert unescape(re.sub(r"<[^>]*>", "", html)) == text
 
 
-def test_the_code_of_a_quote_stays_as_it_is() -> None:
-    quote = "> *a*\n> > `b`\n> ```\n> *c* <d>\n> ```\n"
-    html = str(formatted_quote(quote))
-    assert elements(html) == ["em a", "code b"]
-    assert unescape(re.sub(r"<[^>]*>", "", html)) == quote
-
-
 @pytest.mark.parametrize("text", ["🎉", "👍🏽", "👩‍💻 🎉", "❤️", "🇩🇪"])
 def test_a_few_emoji_are_shown_large(text: str) -> None:
     assert is_only_emoji(text)
@@ -62,5 +55,4 @@ def test_the_most_hostile_text_is_formatted_in_no_time(part: str) -> None:
     for start in ("", " *a", "```", "```a\n", "`", "🎉"):
         text = (start + part * LONGEST)[:LONGEST]
         is_only_emoji(text * 100)  # not linear, this would take minutes: no test's deadline
-        formatted_quote(text)
         assert unescape(re.sub(r"<[^>]*>", "", str(formatted(text)))) == text

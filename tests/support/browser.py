@@ -157,6 +157,17 @@ class Visitor:
         """Press the button with this name."""
         await self.page.get_by_role("button", name=name).click()
 
+    async def menu(self) -> Locator:
+        """Open the menu, unless it is open, and return it."""
+        menu = self.page.locator("#menu")
+        if not await menu.is_visible():
+            await self.page.get_by_role("button", name="Menu of").click()
+        return menu
+
+    async def sign_out(self) -> None:
+        """Press Sign out in the menu."""
+        await (await self.menu()).get_by_role("button", name="Sign out").click()
+
     async def act(self, message: Locator, name: str) -> None:
         """Press a button of a message, which is there while the mouse is."""
         await message.hover()
@@ -195,6 +206,11 @@ class Visitor:
             "name => performance.getEntriesByName(name, 'mark').length", name
         )
         return marks
+
+    async def belongs_to(self, login: str) -> None:
+        """Wait until the page is that of somebody."""
+        menu = self.page.get_by_role("button", name=f"Menu of {login}", exact=True)
+        await expect(menu).to_be_visible()
 
     @property
     def field(self) -> Locator:
@@ -328,7 +344,8 @@ async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
     for tab in tabs:
         tab.tolerates = CONNECTION_LOST
     await tabs[0].context.set_offline(True)
-    login = await tabs[0].page.locator(".bar__user").inner_text()
+    login = await tabs[0].log.get_attribute("data-user")
+    assert login
     for client in clients_of(chat.app, login):
         client.abort()  # being offline does not close a socket that is open
     for tab in tabs:

@@ -1,11 +1,14 @@
-// What the reader may do with a message: reply, edit, delete. The buttons are put into the message
+// What the reader may do with a message: reply, edit, delete, copy its link. The buttons are put into the message
 // under the mouse, the one that was tapped, or the one that the arrow keys have reached.
 
+import { announce } from "../browser/announce.js"
+import { copyText } from "../browser/clipboard.js"
 import { changeOf } from "./addresses.js"
 import { entryOf } from "./message.js"
 
 const TOUCH = matchMedia("(hover: none)")
 const BELOW_DAY = 36 // px; the day of what is in view covers the top of it
+const TOLD_FOR = 2000 // ms
 const STEPS = { ArrowUp: -1, ArrowDown: 1 }
 
 export class Actions {
@@ -14,12 +17,15 @@ export class Actions {
   ondelete = () => {} // the same
   #log
   #element
+  #told // says for a while what has been done
+  #toldTimer = null
   #message = null // that has the buttons
 
   constructor(log, element) {
-    const { reply, edit, delete: deleteButton } = element.elements
+    const { reply, edit, copy, delete: deleteButton } = element.elements
     this.#log = log
     this.#element = element
+    this.#told = element.querySelector(".actions__told")
     log.element.addEventListener("pointerover", (event) => this.#pointed(event))
     log.element.addEventListener("pointerleave", (event) => this.#left(event))
     log.element.addEventListener("click", (event) => this.#tapped(event))
@@ -30,6 +36,7 @@ export class Actions {
     reply.addEventListener("click", () => this.onreply(entryOf(this.#message)))
     edit.addEventListener("click", () => this.onedit(this.#seq))
     deleteButton.addEventListener("click", () => this.ondelete(this.#seq))
+    copy.addEventListener("click", () => this.#copyLink())
   }
 
   get #seq() {
@@ -75,6 +82,7 @@ export class Actions {
   #show(message) {
     if (!message || message === this.#message || message.matches(".message--deleted")) return
     this.#message = message
+    this.#tell("")
     const { edit, delete: deleteButton } = this.#element.elements
     const isChangeable = this.#log.ownChangeable(this.#seq) !== null
     edit.hidden = deleteButton.hidden = !isChangeable
@@ -96,6 +104,23 @@ export class Actions {
   #hide() {
     this.#message = null
     this.#move(() => this.#element.remove())
+  }
+
+  // Where the browser does not let a page copy, the link is opened: then its address can be copied.
+  async #copyLink() {
+    const link = this.#message.querySelector(".message__time")
+    const isCopied = await copyText(link.href)
+    if (!isCopied) link.click()
+    this.#tell(isCopied ? "Link copied" : "The link is this page's address now")
+  }
+
+  #tell(text) {
+    clearTimeout(this.#toldTimer)
+    this.#told.textContent = text
+    this.#told.hidden = !text
+    if (!text) return
+    announce(text)
+    this.#toldTimer = setTimeout(() => this.#tell(""), TOLD_FOR)
   }
 
   // Beside the text they take no place; on a phone they are below it.

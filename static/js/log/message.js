@@ -2,6 +2,7 @@
 // if it came with the page.
 
 import { addressOf, idOf } from "./addresses.js"
+import { colourClass, initial } from "./faces.js"
 import { fold } from "./fold.js"
 import { placeInGroup } from "./grouping.js"
 import { isMeantFor } from "./quote.js"
@@ -10,7 +11,6 @@ import { clockTime, fullTime, hasDayPeriods, learnTime, showTime } from "./time.
 
 // A few emoji, and nothing else.
 const ONLY_EMOJI = /^(?:(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}\ufe0f)[\u{1f3fb}-\u{1f3ff}]?(?:\u200d|\s)*){1,6}$/u
-const COLOURS = 8 // of names, in message.css
 const NOBODY_NOTIFIED = "nobody was notified: @all works once a minute" // as in message.html
 
 // Return the element of an entry; `reader` is the login of the person at this page.
@@ -66,7 +66,7 @@ export function formatMessage(message, reader) {
   message.ariaLabel = `${user}, ${clockTime(new Date(time.dateTime))}`
   time.parentElement.tabIndex = -1 // or Tab would stop at each message
   const author = message.querySelector(".message__author")
-  author.classList.add(`message__author--${colour(user)}`)
+  author.classList.add(colourClass(user))
   author.dataset.initial = initial(user)
   message.classList.toggle("message--own", user === reader)
   showText(message, message.querySelector(".message__text").textContent, reader)
@@ -95,18 +95,6 @@ function showText(message, msg, reader) {
 function markAll(message, all) {
   if (all === undefined) delete message.dataset.all
   else message.dataset.all = all
-}
-
-// Return the number of a person's colour, which is the same on every page.
-function colour(user) {
-  let hash = 0
-  for (const character of user) hash = (hash * 31 + character.codePointAt(0)) % 65_521
-  return hash % COLOURS
-}
-
-function initial(user) {
-  const [first] = user
-  return first.toUpperCase()
 }
 
 function showState(message, state) {
