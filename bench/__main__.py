@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import load, long_logs, processes, shared_room, work
+from bench import load, long_logs, processes, shared_room, slow_network, work
 from bench.figure import draw
 from bench.servers import LOAD_CORE, Server, chat, peer, peers
 from settings import ROOT
@@ -95,6 +95,7 @@ def report(
     lengths: dict[str, list[long_logs.Cell]],
     delayed: list[str],
     shared: list[str],
+    page_loads: slow_network.Rows,
 ) -> str:
     """Return the page for docs/benchmark.md."""
     model = next(
@@ -175,6 +176,13 @@ def report(
         "",
         *long_logs.table(lengths),
         "",
+        "## The chat page on a slow network",
+        "",
+        f"In Chromium, on a phone that is {slow_network.PROCESSOR} times as slow, with "
+        f"{slow_network.MESSAGES} messages; cold is with nothing in the browser's cache.",
+        "",
+        *slow_network.table(page_loads),
+        "",
         "## Several processes",
         "",
         "Five people on each process write five messages a second; each request to the database "
@@ -240,7 +248,9 @@ def main() -> None:
     print("several processes", file=sys.stderr)
     delayed = asyncio.run(processes.measure())
     shared = asyncio.run(shared_room.measure(ROUNDS))
-    page = report(values, sweeps, own, lengths, delayed, shared)
+    print("a slow network", file=sys.stderr)
+    page_loads = asyncio.run(slow_network.measure(ROUNDS))
+    page = report(values, sweeps, own, lengths, delayed, shared, page_loads)
     (ROOT / "docs" / "benchmark.md").write_text(page)
     curves = {
         name: [
