@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import load, long_logs, processes, shared_room, slow_network, work
+from bench import load, long_logs, long_talk, processes, shared_room, slow_network, work
 from bench.figure import draw
 from bench.servers import LOAD_CORE, Server, chat, peer, peers
 from settings import ROOT
@@ -93,6 +93,7 @@ def report(
     sweeps: Sweeps,
     own: dict[str, list[float]],
     lengths: dict[str, list[long_logs.Cell]],
+    in_browser: list[str],
     delayed: list[str],
     shared: list[str],
     page_loads: slow_network.Rows,
@@ -183,6 +184,13 @@ def report(
         "",
         *slow_network.table(page_loads),
         "",
+        "## Years of talk in the browser",
+        "",
+        "Chromium, which shares a core with the load. The page keeps a thousand rows at most. Busy "
+        "is the main thread's share of a core; a wait is until the page shows the key.",
+        "",
+        *in_browser,
+        "",
         "## Several processes",
         "",
         "Five people on each process write five messages a second; each request to the database "
@@ -245,12 +253,14 @@ def main() -> None:
     values, sweeps, own = asyncio.run(run())
     print("long logs", file=sys.stderr)
     lengths = asyncio.run(long_logs.measure())
+    print("years of talk in the browser", file=sys.stderr)
+    in_browser = asyncio.run(long_talk.measure())
     print("several processes", file=sys.stderr)
     delayed = asyncio.run(processes.measure())
     shared = asyncio.run(shared_room.measure(ROUNDS))
     print("a slow network", file=sys.stderr)
     page_loads = asyncio.run(slow_network.measure(ROUNDS))
-    page = report(values, sweeps, own, lengths, delayed, shared, page_loads)
+    page = report(values, sweeps, own, lengths, in_browser, delayed, shared, page_loads)
     (ROOT / "docs" / "benchmark.md").write_text(page)
     curves = {
         name: [
