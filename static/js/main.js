@@ -57,6 +57,7 @@ const status = new Status(byId("room-status"))
 const onwaiting = (count) => (status.waiting = count)
 const outbox = new Outbox({ user, frameSize, list: pendingList, connection, onwaiting })
 const composer = new Composer(form, { outbox, log })
+const tell = (text) => composer.showError(text)
 
 forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length })
 const draft = new Draft(field, { composer, user, tab })
@@ -203,7 +204,7 @@ actions.onreply = (message) => {
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
-places.onerror = unread.onerror = (text) => composer.showError(text)
+places.onerror = unread.onerror = tell
 composer.open(draft.text)
 // The browser may have given the focus to what is new, where the page opens without scripts.
 if (field.autofocus && document.activeElement.matches("body, .log__new")) composer.focus()
