@@ -122,6 +122,21 @@ async def test_the_forms_are_for_everyone_with_an_error_too(
     assert await violations(visitor) == []
 
 
+@pytest.mark.parametrize("is_for_reader", [True, False])
+async def test_quotes_replies_and_what_is_explained_are_for_everyone(
+    chat: ChatSite, visit: Visit, bob: Visitor, is_for_reader: bool
+) -> None:
+    alice = await visit(chat.url, "alice")
+    for number, author in enumerate("abcdefgh", 1):  # one for each colour of names
+        await bob.post(f"> {author} #{number}: hi\n{'@alice' if is_for_reader else 'you'}")
+    await expect(alice.messages).to_have_count(8)
+    await alice.act(alice.messages.last, "Reply")
+    assert await violations(alice, LOOKS) == []
+    await alice.page.get_by_role("button", name="Formatting help").click()
+    assert await violations(alice, LOOKS) == []
+    assert not await alice.is_too_wide()
+
+
 @pytest.mark.parametrize(
     ("script", "looks"), [("", LOOKS), (LARGE_FONT, PHONES)], ids=["usual", "large text"]
 )

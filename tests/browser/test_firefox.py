@@ -1,6 +1,7 @@
 """The main flow in Firefox."""
 
 import asyncio
+import json
 import os
 import re
 import zlib
@@ -37,6 +38,28 @@ for (const [message, start, end] of [%s]) {
   getSelection().addRange(range)
 }
 """
+
+# Scroll to an end of the log until a message is there; the values come as text.
+SCROLL = """(async (seq, isUp) => {
+  const log = document.getElementById("subscribe")
+  const messages = () => [...log.querySelectorAll(".message")]
+  const next = () => new Promise((done) => {
+    const observer = new MutationObserver(() => { observer.disconnect(); done() })
+    observer.observe(log, { childList: true, subtree: true })
+  })
+  let [most, rows] = [0, 0]
+  while (!document.getElementById(`m${seq}`)) {
+    log.scrollTop = isUp ? 0 : log.scrollHeight
+    const read = messages().at(isUp ? 0 : -1)
+    const { top } = read.getBoundingClientRect()
+    await next()
+    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 1
+    const moved = isAtEnd ? 0 : Math.abs(read.getBoundingClientRect().top - top)
+    most = Math.max(most, Math.round(moved))
+    rows = Math.max(rows, log.querySelectorAll(".message, .day, .log__new").length)
+  }
+  return JSON.stringify([most, rows, messages().map((it) => Number(it.dataset.seq))])
+})(%d, %s)"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -190,3 +213,31 @@ def pages_in(pdf: bytes) -> int:
         with suppress(zlib.error):  # another kind of stream
             objects += zlib.decompressobj().decompress(pdf[start:])
     return len(re.findall(rb"/Type\s*/Page\b", objects))
+
+
+async def test_in_firefox_the_page_keeps_a_thousand_rows_and_the_place(
+    browser: Firefox, chat: ChatSite
+) -> None:
+    journal = chat.app[JOURNAL]
+    await asyncio.gather(*(say(journal, "bob", f"line {number}") for number in range(1500)))
+    alice = await sign_up(browser, chat, "alice")
+    await alice.sees("document.querySelector('#m1500') !== null")
+    moved, rows, seqs = await scrolled(alice, 100, is_up=True)
+    assert (moved, rows <= 1000) == (0, True)
+    assert seqs == list(range(seqs[0], seqs[-1] + 1))
+    await asyncio.gather(*(say(journal, "bob", f"more {number}") for number in range(600)))
+    await alice.sees("document.querySelector('#unread').textContent === '600 new messages'")
+    moved, rows, seqs = await scrolled(alice, 2100, is_up=False)
+    assert (moved, rows <= 1000) == (0, True)
+    assert seqs == list(range(seqs[0], seqs[-1] + 1))
+
+
+async def scrolled(page: Page, seq: int, *, is_up: bool) -> tuple[int, int, list[int]]:
+    """Scroll until a message is there.
+
+    Return by how many pixels what was read has moved most, the most rows, and which messages there
+    are at the end.
+    """
+    found = await page.evaluate(SCROLL % (seq, str(is_up).lower()))
+    moved, rows, seqs = json.loads(found)
+    return moved, rows, seqs

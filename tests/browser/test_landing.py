@@ -300,14 +300,14 @@ async def test_a_window_of_another_width_keeps_the_place(chat: ChatSite, visit: 
 
 async def test_forced_colours_show_who_is_here(chat: ChatSite, visit: Visit) -> None:
     alice = await visit(chat.url, "alice", forced_colors="active")
-    dot = await alice.page.locator(".people__person .face").first.evaluate(
+    dot = await alice.page.locator(".people__person").first.evaluate(
         """it => {
-          const { borderTopColor, borderTopWidth } = getComputedStyle(it, "::after")
+          const { borderTopColor, borderTopWidth } = getComputedStyle(it, "::before")
           return [borderTopColor, borderTopWidth, getComputedStyle(document.body).backgroundColor]
         }"""
     )
     assert dot[0] != dot[2]
-    assert dot[1] == "5px"
+    assert dot[1] == "4px"
 
 
 async def test_forced_colours_show_which_name_is_selected(chat: ChatSite, visit: Visit) -> None:

@@ -76,15 +76,20 @@ STORAGE_FAULTS = {
 }
 
 
-@asynccontextmanager
-async def chromium(**environment: str) -> AsyncIterator[Browser]:
-    """Run the Chromium in PATH, else Playwright's own, with more in its environment.
+def executable() -> str | None:
+    """Return the Chromium in PATH, None if there is only Playwright's own.
 
     The headless shell is the same browser without a window, for a quarter of the work.
     """
+    return shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
+@asynccontextmanager
+async def chromium(**environment: str) -> AsyncIterator[Browser]:
+    """Run the Chromium in PATH, else Playwright's own, with more in its environment."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"),
+            executable_path=executable(),
             args=ARGUMENTS,
             env={**os.environ, **environment},
         )
