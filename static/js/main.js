@@ -57,6 +57,7 @@ const status = new Status(byId("room-status"))
 const onwaiting = (count) => (status.waiting = count)
 const outbox = new Outbox({ user, frameSize, list: pendingList, connection, onwaiting })
 const composer = new Composer(form, { outbox, log })
+const tell = (text) => composer.showError(text)
 
 const tell = (text) => composer.showError(text)
 forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length })
