@@ -36,11 +36,15 @@ class StartError(Exception):
     """The chat can't start; the text says why, and what to do."""
 
 
-class Logo(NamedTuple):
+@dataclass(frozen=True)
+class Logo:
     """An image that stands for the room."""
 
     kind: str  # `svg` or `png`
-    content: bytes
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind.upper()} of {len(self.content):,} bytes"
 
 
 def setting(default: T, meaning: str, read: Callable[[str], T], **about: Any) -> T:
