@@ -191,7 +191,9 @@ async def test_firefox_opens_at_the_first_unread_and_reads_what_is_seen(
     await until(has_read_all)
 
 
-async def test_firefox_takes_a_reply_back_with_ctrl_z(browser: Firefox, chat: ChatSite) -> None:
+async def test_firefox_takes_a_reply_back_with_escape_and_a_text_with_ctrl_z(
+    browser: Firefox, chat: ChatSite
+) -> None:
     await say(chat.app[JOURNAL], "bob", "hello")
     alice = await sign_up(browser, chat, "alice")
     await alice.evaluate("document.querySelector('#message').focus()")
@@ -200,9 +202,17 @@ async def test_firefox_takes_a_reply_back_with_ctrl_z(browser: Firefox, chat: Ch
     await alice.evaluate(f"document.querySelector('#m1').dispatchEvent({pointed})")
     await alice.evaluate("document.querySelector('.actions [name=reply]').click()")
     value = "document.querySelector('#message').value === '%s'"
-    await alice.sees(value % r"> bob #1: hello\ndraft")
-    await alice.press_together("Control", "z")
+    card = "document.querySelector('.reply').hidden"
+    await alice.sees(f"!{card}")
     await alice.sees(value % "draft")
+    await alice.press("Escape")
+    await alice.sees(card)
+    await alice.press("Enter")
+    await alice.sees("document.querySelector('#m2') !== null")
+    await alice.press("ArrowUp")
+    await alice.sees(value % "draft")
+    await alice.press_together("Control", "z")
+    await alice.sees(value % "")
 
 
 def pages_in(pdf: bytes) -> int:
