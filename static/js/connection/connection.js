@@ -8,6 +8,7 @@ const BLOCKED_AFTER = 2 // failures in a row; after a single one the network may
 const ANSWER_WITHIN = 10_000 // ms; the server needs at most five seconds
 const CHECK_EVERY = 10_000 // ms
 const TURN = 30 // ms in which frames that wait are handled, before the reader's keys get their turn
+const LONGEST_FRAME = 100 // ms
 const ASLEEP_AFTER = 90_000 // ms; browsers run the timers of hidden tabs once a minute
 
 export class Connection {
@@ -25,6 +26,7 @@ export class Connection {
   #timer = null // runs while there is no socket
   #answerTimer = null // runs from sending something that has an answer until anything comes
   #queue = Promise.resolve() // frames that are being handled or wait for that
+  #waiting = 0 // so many
   #turnEnds = 0
 
   // `since` returns the seq of the last entry that the page shows; the server replays later ones.
@@ -79,8 +81,10 @@ export class Connection {
 
   // Frames stay in order even while one of them waits for older messages to load.
   #enqueue(socket, handle) {
+    this.#waiting++
     const inTurn = async () => {
       await this.#giveWay()
+      this.#waiting--
       await handle()
     }
     this.#queue = this.#queue.then(inTurn).catch((error) => {
@@ -93,6 +97,7 @@ export class Connection {
   // nothing else before the last of them.
   async #giveWay() {
     if (performance.now() < this.#turnEnds) return
+    if (this.#waiting > 1 && !document.hidden) await nextFrame()
     await nextTask()
     this.#turnEnds = performance.now() + TURN
   }
@@ -147,6 +152,14 @@ export class Connection {
       last = Date.now()
     }, CHECK_EVERY)
   }
+}
+
+// Wait until the browser is about to show what there is, which it may not do in a covered window.
+function nextFrame() {
+  return new Promise((resolve) => {
+    requestAnimationFrame(resolve)
+    setTimeout(resolve, LONGEST_FRAME)
+  })
 }
 
 // Wait until the browser has done what is more urgent. Unlike a timer it is not slow in a hidden tab.
