@@ -59,7 +59,6 @@ const outbox = new Outbox({ user, frameSize, list: pendingList, connection, onwa
 const composer = new Composer(form, { outbox, log })
 const tell = (text) => composer.showError(text)
 
-const tell = (text) => composer.showError(text)
 forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length })
 const draft = new Draft(field, { composer, user, tab })
 const editing = new Editing(form, { composer, draft, log, connection, tab })
