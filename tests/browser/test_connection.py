@@ -215,7 +215,7 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
         await bob.fill(login="bob", password=PASSWORD)
         await bob.submit()
         await expect(bob.page).to_have_title("Main Chat page")
-        [cookie] = await bob.context.cookies()
+        [cookie] = await bob.session_cookies()
         assert cookie["name"].startswith("__Host-chat_session")
         assert cookie["secure"]
         # Enter sends once the script is there, which over TLS takes its time.
@@ -230,7 +230,7 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
         await bob.sign_out()
         for tab in (bob, other_tab):
             await expect(tab.page).to_have_url(f"{url}/login")
-        assert await bob.context.cookies() == []
+        assert await bob.session_cookies() == []
         await bob.open()
         await expect(bob.page).to_have_url(f"{url}/login")
 

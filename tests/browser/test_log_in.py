@@ -23,7 +23,7 @@ async def test_registering_through_the_page_leads_into_the_chat(
     await expect(alice.page).to_have_title("Main Chat page")
     await expect(alice.page).to_have_url(f"{alice.url}/")
     await expect(alice.page.locator(".bar")).to_contain_text("alice")
-    [cookie] = await alice.context.cookies()
+    [cookie] = await alice.session_cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Lax"
 
@@ -100,7 +100,7 @@ async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
     await alice.sign_out()
     for tab in (alice, other_tab):
         await expect(tab.page).to_have_url(f"{tab.url}/login")
-    assert await alice.context.cookies() == []
+    assert await alice.session_cookies() == []
 
     await alice.context.add_cookies(cookies)  # type: ignore[arg-type]
     await alice.open()  # the old cookie is worth nothing

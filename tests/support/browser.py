@@ -11,6 +11,7 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Cookie,
     Dialog,
     Locator,
     Page,
@@ -199,6 +200,10 @@ class Visitor:
             return await self.marks("disconnected") == times
 
         await until(is_disconnected, timeout / 1000)
+
+    async def session_cookies(self) -> list[Cookie]:
+        """Return the cookies of a session: others tell of the browser, as its time zone."""
+        return [cookie for cookie in await self.context.cookies() if "session" in cookie["name"]]
 
     async def marks(self, name: str) -> int:
         """Return how often the page was "connected", "disconnected", or "cut off" uncleanly."""
