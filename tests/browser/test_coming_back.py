@@ -48,11 +48,11 @@ async def leave(chat: ChatSite, alice: Visitor, *known: str) -> str:
 
 
 async def asked(alice: Visitor, path: str = "/") -> list[str]:
-    """Open a page, and return what it asks the chat for beside its files."""
+    """Open a page, and return what it asks the chat for beside its files and who is away."""
     requests: list[str] = []
 
     def note(url: str) -> None:
-        if "/static/" not in url:
+        if "/static/" not in url and not url.endswith("/people/absent"):
             requests.append(url.removeprefix(alice.url))
 
     alice.page.on("request", lambda request: note(request.url))
