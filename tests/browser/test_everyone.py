@@ -212,7 +212,8 @@ MISFITS = """() => {
   const controls = Array.from(document.querySelectorAll("a, button, input, textarea"))
     .filter((it) => isSeen(it) && !it.closest(".bar__title") && it.type !== "hidden")
     .map((it) => [it, it.getBoundingClientRect()])
-  const layer = (it) => it.closest(".day, #subscribe, :popover-open") // what sticks, scrolls, or covers
+  // What sticks, scrolls, or covers the page.
+  const layer = (it) => it.closest(".day, #subscribe, :popover-open")
   const cover = (p, q) =>
     Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 &&
     Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1
