@@ -8,7 +8,7 @@ import { fold } from "./fold.js"
 import { placeInGroup } from "./grouping.js"
 import { isMeantFor } from "./quote.js"
 import { copyOnly, richText } from "./rich_text.js"
-import { clockTime, fullTime, hasDayPeriods, learnTime, showTime } from "./time.js"
+import { clockTime, fullTime, learnTime, showTime } from "./time.js"
 
 const NOBODY_NOTIFIED = "nobody was notified: @all works once a minute" // as in message.html
 
@@ -47,7 +47,6 @@ export function entryOf(message) {
 export function formatLog(log) {
   learnTime(log.dataset.now)
   log.classList.add("log--formatted")
-  log.classList.toggle("log--wide-times", hasDayPeriods)
   log.querySelector(".log__zone")?.remove()
   for (const day of log.querySelectorAll(".day")) day.remove()
   for (const message of log.querySelectorAll(".message")) {
