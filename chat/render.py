@@ -8,9 +8,10 @@ import jinja2
 from markupsafe import Markup
 
 from auth.sessions import Identity
+from chat.emoji import is_only_emoji
 from chat.entry import MessageEntry
 from chat.folding import fold_class
-from chat.formatting import formatted, is_only_emoji
+from chat.formatting import formatted
 from chat.models import is_changeable
 from chat.rich_text import parts, quoted_lines
 from chat.sized_cache import SizedCache

@@ -1,6 +1,6 @@
-"""Rich text as far as the server has to understand it: quotes, and whether @all is mentioned.
+"""Rich text as far as the server has to understand it: blocks, and whether @all is mentioned.
 
-All else is done by rich_text.js, whose rules these are.
+The rules are those of rich_text.js, which does all else; formatting.py does a part of it earlier.
 """
 
 import re
@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 # A block of code, or quoted lines as in e-mails: the same as BLOCKS in rich_text.js.
 BLOCK = re.compile(
-    r"(?<![`\\])```(?![ \t\n]*`)(?s:.+?)(?<!`)```(?!`)\n?"
+    r"(?<![`\\])```(?![ \t\n]*`)(?P<language>[a-zA-Z][a-zA-Z0-9_+#-]*(?=\n))?(?P<block>(?s:.+?))"
+    r"(?<!`)```(?!`)\n?"
     r"|(?<![^\n])(?P<quote>> [ \t]*[^ \t\n][^\n]*"
     r"(?:(?:\n>[ \t]*)*\n> [ \t]*[^ \t\n][^\n]*)*\n?)"
 )

@@ -5,7 +5,8 @@ from html import unescape
 
 import pytest
 
-from chat.formatting import LONGEST, formatted, is_only_emoji
+from chat.emoji import is_only_emoji
+from chat.formatting import LONGEST, formatted
 
 
 def elements(html: str) -> list[str]:
@@ -22,6 +23,7 @@ def elements(html: str) -> list[str]:
         ("`a < b` and (`c`)", ["code a < b", "code c"]),
         ("``` one line ```", ["code  one line "]),
         ("```python\nif a:\n    *b*\n```\nso", ["code ", "span python"]),
+        ("```pythön\n```", ["code pythön"]),  # only such words name a language in rich_text.js
         ("*two\nlines* **a* _b*", []),
         ("2*3*4 snake_case __init__ _private *args f(*a, **b) C:\\_new\\ \\*a* *.py *a*.py", []),
         ("it`s what`s ``not`` (`) a`", []),

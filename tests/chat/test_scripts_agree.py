@@ -12,9 +12,9 @@ from markupsafe import Markup
 from app import create_app
 from auth.sessions import Identity
 from chat.cleaning import clean
+from chat.emoji import is_only_emoji
 from chat.entry import MessageEntry
 from chat.folding import fold_class
-from chat.formatting import is_only_emoji
 from chat.models import CHANGEABLE_FOR
 from chat.render import Renderer
 from chat.rich_text import mentions_all, parts, quoted_lines
