@@ -16,7 +16,7 @@ from chat.models import is_changeable
 from chat.rich_text import parts, quoted_lines
 from chat.sized_cache import SizedCache
 
-COLOURS = 8  # of names, in message.css
+COLOURS = 8  # of people, in avatar.css
 GROUPED_WITHIN = timedelta(minutes=5)
 CACHED = 16 * 1024 * 1024  # bytes of HTML
 

@@ -65,7 +65,7 @@ def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None
     for start in ("", "> a\n", "```"):
         text = start + part * 20_000  # not linear, this would take minutes: no test's deadline
         assert "".join(piece.text for piece in parts(text)) == text
-        assert all(line.mark for line in quoted_lines("> a #1: " + text))
+        assert all(line.sign for line in quoted_lines("> a #1: " + text))
 
 
 @pytest.mark.parametrize(("text", "is_mentioned"), cases("all"))

@@ -1,7 +1,7 @@
 // The people of the room: those who are here, then others who have an account. In a narrow window a
 // button with the count of those who are here opens the list.
 
-import { colourClass, initial } from "../log/faces.js"
+import { colourClass, initial } from "../log/avatar.js"
 
 const WIDE = "(min-width: 64rem)" // as in people.css
 const ABSENT_SHOWN = 50
@@ -85,7 +85,7 @@ export class People {
     const others = total - names.length
     this.#here.replaceChildren(
       ...names.map((name) => createItem(name, name === this.#user ? "you" : "")),
-      ...(others > 0 ? [createNote(`and ${others} more`)] : []),
+      ...(others > 0 ? [createMore(`and ${others} more`)] : []),
     )
     this.#showAbsent(others > 0)
   }
@@ -100,7 +100,7 @@ export class People {
     link.textContent = `and ${further} more`
     this.#absent.querySelector("ul").replaceChildren(
       ...names.slice(0, ABSENT_SHOWN).map((name) => createItem(name)),
-      ...(further ? [createNote(link)] : []),
+      ...(further ? [createMore(link)] : []),
     )
   }
 }
@@ -112,21 +112,21 @@ function sorted(names) {
 function createItem(name, note = "") {
   const item = document.createElement("li")
   item.className = "people__person"
-  const face = document.createElement("span")
-  face.className = `face ${colourClass(name)}`
-  face.dataset.initial = initial(name)
+  const avatar = document.createElement("span")
+  avatar.className = `avatar ${colourClass(name)}`
+  avatar.dataset.initial = initial(name)
   const text = document.createElement("bdi")
   text.textContent = name
   const aside = document.createElement("span")
   aside.className = "people__note"
   aside.textContent = note
-  item.append(face, text, " ", aside)
+  item.append(avatar, text, " ", aside)
   return item
 }
 
-function createNote(content) {
+function createMore(content) {
   const item = document.createElement("li")
-  item.className = "people__others"
+  item.className = "people__more"
   item.append(content)
   return item
 }
