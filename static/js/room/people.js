@@ -1,11 +1,11 @@
 // The people of the room: those who are here, then others who have an account. In a narrow window a
 // button with the count of those who are here opens the list.
 
+import { fetchJSON } from "../browser/fetch_json.js"
 import { colourClass, initial } from "../log/avatar.js"
 
 const WIDE = "(min-width: 64rem)" // as in people.css
 const ABSENT_SHOWN = 50
-const TIMEOUT = 15_000 // ms
 
 export class People {
   #user
@@ -68,7 +68,7 @@ export class People {
     if (this.#isAsked) return
     this.#isAsked = true
     try {
-      const { names, more } = await fetchAbsent()
+      const { names, more } = await fetchJSON("/people/absent")
       for (const name of names) if (!this.#names.has(name)) this.#absentNames.add(name)
       this.#further = more
       this.#show(this.#total)
@@ -129,13 +129,4 @@ function createMore(content) {
   item.className = "people__more"
   item.append(content)
   return item
-}
-
-async function fetchAbsent() {
-  const response = await fetch("/people/absent", {
-    headers: { Accept: "application/json" },
-    signal: AbortSignal.timeout(TIMEOUT),
-  })
-  if (!response.ok) throw new Error("the people cannot be loaded")
-  return response.json()
 }
