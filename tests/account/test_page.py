@@ -1,8 +1,8 @@
 """The page of one's own account."""
 
-import pytest
-
 import re
+
+import pytest
 
 from tests.support.pages import told
 from tests.support.people import Person
