@@ -714,7 +714,9 @@ async def test_the_buttons_cover_no_text_of_the_message_under_the_mouse(
       const { left, right, top, bottom } = link.getBoundingClientRect()
       return document.elementFromPoint((left + right) / 2, (top + bottom) / 2) === link
     }"""
-    alice = await visit(chat.url, "alice", viewport={"width": 700, "height": 700})
+    alice = await visit(  # where the buttons come at once, so that they do not move any more
+        chat.url, "alice", viewport={"width": 700, "height": 700}, reduced_motion="reduce"
+    )
     await alice.post(*(["https://example.com/" + "x" * 40] * 4))
     await expect(alice.messages).to_have_count(4)
     for message in await alice.messages.all():
