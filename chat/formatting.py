@@ -5,15 +5,17 @@ meaning takes more rules than there are here stay in sight until the scripts com
 """
 
 import re
+from collections.abc import Iterator
 
 from markupsafe import Markup, escape
 
-from chat.rich_text import BLOCK
+from chat.rich_text import BLOCK, Part, parts
 
-CODE_BLOCK = re.compile(r"```([a-zA-Z][\w+#-]*(?=\n))?(\n?)(.*?)(\n?```\n?)", re.DOTALL)
-# Emphasis stands between spaces or before punctuation, with no other sign in it.
+CODE_BLOCK = re.compile(r"```([a-zA-Z][a-zA-Z0-9_+#-]*(?=\n))?(\n?)(.*?)(\n?```\n?)", re.DOTALL)
+# Code begins after a space or punctuation, and emphasis after a space; emphasis ends before these,
+# with no other sign in it.
 SPAN = re.compile(
-    r"(?<![\w`\\])`(?!\*?\)[^`])(?P<code>[^`\n]+)`(?!`)"
+    r"(?<![^\s!-/:-@\[\]^{-~“„«])`(?!\*?\)[^`])(?P<code>[^`\n]+)`(?!`)"
     r"|(?<!\S)(?P<sign>\*\*|\*|_)(?P<text>[^\W_](?:[^*_`\\\n]*[^\s*_`\\({[\"'])?)(?P=sign)"
     r"(?=[\s,;:!?)]|\.(?![\w*])|$)"
 )
@@ -33,7 +35,21 @@ EMOJI = (
 )
 ONLY_EMOJI = re.compile(rf"(?:{EMOJI}\s*){{1,6}}")
 
+QUOTED_LINES = 40  # of a message, shown as quotes; each takes time, and a long message is folded
 LONGEST = 2500  # characters; a longer text is folded, so what is in it moves nothing else
+
+
+def drawn_parts(text: str) -> Iterator[Part]:
+    """Yield the parts of a text; what it quotes beyond QUOTED_LINES are parts like others."""
+    left = QUOTED_LINES
+    for part in parts(text):
+        if part.is_quote and left:
+            lines = part.text.splitlines(keepends=True)
+            yield Part("".join(lines[:left]), is_quote=True)
+            yield Part("".join(lines[left:]), is_quote=False)
+            left = max(0, left - len(lines))
+        else:
+            yield Part(part.text, is_quote=False)
 
 
 def formatted(text: str) -> Markup:

@@ -10,9 +10,9 @@ from markupsafe import Markup
 from auth.sessions import Identity
 from chat.entry import MessageEntry
 from chat.folding import fold_class
-from chat.formatting import formatted, is_only_emoji
+from chat.formatting import drawn_parts, formatted, is_only_emoji
 from chat.models import is_changeable
-from chat.rich_text import parts, quoted_lines
+from chat.rich_text import quoted_lines
 from chat.sized_cache import SizedCache
 
 COLOURS = 8  # of names, in message.css
@@ -98,7 +98,7 @@ def _render(
         is_target=is_target,
         follows=follows,
         colour=colour,
-        parts=parts(entry.msg),
+        parts=drawn_parts(entry.msg),
         quoted_lines=quoted_lines,
         formatted=formatted,
         is_only_emoji=is_only_emoji(entry.msg),
