@@ -6,21 +6,36 @@ such as links and mentions, stays plain text until the scripts come.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from markupsafe import Markup, escape
 
-from chat.rich_text import BLOCK
+from chat.rich_text import BLOCK, Part, parts
 
-# Emphasis stands between spaces or before punctuation, with no other sign in it.
+# Code begins after a space or punctuation, and emphasis after a space; emphasis ends before these,
+# with no other sign in it.
 SPAN = re.compile(
-    r"(?<![\w`\\])`(?!\*?\)[^`])(?P<code>[^`\n]+)`(?!`)"
+    r"(?<![^\s!-/:-@\[\]^{-~“„«])`(?!\*?\)[^`])(?P<code>[^`\n]+)`(?!`)"
     r"|(?<!\S)(?P<sign>\*\*|\*|_)(?P<text>[^\W_](?:[^*_`\\\n]*[^\s*_`\\({[\"'])?)(?P=sign)"
     r"(?=[\s,;:!?)]|\.(?![\w*])|$)"
 )
 ELEMENTS = {"**": "strong", "*": "em", "_": "em"}
 
+QUOTED_LINES = 40  # of a message, shown as quotes; each takes time, and a long message is folded
 LONGEST = 2500  # characters; a longer text is folded, so what is in it moves nothing else
+
+
+def drawn_parts(text: str) -> Iterator[Part]:
+    """Yield the parts of a text; what it quotes beyond QUOTED_LINES are parts like others."""
+    left = QUOTED_LINES
+    for part in parts(text):
+        if part.is_quote and left:
+            lines = part.text.splitlines(keepends=True)
+            yield Part("".join(lines[:left]), is_quote=True)
+            yield Part("".join(lines[left:]), is_quote=False)
+            left = max(0, left - len(lines))
+        else:
+            yield Part(part.text, is_quote=False)
 
 
 def formatted(text: str) -> Markup:

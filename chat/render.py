@@ -11,9 +11,9 @@ from auth.sessions import Identity
 from chat.emoji import is_only_emoji
 from chat.entry import MessageEntry
 from chat.folding import fold_class
-from chat.formatting import formatted
+from chat.formatting import drawn_parts, formatted
 from chat.models import is_changeable
-from chat.rich_text import parts, quoted_lines
+from chat.rich_text import quoted_lines
 from chat.sized_cache import SizedCache
 
 COLOURS = 8  # of people, in avatar.css
@@ -99,7 +99,7 @@ def _render(
         is_target=is_target,
         follows=follows,
         colour=colour,
-        parts=parts(entry.msg),
+        parts=drawn_parts(entry.msg),
         quoted_lines=quoted_lines,
         formatted=formatted,
         is_only_emoji=is_only_emoji(entry.msg),

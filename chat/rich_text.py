@@ -18,7 +18,7 @@ BLOCK = re.compile(
 # One line of a quote: the same as QUOTED_LINE in rich_text.js.
 QUOTED_LINE = re.compile(
     r"(?P<sign>> ?)(?P<inner>(?:> )*)"
-    r"(?:(?P<user>[^\s\ufeff]{1,64}|deleted user) #(?P<seq>[0-9]{1,15})(?P<colon>: ?))?"
+    r"(?:(?P<user>[^\s\ufeff]{1,64}|deleted user) #(?P<seq>[0-9]{1,15})(?P<colon>: ?)(?! ?> ))?"
     r"(?P<rest>[^\n]*\n?)"
 )
 # Full-width punctuation, which ends an address: the same as WIDE in letters.js.

@@ -97,6 +97,7 @@ const handlers = {
     if (frame.truncated) {
       await log.reload()
       unread.reset()
+      log.deleted.forEach(forget)
       // Another server process, which lags behind, may have sent the page: then connect again.
       if (log.last < frame.seq) throw new Error("the history is not up to date")
     }
@@ -205,6 +206,7 @@ actions.onreply = (message) => {
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
 places.onerror = unread.onerror = tell
+for (const seq of log.deleted) draft.forget(seq) // while this page was closed
 composer.open(draft.text)
 // The browser may have given the focus to what is new, where the page opens without scripts.
 if (field.autofocus && document.activeElement.matches("body, .log__new")) composer.focus()

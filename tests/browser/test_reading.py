@@ -27,6 +27,24 @@ from tests.support.waiting import PATIENCE, until
 
 SMALL = {"width": 600, "height": 400}
 
+# For each place where a text has a sign after it: whether the text is left of the sign.
+IS_LEFT_OF = """([text, sign]) => {
+  const nodes = document.createNodeIterator(document.getElementById("subscribe"), 4)
+  const found = []
+  for (let node; (node = nodes.nextNode()); ) {
+    const at = node.data.indexOf(text + sign)
+    if (at < 0) continue
+    const left = (from, length) => {
+      const range = new Range()
+      range.setStart(node, at + from)
+      range.setEnd(node, at + from + length)
+      return range.getBoundingClientRect().left
+    }
+    found.push(left(0, text.length) < left(text.length, 1))
+  }
+  return found
+}"""
+
 
 @pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
@@ -335,6 +353,16 @@ async def test_dates_and_hours_are_those_of_the_readers_language(
         await expect(reader.log.locator("time")).to_have_text(re.compile(re.escape(clock[:6])))
         assert (await reader.log.locator("time").inner_text()).replace("\u202f", " ") == clock
         await expect(reader.log.locator(".day")).to_have_text(day)
+
+
+async def test_the_name_of_who_is_quoted_gives_no_line_another_direction(
+    alice: Visitor, bob: Visitor
+) -> None:
+    await bob.post("> שלום #1: Really?\nYes.", "> bob #1: שלום.\nשלום.")
+    await expect(alice.texts).to_have_count(2)
+    for text, sign, is_left in (("Really", "?", True), ("Yes", ".", True), ("שלום", ".", False)):
+        found = await alice.page.evaluate(IS_LEFT_OF, [text, sign])
+        assert set(found) == {is_left}, text
 
 
 @pytest.mark.parametrize("width", [390, 1200])

@@ -906,6 +906,28 @@ async def test_a_reply_does_not_repeat_what_was_deleted_meanwhile(
     assert await alice.texts.last.text_content() == "> bob #1: …\nwhy?"
 
 
+async def test_a_reply_does_not_repeat_what_was_deleted_while_the_page_was_closed(
+    alice: Visitor, bob: Visitor
+) -> None:
+    await bob.say("a secret", "see carol #1: there")
+    await expect(alice.messages).to_have_count(2)
+    await alice.act(alice.messages.last, "Reply")
+    await alice.page.goto("about:blank")
+    await bob.context.request.post(f"{bob.url}/message/1", form={"action": "delete"})
+    await alice.open()
+    await alice.connected()
+    await expect(alice.log.locator(".message--deleted")).to_have_count(1)
+    # That names another message, but does not answer it.
+    await expect(reply_card(alice)).to_contain_text("Replying to bob see carol #1: there")
+    await alice.page.goto("about:blank")
+    await bob.context.request.post(f"{bob.url}/message/2", form={"action": "delete"})
+    await alice.open()
+    await expect(reply_card(alice)).to_contain_text("Replying to bob …")
+    await alice.say("yes")
+    await expect(alice.messages).to_have_count(3)
+    assert await alice.texts.last.text_content() == "> bob #2: …\nyes"
+
+
 async def test_a_message_that_begins_with_a_quote_is_edited_as_it_was_sent(alice: Visitor) -> None:
     await alice.say("> bob #1: hello\nyse")
     await expect(alice.texts).to_have_count(1)

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from chat.emoji import is_only_emoji
-from chat.formatting import LONGEST, formatted
+from chat.formatting import LONGEST, QUOTED_LINES, drawn_parts, formatted
 
 
 def elements(html: str) -> list[str]:
@@ -24,6 +24,8 @@ def elements(html: str) -> list[str]:
         ("``` one line ```", ["code  one line "]),
         ("```python\nif a:\n    *b*\n```\nso", ["code ", "span python"]),
         ("```pythön\n```", ["code pythön"]),  # only such words name a language in rich_text.js
+        ("```pythoné\nif a```", ["code pythoné\nif a"]),
+        ("नी`a` e\u0301`b` ❤\ufe0f`c` “`d`” -`e`", ["code d", "code e"]),
         ("*two\nlines* **a* _b*", []),
         ("2*3*4 snake_case __init__ _private *args f(*a, **b) C:\\_new\\ \\*a* *.py *a*.py", []),
         ("it`s what`s ``not`` (`) a`", []),
@@ -48,3 +50,12 @@ def test_the_most_hostile_text_is_formatted_in_no_time(part: str) -> None:
         text = (start + part * LONGEST)[:LONGEST]
         is_only_emoji(text * 100)  # not linear, this would take minutes: no test's deadline
         assert unescape(re.sub(r"<[^>]*>", "", str(formatted(text)))) == text
+
+
+@pytest.mark.parametrize("line", ["> bob #1: *a*\n", "> a\n", "> bob #1: a\n\n"])
+def test_a_message_of_a_thousand_quotes_shows_the_first_as_quotes(line: str) -> None:
+    text = line * 1000
+    quotes = [part.text for part in drawn_parts(text) if part.is_quote]
+    assert "".join(quotes).count("\n") == QUOTED_LINES
+    assert text.replace("\n", "").startswith("".join(quotes).replace("\n", ""))
+    assert "".join(part.text for part in drawn_parts(text)) == text

@@ -132,6 +132,12 @@ export class Log {
     return [...new Set(this.#messages.map(({ dataset }) => dataset.user).reverse())]
   }
 
+  // The numbers of the messages in the page that are deleted.
+  get deleted() {
+    const isDeleted = (message) => message.classList.contains("message--deleted")
+    return this.#messages.filter(isDeleted).map(({ dataset }) => Number(dataset.seq))
+  }
+
   // Return the reader's own message as it was typed, { seq, msg, time }, or null once the author
   // can't change it any more.
   ownChangeable(seq) {

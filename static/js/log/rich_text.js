@@ -151,7 +151,7 @@ const SPANS = {
 const BLOCK = anyOf(BLOCKS)
 const SPAN = anyOf(SPANS)
 const QUOTED_LINE =
-  /(?<sign>> ?)(?<inner>(?:> )*)(?:(?<user>\S{1,64}|deleted user) #(?<seq>\d{1,15})(?<colon>: ?))?(?<rest>[^\n]*)(?:\n|$)/g
+  /(?<sign>> ?)(?<inner>(?:> )*)(?:(?<user>\S{1,64}|deleted user) #(?<seq>\d{1,15})(?<colon>: ?)(?! ?> ))?(?<rest>[^\n]*)(?:\n|$)/gu
 
 // Return a text as nodes that have exactly its characters. `reader` is a login, or several names
 // that mean the reader.

@@ -55,8 +55,8 @@ export class Draft {
   // A message was deleted: if the draft answers it, it does not repeat what it said any more.
   forget(seq) {
     const { quote, text } = partsOf(this.#text)
-    const [begin] = new RegExp(`^> .+? #${seq}: `).exec(quote) ?? []
-    if (begin) this.#store(draftOf({ quote: `${begin}…\n`, text }))
+    const [begin, answered] = /^> .+? #(\d+): /.exec(quote) ?? []
+    if (Number(answered) === seq) this.#store(draftOf({ quote: `${begin}…\n`, text }))
   }
 
   // Ignore the field while it holds a text that is no draft.
