@@ -22,19 +22,19 @@ document.adoptedStyleSheets = [sheet]
 DESK, PHONE = {"width": 1200, "height": 700}, {"width": 360, "height": 640}
 
 
-async def store(chat: ChatSite, *texts: str) -> None:
-    """Store messages as earlier versions did, of two people in turn, ten minutes apart."""
+async def store(chat: ChatSite, *texts: str, authors: str = "cbcbcb") -> None:
+    """Store messages as earlier versions did, a minute apart."""
     start = datetime.now(UTC) - timedelta(hours=2)
     await chat.database[MESSAGE_COLLECTION].insert_many(
         [
             {
                 "seq": seq,
                 "message_seq": seq,
-                "key": f"{seq % 2}:{seq}",
-                "user": ("bob", "carol")[seq % 2],
-                "user_id": str(seq % 2),
+                "key": f"{authors[seq - 1]}:{seq}",
+                "user": authors[seq - 1],
+                "user_id": authors[seq - 1],
                 "msg": text,
-                "time": start + timedelta(minutes=10 * seq),
+                "time": start + timedelta(minutes=seq),
             }
             for seq, text in enumerate(texts, 1)
         ],
@@ -81,7 +81,8 @@ async def test_marks_cover_no_other_message(
 async def test_marks_cover_no_other_message_while_the_mouse_is_over_them_and_buttons_are_whole(
     chat: ChatSite, visit: Visit
 ) -> None:
-    await store(chat, "above\nand a line", f"{TOWER} and {TOWER}", "below")
+    # A message without a name has them above its text, beside a name they are within the message.
+    await store(chat, "above\nand a line", f"{TOWER} and {TOWER}", "below", authors="bbc")
     alice = await visit(chat.url, "alice", SQUARE, viewport=DESK)
     tower = alice.page.locator("#m2")
     await tower.hover()
