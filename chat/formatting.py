@@ -39,7 +39,7 @@ def drawn_parts(text: str) -> Iterator[Part]:
 
 
 def formatted(text: str) -> Markup:
-    """Return a text, without quotes, as HTML that has exactly its characters."""
+    """Return a text as HTML that has exactly its characters; what it quotes stays plain."""
     if len(text) > LONGEST:
         return escape(text)
     return Markup(_replaced(BLOCK, text, _block, _spans))

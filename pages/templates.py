@@ -45,7 +45,7 @@ def setup_templates(app: web.Application) -> None:
     env.globals["registration"] = settings.REGISTRATION
     logo, colour = settings.ROOM_LOGO, settings.ROOM_COLOR
     env.globals["logo"] = logo_path(logo) if logo else None
-    env.globals["mark"] = env.globals["logo"] or ICON
+    env.globals["room_icon"] = env.globals["logo"] or ICON
     env.globals["accent"] = tones(colour).light if colour else None
     app.on_response_prepare.append(compress_page)
 

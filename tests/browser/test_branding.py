@@ -29,7 +29,7 @@ async def test_a_room_has_its_colour_and_its_logo(
         tone = read_colour(getattr(tones("#ffee00"), scheme))
         button = visitor.page.locator("#submit")
         await expect(button).to_have_css("background-color", f"rgb{tone}")
-        for path, logo in (("/login", ".card__mark"), ("/", ".bar__logo")):
+        for path, logo in (("/login", ".card__logo"), ("/", ".bar__logo")):
             if path == "/":
                 await visitor.sign_up("alice")
             await visitor.open(path)
