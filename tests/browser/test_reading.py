@@ -362,7 +362,7 @@ async def test_the_name_of_who_is_quoted_gives_no_line_another_direction(
     await expect(alice.texts).to_have_count(2)
     for text, sign, is_left in (("Really", "?", True), ("Yes", ".", True), ("שלום", ".", False)):
         found = await alice.page.evaluate(IS_LEFT_OF, [text, sign])
-        assert found and all(one == is_left for one in found), text
+        assert set(found) == {is_left}, text
 
 
 @pytest.mark.parametrize("width", [390, 1200])
