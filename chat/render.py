@@ -8,14 +8,15 @@ import jinja2
 from markupsafe import Markup
 
 from auth.sessions import Identity
+from chat.emoji import is_only_emoji
 from chat.entry import MessageEntry
 from chat.folding import fold_class
-from chat.formatting import drawn_parts, formatted, is_only_emoji
+from chat.formatting import drawn_parts, formatted
 from chat.models import is_changeable
 from chat.rich_text import quoted_lines
 from chat.sized_cache import SizedCache
 
-COLOURS = 8  # of names, in message.css
+COLOURS = 8  # of people, in avatar.css
 GROUPED_WITHIN = timedelta(minutes=5)
 CACHED = 16 * 1024 * 1024  # bytes of HTML
 

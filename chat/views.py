@@ -148,11 +148,11 @@ class ChatList(MemberPage):
             "nonce": new_nonce(),
             "form": form,
             "unread": NOTHING_UNREAD,  # an error's page only repeats a form
-            "host": None if messages else await self.host(),
+            "moderator": None if messages else await self.moderator(),
             "origin": own_origin(self.request),
         }
 
-    async def host(self) -> str | None:
+    async def moderator(self) -> str | None:
         """Return the login of a moderator of an empty room, None if that is not known.
 
         That is whoever was the first here, or whom MODERATORS names first. Raises

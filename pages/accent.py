@@ -9,7 +9,7 @@ ENOUGH = 4.5
 MARGIN = 0.1  # for how browsers round what they mix
 # Where texts in this colour stand, at worst: the tokens of base.css that are nearest to them.
 DARKEST_LIGHT, LIGHTEST_DARK = (242, 243, 246), (40, 41, 47)
-TINT = 0.16  # of a face, which has its letter in the same colour (bar.css)
+TINT = 0.1  # of a message that is edited or linked to, with its own links on it (message.css)
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 STEPS = 100
 

@@ -81,7 +81,6 @@ class People(MemberPage):
             "user": user,
             "members": [m for m in members if user.is_moderator or not m["is_banned"]],
             "after": accounts[PAGE_LENGTH - 1]["login_key"] if accounts[PAGE_LENGTH:] else None,
-            "registration": app[SETTINGS].REGISTRATION,
             "invitations": await Links(db).invitations() if user.is_moderator else [],
             "expiry": expiry,
             "form": {"uses": "1", "days": str(INVITATION_DAYS), **form},

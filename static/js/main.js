@@ -26,10 +26,10 @@ import { quote } from "./log/quote.js"
 import { ReadMark } from "./log/read_mark.js"
 import { Unread } from "./log/unread.js"
 import { listenToKeys } from "./room/keyboard.js"
-import { chooseTheme } from "./room/theme.js"
 import { Notifier } from "./room/notifier.js"
 import { People } from "./room/people.js"
 import { Status } from "./room/status.js"
+import { chooseTheme } from "./room/theme.js"
 import { Typing } from "./room/typing.js"
 import { Accounts } from "./writing/accounts.js"
 import { autosize } from "./writing/autosize.js"
@@ -57,8 +57,8 @@ const status = new Status(byId("room-status"))
 const onwaiting = (count) => (status.waiting = count)
 const outbox = new Outbox({ user, frameSize, list: pendingList, connection, onwaiting })
 const composer = new Composer(form, { outbox, log })
-const tell = (text) => composer.showError(text)
 
+const tell = (text) => composer.showError(text)
 forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length })
 const draft = new Draft(field, { composer, user, tab })
 const editing = new Editing(form, { composer, draft, log, connection, tab })

@@ -191,6 +191,7 @@ async def test_the_way_back_covers_neither_the_composer_nor_the_end(
     for leave in (alice.press("To the end"), alice.say("I agree")):
         await alice.log.get_by_role("link", name="bob #3").press("Enter")
         await expect(back).to_be_in_viewport(ratio=1)
+        await expect(back).to_have_css("background-color", "rgb(255, 255, 255)")  # it covers text
         button, field = await back.bounding_box(), await alice.field.bounding_box()
         assert button is not None
         assert field is not None

@@ -194,20 +194,20 @@ async def test_of_many_the_first_are_listed_and_a_link_leads_to_all(
 
 
 @pytest.mark.parametrize("login", ["alice", "Дима", "王伟", "ßeta"])
-async def test_a_face_is_the_same_in_the_menu_the_list_and_the_log(
+async def test_an_avatar_is_the_same_in_the_menu_the_list_and_the_log(
     chat: ChatSite, visit: Visit, login: str
 ) -> None:
     person = await visit(chat.url, login, viewport={"width": 1200, "height": 600})
     await person.say("hello")
     await expect(person.texts).to_have_text(["hello"])
-    faces = [".bar__me .face", ".people__person .face", ".message__author"]
+    avatars = [".bar__me .avatar", ".people__person .avatar", ".message__author"]
 
     async def drawn() -> list[list[str]]:
         return [
-            await person.page.locator(face).first.evaluate(
+            await person.page.locator(avatar).first.evaluate(
                 "it => [getComputedStyle(it).color, it.dataset.initial]"
             )
-            for face in faces
+            for avatar in avatars
         ]
 
     by_script = await drawn()

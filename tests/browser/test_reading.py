@@ -182,7 +182,7 @@ async def test_every_colour_of_a_name_can_be_read_in_light_and_dark(
               const room = getComputedStyle(document.querySelector(".room")).backgroundColor
               return Array.from(document.querySelectorAll(".message"), (message, index) => {
                 const author = message.querySelector(".message__author")
-                author.className = `message__author message__author--${index}`
+                author.className = `message__author person--${index}`
                 message.className = "message message--for-reader"
                 const { color } = getComputedStyle(author)
                 const forReader = getComputedStyle(message).backgroundColor

@@ -22,7 +22,7 @@ async def make_link(moderator: Visitor, button: str) -> str:
 async def manage(moderator: Visitor, login: str) -> None:
     """Open the page of an account."""
     await moderator.open()
-    await moderator.page.get_by_role("link", name="People", exact=True).click()
+    await (await moderator.menu()).get_by_role("link", name="People").click()
     await moderator.page.get_by_role("link", name=f"Manage {login}").click()
 
 

@@ -309,7 +309,7 @@ async def test_a_browser_that_keeps_nothing_asks_before_what_is_typed_is_lost(
     assert not await asked()
 
 
-async def test_the_composer_explains_what_marks_a_text(chat: ChatSite, visit: Visit) -> None:
+async def test_the_composer_explains_how_a_text_is_formatted(chat: ChatSite, visit: Visit) -> None:
     alice = await visit(chat.url, "alice")
     await alice.say("hello")
     await alice.act(alice.messages.first, "Reply")
@@ -318,16 +318,16 @@ async def test_the_composer_explains_what_marks_a_text(chat: ChatSite, visit: Vi
     await expect(button).to_be_focused()
     await assert_thumb_sized(button)
     await button.press("Enter")
-    marks = alice.page.locator("#marks")
-    await expect(marks).to_be_visible()
-    await expect(marks).to_have_accessible_name("Formatting")
-    above, below = await marks.bounding_box(), await button.bounding_box()
+    explanation = alice.page.locator("#formatting")
+    await expect(explanation).to_be_visible()
+    await expect(explanation).to_have_accessible_name("Formatting")
+    above, below = await explanation.bounding_box(), await button.bounding_box()
     assert above is not None
     assert below is not None
     assert 0 <= below["y"] - (above["y"] + above["height"]) <= 16  # it stands at its button
     assert above["x"] <= below["x"] <= above["x"] + above["width"]
     await alice.page.keyboard.press("Escape")
-    await expect(marks).to_be_hidden()
+    await expect(explanation).to_be_hidden()
     await expect(button).to_be_focused()
     await expect(reply_card(alice)).to_be_visible()
     await alice.page.keyboard.press("Escape")
@@ -335,7 +335,7 @@ async def test_the_composer_explains_what_marks_a_text(chat: ChatSite, visit: Vi
 
 
 async def test_what_is_explained_is_what_the_log_shows(alice: Visitor) -> None:
-    explained = await alice.page.locator(".marks__row").evaluate_all(
+    explained = await alice.page.locator(".formatting__row").evaluate_all(
         """rows => rows.map(({ children: [typed, shown] }) => {
           typed.querySelectorAll("br").forEach((it) => it.replaceWith("\\n"))
           shown.querySelectorAll("br").forEach((it) => it.replaceWith("\\n"))

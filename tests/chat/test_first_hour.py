@@ -14,7 +14,7 @@ ADDRESS = "Others can create an account at"
 
 def introduction(page: str) -> str:
     """Return what an empty room says of itself, "" if it is not empty."""
-    found = re.search(r'<span class="log__empty">(.*?)\n      </span>', page, re.DOTALL)
+    found = re.search(r'<span class="log__empty">(.*?)\n</span>', page, re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", "", found[1]).split()) if found else ""
 
 

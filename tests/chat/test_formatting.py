@@ -5,7 +5,8 @@ from html import unescape
 
 import pytest
 
-from chat.formatting import LONGEST, QUOTED_LINES, drawn_parts, formatted, is_only_emoji
+from chat.emoji import is_only_emoji
+from chat.formatting import LONGEST, QUOTED_LINES, drawn_parts, formatted
 
 
 def elements(html: str) -> list[str]:
@@ -22,6 +23,7 @@ def elements(html: str) -> list[str]:
         ("`a < b` and (`c`)", ["code a < b", "code c"]),
         ("``` one line ```", ["code  one line "]),
         ("```python\nif a:\n    *b*\n```\nso", ["code ", "span python"]),
+        ("```pythön\n```", ["code pythön"]),  # only such words name a language in rich_text.js
         ("```pythoné\nif a```", ["code pythoné\nif a"]),
         ("नी`a` e\u0301`b` ❤\ufe0f`c` “`d`” -`e`", ["code d", "code e"]),
         ("*two\nlines* **a* _b*", []),

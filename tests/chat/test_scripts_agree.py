@@ -12,9 +12,9 @@ from markupsafe import Markup
 from app import create_app
 from auth.sessions import Identity
 from chat.cleaning import clean
+from chat.emoji import is_only_emoji
 from chat.entry import MessageEntry
 from chat.folding import fold_class
-from chat.formatting import is_only_emoji
 from chat.models import CHANGEABLE_FOR
 from chat.render import Renderer
 from chat.rich_text import mentions_all, parts, quoted_lines
@@ -65,7 +65,7 @@ def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None
     for start in ("", "> a\n", "```"):
         text = start + part * 20_000  # not linear, this would take minutes: no test's deadline
         assert "".join(piece.text for piece in parts(text)) == text
-        assert all(line.mark for line in quoted_lines("> a #1: " + text))
+        assert all(line.sign for line in quoted_lines("> a #1: " + text))
 
 
 @pytest.mark.parametrize(("text", "is_mentioned"), cases("all"))

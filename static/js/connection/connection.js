@@ -8,7 +8,7 @@ const BLOCKED_AFTER = 2 // failures in a row; after a single one the network may
 const ANSWER_WITHIN = 10_000 // ms; the server needs at most five seconds
 const CHECK_EVERY = 10_000 // ms
 const TURN = 30 // ms in which frames that wait are handled, before the reader's keys get their turn
-const LONGEST_FRAME = 100 // ms
+const DRAWN_WITHIN = 100 // ms; longer only in a covered window
 const ASLEEP_AFTER = 90_000 // ms; browsers run the timers of hidden tabs once a minute
 
 export class Connection {
@@ -97,7 +97,7 @@ export class Connection {
   // nothing else before the last of them.
   async #giveWay() {
     if (performance.now() < this.#turnEnds) return
-    if (this.#waiting > 1 && !document.hidden) await nextFrame()
+    if (this.#waiting > 1 && !document.hidden) await nextDrawing()
     await nextTask()
     this.#turnEnds = performance.now() + TURN
   }
@@ -154,11 +154,11 @@ export class Connection {
   }
 }
 
-// Wait until the browser is about to show what there is, which it may not do in a covered window.
-function nextFrame() {
+// Wait until the browser is about to draw what there is.
+function nextDrawing() {
   return new Promise((resolve) => {
     requestAnimationFrame(resolve)
-    setTimeout(resolve, LONGEST_FRAME)
+    setTimeout(resolve, DRAWN_WITHIN)
   })
 }
 

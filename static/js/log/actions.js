@@ -1,5 +1,5 @@
-// What the reader may do with a message: reply, edit, delete, copy its link. The buttons are put into the message
-// under the mouse, the one that was tapped, or the one that the arrow keys have reached.
+// What the reader may do with a message: reply, edit, delete, copy its link. The buttons are put into
+// the message under the mouse, the one that was tapped, or the one that the arrow keys have reached.
 
 import { announce } from "../browser/announce.js"
 import { copyText } from "../browser/clipboard.js"

@@ -1,8 +1,7 @@
 // The jump to a day: the name of a day in the log opens a small form, which asks for another one.
 
+import { fetchJSON } from "../browser/fetch_json.js"
 import { addressOfDay, dayOf } from "./days.js"
-
-const TIMEOUT = 15_000 // ms
 
 // `go` is called with the seq of the first message of the day that was chosen, `tell` with a text.
 export function offerDays(log, form, { go, tell }) {
@@ -19,19 +18,10 @@ export function offerDays(log, form, { go, tell }) {
     event.preventDefault()
     form.hidePopover()
     try {
-      await go(await firstOf(date.value))
+      const { seq } = await fetchJSON(addressOfDay(date.value))
+      await go(seq)
     } catch {
       tell("The messages could not be loaded. Please try again")
     }
   })
-}
-
-async function firstOf(day) {
-  const response = await fetch(addressOfDay(day), {
-    headers: { Accept: "application/json" },
-    signal: AbortSignal.timeout(TIMEOUT),
-  })
-  if (!response.ok) throw new Error("the day cannot be found")
-  const { seq } = await response.json()
-  return seq
 }

@@ -3,7 +3,7 @@
 
 import { addressOf, idOf } from "./addresses.js"
 import { isOnlyEmoji } from "./emoji.js"
-import { colourClass, initial } from "./faces.js"
+import { colourClass, initial } from "./avatar.js"
 import { fold } from "./fold.js"
 import { placeInGroup } from "./grouping.js"
 import { isMeantFor } from "./quote.js"

@@ -3,7 +3,7 @@
 // its characters. Signs that mark nothing stay visible; a backslash before a sign makes it one.
 
 import { addressOf } from "./addresses.js"
-import { colourClass } from "./faces.js"
+import { colourClass } from "./avatar.js"
 import { INVISIBLE, UNSPACED, WIDE } from "./letters.js"
 import { MAIL_PATTERN, target, URL_PATTERN, withoutPunctuation } from "./links.js"
 import { BEFORE_NAME, LETTER, loginIn } from "./names.js"
@@ -151,7 +151,7 @@ const SPANS = {
 const BLOCK = anyOf(BLOCKS)
 const SPAN = anyOf(SPANS)
 const QUOTED_LINE =
-  /(?<mark>> ?)(?<inner>(?:> )*)(?:(?<user>\S{1,64}|deleted user) #(?<seq>\d{1,15})(?<colon>: ?)(?! ?> ))?(?<rest>[^\n]*)(?:\n|$)/gu
+  /(?<sign>> ?)(?<inner>(?:> )*)(?:(?<user>\S{1,64}|deleted user) #(?<seq>\d{1,15})(?<colon>: ?)(?! ?> ))?(?<rest>[^\n]*)(?:\n|$)/gu
 
 // Return a text as nodes that have exactly its characters. `reader` is a login, or several names
 // that mean the reader.
@@ -235,9 +235,9 @@ function quoted(whole, reader) {
   node.role = "blockquote"
   let isCode = false
   for (const { 0: line, groups } of whole.matchAll(QUOTED_LINE)) {
-    const { mark, inner, user, seq, colon, rest } = groups
+    const { sign, inner, user, seq, colon, rest } = groups
     const isFence = rest.split("```").length % 2 === 0
-    node.append(copyOnly(mark), inner)
+    node.append(copyOnly(sign), inner)
     if (user && isCode) node.append(`${user} #${seq}${colon}`)
     else if (user) node.append(reference(user, seq, !inner), inner ? colon : copyOnly(colon))
     node.append(isCode || isFence ? rest : richText(rest, reader))

@@ -34,7 +34,8 @@ export class Unread {
     this.#update()
   }
 
-  // Count a message that has just come.
+  // Count a message that has just come. It counts as read once the log has followed it: the reader
+  // may be scrolling away, of which the browser tells with the next picture.
   add({ seq, user, state }) {
     const isNew = seq > this.#since && user !== this.#log.user && state !== "deleted"
     if (isNew) this.#arrived.add(seq)
@@ -64,8 +65,6 @@ export class Unread {
     this.#update()
   }
 
-  // What has just come counts as read once the log has followed it: the reader may be scrolling away,
-  // of which the browser tells with the next picture.
   get #readsAlong() {
     return this.#log.scroll.isAtEnd && isAttended()
   }

@@ -1,11 +1,11 @@
 // The people of the room: those who are here, then others who have an account. In a narrow window a
 // button with the count of those who are here opens the list.
 
-import { colourClass, initial } from "../log/faces.js"
+import { fetchJSON } from "../browser/fetch_json.js"
+import { colourClass, initial } from "../log/avatar.js"
 
 const WIDE = "(min-width: 64rem)" // as in people.css
 const ABSENT_SHOWN = 50
-const TIMEOUT = 15_000 // ms
 
 export class People {
   #user
@@ -68,7 +68,7 @@ export class People {
     if (this.#isAsked) return
     this.#isAsked = true
     try {
-      const { names, more } = await fetchAbsent()
+      const { names, more } = await fetchJSON("/people/absent")
       for (const name of names) if (!this.#names.has(name)) this.#absentNames.add(name)
       this.#further = more
       this.#show(this.#total)
@@ -85,7 +85,7 @@ export class People {
     const others = total - names.length
     this.#here.replaceChildren(
       ...names.map((name) => createItem(name, name === this.#user ? "you" : "")),
-      ...(others > 0 ? [createNote(`and ${others} more`)] : []),
+      ...(others > 0 ? [createMore(`and ${others} more`)] : []),
     )
     this.#showAbsent(others > 0)
   }
@@ -100,7 +100,7 @@ export class People {
     link.textContent = `and ${further} more`
     this.#absent.querySelector("ul").replaceChildren(
       ...names.slice(0, ABSENT_SHOWN).map((name) => createItem(name)),
-      ...(further ? [createNote(link)] : []),
+      ...(further ? [createMore(link)] : []),
     )
   }
 }
@@ -112,30 +112,21 @@ function sorted(names) {
 function createItem(name, note = "") {
   const item = document.createElement("li")
   item.className = "people__person"
-  const face = document.createElement("span")
-  face.className = `face ${colourClass(name)}`
-  face.dataset.initial = initial(name)
+  const avatar = document.createElement("span")
+  avatar.className = `avatar ${colourClass(name)}`
+  avatar.dataset.initial = initial(name)
   const text = document.createElement("bdi")
   text.textContent = name
   const aside = document.createElement("span")
   aside.className = "people__note"
   aside.textContent = note
-  item.append(face, text, " ", aside)
+  item.append(avatar, text, " ", aside)
   return item
 }
 
-function createNote(content) {
+function createMore(content) {
   const item = document.createElement("li")
-  item.className = "people__others"
+  item.className = "people__more"
   item.append(content)
   return item
-}
-
-async function fetchAbsent() {
-  const response = await fetch("/people/absent", {
-    headers: { Accept: "application/json" },
-    signal: AbortSignal.timeout(TIMEOUT),
-  })
-  if (!response.ok) throw new Error("the people cannot be loaded")
-  return response.json()
 }

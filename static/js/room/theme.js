@@ -1,6 +1,6 @@
 // The theme that the reader chooses is kept in a cookie, so that the server sends each page in it.
 
-const A_YEAR = 365 * 24 * 3600 // s
+import { tellServer } from "../browser/cookies.js"
 
 export function chooseTheme(group) {
   group.addEventListener("change", ({ target: { value } }) => {
@@ -14,6 +14,6 @@ export function chooseTheme(group) {
       if (theme) meta.media = scheme === theme ? "all" : "not all"
       else meta.media = `(prefers-color-scheme: ${scheme})`
     }
-    document.cookie = `theme=${theme}; path=/; max-age=${theme ? A_YEAR : 0}; samesite=lax`
+    tellServer("theme", theme)
   })
 }

@@ -21,7 +21,8 @@ export function draftOf({ quote, text }) {
 // Return the quote and the text of a draft.
 export function partsOf(draft) {
   const end = draft.indexOf(END_OF_QUOTE)
-  return end < 0 ? { quote: "", text: draft } : { quote: `${draft.slice(0, end)}\n`, text: draft.slice(end + 1) }
+  if (end < 0) return { quote: "", text: draft }
+  return { quote: `${draft.slice(0, end)}\n`, text: draft.slice(end + 1) }
 }
 
 export class Draft {
