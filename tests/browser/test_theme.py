@@ -1,8 +1,9 @@
 """The theme that a reader chooses in the menu, in Chromium."""
 
+import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import Visit, Visitor
+from tests.support.browser import LARGE_FONT, Visit, Visitor
 from tests.support.site import ChatSite
 
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(24, 25, 30)"
@@ -54,3 +55,21 @@ async def test_a_theme_is_painted_before_the_scripts_come(chat: ChatSite, visit:
     await alice.page.route("**/*.js", lambda route: route.abort())
     await alice.open()
     await is_shown_in(alice, DARK, "#18191e")
+
+
+@pytest.mark.parametrize(("width", "script"), [(320, ""), (320, LARGE_FONT), (1280, "")])
+async def test_the_name_of_no_theme_is_broken_into_lines(
+    chat: ChatSite, visit: Visit, width: int, script: str
+) -> None:
+    alice = await visit(chat.url, "alice", script=script, viewport={"width": width, "height": 700})
+    names = (await alice.menu()).locator(".segments__one")
+    await expect(names).to_have_text(["System", "Light", "Dark"])
+    for name in await names.all():
+        lines = await name.evaluate(
+            """name => {
+              const range = new Range()
+              range.selectNodeContents(name.lastChild)
+              return range.getClientRects().length
+            }"""
+        )
+        assert lines == 1

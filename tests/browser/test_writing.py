@@ -36,6 +36,14 @@ async def stop_the_clock(visitor: Visitor) -> None:
     await visitor.page.clock.pause_at(time.time() + 30)  # what has passed by then is refused
 
 
+async def centre(element: Locator) -> tuple[float, float]:
+    """Return where the middle of an element is, once that can be seen."""
+    await expect(element).to_be_visible()
+    box = await element.bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 async def colour(visitor: Visitor) -> str:
     """Return the colour of the name of whoever wrote the first message."""
     author = visitor.log.locator(".message__author").first
@@ -723,12 +731,31 @@ async def test_the_buttons_cover_no_text_of_the_message_under_the_mouse(
         link = message.locator(".message__text a")
         await link.hover()
         await expect(message.get_by_role("button", name="Delete")).to_be_visible()
+        actions = message.locator(".actions")
+        await actions.evaluate("it => Promise.all(it.getAnimations().map((each) => each.finished))")
         assert await link.evaluate(at)
-        box, buttons = await link.bounding_box(), await message.locator(".actions").bounding_box()
+        box, buttons = await link.bounding_box(), await actions.bounding_box()
         assert box is not None
         assert buttons is not None
         assert box["x"] + box["width"] > buttons["x"]  # they would cover it elsewhere
         assert buttons["y"] + buttons["height"] <= box["y"] + 6  # the room above its letters
+
+
+async def test_the_mouse_goes_straight_from_a_message_to_its_buttons(
+    alice: Visitor, bob: Visitor
+) -> None:
+    await bob.post("one", "two\nlines", "three", "four")
+    await expect(alice.messages).to_have_count(4)
+    for number, text in ((4, "four"), (2, "two"), (3, "three")):
+        message = alice.messages.nth(number - 1)
+        begin = await centre(message)
+        await alice.page.mouse.move(*begin)
+        button = message.get_by_role("button", name="Reply")
+        await alice.page.mouse.move(*await centre(button), steps=20)
+        await alice.page.mouse.down()
+        await alice.page.mouse.up()
+        await expect(reply_card(alice)).to_contain_text(f"Replying to bob {text}")
+        await expect(alice.messages.first.get_by_role("button")).to_have_count(0)
 
 
 async def test_a_finger_beside_a_text_brings_the_buttons(chat: ChatSite, visit: Visit) -> None:

@@ -9,6 +9,7 @@ import { entryOf } from "./message.js"
 const TOUCH = matchMedia("(hover: none)")
 const BELOW_DAY = 36 // px; the day of what is in view covers the top of it
 const TOLD_FOR = 2000 // ms
+const RESTS = 100 // ms in which a mouse that is on its way has moved on
 const STEPS = { ArrowUp: -1, ArrowDown: 1 }
 
 export class Actions {
@@ -20,13 +21,16 @@ export class Actions {
   #told // says for a while what has been done
   #toldTimer = null
   #message = null // that has the buttons
+  #restTimer = null
 
   constructor(log, element) {
     const { reply, edit, copy, delete: deleteButton } = element.elements
     this.#log = log
     this.#element = element
     this.#told = element.querySelector(".actions__told")
-    log.element.addEventListener("pointerover", (event) => this.#pointed(event))
+    for (const type of ["pointerover", "pointermove"]) {
+      log.element.addEventListener(type, (event) => this.#pointed(event))
+    }
     log.element.addEventListener("pointerleave", (event) => this.#left(event))
     log.element.addEventListener("click", (event) => this.#tapped(event))
     log.element.addEventListener("focusin", ({ target }) => this.#show(messageAt(target)))
@@ -47,13 +51,21 @@ export class Actions {
     return this.#element.contains(document.activeElement)
   }
 
+  // The way from a message to its buttons may lead over the message above it, so that gets them only
+  // once the mouse rests there.
   #pointed({ pointerType, target }) {
-    if (pointerType === "mouse" && !this.#hasFocus) this.#show(messageAt(target))
+    if (pointerType !== "mouse") return
+    clearTimeout(this.#restTimer)
+    const show = () => this.#hasFocus || this.#show(messageAt(target))
+    if (this.#message) this.#restTimer = setTimeout(show, RESTS)
+    else show()
   }
 
   // A finger leaves at the end of each tap, before the click.
   #left({ pointerType }) {
-    if (pointerType === "mouse" && !this.#hasFocus) this.#hide()
+    if (pointerType !== "mouse") return
+    clearTimeout(this.#restTimer)
+    if (!this.#hasFocus) this.#hide()
   }
 
   #tapped({ target }) {
