@@ -203,12 +203,15 @@ async def test_an_avatar_is_the_same_in_the_menu_the_list_and_the_log(
     avatars = [".bar__me .avatar", ".people__person .avatar", ".message__author"]
 
     async def drawn() -> list[list[str]]:
-        return [
-            await person.page.locator(avatar).first.evaluate(
-                "it => [getComputedStyle(it).color, it.dataset.initial]"
-            )
-            for avatar in avatars
-        ]
+        # All at once: the list of people may be made anew in between.
+        found: list[list[str]] = await person.page.evaluate(
+            """avatars => avatars.map((avatar) => {
+              const it = document.querySelector(avatar)
+              return [getComputedStyle(it).color, it.dataset.initial]
+            })""",
+            avatars,
+        )
+        return found
 
     by_script = await drawn()
     await person.open()
