@@ -94,7 +94,7 @@ screenshots: .venv/dev browser
 lighthouse: .venv/dev browser
 	$(BIN)/python -m bench.lighthouse
 
-bench: .venv/bench servers
+bench: .venv/bench browser servers
 	$(BIN)/python -m bench
 
 clean:

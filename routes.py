@@ -11,7 +11,7 @@ from chat.correction import Correction
 from chat.health import healthz
 from chat.views import ChatList, ReadMark, WebSocket
 from pages.assets import asset
-from people.views import Names, People, Person
+from people.views import Absent, Names, People, Person
 from search.views import Search
 from server.metrics import scrape
 
@@ -35,6 +35,7 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/people", People, "people"),
     ("POST", "/people", People, "people"),
     ("GET", "/people/names", Names, "names"),
+    ("GET", "/people/absent", Absent, "absent"),
     ("GET", "/person", Person, "person"),
     ("POST", "/person", Person, "person"),
     ("GET", "/healthz", healthz, "healthz"),

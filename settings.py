@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from xml.etree import ElementTree
 
 from aiohttp import web
 from envparse import Env
@@ -22,6 +23,10 @@ USER_COLLECTION = "users"
 SESSION_COLLECTION = "sessions"
 LINK_COLLECTION = "links"
 
+LOGO_LIMIT = 100_000  # bytes; each visitor loads it
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"  # how each begins; the size comes next
+SVG = "{http://www.w3.org/2000/svg}svg"
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -29,6 +34,17 @@ T = TypeVar("T")
 
 class StartError(Exception):
     """The chat can't start; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Logo:
+    """An image that stands for the room."""
+
+    kind: str  # `svg` or `png`
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind.upper()} of {len(self.content):,} bytes"
 
 
 def setting(default: T, meaning: str, read: Callable[[str], T], **about: Any) -> T:
@@ -193,6 +209,19 @@ class Settings:
         "What the room is called, in headings and titles, and as an app on a phone.",
         lambda text: _room_name(text),
     )
+    ROOM_COLOR: str = setting(
+        "",
+        "Colour of buttons, links and icons, as in `#0a7d55`; light and dark pages have the tone "
+        "of it that can be read there. Unset: blue.",
+        lambda text: _match(text, "#[0-9A-Fa-f]{6}", "write it with six digits, as in #0a7d55"),
+    )
+    ROOM_LOGO: Logo | None = setting(  # noqa: RUF009 - it returns a field
+        None,
+        "An SVG or PNG file of at most 100 kB, square if possible, which stands for the room on "
+        "its pages, in tabs and on a phone; relative to the chat's own folder. Unset: a speech "
+        "bubble.",
+        lambda text: _logo(text),
+    )
 
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -248,7 +277,10 @@ def each_setting() -> Iterator[tuple[Variable, Any]]:
     path = ROOT / ".env"
     if path.is_file():
         try:
-            path.read_text("utf-8")  # envparse only warns of a file that it can't read
+            text = path.read_text("utf-8")  # envparse only warns of a file that it can't read
+            # It would take a colour without quotes for a comment.
+            if colour := re.search(r"^ROOM_COLOR=(#\w+)", text, re.MULTILINE):
+                os.environ.setdefault("ROOM_COLOR", colour[1])
             Env.read_envfile(str(path))
         except (ValueError, OSError) as error:
             raise StartError(f"{path} cannot be read: {error}.") from None
@@ -324,6 +356,29 @@ def _room_name(text: str) -> str:
     if not text.isprintable() or len(text) > 40:
         raise ValueError("use 40 characters or less, in one line")
     return text
+
+
+def _logo(text: str) -> Logo:
+    path = ROOT / text
+    try:
+        if not path.is_file():
+            raise ValueError("there is no such file, give the path of an SVG or PNG")
+        with path.open("rb") as file:
+            content = file.read(LOGO_LIMIT + 1)
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from None
+    if len(content) > LOGO_LIMIT:
+        raise ValueError("use a file of at most 100 kB")
+    # By what it is, not by what it is called: browsers show no picture of another type.
+    if content.startswith(PNG) and b"IEND" in content[24:]:  # whole
+        return Logo("png", content)
+    try:
+        is_svg = ElementTree.fromstring(content).tag == SVG
+    except (ElementTree.ParseError, ValueError, LookupError):  # of other encodings
+        is_svg = False
+    if not is_svg:
+        raise ValueError("use a PNG or an SVG file")
+    return Logo("svg", content)
 
 
 def _redis_url(text: str) -> str:

@@ -49,7 +49,7 @@ class Account(MemberPage):
 
     async def change_password(self, form: dict[str, str]) -> URL:
         """Change the password, and end all other sessions, because one may be a thief's."""
-        check_filled(form, "old", "password", "password2")
+        check_filled(form, "old", "password")
         check_repeated(form)
         user = await self.check_password(form["old"], "old")
         check_strength(form["password"], user["login"], user.get("email") or "")

@@ -75,6 +75,7 @@ class User:
     """
 
     def __init__(self, db: Database) -> None:
+        self._db = db
         self.collection = db[USER_COLLECTION]
 
     async def find(self, name: str) -> Document | None:
@@ -234,6 +235,11 @@ class User:
         """
         following = {"login_key": {"$gt": after}}
         return await self.collection.find(following, sort=("login_key", 1), limit=count)
+
+    async def count(self) -> int:
+        """Return how many accounts there are, banned and deleted ones included."""
+        answer = await self._db.command("count", USER_COLLECTION)
+        return int(answer["n"])
 
     async def logins(self, beginning: str, count: int) -> tuple[list[str], bool]:
         """Return at most `count` logins that begin like this, in any case, and if there are more.

@@ -163,7 +163,7 @@ class SignIn(AccountForm):
     async def account(self, form: dict[str, str]) -> Document:
         """Return the new account."""
         self.admission = admission = await admit(self.request, form.get("invitation", ""))
-        check_filled(form, "login", "email", "password", "password2")
+        check_filled(form, "login", "email", "password")
         check_repeated(form)
         login, email, password = form["login"].strip(), form["email"].strip(), form["password"]
         app, db, invitation = self.request.app, self.request[DB], admission.invitation
@@ -228,7 +228,7 @@ class SetPassword(AccountForm):
     async def account(self, form: dict[str, str]) -> Document:
         """Set the password, end the account's sessions, and return it."""
         link, user = await self.find(form)
-        check_filled(form, "password", "password2")
+        check_filled(form, "password")
         check_repeated(form)
         check_strength(form["password"], user["login"], user.get("email") or "")
         app, db = self.request.app, self.request[DB]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import load, long_logs, processes, shared_room, work
+from bench import load, long_logs, long_talk, processes, shared_room, slow_network, work
 from bench.figure import draw
 from bench.servers import LOAD_CORE, Server, chat, peer, peers
 from settings import ROOT
@@ -93,8 +93,10 @@ def report(
     sweeps: Sweeps,
     own: dict[str, list[float]],
     lengths: dict[str, list[long_logs.Cell]],
+    in_browser: list[str],
     delayed: list[str],
     shared: list[str],
+    page_loads: slow_network.Rows,
 ) -> str:
     """Return the page for docs/benchmark.md."""
     model = next(
@@ -175,6 +177,20 @@ def report(
         "",
         *long_logs.table(lengths),
         "",
+        "## The chat page on a slow network",
+        "",
+        f"In Chromium, on a phone that is {slow_network.PROCESSOR} times as slow, with "
+        f"{slow_network.MESSAGES} messages; cold is with nothing in the browser's cache.",
+        "",
+        *slow_network.table(page_loads),
+        "",
+        "## Years of talk in the browser",
+        "",
+        "Chromium, which shares a core with the load. The page keeps a thousand rows at most. Busy "
+        "is the main thread's share of a core; a wait is until the page shows the key.",
+        "",
+        *in_browser,
+        "",
         "## Several processes",
         "",
         "Five people on each process write five messages a second; each request to the database "
@@ -237,10 +253,14 @@ def main() -> None:
     values, sweeps, own = asyncio.run(run())
     print("long logs", file=sys.stderr)
     lengths = asyncio.run(long_logs.measure())
+    print("years of talk in the browser", file=sys.stderr)
+    in_browser = asyncio.run(long_talk.measure())
     print("several processes", file=sys.stderr)
     delayed = asyncio.run(processes.measure())
     shared = asyncio.run(shared_room.measure(ROUNDS))
-    page = report(values, sweeps, own, lengths, delayed, shared)
+    print("a slow network", file=sys.stderr)
+    page_loads = asyncio.run(slow_network.measure(ROUNDS))
+    page = report(values, sweeps, own, lengths, in_browser, delayed, shared, page_loads)
     (ROOT / "docs" / "benchmark.md").write_text(page)
     curves = {
         name: [

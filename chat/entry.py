@@ -37,14 +37,13 @@ class MessageEntry(NamedTuple):
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "MessageEntry":
         """Return the message in a document, which may be one of the tutorial's."""
-        time = document.get("time")
         return cls(
             seq=document["seq"],
             key=document["key"],
             user=str(document.get("user")),
             user_id=document["user_id"],
             msg=str(document.get("msg")),
-            time=time if isinstance(time, datetime) else document["_id"].generation_time,
+            time=time_of(document),
             state=document.get("state", ""),
             changes=document.get("changes", 0),
             digest=document.get("digest", ""),
@@ -129,6 +128,12 @@ def change_key(user_id: str, nonce: str) -> str:
 def nonce_of(entry: Entry) -> str:
     """Return the nonce with which the client sent the entry."""
     return entry.key.removeprefix("change:").partition(":")[2]
+
+
+def time_of(document: dict[str, Any]) -> datetime:
+    """Return when the entry in a document was written, which may be one of the tutorial's."""
+    time = document.get("time")
+    return time if isinstance(time, datetime) else document["_id"].generation_time
 
 
 def now() -> datetime:

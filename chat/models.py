@@ -24,7 +24,7 @@ journal delivers it in step 3, it changes the message as the change says (chat/c
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiohttp import web
 
@@ -40,6 +40,7 @@ from chat.entry import (
     is_repeated_by,
     message_key,
     now,
+    time_of,
 )
 from chat.journal import Journal
 from chat.message_index import MESSAGE_SEQ, messages_before, messages_from
@@ -144,6 +145,24 @@ class Message:
         """
         page = self._journal.recent.messages_from(start, count)
         return await self._read(messages_from(start), 1, count) if page is None else page
+
+    async def first_since(self, time: datetime) -> MessageEntry | None:
+        """Return the first message since a time; if there is none the newest; None without any.
+
+        What is before it in the log is earlier, as far as times rise with the numbers: processes
+        whose clocks differ may have written some messages around that time in another order. Each
+        doubling of the log costs a query more. Raises DatabaseUnavailable.
+        """
+        first, end = 1, self._journal.recent.last + 1
+        while first < end:
+            middle = (first + end) // 2
+            entry = await self._collection.find_one({"seq": middle}, ["time"])
+            if entry is not None and time_of(entry) < time:
+                first = middle + 1
+            else:
+                end = middle
+        found = await self.get_messages_from(first, 1) or await self.get_messages(count=1)
+        return found[0] if found else None
 
     async def _read(self, where: Document, direction: int, count: int) -> list[MessageEntry]:
         documents = await self._collection.find(where, sort=(MESSAGE_SEQ, direction), limit=count)

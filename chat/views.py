@@ -1,12 +1,14 @@
 """The chat page, and the WebSocket for its messages."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from yarl import URL
 
+from auth.models import FIRST_ID, User, may_moderate
 from auth.pages import MemberPage
 from auth.sessions import IDENTITY, SESSIONS, Identity
 from chat import wire
@@ -27,9 +29,12 @@ from chat.refused import Refused
 from chat.render import Renderer
 from chat.unread import NOTHING_UNREAD, find_unread, what_is_new
 from pages.forms import FormError, limit_with_message, redirect, url_for, wants_json
+from pages.times import zone_of
+from security.address import own_origin
 from security.limits import Limit
 from server.metrics import METRICS
 from settings import SETTINGS
+from storage.database import DB
 
 # Sockets that somebody opens a second, on average. What was sent to one that has closed stays in
 # memory for CLOSE_WAIT seconds if its peer does not read, and that may be a whole replay.
@@ -38,6 +43,9 @@ OPENINGS_PER_SECOND = 2
 OPENINGS = web.AppKey("openings", Limit)  # of sockets, by person
 
 SEQ = r"[0-9]{1,15}"  # a number of the log in an address or a form
+
+# A day, or the time when it begins somewhere.
+DAY = r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z)?"
 
 STATUS_OF_CODE = {
     "invalid": 400,
@@ -60,6 +68,8 @@ class ChatList(MemberPage):
         The newest ones are shown, too, where they are all that is unread.
         """
         app, user = self.request.app, self.request[IDENTITY]
+        if begin := read_begin(self.request):
+            return await self.open_day(begin)
         query = {name: read_seq(self.request, name) for name in ("before", "around", "after")}
         position = {name: seq for name, seq in query.items() if seq is not None}
         read = await app[READ_MARKS].get(user.user_id)
@@ -98,6 +108,19 @@ class ChatList(MemberPage):
         is_far = entry.seq - seen > PAGE_LENGTH
         return url_for(self.request, "main", **({"newest": ""} if is_far else {}))
 
+    async def open_day(self, begin: datetime) -> web.Response:
+        """Go to the first message of a day; if nobody said anything then, of the next one.
+
+        Raises HTTPSeeOther.
+        """
+        first = await self.request.app[MESSAGES].first_since(begin)
+        if wants_json(self.request):
+            return web.json_response({"seq": first.seq if first else 0})
+        if first is None:
+            redirect(self.request, "main")
+        address = url_for(self.request, "main", around=first.seq)
+        raise web.HTTPSeeOther(address.with_fragment(f"m{first.seq}"))
+
     async def context(self, form: dict[str, str], **position: int) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
         app, user = self.request.app, self.request[IDENTITY]
@@ -107,11 +130,12 @@ class ChatList(MemberPage):
         first_shown = messages[0].seq if messages else 0
         last_shown = messages[-1].seq if messages else 0
         has_newer = position and 0 < last_shown < max((entry.seq for entry in newest), default=0)
-        env = aiohttp_jinja2.get_env(app)
+        env, zone = aiohttp_jinja2.get_env(app), zone_of(self.request)
         return {
             "messages": messages,
             "user": user,
-            "renderer": Renderer(env, user, position.get("around")),
+            "renderer": Renderer(env, user, position.get("around"), zone),
+            "knows_zone": zone is not None,
             "from_end": position.keys() <= {"before"},
             "is_at_unread": "unread" in position,
             "last": max(last, last_shown),
@@ -124,7 +148,23 @@ class ChatList(MemberPage):
             "nonce": new_nonce(),
             "form": form,
             "unread": NOTHING_UNREAD,  # an error's page only repeats a form
+            "moderator": None if messages else await self.moderator(),
+            "origin": own_origin(self.request),
         }
+
+    async def moderator(self) -> str | None:
+        """Return the login of a moderator of an empty room, None if that is not known.
+
+        That is whoever was the first here, or whom MODERATORS names first. Raises
+        DatabaseUnavailable.
+        """
+        users, moderators = User(self.request[DB]), self.request.app[SETTINGS].MODERATORS
+        if (user := await users.get(str(FIRST_ID))) and may_moderate(user, moderators):
+            return str(user["login"])
+        # A login without an account is not told: anybody could register it, and would moderate.
+        if moderators and (user := await users.find_login(moderators[0])):
+            return str(user["login"]) if may_moderate(user, moderators) else None
+        return None
 
     async def where_left_off(self, first_unread: int | None) -> dict[str, int]:
         """Return the position of the first unread message, none if it is among the newest."""
@@ -328,6 +368,22 @@ def read_seq(request: web.Request, name: str) -> int | None:
     if len(values) > 1 or not re.fullmatch(SEQ, values[0]):
         raise web.HTTPBadRequest(text=f"?{name}= takes one whole number.")
     return int(values[0])
+
+
+def read_begin(request: web.Request) -> datetime | None:
+    """Return when the day in the query begins, None without one. Raises HTTPBadRequest.
+
+    A script, which knows the reader's time zone, sends the time; a form only the day, of UTC.
+    """
+    days = request.query.getall("date", [])
+    if not days:
+        return None
+    try:
+        if len(days) > 1 or not re.fullmatch(DAY, days[0]):
+            raise ValueError
+        return datetime.fromisoformat(days[0]).replace(tzinfo=UTC)
+    except ValueError:
+        raise web.HTTPBadRequest(text="?date= takes a day, such as 2026-03-01.") from None
 
 
 def form_error(request: web.Request, refused: Refused, form: dict[str, str]) -> FormError:

@@ -52,7 +52,7 @@ def table_row(variable: Variable) -> str:
 def as_text(value: object) -> str:
     """Return a default as one writes it into `.env`; "" if there is none."""
     match value:
-        case ():
+        case () | None:
             return ""
         case bool():
             return str(value).lower()

@@ -188,7 +188,7 @@ def only_dejavu(folder: str) -> dict[str, str]:
 
 async def take(visitor: Visitor, page: str, look: str) -> None:
     """Take a picture; Playwright makes the folder."""
-    await visitor.page.screenshot(path=FOLDER / f"{page}-{look}.png")
+    await visitor.page.screenshot(path=FOLDER / f"{page}-{look}.png", animations="disabled")
 
 
 async def photograph_outside(visitor: Visitor, name: str, look: Look, token: str) -> None:

@@ -1,12 +1,14 @@
 """The static files: read once, kept in memory, and sent compressed if the client accepts it.
 
+A script or a style sheet is sent together with those that it imports, so that a page has few
+requests; with DEBUG each by itself, as it stands in its file.
+
 Pages link to them at an address with a version, a hash of all of them: so browsers keep them for
 ever, also the modules that others import, and ask for new ones after a deploy.
 """
 
 import gzip
 import hashlib
-import json
 import mimetypes
 import re
 from pathlib import Path
@@ -15,10 +17,12 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp_jinja2 import static_root_key
 
-from settings import ROOT, SETTINGS
+from pages.branding import branded, logo_path
+from pages.joining import join_script, join_style
+from settings import ROOT, SETTINGS, Settings
 
 FOLDER = ROOT / "static"
-MANIFEST = "manifest.webmanifest"
+JOINED = (".js", ".css")
 ETAG_ANY = "*"
 FOREVER = "public, max-age=31536000, immutable"
 VERSION = re.compile(r"^v-[0-9a-f]{12}/")
@@ -37,9 +41,16 @@ class Asset(NamedTuple):
 ASSETS = web.AppKey("assets", dict[str, Asset])
 
 
-def read_assets(room_name: str) -> dict[str, Asset]:
-    """Return the files of the folder, by their path in it; the manifest has the room's name."""
-    return {name: _read(path, room_name) for name, path in _paths().items()}
+def read_assets(settings: Settings) -> dict[str, Asset]:
+    """Return the files of the folder, by their path in it, as this room has them, and its logo."""
+    bodies = {name: branded(name, path.read_bytes(), settings) for name, path in _paths().items()}
+    texts = {name: body.decode() for name, body in bodies.items() if name.endswith(JOINED)}
+    for name in texts:
+        join = join_script if name.endswith(".js") else join_style
+        bodies[name] = join(name, texts).encode()
+    if logo := settings.ROOM_LOGO:
+        bodies[logo_path(logo)] = logo.content
+    return {name: _asset(name, body) for name, body in bodies.items()}
 
 
 def static_root(assets: dict[str, Asset], *, debug: bool) -> str:
@@ -57,8 +68,9 @@ async def asset(request: web.Request) -> web.Response:
     name = VERSION.sub("", request.match_info["filename"])
     found = app[ASSETS].get(name)
     if app[SETTINGS].DEBUG:  # it may be new, or change
-        path = _paths().get(name)
-        found, is_final = _read(path, app[SETTINGS].ROOM_NAME) if path else None, False
+        is_final = False
+        if path := _paths().get(name):
+            found = _asset(name, branded(name, path.read_bytes(), app[SETTINGS]))
     if found is None:
         raise web.HTTPNotFound
     headers = {
@@ -69,7 +81,7 @@ async def asset(request: web.Request) -> web.Response:
     # Weak ones too: a proxy may send them.
     known = {tag.value for tag in request.if_none_match or ()}
     if known & {found.etag, ETAG_ANY}:
-        return web.Response(status=304, headers=headers)
+        return web.Response(status=304, headers=headers, content_type=found.content_type)
     body = found.body
     if TAKES_GZIP.search(request.headers.get("Accept-Encoding", "")):
         body = found.compressed
@@ -82,11 +94,7 @@ def _paths() -> dict[str, Path]:
     return {path.relative_to(FOLDER).as_posix(): path for path in paths}
 
 
-def _read(path: Path, room_name: str) -> Asset:
-    body = path.read_bytes()
-    if path.name == MANIFEST:
-        manifest = json.loads(body) | {"name": room_name, "short_name": room_name}
-        body = json.dumps(manifest).encode()
-    content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+def _asset(name: str, body: bytes) -> Asset:
+    content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     # mtime=0, so that the same file always compresses to the same bytes.
     return Asset(body, gzip.compress(body, mtime=0), content_type, hashlib.sha1(body).hexdigest())

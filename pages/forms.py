@@ -203,9 +203,12 @@ def check_filled(form: Mapping[str, str], *fields: str) -> None:
 
 
 def check_repeated(form: Mapping[str, str]) -> None:
-    """Check that the new password was typed the same twice. Raises BadInput."""
-    if form["password"] != form["password2"]:
-        raise BadInput("password2", "Passwords must be the same")
+    """Check that the new password is the same again if it is sent twice. Raises BadInput.
+
+    Our pages send it once, because they can show it; other clients may repeat it.
+    """
+    if form.get("password2", form["password"]) != form["password"]:
+        raise BadInput("password", "Passwords must be the same")
 
 
 def url_for(request: web.Request, route_name: str, **query: str | int) -> URL:

@@ -23,6 +23,7 @@ from storage.database import DB, Document
 
 PAGE_LENGTH = 100  # accounts
 NAMES_SENT = 20  # more than a page shows at once
+ABSENT_SENT, ABSENT_READ = 50, 150  # accounts; of those that are read some may be here, or banned
 INVITATIONS_SHOWN = 10  # of an account; the page of the people has all, and a form few fields
 ONLY_MODERATORS = "Only a moderator may do this"
 ONLY_OPERATOR = "Only the operator can do this for a moderator, with a command (see the README)"
@@ -80,7 +81,6 @@ class People(MemberPage):
             "user": user,
             "members": [m for m in members if user.is_moderator or not m["is_banned"]],
             "after": accounts[PAGE_LENGTH - 1]["login_key"] if accounts[PAGE_LENGTH:] else None,
-            "registration": app[SETTINGS].REGISTRATION,
             "invitations": await Links(db).invitations() if user.is_moderator else [],
             "expiry": expiry,
             "form": {"uses": "1", "days": str(INVITATION_DAYS), **form},
@@ -112,6 +112,25 @@ class Names(Page):
         beginning = self.request.query.get("begin", "")
         names, more = await User(self.request[DB]).logins(beginning, NAMES_SENT)
         return web.json_response({"names": names, "more": more})
+
+
+class Absent(Page):
+    """Who belongs here and is not here, for the list of people beside the talk."""
+
+    async def get(self) -> web.Response:
+        """Return some of their names, in order, and how many more there are."""
+        presence, users = self.request.app[HUB].presence, User(self.request[DB])
+        accounts = await users.page("", ABSENT_READ)
+        names = [
+            account["login"]
+            for account in accounts
+            if not (account.get("banned") or is_deleted(account))
+            and not presence.has(str(account["_id"]))
+        ]
+        more = len(names[ABSENT_SENT:])
+        if len(accounts) == ABSENT_READ:  # all are counted, the banned ones too
+            more = max(more, await users.count() - presence.people - len(names[:ABSENT_SENT]))
+        return web.json_response({"names": names[:ABSENT_SENT], "more": more})
 
 
 class Person(MemberPage):

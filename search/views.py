@@ -8,6 +8,7 @@ from aiohttp import web
 
 from auth.sessions import IDENTITY
 from chat.models import TOO_FAST
+from chat.rich_text import in_quotation_marks
 from chat.views import read_seq
 from pages.forms import FormError, Page, database_away, error_response, too_busy
 from search.excerpt import excerpt
@@ -47,8 +48,10 @@ class Search(Page):
             raise too_busy("q") from None
         except DatabaseUnavailable:
             raise database_away("q") from None
+        texts = [in_quotation_marks(entry.msg) for entry in found.entries]
+        pieces = [excerpt(text, words) for text in texts]
         return {
-            "results": [(entry, excerpt(entry.msg, words)) for entry in found.entries],
+            "results": list(zip(found.entries, pieces, strict=True)),
             "older": found.older,
             "scanned": found.scanned,
             "is_first": before is None,

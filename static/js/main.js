@@ -7,6 +7,7 @@
 // 3. The connection sends it to the server, and gets it back, like every other page in the room.
 // 4. handlers.message, below, takes it out of the outbox and shows it in the log.
 
+import "./page.js"
 import { Composer } from "./writing/composer.js"
 import { Outbox } from "./sending/outbox.js"
 import { PendingList } from "./sending/pending_list.js"
@@ -19,6 +20,7 @@ import { askBeforeLoss } from "./browser/storage.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { Actions } from "./log/actions.js"
 import { copyWhatWasSaid } from "./log/copying.js"
+import { offerDays } from "./log/jump.js"
 import { Places } from "./log/places.js"
 import { quote } from "./log/quote.js"
 import { ReadMark } from "./log/read_mark.js"
@@ -27,6 +29,7 @@ import { listenToKeys } from "./room/keyboard.js"
 import { Notifier } from "./room/notifier.js"
 import { People } from "./room/people.js"
 import { Status } from "./room/status.js"
+import { chooseTheme } from "./room/theme.js"
 import { Typing } from "./room/typing.js"
 import { Accounts } from "./writing/accounts.js"
 import { autosize } from "./writing/autosize.js"
@@ -56,8 +59,8 @@ const outbox = new Outbox({ user, frameSize, list: pendingList, connection, onwa
 const composer = new Composer(form, { outbox, log })
 
 const tell = (text) => composer.showError(text)
-forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length, tell })
-const draft = new Draft(field, user, tab)
+forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length })
+const draft = new Draft(field, { composer, user, tab })
 const editing = new Editing(form, { composer, draft, log, connection, tab })
 const showTyping = (text) => (status.typing = text)
 const typing = new Typing(field, { user, onchange: showTyping, connection })
@@ -76,10 +79,12 @@ const actions = new Actions(log, byId("actions-template").content.firstElementCh
 const names = () => [...people.names, ...log.authors]
 const [list, nobody] = [byId("mentions"), byId("nobody")]
 new Mentions(field, { list, nobody, user, names, accounts: new Accounts() })
-countCharacters(field, byId("counter"))
+countCharacters(field, byId("counter"), composer)
 autosize(field)
 listenToKeys(field, log.element)
+chooseTheme(byId("themes"))
 copyWhatWasSaid(log.element)
+offerDays(log.element, byId("jump"), { go: (seq) => places.follow(seq), tell })
 askBeforeLoss()
 
 // What the page does with each type of frame.
@@ -92,6 +97,7 @@ const handlers = {
     if (frame.truncated) {
       await log.reload()
       unread.reset()
+      log.deleted.forEach(forget)
       // Another server process, which lags behind, may have sent the page: then connect again.
       if (log.last < frame.seq) throw new Error("the history is not up to date")
     }
@@ -108,6 +114,7 @@ const handlers = {
   },
   change(frame) {
     const before = log.change(frame)
+    if (frame.state === "deleted") forget(frame.of)
     unread.change(frame)
     notifier.notify(frame, before)
     editing.acknowledge(frame)
@@ -173,9 +180,16 @@ function onpage(page) {
     notifier.notify(entry)
   }
   for (const { entry, before } of changed) {
+    if (entry.state === "deleted") forget(entry.seq)
     unread.change({ ...entry, of: entry.seq })
     notifier.notify({ ...entry, of: entry.seq, seq: log.last }, before)
   }
+}
+
+// A message was deleted, so a reply must not say again what it said.
+function forget(seq) {
+  draft.forget(seq)
+  if (!editing.isActive) composer.draft = draft.text
 }
 
 function onanswer(answer) {
@@ -187,11 +201,14 @@ pendingList.onfocuslost = () => composer.focus()
 actions.onreply = (message) => {
   const text = quote(message, Number(field.dataset.maxLength))
   if (!editing.makeRoomFor(text)) return
-  composer.prepend(text)
+  composer.reply(text)
 }
 actions.onedit = (seq) => editing.start(log.ownChangeable(seq))
 actions.ondelete = (seq) => editing.startDeleting(log.ownChangeable(seq))
 places.onerror = unread.onerror = tell
+for (const seq of log.deleted) draft.forget(seq) // while this page was closed
 composer.open(draft.text)
+// The browser may have given the focus to what is new, where the page opens without scripts.
+if (field.autofocus && document.activeElement.matches("body, .log__new")) composer.focus()
 editing.resume()
 connection.open()

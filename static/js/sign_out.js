@@ -1,5 +1,6 @@
 // Pages with forms that sign this browser out, but for the chat itself.
 
+import "./page.js"
 import { arrive, forgetAtSignOut } from "./forms/sign_out.js"
 import { PendingStore } from "./sending/pending_store.js"
 
@@ -7,18 +8,5 @@ for (const form of document.querySelectorAll("[data-signs-out]")) {
   const user = form.dataset.signsOut
   const store = new PendingStore(user, () => {})
   arrive(user)
-  forgetAtSignOut(form, {
-    user,
-    unsent: () => store.all().length,
-    tell: (text) => showError(form, text),
-  })
-}
-
-function showError(form, text) {
-  form.querySelector(".field__error")?.remove()
-  const error = document.createElement("p")
-  error.className = "field__error"
-  error.role = "alert"
-  error.textContent = text
-  form.append(error)
+  forgetAtSignOut(form, { user, unsent: () => store.all().length })
 }

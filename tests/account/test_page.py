@@ -1,14 +1,16 @@
 """The page of one's own account."""
 
+import re
+
 import pytest
 
 from tests.support.pages import told
 from tests.support.people import Person
 
 
-async def test_the_name_in_the_bar_leads_to_the_account(alice: Person) -> None:
-    page = await alice.page()
-    assert '<a class="bar__user" href="/account" aria-label="Account of alice">alice</a>' in page
+async def test_the_menu_leads_to_the_account(alice: Person) -> None:
+    menu = (await alice.page()).partition('id="menu"')[2].partition("</header>")[0]
+    assert re.search('href="/account">.*?<strong>alice</strong>.*?>Account</span>', menu, re.DOTALL)
     assert "Account of alice" in await alice.page("/account")
 
 

@@ -89,8 +89,8 @@ SHORT = "Password must have at least 8 characters"
 REFUSED_CHANGES: list[tuple[dict[str, str], int, str, str]] = [
     ({"old": ""}, 400, "old", FILL),
     ({"password": " "}, 400, "password", FILL),
-    ({"password2": ""}, 400, "password2", FILL),
-    ({"password2": "something else"}, 400, "password2", SAME),
+    ({"password2": ""}, 400, "password", SAME),
+    ({"password2": "something else"}, 400, "password", SAME),
     *(({"old": old}, 401, "old", "Wrong password") for old in (WRONG, "\x00", '"><script>')),
     *(
         ({"password": password, "password2": password}, 400, "password", error)

@@ -126,7 +126,7 @@ async def test_a_new_password_however_it_was_set_ends_all_links(
     ("changes", "field", "error"),
     [
         ({"password": ""}, "password", FILL),
-        ({"password2": "something else"}, "password2", SAME),
+        ({"password2": "something else"}, "password", SAME),
         ({"password": "bob@example.com", "password2": "bob@example.com"}, "password", COMMON),
     ],
 )

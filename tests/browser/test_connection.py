@@ -118,7 +118,7 @@ async def test_who_is_offline_is_told_so_at_once_and_of_the_return(alice: Visito
     await expect(alice.status).to_have_text(f"{BROKEN} {OFFLINE}")
     spoken = alice.page.locator("#status")
     await expect(spoken).to_have_text(f"{BROKEN} {OFFLINE}")
-    danger = "rgb(179, 38, 30)"
+    danger = "rgb(180, 35, 24)"
     await expect(alice.status).to_have_css("color", danger)
     await alice.context.set_offline(False)
     await alice.connected(2)
@@ -215,7 +215,7 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
         await bob.fill(login="bob", password=PASSWORD)
         await bob.submit()
         await expect(bob.page).to_have_title("Main Chat page")
-        [cookie] = await bob.context.cookies()
+        [cookie] = await bob.session_cookies()
         assert cookie["name"].startswith("__Host-chat_session")
         assert cookie["secure"]
         # Enter sends once the script is there, which over TLS takes its time.
@@ -227,10 +227,10 @@ async def test_over_tls_one_logs_in_talks_and_signs_out(
 
         other_tab = await bob.tab()
         await other_tab.connected()
-        await bob.press("Sign out")
+        await bob.sign_out()
         for tab in (bob, other_tab):
             await expect(tab.page).to_have_url(f"{url}/login")
-        assert await bob.context.cookies() == []
+        assert await bob.session_cookies() == []
         await bob.open()
         await expect(bob.page).to_have_url(f"{url}/login")
 

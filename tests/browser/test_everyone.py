@@ -20,6 +20,7 @@ LOOKS: list[dict[str, Any]] = [
     {"color_scheme": "dark", "width": 1200},
     {"color_scheme": "light", "width": 360},
     {"color_scheme": "dark", "width": 320},
+    {"color_scheme": "dark", "width": 360, "forced_colors": "active"},
 ]
 PHONES = [{"color_scheme": scheme, "width": 390} for scheme in ("light", "dark")]
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -29,9 +30,16 @@ async def violations(visitor: Visitor, looks: list[dict[str, Any]] = LOOKS) -> l
     """Return what axe-core finds on the page in some looks."""
     found = []
     for look in looks:
-        await visitor.page.emulate_media(color_scheme=look["color_scheme"])
+        forced = look.get("forced_colors", "none")
+        await visitor.page.emulate_media(
+            color_scheme=look["color_scheme"],
+            forced_colors=forced,
+            reduced_motion="reduce",  # or axe would judge a colour that fades in
+        )
         await visitor.page.set_viewport_size({"width": look["width"], "height": 700})
-        results = await Axe().run(visitor.page, options={"runOnly": TAGS})
+        # axe reads -webkit-text-fill-color, which is not the colour that is forced.
+        rules = {"color-contrast": {"enabled": forced == "none"}}
+        results = await Axe().run(visitor.page, options={"runOnly": TAGS, "rules": rules})
         found += [
             f"{look}: {violation['id']}: {node['html']} {node['failureSummary']}"
             for violation in results.response["violations"]
@@ -118,6 +126,21 @@ async def test_the_forms_are_for_everyone_with_an_error_too(
     assert await violations(visitor) == []
 
 
+@pytest.mark.parametrize("is_for_reader", [True, False])
+async def test_quotes_replies_and_what_is_explained_are_for_everyone(
+    chat: ChatSite, visit: Visit, bob: Visitor, is_for_reader: bool
+) -> None:
+    alice = await visit(chat.url, "alice")
+    for number, author in enumerate("abcdefgh", 1):  # one for each colour of names
+        await bob.post(f"> {author} #{number}: hi\n{'@alice' if is_for_reader else 'you'}")
+    await expect(alice.messages).to_have_count(8)
+    await alice.act(alice.messages.last, "Reply")
+    assert await violations(alice, LOOKS) == []
+    await alice.page.get_by_role("button", name="Formatting help").click()
+    assert await violations(alice, LOOKS) == []
+    assert not await alice.is_too_wide()
+
+
 @pytest.mark.parametrize(
     ("script", "looks"), [("", LOOKS), (LARGE_FONT, PHONES)], ids=["usual", "large text"]
 )
@@ -134,6 +157,8 @@ async def test_every_page_of_the_chat_is_for_everyone(
     await alice.say("x" * (Settings.MESSAGE_LENGTH + 1))
     await expect(alice.error).not_to_have_text("")
     assert await violations(alice, looks) == []
+    await alice.menu()
+    assert await violations(alice, looks) == []
     for path in (
         "/?before=40",
         "/search?q=message",
@@ -146,6 +171,29 @@ async def test_every_page_of_the_chat_is_for_everyone(
         await expect(alice.page.locator("h1")).to_have_text(re.compile("."))
         assert await violations(alice, looks) == [], path
         assert not await alice.is_too_wide(), path
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+async def test_what_opens_in_the_chat_is_for_everyone_too(
+    chat: ChatSite, visit: Visit, bob: Visitor, width: int
+) -> None:
+    alice = await visit(chat.url, "alice")
+    await bob.post("> @alice said\nsomething with ``` code ```", "and more")
+    await expect(alice.texts.last).to_have_text("and more")
+    looks = [look for look in LOOKS if (look["width"] > 1000) == (width > 1000)]
+    await alice.page.set_viewport_size({"width": width, "height": 700})
+    openers = [".bar__me"] + (["#people-count"] if width < 1000 else [])
+    for opener in openers:
+        await alice.page.locator(opener).click()
+        await expect(alice.page.locator(":popover-open")).to_be_visible()
+        assert await violations(alice, looks) == [], opener
+        await alice.page.keyboard.press("Escape")
+    await alice.messages.last.hover()
+    await expect(alice.page.locator(".actions")).to_be_visible()
+    assert await violations(alice, looks) == []
+    await alice.field.fill("@b")
+    await expect(alice.page.get_by_role("option")).to_have_count(1)
+    assert await violations(alice, looks) == []
 
 
 # Wider than any font a reader may have: letters of a monospace one are 0.6 em wide in all of them.
@@ -163,11 +211,12 @@ MISFITS = """() => {
   const name = ({ localName, className, id }) => `${localName}#${id}.${className}`
   const boxes = Array.from(document.querySelectorAll("html, body, body *:not(.visually-hidden)"))
     .filter((it) => isSeen(it) && getComputedStyle(it).clipPath === "none")
-    .filter((it) => !it.matches("input, svg *, .bar__user, .code--block")) // these may show a part
+    .filter((it) => !it.matches("input, svg *, .bar__title, .code--block")) // these may show a part
   const controls = Array.from(document.querySelectorAll("a, button, input, textarea"))
     .filter((it) => isSeen(it) && !it.closest(".bar__title") && it.type !== "hidden")
     .map((it) => [it, it.getBoundingClientRect()])
-  const layer = (it) => it.closest("#subscribe, :popover-open") // what scrolls, or covers the page
+  // What sticks, scrolls, or covers the page.
+  const layer = (it) => it.closest(".day, #subscribe, :popover-open")
   const cover = (p, q) =>
     Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 &&
     Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1
@@ -223,7 +272,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
             await visitor.open(path)
             await look(path)
         await visitor.open("/signin")
-        await visitor.fill(login="x" * 100, email="x", password=PASSWORD, password2=PASSWORD)
+        await visitor.fill(login="x" * 100, email="x", password=PASSWORD)
         await visitor.submit()
         await expect(visitor.error).to_contain_text("A login has")
         await look("/signin with an error")
@@ -247,7 +296,7 @@ async def test_every_page_fits_the_window_however_wide_the_font(
             ("/account", {"confirm": PASSWORD}, "Delete account", "can't be deleted"),
             (
                 "/account",
-                {"old": "wrong", "password": PASSWORD, "password2": PASSWORD},
+                {"old": "wrong", "password": PASSWORD},
                 "Change password",
                 "Wrong password",
             ),
@@ -279,8 +328,13 @@ async def test_every_page_fits_the_window_however_wide_the_font(
         await visitor.say("W" * 90 + "\a" * 30_000)  # bells do not count, but take up bytes
         await expect(visitor.pending).to_contain_text("not sent")
         await look("the chat with a message that was refused")
-        for button_id in ("#submit", "#signout"):
-            await expect(page.locator(button_id)).to_be_in_viewport(ratio=1)
+        await expect(page.locator("#submit")).to_be_in_viewport(ratio=1)
+        menu = await visitor.menu()
+        await look("the chat with its menu")
+        for item in await menu.locator("a, input, button").all():
+            await item.scroll_into_view_if_needed()
+            await expect(item).to_be_in_viewport(ratio=1)
+        await page.keyboard.press("Escape")
         if width < 1024:
             await page.locator("#people-count").click()
             await expect(page.locator("#here")).to_be_visible()

@@ -1,6 +1,7 @@
 """The main flow in Firefox."""
 
 import asyncio
+import json
 import os
 import re
 import zlib
@@ -37,6 +38,28 @@ for (const [message, start, end] of [%s]) {
   getSelection().addRange(range)
 }
 """
+
+# Scroll to an end of the log until a message is there; the values come as text.
+SCROLL = """(async (seq, isUp) => {
+  const log = document.getElementById("subscribe")
+  const messages = () => [...log.querySelectorAll(".message")]
+  const next = () => new Promise((done) => {
+    const observer = new MutationObserver(() => { observer.disconnect(); done() })
+    observer.observe(log, { childList: true, subtree: true })
+  })
+  let [most, rows] = [0, 0]
+  while (!document.getElementById(`m${seq}`)) {
+    log.scrollTop = isUp ? 0 : log.scrollHeight
+    const read = messages().at(isUp ? 0 : -1)
+    const { top } = read.getBoundingClientRect()
+    await next()
+    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 1
+    const moved = isAtEnd ? 0 : Math.abs(read.getBoundingClientRect().top - top)
+    most = Math.max(most, Math.round(moved))
+    rows = Math.max(rows, log.querySelectorAll(".message, .day, .log__new").length)
+  }
+  return JSON.stringify([most, rows, messages().map((it) => Number(it.dataset.seq))])
+})(%d, %s)"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -168,7 +191,9 @@ async def test_firefox_opens_at_the_first_unread_and_reads_what_is_seen(
     await until(has_read_all)
 
 
-async def test_firefox_takes_a_reply_back_with_ctrl_z(browser: Firefox, chat: ChatSite) -> None:
+async def test_firefox_takes_a_reply_back_with_escape_and_a_text_with_ctrl_z(
+    browser: Firefox, chat: ChatSite
+) -> None:
     await say(chat.app[JOURNAL], "bob", "hello")
     alice = await sign_up(browser, chat, "alice")
     await alice.evaluate("document.querySelector('#message').focus()")
@@ -177,9 +202,17 @@ async def test_firefox_takes_a_reply_back_with_ctrl_z(browser: Firefox, chat: Ch
     await alice.evaluate(f"document.querySelector('#m1').dispatchEvent({pointed})")
     await alice.evaluate("document.querySelector('.actions [name=reply]').click()")
     value = "document.querySelector('#message').value === '%s'"
-    await alice.sees(value % r"> bob #1: hello\ndraft")
-    await alice.press_together("Control", "z")
+    card = "document.querySelector('.reply').hidden"
+    await alice.sees(f"!{card}")
     await alice.sees(value % "draft")
+    await alice.press("Escape")
+    await alice.sees(card)
+    await alice.press("Enter")
+    await alice.sees("document.querySelector('#m2') !== null")
+    await alice.press("ArrowUp")
+    await alice.sees(value % "draft")
+    await alice.press_together("Control", "z")
+    await alice.sees(value % "")
 
 
 def pages_in(pdf: bytes) -> int:
@@ -190,3 +223,31 @@ def pages_in(pdf: bytes) -> int:
         with suppress(zlib.error):  # another kind of stream
             objects += zlib.decompressobj().decompress(pdf[start:])
     return len(re.findall(rb"/Type\s*/Page\b", objects))
+
+
+async def test_in_firefox_the_page_keeps_a_thousand_rows_and_the_place(
+    browser: Firefox, chat: ChatSite
+) -> None:
+    journal = chat.app[JOURNAL]
+    await asyncio.gather(*(say(journal, "bob", f"line {number}") for number in range(1500)))
+    alice = await sign_up(browser, chat, "alice")
+    await alice.sees("document.querySelector('#m1500') !== null")
+    moved, rows, seqs = await scrolled(alice, 100, is_up=True)
+    assert (moved, rows <= 1000) == (0, True)
+    assert seqs == list(range(seqs[0], seqs[-1] + 1))
+    await asyncio.gather(*(say(journal, "bob", f"more {number}") for number in range(600)))
+    await alice.sees("document.querySelector('#unread').textContent === '600 new messages'")
+    moved, rows, seqs = await scrolled(alice, 2100, is_up=False)
+    assert (moved, rows <= 1000) == (0, True)
+    assert seqs == list(range(seqs[0], seqs[-1] + 1))
+
+
+async def scrolled(page: Page, seq: int, *, is_up: bool) -> tuple[int, int, list[int]]:
+    """Scroll until a message is there.
+
+    Return by how many pixels what was read has moved most, the most rows, and which messages there
+    are at the end.
+    """
+    found = await page.evaluate(SCROLL % (seq, str(is_up).lower()))
+    moved, rows, seqs = json.loads(found)
+    return moved, rows, seqs

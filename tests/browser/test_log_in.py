@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
-from tests.support.browser import REFUSED, Visit, Visitor
-from tests.support.people import PASSWORD, registration
+from tests.support.browser import REFUSED, Visit, Visitor, assert_thumb_sized
+from tests.support.people import PASSWORD
 from tests.support.site import ChatSite
 
 
@@ -19,17 +19,16 @@ async def test_registering_through_the_page_leads_into_the_chat(
     await alice.page.get_by_label("Login").fill("alice")
     await alice.page.get_by_label("E-mail").fill("alice@example.com")
     await alice.page.get_by_label(re.compile(r"Password \(")).fill(PASSWORD)
-    await alice.page.get_by_label("Password again").fill(PASSWORD)
     await alice.press("Create account")
     await expect(alice.page).to_have_title("Main Chat page")
     await expect(alice.page).to_have_url(f"{alice.url}/")
     await expect(alice.page.locator(".bar")).to_contain_text("alice")
-    [cookie] = await alice.context.cookies()
+    [cookie] = await alice.session_cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Lax"
 
 
-FILL, SAME = "Please fill all fields", "Passwords must be the same"
+FILL, SHORT = "Please fill all fields", "Password must have at least 8 characters"
 WRONG_LOGIN = "Wrong login or password"
 
 
@@ -40,8 +39,8 @@ WRONG_LOGIN = "Wrong login or password"
     [
         # A browser's own check, which only scripts turn off, would keep an empty form back.
         ("/login", {"login": " ", "password": " "}, FILL, False),
-        ("/signin", {"login": " ", "email": "a@b", "password": " ", "password2": " "}, FILL, False),
-        ("/signin", registration("bob", password2="another"), SAME, False),
+        ("/signin", {"login": " ", "email": "a@b", "password": " "}, FILL, False),
+        ("/signin", {"login": "bob", "email": "b@b", "password": "seven77"}, SHORT, False),
         ("/login", {"login": "alice", "password": "not her password"}, WRONG_LOGIN, True),
     ],
 )
@@ -67,7 +66,7 @@ async def test_a_login_that_is_taken_is_complained_about_beside_the_field(
     other = await visit(chat.url)
     other.tolerates = REFUSED
     await other.open("/signin")
-    await other.fill(login="Alice", email="b@example.com", password=PASSWORD, password2=PASSWORD)
+    await other.fill(login="Alice", email="b@example.com", password=PASSWORD)
     await other.submit()
     await expect(other.error).to_have_text("User exists")
     login = other.page.get_by_label("Login")
@@ -78,12 +77,12 @@ async def test_a_login_that_is_taken_is_complained_about_beside_the_field(
     await expect(other.page.get_by_label("E-mail")).to_have_value("b@example.com")
     await expect(other.page.locator("#password")).to_have_value("")
     # What the script complains about next is not put beside that field.
-    await other.fill(login="bob", password=PASSWORD, password2="another")
+    await other.fill(login="bob", password="seven77")
     await other.submit()
-    await expect(other.page.get_by_text("Passwords must be the same")).to_have_count(1)
-    await expect(login).not_to_have_accessible_description("Passwords must be the same")
+    await expect(other.page.get_by_text(SHORT)).to_have_count(1)
+    await expect(login).not_to_have_accessible_description(SHORT)
     # What the server refused can be put right in the same form.
-    await other.fill(password=PASSWORD, password2=PASSWORD)
+    await other.fill(password=PASSWORD)
     await other.submit()
     await expect(other.page).to_have_title("Main Chat page")
 
@@ -98,10 +97,10 @@ async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
         await tab.connected()
     cookies = await alice.context.cookies()
 
-    await alice.press("Sign out")
+    await alice.sign_out()
     for tab in (alice, other_tab):
         await expect(tab.page).to_have_url(f"{tab.url}/login")
-    assert await alice.context.cookies() == []
+    assert await alice.session_cookies() == []
 
     await alice.context.add_cookies(cookies)  # type: ignore[arg-type]
     await alice.open()  # the old cookie is worth nothing
@@ -113,7 +112,7 @@ async def test_signing_out_takes_every_tab_of_the_session_to_the_log_in_page(
 async def test_going_back_after_signing_out_shows_no_chat(alice: Visitor) -> None:
     await alice.say("between us")
     await expect(alice.texts).to_have_text(["between us"])
-    await alice.press("Sign out")
+    await alice.sign_out()
     await expect(alice.page).to_have_url(f"{alice.url}/login")
     await alice.page.go_back()
     await expect(alice.page).to_have_title("Log in · Chat")
@@ -138,3 +137,79 @@ async def test_the_button_of_a_form_is_busy_until_the_answer_comes(
     assert await visitor.page.evaluate("sessionStorage.busy") == "true none"
     button = visitor.page.get_by_role("button", name="Log in")
     await expect(button).not_to_have_attribute("aria-busy", "true")
+
+
+SHOWN = """addEventListener("submit", (event) => {
+  const fields = event.target.querySelectorAll("[autocomplete$=-password]")
+  sessionStorage.types = [...fields].map(({ type }) => type)
+})"""
+
+
+@pytest.mark.parametrize("path", ["/login", "/signin", "/account"])
+async def test_a_password_can_be_seen_until_it_is_sent(
+    chat: ChatSite, visit: Visit, path: str
+) -> None:
+    visitor = await visit(chat.url, "alice" if path == "/account" else "", script=SHOWN)
+    visitor.tolerates = REFUSED
+    await visitor.open(path)
+    page = visitor.page
+    form = page.locator("form:has([autocomplete$=-password])").first
+    field = form.locator("[autocomplete$=-password]").first
+    show = form.get_by_role("button", name="Show").first
+    await assert_thumb_sized(show)
+    label = await form.locator("label", has_text="assword").first.inner_text()
+    await expect(show).to_have_accessible_description(label)
+    await field.fill("my secret")
+    await expect(field).to_have_attribute("type", "password")
+    await expect(show).to_have_attribute("aria-pressed", "false")
+    await show.focus()
+    await page.keyboard.press("Enter")  # which sends no form
+    await expect(field).to_have_attribute("type", "text")
+    await expect(show).to_have_attribute("aria-pressed", "true")
+    await expect(field).to_have_attribute("spellcheck", "false")  # that may ask a server
+    await show.click()
+    await expect(field).to_have_attribute("type", "password")
+    await show.click()
+    for other in await form.locator("[required]").all():
+        await other.fill("my secret")
+    await field.press("Enter")
+    await expect(visitor.error).not_to_have_text("")
+    types = await page.evaluate("sessionStorage.types")
+    assert set(types.split(",")) == {"password"}
+
+
+async def test_without_scripts_a_password_is_typed_once_and_no_button_is_there(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, java_script_enabled=False)
+    await alice.open("/signin")
+    await expect(alice.page.locator("[type=password]")).to_have_count(1)
+    await expect(alice.page.get_by_role("button")).to_have_text(["Create account"])
+    await alice.fill(login="alice", email="a@b", password=PASSWORD)
+    await alice.submit()
+    await expect(alice.page).to_have_url(f"{chat.url}/")
+
+
+async def test_password_managers_find_whose_password_it_is(alice: Visitor) -> None:
+    def fields(form: Locator) -> Locator:
+        return form.locator("[autocomplete=username], [autocomplete$=-password]")
+
+    async def purposes(form: Locator) -> list[str]:
+        purposes: list[str] = await fields(form).evaluate_all(
+            "all => all.map((it) => [it.type, it.autocomplete, it.value].join(' '))"
+        )
+        return purposes
+
+    await alice.open("/account")
+    forms = alice.page.locator("form:has([type=password])")
+    assert [await purposes(form) for form in await forms.all()] == [
+        ["text username alice", "password current-password ", "password new-password "],
+        ["text username alice", "password current-password "],
+    ]
+    await alice.context.clear_cookies()
+    for path, purpose in (("/login", "current-password"), ("/signin", "new-password")):
+        await alice.open(path)
+        assert await purposes(alice.page.locator("form")) == [
+            "text username ",
+            f"password {purpose} ",
+        ]

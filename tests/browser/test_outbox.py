@@ -364,7 +364,7 @@ async def test_what_alice_left_unsent_waits_for_her_until_somebody_else_comes(
     await bob.say("from Bob")
     await expect(bob.texts).to_have_text(["from Alice", "from Bob"])
     await expect(bob.pending).to_have_count(0)
-    await bob.press("Sign out")
+    await bob.sign_out()
     await bob.log_in("alice")
     await bob.say("the end")
     await expect(bob.texts).to_have_text(["from Alice", "from Bob", "the end"])
@@ -378,7 +378,7 @@ async def test_a_page_reloaded_as_another_user_sends_nothing(
     await expect(alice.pending).to_contain_text("waiting")
     await alice.sign_up("bob")  # as in another tab
     await alice.context.set_offline(False)
-    await expect(alice.page.locator(".bar__user")).to_have_text("bob")
+    await alice.belongs_to("bob")
     await alice.connected()
     await alice.say("from Bob")
     await expect(alice.texts).to_have_text(["from Bob"])

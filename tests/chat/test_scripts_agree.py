@@ -1,20 +1,23 @@
 """What scripts do again in the browser: the same cases are in tests/js."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp_jinja2
 import pytest
+from markupsafe import Markup
 
 from app import create_app
 from auth.sessions import Identity
 from chat.cleaning import clean
+from chat.emoji import is_only_emoji
 from chat.entry import MessageEntry
 from chat.folding import fold_class
 from chat.models import CHANGEABLE_FOR
 from chat.render import Renderer
-from chat.rich_text import mentions_all, parts
+from chat.rich_text import mentions_all, parts, quoted_lines
 from chat.unread import NOTHING_UNREAD
 from settings import ROOT, Settings
 
@@ -33,9 +36,28 @@ def test_lines_are_quoted(text: str, quoted: list[str]) -> None:
     assert "".join(part.text for part in parts(text)) == text
 
 
+@pytest.mark.parametrize(("text", "authors"), cases("authors"))
+def test_quotes_show_who_is_quoted(text: str, authors: list[list[str]]) -> None:
+    env, reader = aiohttp_jinja2.get_env(create_app(Settings())), Identity("1", "s", "alice")
+    entry = MessageEntry(
+        seq=1, key="2:n", user="bob", user_id="2", msg=text, time=datetime.now(UTC)
+    )
+    html = Renderer(env, reader, target=None).message(entry, follows=True)
+    _, _, said = html.partition('<span class="message__text" dir="auto">')
+    said, _, _ = said.partition('<span class="message__state">')
+    links = r'<a class="quote__author [^>]*>([^<]+)<span class="quote__number"> #(\d+)</span></a>'
+    assert [list(found) for found in re.findall(links, said)] == authors
+    assert Markup(re.sub("<[^>]*>", "", said)).unescape().strip() == text.strip()
+
+
 @pytest.mark.parametrize(("part", "times", "end", "name"), cases("folds"))
 def test_long_messages_are_folded(part: str, times: int, end: str, name: str) -> None:
     assert fold_class(part * times + end) == name
+
+
+@pytest.mark.parametrize(("text", "is_large"), cases("emoji"))
+def test_a_few_emoji_alone_are_large(text: str, is_large: bool) -> None:
+    assert is_only_emoji(text) == is_large
 
 
 @pytest.mark.parametrize("part", ["> ", ">\n", "> \n", "> a\n>\n", "> a\n>  \n", "``` ", "`", "\n"])
@@ -43,6 +65,7 @@ def test_quotes_are_found_in_the_most_hostile_text_in_no_time(part: str) -> None
     for start in ("", "> a\n", "```"):
         text = start + part * 20_000  # not linear, this would take minutes: no test's deadline
         assert "".join(piece.text for piece in parts(text)) == text
+        assert all(line.sign for line in quoted_lines("> a #1: " + text))
 
 
 @pytest.mark.parametrize(("text", "is_mentioned"), cases("all"))

@@ -13,7 +13,7 @@ import pytest
 
 from commands.check import findings
 from commands.check_database import look_at_database
-from settings import LINK_COLLECTION, MESSAGE_COLLECTION, Settings, variables
+from settings import LINK_COLLECTION, MESSAGE_COLLECTION, ROOT, Settings, variables
 from storage.database import Database, Document, MotorDatabase
 from storage.indexes import create_indexes
 from storage.probe import PROBE_COLLECTION
@@ -22,6 +22,8 @@ from tests.support.databases import database_at
 from tests.support.imitation import READS, TIME_IS_UP, Imitation
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer
+
+LOGO = str(ROOT / "static/img/icon.svg")
 
 
 async def wrong(chat: Chat) -> list[str]:
@@ -43,7 +45,9 @@ async def chat(house: Any, settings: Settings, folder: Path) -> Chat:
 
 async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
     redis.start()
-    async with running_chat(MONGO_HOST="", REDIS_URL=redis.url, METRICS_TOKEN="s3cret" * 3) as chat:
+    async with running_chat(
+        MONGO_HOST="", REDIS_URL=redis.url, METRICS_TOKEN="s3cret" * 3, ROOM_LOGO=LOGO
+    ) as chat:
         lines = (await done(chat, "check")).splitlines()
         await chat.terminate()
         assert await wrong(chat) == []
@@ -52,6 +56,7 @@ async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
     looks = ["key:", "Redis:", "files:", "database:", "indexes:", "space:", "clock:"]
     assert names == [variable.name for variable in variables()] + looks
     assert "ok     REGISTRATION = open" in lines
+    assert "ok     ROOM_LOGO = SVG of 313 bytes" in lines
     assert "s3cret" not in "".join(lines)
 
 

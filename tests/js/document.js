@@ -18,7 +18,7 @@ export class Element {
 
   // What is read, without the signs that only a copy has.
   get shownText() {
-    const isShown = ({ name, className }) => name !== "span" || className === "quote"
+    const isShown = ({ name, className }) => name !== "span" || className.startsWith("quote")
     const shown = this.#nodes.filter(isShown)
     return shown.map((node) => node.shownText ?? node).join("")
   }

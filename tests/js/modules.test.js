@@ -12,7 +12,7 @@ function found(pattern, path) {
 }
 
 function imports(module) {
-  const paths = found(/ from "(.+)"/g, `static/js/${module}`)
+  const paths = found(/ "(\.+\/.+\.js)"/g, `static/js/${module}`)
   return paths.map((path) => normalize(join(module, "..", path)))
 }
 
@@ -30,7 +30,8 @@ function closure(name, imported, importers = []) {
 }
 
 test("pages load the modules at the top, which import all others", () => {
-  const scripts = pages.flatMap((page) => found(/static\('js\/(.+?)'\)/g, page))
+  const named = pages.flatMap((page) => found(/set script = "(\w+)"/g, page))
+  const scripts = [...named, "page"].map((name) => `${name}.js`)
   const loaded = scripts.flatMap((script) => closure(script, imports))
   assert.deepEqual(new Set(scripts), new Set(modules.filter((it) => dirname(it) === ".")))
   assert.deepEqual(new Set(loaded), new Set(modules))

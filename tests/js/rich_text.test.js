@@ -6,6 +6,7 @@ import { test } from "node:test"
 import { quote } from "../../static/js/log/quote.js"
 import { mentions, richText } from "../../static/js/log/rich_text.js"
 import all from "./cases/all.json" with { type: "json" }
+import authors from "./cases/authors.json" with { type: "json" }
 import quotes from "./cases/quotes.json" with { type: "json" }
 
 // Return what the elements with a name or a class show, joined by spaces.
@@ -111,10 +112,12 @@ const ESCAPED = [
   ["\\> so\n\\>so", "> so\n\\>so"],
   ["C:\\_x\\*.txt \\_x \\*.* \\ \\\\ \\n", "C:\\_x\\*.txt \\_x \\*.* \\ \\\\ \\n"],
   ["¯\\_(ツ)_/¯ \\\\server\\_x_ \\*a", "¯\\_(ツ)_/¯ \\\\server\\_x_ \\*a"],
-  ["> bob #1: >= 2\n> > so", "bob #1: >= 2\n> so"],
+  ["> bob #1: >= 2\n> > so", "bob #1>= 2\n> so"],
+  ["> > bob #1: so\n> al:ice #2:so: yes", "> bob #1: so\nal:ice #2so: yes"],
+  ["> ```\n> bob #1: *so*\n> ```", "```\nbob #1: *so*\n```"],
   ["> > > one\n> > two\n> three\nfour", "> > one\n> two\nthree\nfour"],
   ["> ```\n> *x* = _y_\n> > z\n> ```\n> *so*", "```\n*x* = _y_\n> z\n```\nso"],
-  ["> bob #1: ```js\n> f(*a*) and\n> …", "bob #1: ```js\nf(*a*) and\n…"],
+  ["> bob #1: ```js\n> f(*a*) and\n> …", "bob #1```js\nf(*a*) and\n…"],
   ["\\_o_/ \\_x_\\y \\*a*/", "\\_o_/ \\_x_\\y \\*a*/"],
 ]
 for (const [text, seen] of ESCAPED) {
@@ -170,6 +173,14 @@ test("where all are notified, both names of the reader are marked", () => {
 for (const [text, quoted] of quotes) {
   test(`the same lines are quoted as on a page without scripts: ${text}`, () => {
     assert.deepEqual(richText(text, "alice").all("quote").map((it) => it.textContent), quoted)
+  })
+}
+
+for (const [text, expected] of authors) {
+  test(`a quote shows the same authors as on a page without scripts: ${text}`, () => {
+    const found = richText(text, "alice").all("a").filter(({ className }) => className)
+    assert.deepEqual(found.map(({ textContent }) => textContent), expected.map(([user, seq]) => `${user} #${seq}`))
+    assert.equal(richText(text, "alice").textContent, text)
   })
 }
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from chat.journal import JOURNAL
 from pages.assets import FOREVER
 from settings import ROOT
 from tests.support.house import House, OpenHouse
+from tests.support.log import say
 from tests.support.people import Person
 from tests.support.raw_requests import ask
+from tests.support.sessions import held_by
 
 
 @pytest.mark.parametrize(
@@ -44,8 +47,11 @@ async def test_what_a_page_links_to_is_kept_for_ever_and_changes_its_address(
     visitor, address = await house.visitor(), await script_of(house)
     kept = await visitor.get(address)
     assert (kept.status, kept.headers["Cache-Control"]) == (200, FOREVER)
-    assert await kept.read() == (ROOT / "static/js/login.js").read_bytes()
-    # login.js imports it.
+    # With the modules that it imports, so that a page is one request.
+    script = await kept.text()
+    assert "function emptyField" in script
+    assert "import" not in script
+    # A page of an earlier version imports it.
     module = await visitor.get(address.replace("login.js", "forms/checks.js"))
     assert (module.status, module.headers["Cache-Control"]) == (200, FOREVER)
 
@@ -62,6 +68,8 @@ async def test_a_developer_s_page_links_to_files_that_may_change(open_house: Ope
     house = await open_house(DEBUG=True)
     page = await (await (await house.visitor()).get("/login")).text()
     assert '"/static/js/login.js"' in page
+    source = await ask(house, path="/static/js/login.js")
+    assert source.body == (ROOT / "static/js/login.js").read_bytes()
     assert (await ask(house, path="/static/js/login.js")).headers["Cache-Control"] == "no-cache"
 
 
@@ -76,7 +84,7 @@ async def test_a_static_file_is_compressed_for_whoever_takes_that(
     answer = await ask(house, f"Accept-Encoding: {accepted}", path="/static/js/log/log.js")
     assert (answer.headers["Content-Encoding"] == "gzip") is is_compressed
     body = gzip.decompress(answer.body) if is_compressed else answer.body
-    assert body == (ROOT / "static/js/log/log.js").read_bytes()
+    assert b"export const { Log } = " in body
     assert answer.headers["Vary"] == "Accept-Encoding"
     assert answer.headers["Content-Type"] == "text/javascript"
 
@@ -110,3 +118,54 @@ async def test_a_static_folder_is_not_refused_as_cross_site(house: House, path: 
     response = await (await house.visitor()).get(path)
     assert response.status in (403, 404)
     assert "another site" not in await response.text()
+
+
+@pytest.mark.parametrize(("accepted", "is_compressed"), [("gzip, br", True), ("identity", False)])
+async def test_a_long_page_is_compressed_for_whoever_takes_that(
+    house: House, alice: Person, accepted: str, is_compressed: bool
+) -> None:
+    await alice.talk(50)
+    headers = (f"Accept-Encoding: {accepted}", f"Cookie: chat_session={held_by(alice)}")
+    answer = await ask(house, *headers, path="/")
+    assert ("Content-Encoding" in answer.headers) is is_compressed
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert int(answer.headers["Content-Length"]) == len(answer.body)
+    page = gzip.decompress(answer.body) if is_compressed else answer.body
+    assert page.count(b"<article") == 50 + 1
+    assert len(answer.body) < len(page) / 4 or not is_compressed
+    short = await ask(house, *headers, path="/nothing-here")
+    assert "Content-Encoding" not in short.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "site", "is_compressed"),
+    [("/?around=9", "cross-site", False), ("/?around=9", "same-site", False),
+     ("/?around=9", "same-origin", True), ("/?around=9", "none", True), ("/", "cross-site", True)],
+)  # fmt: skip
+async def test_what_another_site_may_have_chosen_is_not_compressed_with_the_rest(
+    house: House, alice: Person, path: str, site: str, is_compressed: bool
+) -> None:
+    await alice.talk(50)
+    headers = ("Accept-Encoding: gzip", f"Cookie: chat_session={held_by(alice)}")
+    answer = await ask(house, *headers, f"Sec-Fetch-Site: {site}", path=path)
+    assert ("Content-Encoding" in answer.headers) is is_compressed
+
+
+async def test_the_head_of_a_compressed_page_is_that_of_the_page(
+    house: House, alice: Person
+) -> None:
+    await alice.talk(50)
+    accepted = {"Accept-Encoding": "gzip"}
+    page = await alice.get("/", headers=accepted)
+    head = await alice.client.head("/", headers=accepted)
+    assert head.headers["Content-Encoding"] == page.headers["Content-Encoding"] == "gzip"
+    assert abs(int(head.headers["Content-Length"]) - int(page.headers["Content-Length"])) < 50
+    assert await head.read() == b""
+
+
+async def test_the_longest_page_is_compressed_too(house: House, alice: Person) -> None:
+    for number in range(20):
+        await say(house.app[JOURNAL], "bob", f"{number} " + "0123456789" * 990)
+    page = await alice.get("/", headers={"Accept-Encoding": "gzip"})
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert (await page.text()).count("0123456789") == 20 * 990

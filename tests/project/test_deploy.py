@@ -111,7 +111,7 @@ async def test_a_static_file_comes_as_the_chat_sends_it(here: Deployment) -> Non
         aiohttp.ClientSession(here.gunicorn.url, headers=like_nginx) as direct,
     ):
         async with session.get("/login") as page:
-            [path] = re.findall(r'"(/static/v-\w+/css/base\.css)"', await page.text())
+            [path] = re.findall(r'"(/static/v-\w+/css/pages/card\.css)"', await page.text())
         async with session.get(path) as response, direct.get(path) as original:
             assert response.headers["Cache-Control"] == FOREVER
             assert response.headers["Content-Encoding"] == "gzip"

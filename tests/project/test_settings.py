@@ -80,6 +80,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "REGISTRATION": {" invite ": "invite", "closed": "closed"},
     "MODERATORS": {"alice": ("alice",), " alice,Боб ": ("alice", "Боб"), " ": ()},
     "ROOM_NAME": {" The attic ": "The attic"},
+    "ROOM_COLOR": {" #0a7D55 ": "#0a7D55", "": ""},
 }
 FIELDS = {"HOST": "SITE_HOST", "PORT": "SITE_PORT"}  # all others are called as their variables
 
@@ -124,6 +125,10 @@ BAD: dict[tuple[str, str], list[str]] = {  # variable and remedy
     ("REGISTRATIONS_PER_HOUR", "whole number"): ["∞"],
     ("MODERATORS", "list logins"): ["alice,", "alice bob", "alice@example.com"],
     ("ROOM_NAME", "40 characters"): ["x" * 41, "two\nlines"],
+    ("ROOM_COLOR", "six digits"): [
+        "red", "#abc", "0a7d55", "#0a7d5g", "#0a7d55ff", "rgb(0 0 0)", "#٠٠٠٠٠٠", "#fff}*{}",
+    ],
+    ("ROOM_LOGO", "no such file"): ["nowhere.svg", ".", "a\0b.svg"],
 }  # fmt: skip
 
 
@@ -168,6 +173,89 @@ def test_a_bad_secret_is_named_and_not_shown(
     assert remedy in sentence
     assert "s3cret" not in sentence
     assert "good" not in sentence
+
+
+PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x30"
+SVG_ROOT = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (SVG_ROOT, "svg"),
+        (b'<?xml version="1.0"?>\n<!-- Made by hand -->\n' + SVG_ROOT, "svg"),
+        (SVG_ROOT.decode().encode("utf-16"), "svg"),
+        (b"<!DOCTYPE svg>" + SVG_ROOT + b" " * (100_000 - 14 - len(SVG_ROOT)), "svg"),
+        ((ROOT / "static/img/icon-192.png").read_bytes(), "png"),
+    ],
+)
+def test_a_logo_is_read_whatever_its_file_is_called(
+    environment: dict[str, str], tmp_path: Path, content: bytes, kind: str
+) -> None:
+    (tmp_path / "our logo.jpg").write_bytes(content)
+    for name in ("our logo.jpg", str(tmp_path / "our logo.jpg")):
+        environment["ROOM_LOGO"] = name
+        logo = load_settings().ROOM_LOGO
+        assert logo == settings.Logo(kind, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b"", "PNG or an SVG"),
+        (b"\xff\xd8\xff\xe0 a photograph", "PNG or an SVG"),
+        (b"<svg/>", "PNG or an SVG"),  # browsers need the namespace
+        (b"<html xmlns='http://www.w3.org/1999/xhtml'/>", "PNG or an SVG"),
+        (SVG_ROOT[:-1], "PNG or an SVG"),
+        (b'<?xml version="1.0" encoding="x-none"?>' + SVG_ROOT, "PNG or an SVG"),
+        (PNG_START, "PNG or an SVG"),  # cut off
+        (PNG_START[:16] + b"IEND", "PNG or an SVG"),
+        (b" " * (100_001 - len(SVG_ROOT)) + SVG_ROOT, "at most 100 kB"),
+    ],
+)
+def test_a_file_that_is_no_logo_stops_the_start(
+    environment: dict[str, str], tmp_path: Path, content: bytes, remedy: str
+) -> None:
+    (tmp_path / "logo.svg").write_bytes(content)
+    environment["ROOM_LOGO"] = "logo.svg"
+    assert refusal().startswith("ROOM_LOGO='logo.svg' is not valid: ")
+    assert remedy in refusal()
+
+
+def test_a_logo_of_somebody_else_and_a_pipe_stop_the_start(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe.svg")
+    environment["ROOM_LOGO"] = "pipe.svg"
+    assert "no such file" in refusal()
+
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / "logo.svg").write_bytes(SVG_ROOT)
+    environment["ROOM_LOGO"] = "logo.svg"
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "cannot be read: Permission denied" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("line", "colour"),
+    [("#0a7d55", "#0a7d55"), ("#0a7d55 # green", "#0a7d55"), ("'#0a7d55'", "#0a7d55"),
+     ("# like the doors", "")],
+)  # fmt: skip
+def test_a_colour_in_the_envfile_needs_no_quotes(tmp_path: Path, line: str, colour: str) -> None:
+    (tmp_path / ".env").write_text(f"ROOM_COLOR={line}\nROOM_NAME=Doors\n")
+    found = load_settings().ROOM_COLOR
+    assert found == colour
+    assert load_settings().ROOM_NAME == "Doors"
+
+
+def test_a_colour_in_the_environment_comes_before_that_of_the_envfile(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("ROOM_COLOR=#0a7d55\n")
+    environment["ROOM_COLOR"] = "#aa0000"
+    assert load_settings().ROOM_COLOR == "#aa0000"
 
 
 def test_sessions_in_redis_need_a_redis(environment: dict[str, str]) -> None:

@@ -318,6 +318,7 @@ EVERYWHERE = [
     ("POST", "/account", 415),
     ("GET", "/people", 200),
     ("GET", "/people/names", 200),
+    ("GET", "/people/absent", 200),
     ("POST", "/person", 415),
 ]
 

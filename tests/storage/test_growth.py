@@ -131,6 +131,7 @@ async def use_everything(house: House, alice: Person, count: int) -> None:
     assert (await carol.post("/account", {"action": "sign_out_everywhere"})).status == 303
     for path in ("/people", "/people?after=m", "/people/names?begin=u", "/person?login=bob"):
         await alice.page(path)
+    await alice.page("/people/absent")
     form = {"action": "invite", "uses": "1", "days": "1"}
     invitation = await (await alice.post("/people", form)).text()
     eve = await house.visitor()

@@ -85,7 +85,7 @@ async def signed_in_as(person: Person) -> str | None:
     if response.status == 303:
         assert response.headers["Location"] == "/login"
         return None
-    greeting = re.search(r'class="bar__user"[^>]*>(.*?)</a>', await response.text())
+    greeting = re.search(r'aria-label="Menu of (.*?)"', await response.text())
     assert greeting is not None
     return greeting[1]
 

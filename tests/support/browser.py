@@ -11,6 +11,7 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Cookie,
     Dialog,
     Locator,
     Page,
@@ -76,15 +77,20 @@ STORAGE_FAULTS = {
 }
 
 
-@asynccontextmanager
-async def chromium(**environment: str) -> AsyncIterator[Browser]:
-    """Run the Chromium in PATH, else Playwright's own, with more in its environment.
+def executable() -> str | None:
+    """Return the Chromium in PATH, None if there is only Playwright's own.
 
     The headless shell is the same browser without a window, for a quarter of the work.
     """
+    return shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
+@asynccontextmanager
+async def chromium(**environment: str) -> AsyncIterator[Browser]:
+    """Run the Chromium in PATH, else Playwright's own, with more in its environment."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"),
+            executable_path=executable(),
             args=ARGUMENTS,
             env={**os.environ, **environment},
         )
@@ -152,6 +158,17 @@ class Visitor:
         """Press the button with this name."""
         await self.page.get_by_role("button", name=name).click()
 
+    async def menu(self) -> Locator:
+        """Open the menu, unless it is open, and return it."""
+        menu = self.page.locator("#menu")
+        if not await menu.is_visible():
+            await self.page.get_by_role("button", name="Menu of").click()
+        return menu
+
+    async def sign_out(self) -> None:
+        """Press Sign out in the menu."""
+        await (await self.menu()).get_by_role("button", name="Sign out").click()
+
     async def act(self, message: Locator, name: str) -> None:
         """Press a button of a message, which is there while the mouse is."""
         await message.hover()
@@ -184,12 +201,21 @@ class Visitor:
 
         await until(is_disconnected, timeout / 1000)
 
+    async def session_cookies(self) -> list[Cookie]:
+        """Return the cookies of a session: others tell of the browser, as its time zone."""
+        return [cookie for cookie in await self.context.cookies() if "session" in cookie["name"]]
+
     async def marks(self, name: str) -> int:
         """Return how often the page was "connected", "disconnected", or "cut off" uncleanly."""
         marks: int = await self.page.evaluate(
             "name => performance.getEntriesByName(name, 'mark').length", name
         )
         return marks
+
+    async def belongs_to(self, login: str) -> None:
+        """Wait until the page is that of somebody."""
+        menu = self.page.get_by_role("button", name=f"Menu of {login}", exact=True)
+        await expect(menu).to_be_visible()
 
     @property
     def field(self) -> Locator:
@@ -323,7 +349,8 @@ async def go_offline(chat: ChatSite, *tabs: Visitor) -> None:
     for tab in tabs:
         tab.tolerates = CONNECTION_LOST
     await tabs[0].context.set_offline(True)
-    login = await tabs[0].page.locator(".bar__user").inner_text()
+    login = await tabs[0].log.get_attribute("data-user")
+    assert login
     for client in clients_of(chat.app, login):
         client.abort()  # being offline does not close a socket that is open
     for tab in tabs:

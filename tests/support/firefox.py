@@ -32,6 +32,7 @@ KEYS = {
     "Tab": "\ue004",
     "Enter": "\ue007",
     "Control": "\ue009",
+    "Escape": "\ue00c",
     "End": "\ue010",
     "Home": "\ue011",
     "ArrowUp": "\ue013",

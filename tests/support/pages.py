@@ -67,7 +67,7 @@ class HistoryPage(_Page):
 
     def handle_data(self, data: str) -> None:
         """Take the text of a part, and of those it is in."""
-        for _, part in self._open:
+        for part in {part for _, classes in self._open for part in classes.split()}:
             self._texts[part] = self._texts.get(part, "") + data
 
 

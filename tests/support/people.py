@@ -14,10 +14,9 @@ NEW_PASSWORD = "a new password"
 
 
 def registration(login: str, **fields: str) -> dict[str, str]:
-    """Return the form that creates an account; a password among the fields is typed twice."""
-    password = fields.get("password", PASSWORD)
-    form = {"login": login, "email": f"{login}@example.com", "password": password}
-    return {**form, "password2": password, **fields}
+    """Return the form that creates an account."""
+    form = {"login": login, "email": f"{login}@example.com", "password": PASSWORD}
+    return {**form, **fields}
 
 
 class Person:

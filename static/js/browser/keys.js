@@ -5,6 +5,12 @@ export function isComposing(event) {
   return event.isComposing || event.keyCode === 229
 }
 
+// Return true if Escape is pressed to end something in the page: an open popover is closed first.
+export function isEscape(event) {
+  if (event.key !== "Escape" || event.defaultPrevented || isComposing(event)) return false
+  return !document.querySelector(":popover-open")
+}
+
 // Return true if no modifier key is held down. With one a key press means something else, and a
 // click opens the link elsewhere.
 export function isPlain(event) {

@@ -7,6 +7,8 @@ const SIGNED_OUT = 4401 // close code
 const BLOCKED_AFTER = 2 // failures in a row; after a single one the network may just have come back
 const ANSWER_WITHIN = 10_000 // ms; the server needs at most five seconds
 const CHECK_EVERY = 10_000 // ms
+const TURN = 30 // ms in which frames that wait are handled, before the reader's keys get their turn
+const DRAWN_WITHIN = 100 // ms; longer only in a covered window
 const ASLEEP_AFTER = 90_000 // ms; browsers run the timers of hidden tabs once a minute
 
 export class Connection {
@@ -24,6 +26,8 @@ export class Connection {
   #timer = null // runs while there is no socket
   #answerTimer = null // runs from sending something that has an answer until anything comes
   #queue = Promise.resolve() // frames that are being handled or wait for that
+  #waiting = 0 // so many
+  #turnEnds = 0
 
   // `since` returns the seq of the last entry that the page shows; the server replays later ones.
   // `onframe` may return a promise; `ondisconnect` is told whether the connection ended cleanly;
@@ -77,10 +81,25 @@ export class Connection {
 
   // Frames stay in order even while one of them waits for older messages to load.
   #enqueue(socket, handle) {
-    this.#queue = this.#queue.then(handle).catch((error) => {
+    this.#waiting++
+    const inTurn = async () => {
+      await this.#giveWay()
+      this.#waiting--
+      await handle()
+    }
+    this.#queue = this.#queue.then(inTurn).catch((error) => {
       console.error(error)
       socket.close()
     })
+  }
+
+  // More than a thousand frames may wait for the log to load. Promises alone would let the browser do
+  // nothing else before the last of them.
+  async #giveWay() {
+    if (performance.now() < this.#turnEnds) return
+    if (this.#waiting > 1 && !document.hidden) await nextDrawing()
+    await nextTask()
+    this.#turnEnds = performance.now() + TURN
   }
 
   async #handle(frame) {
@@ -133,6 +152,23 @@ export class Connection {
       last = Date.now()
     }, CHECK_EVERY)
   }
+}
+
+// Wait until the browser is about to draw what there is.
+function nextDrawing() {
+  return new Promise((resolve) => {
+    requestAnimationFrame(resolve)
+    setTimeout(resolve, DRAWN_WITHIN)
+  })
+}
+
+// Wait until the browser has done what is more urgent. Unlike a timer it is not slow in a hidden tab.
+function nextTask() {
+  const { port1, port2 } = new MessageChannel()
+  return new Promise((resolve) => {
+    port1.onmessage = resolve
+    port2.postMessage(null)
+  })
 }
 
 // Let the reader log in again, and come back to where they were.

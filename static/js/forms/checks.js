@@ -24,7 +24,7 @@ function showError(form, { field, text }) {
     earlier.removeAttribute("aria-invalid")
     earlier.removeAttribute("aria-describedby")
   }
-  field.after(error)
+  field.closest(".field").append(error)
   error.textContent = text
   field.setAttribute("aria-invalid", "true")
   field.setAttribute("aria-describedby", "error")

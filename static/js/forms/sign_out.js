@@ -5,8 +5,8 @@ import { remember, removePersonal } from "../browser/storage.js"
 
 const CONFIRM_WITHIN = 10_000 // ms; a second press within this time signs out
 
-// `unsent` returns how many messages wait; `tell` shows a text.
-export function forgetAtSignOut(form, { user, unsent, tell }) {
+// `unsent` returns how many messages wait.
+export function forgetAtSignOut(form, { user, unsent }) {
   let askedAt = -Infinity
   // A double click must not answer a question that nobody has read.
   form.addEventListener("click", (event) => event.detail > 1 && unsent() && event.preventDefault())
@@ -17,8 +17,17 @@ export function forgetAtSignOut(form, { user, unsent, tell }) {
     event.preventDefault()
     const name = event.submitter.textContent.trim()
     const [messages, it] = count === 1 ? ["A message is", "it"] : [`${count} messages are`, "them"]
-    tell(`${messages} not sent yet. Press “${name}” again to go on and lose ${it}.`)
+    showError(form, `${messages} not sent yet. Press “${name}” again to go on and lose ${it}.`)
   })
+}
+
+function showError(form, text) {
+  form.querySelector(".field__error")?.remove()
+  const error = document.createElement("p")
+  error.className = "field__error"
+  error.role = "alert"
+  error.textContent = text
+  form.append(error)
 }
 
 // The server may refuse a form with a password: then its sender is still signed in, and has lost

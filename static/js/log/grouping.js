@@ -31,7 +31,7 @@ export function keepDayNames(log) {
   setInterval(() => {
     for (const divider of log.querySelectorAll(".day")) {
       const name = dayName(new Date(divider.dataset.time))
-      if (divider.textContent !== name) divider.textContent = name
+      if (divider.textContent !== name) divider.firstElementChild.textContent = name
     }
   }, A_MINUTE)
 }
@@ -40,7 +40,17 @@ function createDayDivider(date) {
   const divider = document.createElement("h2")
   divider.className = "day"
   divider.dataset.time = date.toISOString()
-  divider.textContent = dayName(date)
+  const canJump = document.getElementById("jump") // which jump.js opens
+  const name = document.createElement(canJump ? "button" : "span")
+  name.className = "day__name"
+  name.textContent = dayName(date)
+  if (canJump) {
+    name.type = "button"
+    name.title = "Go to a day"
+    name.tabIndex = -1 // or Tab would stop at each day; the search offers the same
+    name.setAttribute("popovertarget", "jump")
+  }
+  divider.append(name)
   return divider
 }
 

@@ -12,9 +12,8 @@ import { isMeantFor } from "./quote.js"
 import { ScrollPosition } from "./scroll_position.js"
 
 // A row of the log is a message or a divider.
-const MAX_ROWS = 2000 // in the page; beyond that the oldest are removed, and can be loaded again
-const ROWS_KEPT = 1500 // then, so that removing is rare
-const MEANT = ".message--for-reader:not(.message--own)" // mentions or answers the reader
+const MAX_ROWS = 1000 // in the page; beyond that some at an end are removed, and can be loaded again
+const ROWS_KEPT = 750 // then, so that removing is rare
 
 export class Log {
   onend = () => {} // called when the reader goes to the end
@@ -28,17 +27,19 @@ export class Log {
   #newDivider
   #ownMessages
   #changes // the last change of each message, by the message's seq
-  #meant = new Set() // seqs of messages that mention or answer the reader, and that the page may lack
+  #meant = new Set() // seqs of unread messages that mention or answer the reader, in the page or not
+  #edited = null // seq of the message that is being edited, in the page or not
   #way = 0 // changes when the reader goes somewhere: what loads for an earlier way is not shown
 
   constructor(element) {
     this.element = element
+    const scrolled = element.scrollTop // negative: up from the end, before the scripts were there
     this.#history = element.querySelector(".log__history")
     this.#live = element.querySelector(".log__live")
     this.#newDivider = new NewDivider(element.dataset, element.querySelector(".log__new"))
     this.#noteAddressed(element)
     this.#setUpHistory()
-    this.scroll = new ScrollPosition(element)
+    this.scroll = new ScrollPosition(element, () => this.#messages)
     this.#older = new MoreMessages(element, {
       id: "older",
       text: "Older messages",
@@ -54,6 +55,7 @@ export class Log {
     this.scroll.isAway = this.#newer.areThere
     const target = element.querySelector(".message--target")
     if (target) this.scroll.goToMiddle(target)
+    else if (scrolled < 0) this.scroll.goUp(-scrolled)
     else if (!seqOf(location)) this.#goToFirstNew()
     else this.scroll.update()
     keepDayNames(element)
@@ -70,6 +72,7 @@ export class Log {
 
   // Mark the message that is being edited; null: none.
   mark(seq) {
+    this.#edited = seq
     this.element.querySelector(".message--editing")?.classList.remove("message--editing")
     if (seq) document.getElementById(idOf(seq))?.classList.add("message--editing")
   }
@@ -93,10 +96,7 @@ export class Log {
   // The numbers of the messages after a seq that mention or answer the reader, in their order; the
   // page need not show them.
   meantForReader(seq) {
-    const shown = this.#messages.filter((message) => message.matches(MEANT))
-    const hidden = [...this.#meant].filter((each) => !document.getElementById(idOf(each)))
-    const seqs = shown.map(({ dataset }) => Number(dataset.seq)).concat(hidden)
-    return seqs.filter((each) => each > seq).sort((a, b) => a - b)
+    return [...this.#meant].filter((each) => each > seq).sort((a, b) => a - b)
   }
 
   // True if more messages may mention or answer the reader than the page can tell of.
@@ -127,9 +127,15 @@ export class Log {
     return this.#newDivider.newsOf(this.#messages, !this.#newer.areThere)
   }
 
-  // The authors of all messages in the page, the latest first.
+  // The authors of the messages in the page, each once, the latest first.
   get authors() {
-    return this.#messages.map(({ dataset }) => dataset.user).reverse()
+    return [...new Set(this.#messages.map(({ dataset }) => dataset.user).reverse())]
+  }
+
+  // The numbers of the messages in the page that are deleted.
+  get deleted() {
+    const isDeleted = (message) => message.classList.contains("message--deleted")
+    return this.#messages.filter(isDeleted).map(({ dataset }) => Number(dataset.seq))
   }
 
   // Return the reader's own message as it was typed, { seq, msg, time }, or null once the author
@@ -152,11 +158,9 @@ export class Log {
     this.#ownMessages.add(entry)
     this.element.dataset.last = entry.seq
     this.#latest = entry.seq
-    if (this.#newer.areThere) {
-      this.#noteIfMeant(entry)
-      return true // it is shown when the reader gets there
-    }
-    this.element.querySelector(".log__empty")?.remove()
+    this.#noteIfMeant(entry)
+    if (this.#newer.areThere) return true // it is shown when the reader gets there
+    if (!this.#rows.length) this.element.querySelector(".log__empty")?.remove()
     const message = createMessage(entry, this.user)
     this.#live.append(message)
     placeInGroup(message)
@@ -180,9 +184,9 @@ export class Log {
     this.element.dataset.last = this.#latest = 0
     this.element.dataset.read = page.dataset.read
     this.#newDivider = new NewDivider(page.dataset)
-    this.#replace(page)
     this.#meant.clear()
     this.#noteAddressed(page)
+    this.#replace(page)
     if (end === undefined) await this.goBackTo(place)
     else this.#goToFirstNew()
   }
@@ -278,12 +282,11 @@ export class Log {
     this.element.scrollTop = this.element.scrollHeight
   }
 
-  // Remove rows, but remember those that mention or answer the reader.
+  // Remove rows. If one has the focus, the log gets it, so that the keys go on scrolling.
   #remove(rows) {
-    for (const row of rows) {
-      if (row.matches(MEANT)) this.#meant.add(Number(row.dataset.seq))
-      row.remove()
-    }
+    const hadFocus = rows.some((row) => row.contains(document.activeElement))
+    for (const row of rows) row.remove()
+    if (hadFocus) this.element.focus({ preventScroll: true })
   }
 
   // Return a message, after loading those around it if it is not in the page; null: there is none,
@@ -324,7 +327,8 @@ export class Log {
 
   #noteIfMeant(entry) {
     const { seq, user, state } = entry
-    const isMeant = user !== this.user && state !== "deleted" && isMeantFor(this.user, entry)
+    const isMeant =
+      seq > this.read && user !== this.user && state !== "deleted" && isMeantFor(this.user, entry)
     if (isMeant) this.#meant.add(seq)
     else this.#meant.delete(seq)
   }
@@ -340,10 +344,18 @@ export class Log {
     this.scroll.isAway = isGap
   }
 
+  // Add newer messages that come with a page. After rows that have come over the socket they say that
+  // screen readers need not read them out.
+  #addNewer(messages) {
+    if (!this.#live.hasChildNodes()) return this.#history.append(...messages)
+    for (const message of messages) message.ariaLive = "off"
+    this.#live.append(...messages)
+  }
+
   #append(page) {
     const newer = messagesOf(page)
     this.#ownMessages.addFrom(page)
-    this.#history.append(...newer)
+    this.#addNewer(newer)
     for (const message of newer) this.#format(message)
     this.#newDivider.place(this.#messages)
     for (const message of newer) placeInGroup(message)
@@ -352,25 +364,24 @@ export class Log {
     this.#trim()
   }
 
-  get #messages() {
-    return messagesOf(this.element)
+  // Not by a selector, which would look at everything in the rows.
+  get #rows() {
+    return [...this.#history.children, ...this.#live.children]
   }
 
-  get #rows() {
-    return [...this.element.querySelectorAll(".message, .day, .log__new")]
+  get #messages() {
+    return this.#rows.filter(isMessage)
   }
 
   // Show a message of the log as it is now. Return it as it was, undefined if it is not in the page.
   #change(entry) {
     this.#ownMessages.change(entry)
-    const message = this.#messages.find(({ dataset }) => Number(dataset.seq) === entry.seq)
+    const message = document.getElementById(idOf(entry.seq))
     const shown = message && entryOf(message)
     const isDeleted = entry.state === "deleted" && shown?.state !== "deleted"
     if (isDeleted && (shown ?? entry).user !== this.user) this.#newDivider.forget(entry.seq)
-    if (!message) {
-      this.#noteIfMeant(entry)
-      return undefined
-    }
+    this.#noteIfMeant({ ...entry, user: (shown ?? entry).user })
+    if (!message) return undefined
     if (!isSame(shown, entry)) this.scroll.keep(() => updateMessage(message, entry, this.user))
     if (isDeleted) this.#placeNewDivider()
     return shown
@@ -399,24 +410,42 @@ export class Log {
     this.#ownMessages = new OwnMessages(this.element.dataset)
     this.#ownMessages.addFrom(this.element)
     this.#changes = new Map()
-    for (const message of this.#messages) removeLink(message)
+    for (const message of this.#messages) {
+      removeLink(message)
+      this.#noteIfMeant(entryOf(message))
+    }
     formatLog(this.element)
+    this.mark(this.#edited)
   }
 
   // Call it after placeInGroup(), which may change the height of the row.
   #rowAdded() {
-    if (this.scroll.isAtEnd) this.#trim()
+    this.#trim()
     this.scroll.follow()
   }
 
+  // Remove rows if there are too many: at the end if the reader is in the first third, else at the
+  // beginning. There are always more between these and what is in view than a page brings.
   #trim() {
-    if (this.#history.childElementCount + this.#live.childElementCount <= MAX_ROWS) return
-    this.scroll.keep(() => {
-      this.#remove(this.#rows.slice(0, -ROWS_KEPT))
-      const [first] = this.#messages
-      this.#older.continueAt(first?.dataset.seq ?? this.last + 1)
-      if (first) placeInGroup(first)
+    const rows = this.#rows
+    if (rows.length <= MAX_ROWS) return
+    this.scroll.keep((first) => {
+      if (first && rows.indexOf(first.message) < rows.length / 3) this.#removeLast(rows)
+      else this.#removeFirst(rows)
     })
+  }
+
+  #removeFirst(rows) {
+    this.#remove(rows.slice(0, -ROWS_KEPT))
+    const [first] = this.#messages
+    this.#older.continueAt(first?.dataset.seq ?? this.last + 1)
+    if (first) placeInGroup(first)
+  }
+
+  #removeLast(rows) {
+    const last = rows.findLastIndex((row, index) => index < ROWS_KEPT && isMessage(row))
+    this.#remove(rows.slice(last + 1)) // dividers before the first of them, too
+    this.#showGap(true)
   }
 
   #prepend(page) {
@@ -431,21 +460,31 @@ export class Log {
       for (const message of moved) placeInGroup(message)
       this.#older.continueFrom(page)
     })
+    this.#trim()
   }
 
-  // Format an older message, and apply a change that came while its page was loading.
+  // Format a message that came with a page, and apply a change that came while that was loading.
   #format(message) {
+    const seq = Number(message.dataset.seq)
     removeLink(message)
+    this.#noteIfMeant(entryOf(message))
     formatMessage(message, this.user)
-    const change = this.#changes.get(Number(message.dataset.seq))
+    message.classList.toggle("message--editing", seq === this.#edited)
+    message.classList.toggle("message--target", seq === seqOf(location))
+    const change = this.#changes.get(seq)
     if (!change) return
     this.#ownMessages.change({ ...change, seq: change.of })
+    this.#noteIfMeant({ ...change, seq, user: message.dataset.user })
     updateMessage(message, change, this.user)
   }
 }
 
-function messagesOf(log) {
-  return [...log.querySelectorAll(".message")]
+function messagesOf(page) {
+  return [...page.querySelectorAll(".message")]
+}
+
+function isMessage(row) {
+  return row.classList.contains("message")
 }
 
 // Instead of the link to a page where it can be changed there are buttons.

@@ -2,13 +2,14 @@
 // if it came with the page.
 
 import { addressOf, idOf } from "./addresses.js"
+import { isOnlyEmoji } from "./emoji.js"
+import { colourClass, initial } from "./avatar.js"
 import { fold } from "./fold.js"
 import { placeInGroup } from "./grouping.js"
 import { isMeantFor } from "./quote.js"
 import { copyOnly, richText } from "./rich_text.js"
-import { clockTime, fullTime, hasDayPeriods, learnTime, showTime } from "./time.js"
+import { clockTime, fullTime, learnTime, showTime } from "./time.js"
 
-const COLOURS = 8 // of names, in message.css
 const NOBODY_NOTIFIED = "nobody was notified: @all works once a minute" // as in message.html
 
 // Return the element of an entry; `reader` is the login of the person at this page.
@@ -46,7 +47,6 @@ export function entryOf(message) {
 export function formatLog(log) {
   learnTime(log.dataset.now)
   log.classList.add("log--formatted")
-  log.classList.toggle("log--wide-times", hasDayPeriods)
   log.querySelector(".log__zone")?.remove()
   for (const day of log.querySelectorAll(".day")) day.remove()
   for (const message of log.querySelectorAll(".message")) {
@@ -64,7 +64,7 @@ export function formatMessage(message, reader) {
   message.ariaLabel = `${user}, ${clockTime(new Date(time.dateTime))}`
   time.parentElement.tabIndex = -1 // or Tab would stop at each message
   const author = message.querySelector(".message__author")
-  author.classList.add(`message__author--${colour(user)}`)
+  author.classList.add(colourClass(user))
   author.dataset.initial = initial(user)
   message.classList.toggle("message--own", user === reader)
   showText(message, message.querySelector(".message__text").textContent, reader)
@@ -83,6 +83,7 @@ function showText(message, msg, reader) {
   const names = all === "true" ? [reader, "all"] : [reader]
   message.querySelector(".message__text").replaceChildren(richText(msg, names))
   message.classList.toggle("message--for-reader", isMeantFor(reader, { msg, all: all === "true" }))
+  message.querySelector(".message__text").classList.toggle("message__text--emoji", isOnlyEmoji(msg))
   fold(message, msg)
   const isInVain = all === "false" && user === reader
   message.querySelector(".message__note").textContent = isInVain ? NOBODY_NOTIFIED : ""
@@ -92,18 +93,6 @@ function showText(message, msg, reader) {
 function markAll(message, all) {
   if (all === undefined) delete message.dataset.all
   else message.dataset.all = all
-}
-
-// Return the number of a person's colour, which is the same on every page.
-function colour(user) {
-  let hash = 0
-  for (const character of user) hash = (hash * 31 + character.codePointAt(0)) % 65_521
-  return hash % COLOURS
-}
-
-function initial(user) {
-  const [first] = user
-  return first.toUpperCase()
 }
 
 function showState(message, state) {

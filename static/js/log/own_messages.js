@@ -23,7 +23,8 @@ export class OwnMessages {
   }
 
   add({ seq, user, msg, time, state }) {
-    if (user === this.#user && state !== "deleted") this.#messages.set(seq, { seq, msg, time })
+    const isOwn = user === this.#user && state !== "deleted"
+    if (isOwn && this.#isRecent(time)) this.#messages.set(seq, { seq, msg, time })
   }
 
   change({ seq, msg, state }) {
@@ -35,11 +36,14 @@ export class OwnMessages {
   // Return a message that its author may still change, or null.
   changeable(seq) {
     const message = this.#messages.get(seq)
-    const isRecent = message && this.#now() - Date.parse(message.time) < this.#changeableFor
-    return isRecent ? { ...message } : null
+    return message && this.#isRecent(message.time) ? { ...message } : null
   }
 
   lastChangeable() {
     return this.changeable(Math.max(...this.#messages.keys()))
+  }
+
+  #isRecent(time) {
+    return this.#now() - Date.parse(time) < this.#changeableFor
   }
 }

@@ -3,7 +3,7 @@
 // its place: { seq, offset } of the message at the top of the view, and { end } at the end.
 
 import { isPlain } from "../browser/keys.js"
-import { seqOf } from "./addresses.js"
+import { addressOf, seqOf } from "./addresses.js"
 
 export class Places {
   onerror = () => {} // called with a text
@@ -25,16 +25,21 @@ export class Places {
     else this.#show()
   }
 
+  // Go to a message as by a link to it.
+  async follow(seq) {
+    this.#keep()
+    history.pushState({ steps: ++this.#steps }, "", addressOf(seq))
+    this.#show()
+    await this.#goTo(seq)
+  }
+
   async #click(event) {
     const link = event.target.closest("a")
     if (!link || event.defaultPrevented || !isPlain(event)) return
-    this.#keep()
     const seq = seqOf(link)
-    if (!seq) return // to another page
+    if (!seq) return this.#keep() // to another page
     event.preventDefault()
-    history.pushState({ steps: ++this.#steps }, "", link.href)
-    this.#show()
-    await this.#goTo(seq)
+    await this.follow(seq)
   }
 
   #keep() {

@@ -3,6 +3,7 @@
 // its characters. Signs that mark nothing stay visible; a backslash before a sign makes it one.
 
 import { addressOf } from "./addresses.js"
+import { colourClass } from "./avatar.js"
 import { INVISIBLE, UNSPACED, WIDE } from "./letters.js"
 import { MAIL_PATTERN, target, URL_PATTERN, withoutPunctuation } from "./links.js"
 import { BEFORE_NAME, LETTER, loginIn } from "./names.js"
@@ -149,7 +150,8 @@ const SPANS = {
 }
 const BLOCK = anyOf(BLOCKS)
 const SPAN = anyOf(SPANS)
-const QUOTED_LINE = /(> ?)((?:> )*)((?:\S{1,64}|deleted user) #(\d{1,15})(?=:))?([^\n]*)(?:\n|$)/g
+const QUOTED_LINE =
+  /(?<sign>> ?)(?<inner>(?:> )*)(?:(?<user>\S{1,64}|deleted user) #(?<seq>\d{1,15})(?<colon>: ?)(?! ?> ))?(?<rest>[^\n]*)(?:\n|$)/gu
 
 // Return a text as nodes that have exactly its characters. `reader` is a login, or several names
 // that mean the reader.
@@ -225,20 +227,31 @@ function emphasis(name, sign, text, reader) {
   return { node, isMention: mentions(text, reader) }
 }
 
-// Quoted lines; the first may name the message that it quotes, as in "> bob #12: hi". Lines of
-// quoted code stay as they are, and so do the signs of a quote in the quote.
+// Quoted lines; one may name the message that it quotes, as in "> bob #12: hi", which is shown as the
+// author, with the number, above what was said. Lines of quoted code stay as they are, and so do the
+// signs of a quote in the quote. The server writes the same (chat/message.html).
 function quoted(whole, reader) {
   const node = element("span", "quote")
   node.role = "blockquote"
   let isCode = false
-  for (const [line, mark, inner, source = "", seq, rest] of whole.matchAll(QUOTED_LINE)) {
-    const reference = source && element("a", "", source)
-    if (source) reference.href = addressOf(seq)
+  for (const { 0: line, groups } of whole.matchAll(QUOTED_LINE)) {
+    const { sign, inner, user, seq, colon, rest } = groups
     const isFence = rest.split("```").length % 2 === 0
-    node.append(copyOnly(mark), inner, reference, isCode || isFence ? rest : richText(rest, reader))
+    node.append(copyOnly(sign), inner)
+    if (user && isCode) node.append(`${user} #${seq}${colon}`)
+    else if (user) node.append(reference(user, seq, !inner), inner ? colon : copyOnly(colon))
+    node.append(isCode || isFence ? rest : richText(rest, reader))
     if (isFence) isCode = !isCode
     if (line.endsWith("\n")) node.append("\n")
   }
+  return node
+}
+
+// A link to a message that is quoted, whoever has really said it.
+function reference(user, seq, isAuthor) {
+  const node = element("a", "", user, element("span", "quote__number", ` #${seq}`))
+  if (isAuthor) node.className = `quote__author ${colourClass(user)}`
+  node.href = addressOf(seq)
   return node
 }
 

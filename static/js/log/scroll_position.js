@@ -7,14 +7,17 @@ export class ScrollPosition {
   onchange = () => {}
   #isAway = false
   #log
+  #messages
   #isAtEnd = true // where the reader has scrolled to, even if a growing field hides the end
   #top = 0
   #size = "" // of the log, when #resized() was last called
   #first = null // the first message in view, and where it is
   #isScheduled = false
 
-  constructor(log) {
+  // `messages` returns those of the log.
+  constructor(log, messages) {
     this.#log = log
+    this.#messages = messages
     this.#size = this.#currentSize
     this.goToEnd()
     log.addEventListener("scroll", () => this.update())
@@ -36,7 +39,7 @@ export class ScrollPosition {
   // The first message in view, how far below the top of the view it begins, and its height.
   get firstInView() {
     const { top } = this.#log.getBoundingClientRect()
-    const messages = this.#log.querySelectorAll(".message")
+    const messages = this.#messages()
     let [first, end] = [0, messages.length]
     while (first < end) {
       const middle = (first + end) >> 1
@@ -53,6 +56,12 @@ export class ScrollPosition {
     this.#log.scrollTop = this.#log.scrollHeight
     this.#top = this.#log.scrollTop // less than before if rows were removed
     this.onchange()
+  }
+
+  // Go up by so many pixels.
+  goUp(distance) {
+    this.#log.scrollTop -= distance
+    this.update()
   }
 
   // Put a row at the top of the view, unless it is in view.
@@ -106,7 +115,8 @@ export class ScrollPosition {
     })
   }
 
-  // Call a function that changes the log, without moving what the reader sees.
+  // Call a function that changes the log, without moving what the reader sees. Unless that is the end,
+  // it gets the first message in view, as firstInView has it.
   keep(change) {
     this.update() // the reader may have scrolled, and the event is still to come
     if (this.#isAtEnd) {
@@ -114,7 +124,7 @@ export class ScrollPosition {
       return this.goToEnd()
     }
     const first = this.firstInView
-    change()
+    change(first)
     if (!first) return
     const { top } = this.#log.getBoundingClientRect()
     this.#log.scrollTop += first.message.getBoundingClientRect().top - top - first.offset

@@ -7,8 +7,6 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const FULL_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" })
 const FULL_DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "full" })
 
-export const hasDayPeriods = CLOCK.resolvedOptions().hour12 // as in 10:30 AM
-
 // Show 10:30 in an element; a copy of the text has [10:30:05].
 export function showTime(element, date) {
   const seconds = `:${String(date.getSeconds()).padStart(2, "0")}`

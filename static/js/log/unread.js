@@ -34,17 +34,19 @@ export class Unread {
     this.#update()
   }
 
-  // Count a message that has just come.
+  // Count a message that has just come. It counts as read once the log has followed it: the reader
+  // may be scrolling away, of which the browser tells with the next picture.
   add({ seq, user, state }) {
     const isNew = seq > this.#since && user !== this.#log.user && state !== "deleted"
     if (isNew) this.#arrived.add(seq)
-    this.#logChanged()
+    if (!this.#readsAlong) this.#show() // nothing more is in view
+    else if (!this.#arrived.size) this.#update()
   }
 
   // A message has changed: a deleted one can't be read any more.
   change({ of, state }) {
     if (state === "deleted") this.#arrived.delete(of)
-    this.#logChanged()
+    if (!this.#arrived.size || !this.#readsAlong) this.#update()
   }
 
   // The reader has read up to a message somewhere else.
@@ -63,25 +65,25 @@ export class Unread {
     this.#update()
   }
 
-  // What has just come counts as read once the log has followed it: the reader may be scrolling away,
-  // of which the browser tells with the next picture.
-  #logChanged() {
-    if (!this.#arrived.size || !this.#readsAlong) this.#update()
-  }
-
   get #readsAlong() {
     return this.#log.scroll.isAtEnd && isAttended()
   }
 
   #update() {
-    const { isAtEnd } = this.#log.scroll
     if (this.#readsAlong) {
       this.#arrived.clear()
       this.#hasReadHistory = true
       this.#onread()
     }
+    if (isAttended()) {
+      for (const seq of this.#mentions) if (this.#log.isInView(seq)) this.#seen.add(seq)
+    }
+    this.#show()
+  }
+
+  #show() {
     const { count, more } = this.#hasReadHistory ? { count: 0, more: "" } : this.#log.news
-    this.#show(this.#arrived.size + count, more, isAtEnd)
+    this.#showCount(this.#arrived.size + count, more)
     this.#showMentions(more || (this.#log.mayHaveMoreMeant ? "+" : ""))
   }
 
@@ -91,9 +93,6 @@ export class Unread {
 
   // `more` is "+" if there may be mentions that the page does not know.
   #showMentions(more) {
-    if (isAttended()) {
-      for (const seq of this.#mentions) if (this.#log.isInView(seq)) this.#seen.add(seq)
-    }
     const count = this.#mentions.length
     this.#mentioned.hidden = !count
     const text = `${count}${more} ${count === 1 && !more ? "mention" : "mentions"}`
@@ -122,11 +121,11 @@ export class Unread {
   }
 
   // `more` is "+" if there are more than can be counted.
-  #show(count, more, isAtEnd) {
+  #showCount(count, more) {
     const title = count ? `(${count}${more}) ${this.#title}` : this.#title
     if (document.title !== title) document.title = title
     if (this.#onIcon !== count) showOnIcon((this.#onIcon = count))
-    this.#button.hidden = isAtEnd
+    this.#button.hidden = this.#log.scroll.isAtEnd
     const messages = count === 1 ? "message" : "messages"
     const text = count ? `${count}${more} new ${messages}` : "To the end"
     if (this.#button.textContent !== text) this.#button.textContent = text

@@ -94,7 +94,7 @@ export class Notifier {
     remember("notify", "")
     this.#notify.checked = false
     this.#notify.disabled = true
-    this.#notify.parentElement.append(" (this browser does not allow it)")
+    this.#notify.previousElementSibling.append(" (this browser does not allow it)")
   }
 }
 

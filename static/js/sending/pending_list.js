@@ -1,6 +1,8 @@
 // The list of pending messages at the end of the log: each is being sent, or was refused and can be
 // retried or discarded.
 
+import { richText } from "../log/rich_text.js"
+
 export class PendingList {
   onretry = () => {}
   ondiscard = () => {}
@@ -31,7 +33,7 @@ export class PendingList {
 
   #create({ nonce, msg }) {
     const item = this.#template.content.firstElementChild.cloneNode(true)
-    item.querySelector(".pending__text").textContent = msg
+    item.querySelector(".pending__text").append(richText(msg, []))
     item.querySelector("[name=retry]").addEventListener("click", () => this.onretry(nonce))
     item.querySelector("[name=discard]").addEventListener("click", () => this.ondiscard(nonce))
     return item

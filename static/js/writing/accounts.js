@@ -1,10 +1,10 @@
 // The names of everybody with an account: a few for each beginning, asked of the server when it is
 // typed, because a room may have thousands.
 
+import { fetchJSON } from "../browser/fetch_json.js"
 import { caseless } from "../log/names.js"
 
 const FRESH_FOR = 60_000 // ms; somebody may have registered or left since
-const TIMEOUT = 15_000 // ms
 
 export class Accounts {
   onanswer = () => {}
@@ -74,11 +74,6 @@ export class Accounts {
   }
 }
 
-async function fromServer(beginning) {
-  const response = await fetch(`/people/names?${new URLSearchParams({ begin: beginning })}`, {
-    headers: { Accept: "application/json" },
-    signal: AbortSignal.timeout(TIMEOUT),
-  })
-  if (!response.ok) throw new Error("the names cannot be loaded")
-  return response.json()
+function fromServer(beginning) {
+  return fetchJSON(`/people/names?${new URLSearchParams({ begin: beginning })}`)
 }

@@ -2,6 +2,7 @@
 // how many there are too many.
 
 import { announce } from "../browser/announce.js"
+import { listenToText } from "./draft.js"
 
 const STEPS = [200, 100, 50, 20, 10, 0] // left; the counter appears at the first, each is read out
 
@@ -13,12 +14,11 @@ const DIRECTIONS = /[\u202a-\u202e\u2066-\u2069\n]/g
 const MARK = "(?![\\u0f8d-\\u0fbc])[\\p{Mn}\\p{Me}]"
 const SURPLUS_MARKS = new RegExp(`((?:${MARK}\\p{Cf}*){5})${MARK}(?:${MARK}|\\p{Cf})*`, "gu")
 
-// Return by how many code points the text of a field is too long for the server; a negative number
-// says how many are left.
-export function excess({ value, dataset }) {
-  const limit = Number(dataset.maxLength)
-  if (value.length <= limit - STEPS[0]) return value.length - limit // close enough, and fast
-  const wanted = value.replace(NEWLINES, "\n").replace(UNWANTED, "").replace(SURPLUS_MARKS, "$1")
+// Return by how many code points a text is too long for the server; a negative number says how many
+// are left.
+export function excess(text, limit) {
+  if (text.length <= limit - STEPS[0]) return text.length - limit // close enough, and fast
+  const wanted = text.replace(NEWLINES, "\n").replace(UNWANTED, "").replace(SURPLUS_MARKS, "$1")
   const cleaned = withoutOpenDirections(wanted).replace(OUTER_NEWLINES, "")
   return Array.from(cleaned).length - limit
 }
@@ -46,17 +46,18 @@ function withoutOpenDirections(text) {
   return text.replace(DIRECTIONS, (sign, index) => (unpaired.has(index) ? "" : sign))
 }
 
-// Return true if the server would refuse the text of a field because of its length.
-export function isTooLong(field) {
-  return excess(field) > 0
+// Return true if the server would refuse a text because of its length.
+export function isTooLong(text, limit) {
+  return excess(text, limit) > 0
 }
 
-// Show in an element how much room a field has, as soon as that is little.
-export function countCharacters(field, element) {
+// Show in an element how much room there is for what a composer sends from a field, as soon as that
+// is little.
+export function countCharacters(field, element, composer) {
   let step = Infinity // the last step that was passed; -1 if the text is too long
 
   function update() {
-    const left = -excess(field)
+    const left = -excess(composer.text, field.dataset.maxLength)
     const isTooLong = left < 0
     const text = isTooLong ? `${-left} too many` : left <= STEPS[0] ? `${left} left` : ""
     element.textContent = text
@@ -66,6 +67,6 @@ export function countCharacters(field, element) {
     step = next
   }
 
-  field.addEventListener("input", update)
+  listenToText(field, update)
   update()
 }

@@ -3,7 +3,7 @@
 // survives a reload of this tab, and goes on in the next one that opens if this one is closed.
 
 import { announce } from "../browser/announce.js"
-import { isComposing } from "../browser/keys.js"
+import { isComposing, isEscape } from "../browser/keys.js"
 import { keysOf, onTakenOver, recall, remember, takeOver } from "../browser/storage.js"
 import { newNonce } from "../sending/nonce.js"
 
@@ -53,7 +53,7 @@ export class Editing {
     this.#draft.pause()
     this.#message = message
     this.#request = null
-    this.#show(message.msg)
+    this.#show(() => (this.#composer.text = message.msg))
     announce("Editing your message, Escape cancels")
     return true
   }
@@ -74,10 +74,10 @@ export class Editing {
     this.#composer.text = kept.text
   }
 
-  // Make room for a reply. While a change is not saved, its beginning is kept: then return false.
+  // Make room for a reply. While a change is not saved, its quote is kept: then return false.
   makeRoomFor(reply) {
     if (this.#isUnsaved("then your reply is here")) {
-      this.#draft.prepend(reply)
+      this.#draft.reply(reply)
       return false
     }
     if (this.isActive) this.#end()
@@ -126,7 +126,7 @@ export class Editing {
   #keydown(event) {
     if (event.defaultPrevented || isComposing(event)) return
     const isIdle = !this.isActive && !this.#composer.text
-    if (event.key === "Escape" && this.isActive) this.#end()
+    if (isEscape(event) && this.isActive) this.#end()
     else if (event.key === "ArrowUp" && isIdle) this.start(this.#log.lastOwnChangeable())
     else return
     event.preventDefault()
@@ -179,16 +179,16 @@ export class Editing {
     this.#message = this.#request = null
     remember(this.#key, "")
     this.#draft.resume()
-    this.#show(this.#draft.text)
+    this.#show(() => (this.#composer.draft = this.#draft.text))
   }
 
-  #show(text) {
+  #show(fill) {
     this.#stopWaiting()
     this.#resetDeleteButton()
     this.#bar.hidden = !this.isActive
     this.#log.mark(this.#message?.seq ?? null)
-    this.#submitButton.textContent = this.isActive ? "Save" : "Send"
-    this.#composer.text = text
+    this.#submitButton.querySelector("span").textContent = this.isActive ? "Save" : "Send"
+    fill()
     this.#composer.focus()
   }
 }
