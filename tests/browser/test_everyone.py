@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -194,6 +194,34 @@ async def test_what_opens_in_the_chat_is_for_everyone_too(
     await alice.field.fill("@b")
     await expect(alice.page.get_by_role("option")).to_have_count(1)
     assert await violations(alice, looks) == []
+
+
+# The longest time that something takes to appear or to change, in seconds.
+LONGEST_MOTION = """() => Math.max(
+  ...[...document.querySelectorAll("*")].map(getComputedStyle).flatMap((style) => [
+    style.animationName === "none" ? 0 : parseFloat(style.animationDuration),
+    ...style.transitionDuration.split(", ").map(parseFloat),
+  ])
+)"""
+
+
+@pytest.mark.parametrize(("motion", "longest"), [("no-preference", 0.15), ("reduce", 0)])
+async def test_motion_is_short_or_there_is_none(
+    chat: ChatSite,
+    visit: Visit,
+    bob: Visitor,
+    motion: Literal["no-preference", "reduce"],
+    longest: float,
+) -> None:
+    alice = await visit(chat.url, "alice", reduced_motion=motion)
+    await bob.post("hello")
+    await alice.messages.last.hover()
+    await expect(alice.page.locator(".actions")).to_be_visible()
+    await alice.menu()
+    assert longest * 0.8 <= await alice.page.evaluate(LONGEST_MOTION) <= longest
+    for path in ("/account", "/search", "/people"):
+        await alice.open(path)
+        assert await alice.page.evaluate(LONGEST_MOTION) <= longest, path
 
 
 # Wider than any font a reader may have: letters of a monospace one are 0.6 em wide in all of them.
