@@ -5,6 +5,11 @@ Each part gets what it needs when it is made, and hears of everything else throu
 `python app.py --help` lists the commands for the operator.
 """
 
+if __name__ == "__main__":  # before the other imports
+    from server.startup import prepare
+
+    prepare()
+
 import asyncio
 import logging
 from collections.abc import AsyncIterator
@@ -28,6 +33,8 @@ from chat.read_marks import read_marks_ctx
 from chat.views import OPENINGS, openings
 from chat.writings import WRITINGS, Writings
 from commands.command_line import read_arguments, run_command
+from files.parts import add_files, remove_files
+from files.store import FILES
 from middlewares import (
     MEMBERS_TURN,
     PAGES,
@@ -58,10 +65,10 @@ from settings import MESSAGE_COLLECTION, SETTINGS, Settings
 from storage.database import DATABASE, PREPARING, READY, DatabaseUnavailable, log_id
 from storage.embedded import embedded_ctx
 from storage.indexes import create_indexes
-from storage.mongodb import database_ctx
+from storage.mongodb import check_address, database_ctx
 from storage.redis_client import REDIS, connect_redis, redis_ctx
 from storage.redis_relay import relay_ctx
-from storage.staging import finish_import
+from storage.staging import drop_old_imports, finish_import
 
 seldom = SeldomLogger(logging.getLogger("chat"))
 
@@ -69,11 +76,15 @@ RETRY_PAUSE = 1  # seconds between attempts to reach the database at the start
 READY_WITHIN = 3  # seconds to wait for the database at the start; connections queue meanwhile
 # Parts of END_WITHIN in server/process.py; the rest is for open requests and for closing files.
 STORE_WITHIN = 1.5  # seconds to store the messages that wait
-GOODBYE_WITHIN = 2.5  # seconds to store them and then to close every socket
+GOODBYE_WITHIN = 2  # seconds to store them and then to close every socket
 
 
 def create_app(settings: Settings) -> web.Application:
-    """Return the application; it opens files and connections only when it starts."""
+    """Return the application; it opens files and connections only when it starts.
+
+    Raises StartError for settings that can't be used.
+    """
+    check_address(settings)
     redis = connect_redis(settings) if settings.REDIS_URL else None
     keys, secure = secret_keys(settings), settings.SECURE_COOKIES
     of_chat = f"{keys[0]} {settings.MONGO_HOST or settings.DATA_DIR} {settings.MONGO_DB_NAME}"
@@ -130,8 +141,13 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
     app[LIMITS] = AttemptLimits(settings.REGISTRATIONS_PER_HOUR, relay)
     app[SESSIONS] = Sessions(db, relay, settings.MODERATORS)
     app[JOURNAL] = Journal(messages, relay, app[METRICS])
+    add_files(app)
     app[MESSAGES] = Message(
-        messages, app[JOURNAL], settings.MESSAGES_PER_SECOND, settings.MESSAGE_LENGTH
+        messages,
+        app[JOURNAL],
+        app[FILES].claim,
+        settings.MESSAGES_PER_SECOND,
+        settings.MESSAGE_LENGTH,
     )
     app[WRITINGS] = Writings(messages, app[JOURNAL], relay)
     app[DEPARTURES] = Departures(db, app[SESSIONS], app[WRITINGS])
@@ -146,6 +162,7 @@ async def parts_ctx(app: web.Application) -> AsyncIterator[None]:
         for_ever(app[SESSIONS].recheck),
         for_ever(app[SESSIONS].remove_expired),
         for_ever(lambda: finish_departures(app)),
+        for_ever(lambda: remove_files(app)),
         for_ever(app[METRICS].measure_lag),
     ):
         with suppress(TimeoutError):
@@ -160,6 +177,7 @@ async def open_journal(app: web.Application) -> None:
         try:
             await finish_import(app[DATABASE])
             app[PREPARING].set()  # it has answered
+            await drop_old_imports(app[DATABASE])
             await migrate(app[DATABASE], app[HASHER])
             await create_indexes(app[DATABASE])
             await index_messages(app[DATABASE])

@@ -33,7 +33,7 @@ KEPT_HEADERS = ("Allow", "Retry-After", "Connection")
 
 PAGES_FOR_STRANGERS = (PUBLIC_ROUTES - ROUTES_WITHOUT_DATABASE) | {None}  # None: no such page
 
-PAGES_WITH_TEXT = {"main", "message"}  # where somebody writes what must not be lost
+PAGES_WITH_TEXT = {"main", "message", "upload"}  # where somebody writes what must not be lost
 FORMS_OF_STRANGERS = {  # which are shown again, without the passwords
     "login": "auth/login.html",
     "signin": "auth/sign.html",
@@ -47,9 +47,13 @@ PAGES_WAITING = 80  # of one account; somebody may open many tabs at once
 # and twice what the last one took, because a list of a hundred sessions takes ten times as long.
 PAUSE, LONGEST_PAUSE = 0.003, 0.1
 
+# Routes that have a line of their own: they take long, and pages don't wait for them.
+LINES = {"chat": "sockets", "upload": "uploads", "file": "files"}
+STAY_OPEN = {"chat", "file"}  # as long as the client wants: their turns end when they begin
+
 STRANGERS_TURN = web.AppKey("strangers_turn", asyncio.Lock)
 MEMBERS_TURN = web.AppKey("members_turn", asyncio.Lock)
-PAGES = web.AppKey("pages", Turns)  # by account
+PAGES = web.AppKey("pages", Turns)  # by account and line
 
 
 class BeingPrepared(DatabaseUnavailable):
@@ -122,25 +126,26 @@ async def share_out(request: web.Request, handler: Handler) -> web.StreamRespons
     """Work on a few pages of each account at a time, and begin them one at a time.
 
     The next ones of that account wait. Without this, pages on 50 connections of one member left no
-    time for what others say, as take_turns() tells of strangers. A WebSocket stays open, so its
-    turn ends when it begins; and sockets have a line of their own, apart from pages.
+    time for what others say, as take_turns() tells of strangers. Pages don't wait for sockets and
+    files, which take long.
     """
     identity = request.get(IDENTITY)
     if identity is None:
         return await handler(request)
-    is_socket = route_name(request) == "chat"
+    name = route_name(request) or ""
+    stays_open, line_name = name in STAY_OPEN, LINES.get(name, "pages")
     clock = asyncio.get_running_loop().time
     try:
-        async with request.app[PAGES].turn((identity.user_id, is_socket)) as line:
-            is_one_of_many = line.inside > 1 and not is_socket
+        async with request.app[PAGES].turn((identity.user_id, line_name)) as line:
+            is_one_of_many = line.inside > 1 and not stays_open
             if is_one_of_many:
                 async with line.begins:
                     await asyncio.sleep(line.pause)
             async with request.app[MEMBERS_TURN]:
                 await asyncio.sleep(PAUSE if is_one_of_many else 0)
-            if not is_socket:
-                if request.app[SESSIONS].has_ended(identity.session_id):  # meanwhile
-                    raise web.HTTPUnauthorized(text=SIGNED_OUT)
+            if name != "chat" and request.app[SESSIONS].has_ended(identity.session_id):
+                raise web.HTTPUnauthorized(text=SIGNED_OUT)  # a socket is told in its own way
+            if not stays_open:
                 began = clock()
                 try:
                     return await handler(request)
@@ -178,7 +183,7 @@ async def _error_page(
             await read_form(request)
     form = request.get(FORM, {}) if is_kept else {}
     template = FORMS_OF_STRANGERS.get(name or "", "error.html") if form else "error.html"
-    context = {"form": form, "login": form.get("login")}
+    context = {"form": form, "login": form.get("login"), "has_files": name == "upload"}
     response = error_response(request, template, context, FormError(status, text))
     response.headers.update(headers)
     return response

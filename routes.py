@@ -10,6 +10,7 @@ from auth.views import Login, SetPassword, SignIn, SignOut
 from chat.correction import Correction
 from chat.health import healthz
 from chat.views import ChatList, ReadMark, WebSocket
+from files.views import FileContent, Preview, Upload
 from pages.assets import asset
 from people.views import Absent, Names, People, Person
 from search.views import Search
@@ -24,6 +25,9 @@ routes: list[tuple[str, str, Handler | type[AbstractView], str]] = [
     ("GET", "/read/{seq:[0-9]{1,15}}", ReadMark, "read"),
     ("POST", "/read/{seq:[0-9]{1,15}}", ReadMark, "read"),
     ("GET", "/ws", WebSocket, "chat"),
+    ("POST", "/file", Upload, "upload"),
+    ("GET", "/file/{id:[A-Za-z0-9_-]{22}}", FileContent, "file"),
+    ("GET", "/file/{id:[A-Za-z0-9_-]{22}}/preview", Preview, "preview"),
     ("*", "/login", Login, "login"),
     ("*", "/signin", SignIn, "signin"),
     ("*", "/signout", SignOut, "signout"),

@@ -3,37 +3,51 @@
 `make settings` writes `.env.example` and docs/settings.md from what stands here.
 """
 
-import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from xml.etree import ElementTree
 
 from aiohttp import web
 from envparse import Env
-from redis.asyncio.connection import parse_url
+from redis.asyncio import BlockingConnectionPool
 from yarl import URL
 
+from environment.envfile import Envfile, Mistake, read_envfile
+from environment.names import slip
+
 ROOT = Path(__file__).resolve().parent
+# What one types in ROOT before a command. Debian has no `python` beside that of `make run`.
+PROGRAM = ".venv/bin/python app.py" if Path(sys.prefix) == ROOT / ".venv" else "python app.py"
 MESSAGE_COLLECTION = "messages"
 USER_COLLECTION = "users"
 SESSION_COLLECTION = "sessions"
 LINK_COLLECTION = "links"
+FILE_COLLECTION = "files"
+CHUNK_COLLECTION = "chunks"  # of files
+PREVIEW_COLLECTION = "previews"  # of pictures
 
 LOGO_LIMIT = 100_000  # bytes; each visitor loads it
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"  # how each begins; the size comes next
 SVG = "{http://www.w3.org/2000/svg}svg"
 
-log = logging.getLogger(__name__)
+UNITS = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 1000}  # of sizes
+LARGEST = UNITS["TB"]
 
 T = TypeVar("T")
 
 
 class StartError(Exception):
     """The chat can't start; the text says why, and what to do."""
+
+
+class TemporaryStartError(StartError):
+    """The chat can't start now, but may if it is tried again."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,16 @@ class Logo:
 
     def __str__(self) -> str:
         return f"{self.kind.upper()} of {len(self.content):,} bytes"
+
+
+class Size(int):
+    """A number of bytes, which is shown as an operator writes it."""
+
+    def __str__(self) -> str:
+        for unit, size in UNITS.items():
+            if self and not self % size:
+                return f"{self // size} {unit}"
+        return f"{int(self)}"
 
 
 def setting(default: T, meaning: str, read: Callable[[str], T], **about: Any) -> T:
@@ -132,7 +156,7 @@ class Settings:
     DATA_DIR: Path = setting(  # noqa: RUF009 - it returns a field
         ROOT / "data",
         "Folder of the embedded database and of the generated key, relative to the chat's own.",
-        lambda text: ROOT / text,
+        lambda text: _folder(text),
     )
     METRICS_TOKEN: str = setting(
         "",
@@ -179,6 +203,23 @@ class Settings:
         "stay as they are.",
         lambda text: _number(text, lowest=100, highest=40_000),
     )
+    FILE_SIZE_LIMIT: Size = setting(  # noqa: RUF009 - it returns a field
+        Size(25 * UNITS["MB"]),
+        "Size of the largest file that can be sent, as in `25 MB` or `500 kB`. 0: no files can be "
+        "sent; those that are there stay.",
+        lambda text: _size(text),
+    )
+    FILES_PER_USER: Size = setting(  # noqa: RUF009 - it returns a field
+        Size(1 * UNITS["GB"]),
+        "What all files of one person may take. 0: no limit.",
+        lambda text: _size(text),
+    )
+    FILES_IN_ALL: Size = setting(  # noqa: RUF009 - it returns a field
+        Size(20 * UNITS["GB"]),
+        "What the files of all people may take in the database. If that is full, earlier files "
+        "stay and new ones are refused. 0: no limit.",
+        lambda text: _size(text),
+    )
     SOCKETS_PER_USER: int = setting(
         10,
         "WebSockets that one person may have open. 0: no limit.",
@@ -200,7 +241,7 @@ class Settings:
     REGISTRATION: str = setting(
         "open",
         "Who may create an account: `open`, whoever knows the address; `invite`, whoever has a "
-        "link that a moderator or `python app.py invite` has made; `closed`, nobody. The first "
+        "link that a moderator or the command `invite` has made; `closed`, nobody. The first "
         "account of an empty room can always be created.",
         lambda text: _one_of(text, "open", "invite", "closed"),
     )
@@ -272,18 +313,10 @@ def load_settings() -> Settings:
 def each_setting() -> Iterator[tuple[Variable, Any]]:
     """Yield each variable with its value, or with the StartError that says what is wrong with it.
 
-    Raises StartError if `.env` can't be read.
+    Raises StartError if `.env` can't be read, or if a name is certainly mistyped.
     """
-    path = ROOT / ".env"
-    if path.is_file():
-        try:
-            text = path.read_text("utf-8")  # envparse only warns of a file that it can't read
-            # It would take a colour without quotes for a comment.
-            if colour := re.search(r"^ROOM_COLOR=(#\w+)", text, re.MULTILINE):
-                os.environ.setdefault("ROOM_COLOR", colour[1])
-            Env.read_envfile(str(path))
-        except (ValueError, OSError) as error:
-            raise StartError(f"{path} cannot be read: {error}.") from None
+    for mistake in read_environment().mistakes:
+        raise StartError(str(mistake))
     for variable in variables():
         text = os.environ.get(variable.name, "").strip()
         value = variable.default
@@ -291,37 +324,47 @@ def each_setting() -> Iterator[tuple[Variable, Any]]:
             value = variable.on_heroku
         try:
             if text:
-                value = variable.read(text)
+                value = variable.read(_literal(text))
         except ValueError as error:
             shown = "(not shown)" if variable.is_secret else repr(text)
             value = StartError(f"{variable.name}={shown} is not valid: {error}.")
         yield variable, value
 
 
-def make_data_dir(data_dir: Path) -> None:
-    """Make the folder for data, which only its owner may enter. Raises StartError."""
+def read_environment() -> Envfile:
+    """Put what `.env` says beneath the environment, and return it with what is wrong with either.
+
+    Raises StartError if `.env` can't be read at all.
+    """
+    path = ROOT / ".env"
+    names = [variable.name for variable in variables()]
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = read_envfile(path, names)
     except OSError as error:
-        raise StartError(f"DATA_DIR={data_dir} cannot be made: {error.strerror}.") from None
-    if not data_dir.stat().st_mode & 0o077:
-        return
-    try:
-        # It was there before: for our data, or for something else, as /tmp is.
-        names = {path.name for path in data_dir.iterdir()}
-        if names and not names & {"lock", "secret_key"}:
-            raise PermissionError
-        data_dir.chmod(0o700)
-    except OSError:
-        log.warning("others may enter DATA_DIR=%s: use a folder of its own, mode 0700", data_dir)
+        raise StartError(f"{path} cannot be read: {error.strerror}.") from None
+    for name, value in os.environ.items():
+        meant = "" if name in names or not value.strip() else slip(name, names)
+        if meant and meant not in os.environ.keys() | file.values.keys():
+            file.mistakes.append(Mistake(f"the environment sets {name}", f"{meant} is meant"))
+    if not file.mistakes:
+        for name, value in file.values.items():
+            if not os.environ.get(name, "").strip():  # it is as if it was not set
+                os.environ[name] = value
+    return file
+
+
+def _literal(text: str) -> str:
+    # `SECRET_KEY=$(openssl rand -hex 16)` would be a key that everybody knows.
+    if re.fullmatch(r"\$\(.+\)|\$\{.+\}|`.+`", text):
+        raise ValueError("nothing is put in for that here, write the value itself")
+    return text
 
 
 def _boolean(text: str) -> bool:
     # envparse reads any unknown word as false.
-    word = text.lower()
-    if word not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+    if text.lower() not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
         raise ValueError("use true or false")
-    return word in ("true", "yes", "on", "1")
+    return bool(Env.cast(text, bool))
 
 
 def _number(text: str, highest: int, remedy: str = "", lowest: int = 0) -> int:
@@ -333,6 +376,16 @@ def _number(text: str, highest: int, remedy: str = "", lowest: int = 0) -> int:
 
 def _limit(text: str) -> int:
     return _number(text, 1_000_000, "use a whole number, 0 for no limit")
+
+
+def _size(text: str) -> Size:
+    found = re.fullmatch(r"([0-9]{1,13}(?:\.[0-9]{1,3})?) ?([kMGT]?B)?", text, re.IGNORECASE)
+    if found:
+        units = {"b": 1, **{name.lower(): size for name, size in UNITS.items()}}
+        size = Decimal(found[1]) * units[(found[2] or "b").lower()]
+        if size <= LARGEST:
+            return Size(size)
+    raise ValueError("use a size up to 1 TB, such as 25 MB")
 
 
 def _one_of(text: str, *words: str) -> str:
@@ -381,10 +434,17 @@ def _logo(text: str) -> Logo:
     return Logo("svg", content)
 
 
+def _folder(text: str) -> Path:
+    if text[0] in "~$":  # it would be a folder of that name in the checkout
+        raise ValueError("nothing is put in for ~ or $ here, write the whole path")
+    return ROOT / text
+
+
 def _redis_url(text: str) -> str:
     try:
-        parse_url(text)
-    except ValueError:
+        pool = BlockingConnectionPool.from_url(text)
+        pool.make_connection()  # type: ignore[no-untyped-call]  # which reads the options
+    except Exception:  # of any kind: each option fails in its own way
         raise ValueError("use an address such as redis://localhost:6379/0") from None
     return text
 

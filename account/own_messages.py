@@ -1,7 +1,8 @@
 """The download of one's own messages."""
 
-import asyncio
 import json
+from collections.abc import AsyncIterator
+from typing import Any
 
 from aiohttp import web
 
@@ -9,6 +10,7 @@ from auth.sessions import IDENTITY
 from chat.entry import DELETED, EDITED, MessageEntry
 from chat.writings import WRITINGS
 from pages.forms import Page
+from pages.streaming import stream
 from pages.times import iso_time
 from storage.database import DatabaseUnavailable, Document
 
@@ -45,25 +47,16 @@ class OwnMessages(Page):
                 "Content-Disposition": 'attachment; filename="messages.jsonl"',
             }
         )
-        try:
-            async for documents in self.request.app[WRITINGS].messages(user_id):
-                if not response.prepared:  # not earlier, so that a missing database gives a 503
-                    await response.prepare(self.request)
-                if self.request.method == "HEAD":
-                    break
-                lines = b"".join(map(_json_line, documents))
-                for start in range(0, len(lines), PIECE):
-                    async with asyncio.timeout(WRITE_TIMEOUT):
-                        await response.write(lines[start : start + PIECE])
-        except (DatabaseUnavailable, TimeoutError):
-            if not response.prepared:
-                raise
-            # Abort the connection; otherwise a truncated download would look complete, and what a
-            # client does not read would stay in memory.
-            if self.request.transport:
-                self.request.transport.abort()
-            raise ConnectionResetError("the download broke off") from None
+        lines = self.lines(user_id)
+        await stream(self.request, response, lines, WRITE_TIMEOUT, (DatabaseUnavailable,))
         return response
+
+    async def lines(self, user_id: str) -> AsyncIterator[bytes]:
+        """Yield the messages of a user as lines, in pieces. Raises DatabaseUnavailable."""
+        async for documents in self.request.app[WRITINGS].messages(user_id):
+            lines = b"".join(map(_json_line, documents))
+            for start in range(0, len(lines) or 1, PIECE):
+                yield lines[start : start + PIECE]
 
 
 def _json_line(document: Document) -> bytes:
@@ -71,7 +64,10 @@ def _json_line(document: Document) -> bytes:
     if document.get("state") == DELETED:
         return b""
     entry = MessageEntry.from_document(document)
-    message = {"seq": entry.seq, "time": iso_time(entry.time), "msg": entry.msg}
+    message: dict[str, Any] = {"seq": entry.seq, "time": iso_time(entry.time), "msg": entry.msg}
     if entry.state == EDITED:
         message["edited"] = True
+    if file := entry.file:
+        about = {"id": file.id, "name": file.name, "type": file.type, "size": file.size}
+        message["file"] = about
     return json.dumps(message, ensure_ascii=False).encode() + b"\n"

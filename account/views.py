@@ -15,6 +15,7 @@ from auth.pages import MemberPage
 from auth.passwords import HASHER, check_strength
 from auth.sessions import IDENTITY, SESSIONS
 from chat.departures import DEPARTURES
+from files.usage import USAGE
 from pages.forms import BadInput, FormError, check_filled, check_repeated, url_for
 from security.address import client_address
 from settings import SETTINGS
@@ -39,9 +40,13 @@ class Account(MemberPage):
 
     async def context(self, form: dict[str, str]) -> dict[str, Any]:
         """Return what the page shows. Raises DatabaseUnavailable."""
-        cookie = await get_session(self.request)
+        cookie, usage = await get_session(self.request), self.request.app[USAGE]
+        user_id = self.request[IDENTITY].user_id
         return {
             "user": self.request[IDENTITY],
+            "files": usage.files[user_id],
+            "files_size": usage.sizes[user_id],
+            "files_limit": self.request.app[SETTINGS].FILES_PER_USER,
             "sessions": await self.sessions(),
             "notice": cookie.pop("notice", None),
             "form": form,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import load, long_logs, long_talk, processes, shared_room, slow_network, work
+from bench import files, load, long_logs, long_talk, processes, shared_room, slow_network, work
 from bench.figure import draw
 from bench.servers import LOAD_CORE, Server, chat, peer, peers
 from settings import ROOT
@@ -97,6 +97,7 @@ def report(
     delayed: list[str],
     shared: list[str],
     page_loads: slow_network.Rows,
+    of_files: list[str],
 ) -> str:
     """Return the page for docs/benchmark.md."""
     model = next(
@@ -184,6 +185,13 @@ def report(
         "",
         *slow_network.table(page_loads),
         "",
+        "## Files",
+        "",
+        f"Somebody says {files.PER_SECOND} things a second meanwhile, and waits for each; the "
+        "database is the embedded one.",
+        "",
+        *of_files,
+        "",
         "## Years of talk in the browser",
         "",
         "Chromium, which shares a core with the load. The page keeps a thousand rows at most. Busy "
@@ -260,7 +268,9 @@ def main() -> None:
     shared = asyncio.run(shared_room.measure(ROUNDS))
     print("a slow network", file=sys.stderr)
     page_loads = asyncio.run(slow_network.measure(ROUNDS))
-    page = report(values, sweeps, own, lengths, in_browser, delayed, shared, page_loads)
+    print("files", file=sys.stderr)
+    of_files = asyncio.run(files.measure(ROUNDS))
+    page = report(values, sweeps, own, lengths, in_browser, delayed, shared, page_loads, of_files)
     (ROOT / "docs" / "benchmark.md").write_text(page)
     curves = {
         name: [

@@ -66,10 +66,13 @@ class Person(asyncio.Protocol):
             self.data_received(os.read(self.transport.get_extra_info("socket").fileno(), UNREAD))
 
     def say(self, text: bytes, nonce: bytes) -> None:
-        """Send a message, masked with zeros, which costs neither side anything."""
+        """Send a message."""
+        self.send(b'{"type":"message","msg":"' + text + b'","nonce":"' + nonce + b'"}')
+
+    def send(self, payload: bytes) -> None:
+        """Send a frame of up to 64 KiB, masked with zeros, which costs neither side anything."""
         if self.transport.is_closing():
             raise ConnectionError("the server has closed the socket of somebody who talks")
-        payload = b'{"type":"message","msg":"' + text + b'","nonce":"' + nonce + b'"}'
         head = bytes((0x81, 0x80 | 126)) + len(payload).to_bytes(2, "big")
         self.transport.write(head + bytes(4) + payload)
 

@@ -7,7 +7,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
-from chat.entry import is_change
+from chat.entry import DELETED, is_change
 from chat.rich_text import mentions_all
 from storage.database import Collection, Document
 
@@ -56,6 +56,8 @@ async def _change(
         }
         if (to_all := _is_to_all(message, change)) != message.get("all"):
             values["all"] = to_all
+        if change["state"] == DELETED and message.get("file"):
+            values["file"] = {"id": message["file"]["id"]}  # for what removes it
         # Only if no other process has changed it meanwhile.
         unchanged = {"_id": message["_id"], "changed": message.get("changed")}
         if await collection.update_one(unchanged, {"$set": values}):
@@ -72,4 +74,4 @@ def _is_to_all(message: Document, change: Document) -> bool | None:
 
 def _still_applies(message: Document, seq: int) -> bool:
     # A deleted message has no text, and a late edit must not bring it back.
-    return message.get("msg") != "" and message.get("changed", 0) < seq
+    return message.get("state") != DELETED and message.get("changed", 0) < seq

@@ -1,14 +1,15 @@
 """The entries of the log: messages, and changes of earlier messages.
 
-    message: {seq, message_seq, key, user, user_id, time, digest?, msg, all?, state?, changed?,
-              changes?}
+    message: {seq, message_seq, key, user, user_id, time, digest?, msg, all?, file?, state?,
+              changed?, changes?}
     change:  {seq, message_seq, key, user, user_id, time, digest?, of, all?, text?, state?}
 
 `of` is the number of the message that is changed. A change has `text` and `state` until they are
 copied to its message, whose `changed` is the number of its last change, and `changes` how many it
 has had. chat/message_index.py says what `message_seq` is for. `digest` tells whether something that
 comes with a used nonce is the same again, after its text was replaced. `all` is true in what has
-notified everybody by @all, false where its author had done so less than a minute before.
+notified everybody by @all, false where its author had done so less than a minute before. `file` is
+what a message says of its file (see File); of that of a deleted message only the `id` is left.
 """
 
 import hashlib
@@ -18,6 +19,28 @@ from typing import Any, NamedTuple
 EDITED, DELETED = "edited", "deleted"  # states of a message; a new one has none
 DIGEST_SIZE = 2  # bytes: enough to notice another text, too little to find out a deleted one
 DELETED_USER = "deleted user"  # with a space, so that nobody can register it as a login
+
+
+class File(NamedTuple):
+    """What a message says of its file. Where the file itself is, the chat does not know."""
+
+    id: str  # nobody can guess it
+    name: str = ""
+    type: str = "application/octet-stream"  # MIME type: what it is, whatever its name says
+    size: int = 0  # bytes
+    width: int = 0  # pixels of a picture, 0 if it is not shown
+    height: int = 0
+    preview: str = ""  # address of a smaller picture, "" if it is not shown
+    text: str = ""  # the first lines of a text
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> "File":
+        """Return the file that a document describes."""
+        return cls(**{name: document[name] for name in cls._fields if name in document})
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the fields that it has, for the log and for the page."""
+        return {name: value for name, value in self._asdict().items() if value or name == "size"}
 
 
 class MessageEntry(NamedTuple):
@@ -33,10 +56,12 @@ class MessageEntry(NamedTuple):
     changes: int = 0  # how often it was changed
     digest: str = ""  # of what was sent; "" if an earlier version stored it
     to_all: bool | None = None  # whether its @all has notified everybody; None without one
+    file: File | None = None
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "MessageEntry":
         """Return the message in a document, which may be one of the tutorial's."""
+        state, file = document.get("state", ""), document.get("file")
         return cls(
             seq=document["seq"],
             key=document["key"],
@@ -44,10 +69,11 @@ class MessageEntry(NamedTuple):
             user_id=document["user_id"],
             msg=str(document.get("msg")),
             time=time_of(document),
-            state=document.get("state", ""),
+            state=state,
             changes=document.get("changes", 0),
             digest=document.get("digest", ""),
             to_all=_to_all(document),
+            file=File.from_document(file) if file and state != DELETED else None,
         )
 
 
@@ -61,6 +87,7 @@ class ChangeEntry(NamedTuple):
     message: MessageEntry
     digest: str = ""  # of what was sent; "" if an earlier version stored it
     to_all: bool | None = None  # whether the @all that it added has notified everybody
+    deleted_file: str = ""  # the id of the file that goes with a deleted message
 
     @classmethod
     def from_documents(
@@ -70,10 +97,17 @@ class ChangeEntry(NamedTuple):
         if message is None:  # somebody removed it from the database
             message = {**document, "seq": document["of"], "key": "", "msg": "", "state": DELETED}
             message.pop("all", None)
-        changed = MessageEntry.from_document(message)
-        author = document["user"], document["user_id"]
-        digest = document.get("digest", "")
-        return cls(document["seq"], document["key"], *author, changed, digest, _to_all(document))
+        changed, file = MessageEntry.from_document(message), message.get("file")
+        return cls(
+            seq=document["seq"],
+            key=document["key"],
+            user=document["user"],
+            user_id=document["user_id"],
+            message=changed,
+            digest=document.get("digest", ""),
+            to_all=_to_all(document),
+            deleted_file=file["id"] if file and changed.state == DELETED else "",
+        )
 
 
 Entry = MessageEntry | ChangeEntry
@@ -94,6 +128,8 @@ def is_change(document: dict[str, Any]) -> bool:
 def digest_of(content: dict[str, Any]) -> str:
     """Return the digest of a message's or a change's content (see Draft)."""
     said = f"{content.get('state', '')}:{content.get('text', content.get('msg'))}"
+    if "file" in content:
+        said += f":{content['file']['id']}"
     return hashlib.blake2b(said.encode(errors="replace"), digest_size=DIGEST_SIZE).hexdigest()
 
 
@@ -106,7 +142,8 @@ def is_repeated_by(entry: Entry, content: dict[str, Any]) -> bool:
     if isinstance(entry, ChangeEntry) and entry.message.seq != content["of"]:
         return False
     if isinstance(entry, MessageEntry) and not entry.state:
-        return bool(entry.msg == content["msg"])
+        said = entry.msg, entry.file.id if entry.file else ""
+        return said == (content["msg"], content.get("file", {}).get("id", ""))
     return entry.digest in ("", digest_of(content))
 
 

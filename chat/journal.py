@@ -20,13 +20,13 @@ from aiohttp import web
 from bson import ObjectId
 
 from chat.changes import make_changes
-from chat.entry import Entry, MessageEntry, digest_of, is_change, now, to_entry
+from chat.entry import Entry, File, MessageEntry, digest_of, is_change, now, to_entry
 from chat.everybody import ALL_EVERY, Everybody
 from chat.message_index import MESSAGE_SEQ, add_to_index, message_seq, messages_before
 from chat.recent import RECENT_LENGTH, RECENT_TEXT, Recent
 from server.logs import SeldomLogger
 from server.metrics import Metrics
-from server.relay import Relay, check_texts
+from server.relay import Relay, check_numbers, check_texts
 from storage.batches import Batches
 from storage.database import (
     Collection,
@@ -34,6 +34,7 @@ from storage.database import (
     DatabaseFails,
     DatabaseUnavailable,
     Document,
+    note_slowness,
 )
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Draft:
     key: str  # <user_id>:<nonce>, so that a message that is sent again has the same
     login: str  # the author's
     user_id: str
-    content: Document  # {msg, all?} of a message, {of, text, state, all?} of a change
+    content: Document  # {msg, all?, file?} of a message, {of, text, state, all?} of a change
     answer: asyncio.Future[Entry]  # the entry, once it is delivered
     queued_at: float  # the loop's time
     is_handed_over: bool = False
@@ -249,7 +250,8 @@ class Journal:
         while True:
             await asyncio.sleep(CHECK_EVERY)
             for draft in self.waiting.values():
-                if draft.queued_at + APPEND_TIMEOUT < clock():
+                if draft.queued_at + APPEND_TIMEOUT < clock() and not draft.answer.done():
+                    note_slowness()
                     draft.give_up()
             if last_poll + POLL_EVERY <= clock():
                 last_poll = clock()
@@ -441,8 +443,9 @@ def check_draft(document: Document) -> None:
     if content.get("all", True) is not True:
         raise TypeError("not a wish to notify everybody")
     names = content.keys() - {"all"}
-    if names == {"msg"}:
+    if names - {"file"} == {"msg"}:
         check_texts(content["msg"])
+        check_file(content)
     elif names == {"of", "text", "state"} and type(content["of"]) is int:
         check_texts(content["text"], content["state"])
     else:
@@ -455,9 +458,18 @@ def check_entry(document: Document) -> None:
     check_texts(document["key"], document["user"], document["user_id"], digest)
     if not is_change(document):
         check_texts(document["msg"])
+        check_file(document)
     numbers = [document[name] for name in ("seq", "of") if name in document]
     if any(type(number) is not int for number in numbers):  # True is an int, too
         raise TypeError("not a number")
+
+
+def check_file(document: Document) -> None:
+    """Check the file of a message from another process. Raises LookupError, TypeError."""
+    if "file" in document:
+        file = File.from_document(document["file"])
+        check_texts(file.id, file.name, file.type, file.preview, file.text)
+        check_numbers(file.size, file.width, file.height)
 
 
 def without_text(document: Document) -> Document:

@@ -22,18 +22,19 @@ journal delivers it in step 3, it changes the message as the change says (chat/c
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from aiohttp import web
 
 from auth.sessions import Identity
-from chat.cleaning import clean
+from chat.cleaning import NOTHING_WRITTEN, clean
 from chat.entry import (
     DELETED,
     EDITED,
     Entry,
+    File,
     MessageEntry,
     change_key,
     is_change,
@@ -70,11 +71,21 @@ class NonceUsed(Refused):
         super().__init__("invalid", NONCE_USED)
 
 
+# Gives a file to the message with a key, for good: it takes the author and the file's id. Raises
+# Refused if the file is not the author's, is another message's, or is not there.
+Claim = Callable[[Identity, str, str], Awaitable[File]]
+
+
 class Message:
     """Saves, edits, deletes and reads messages, each of which is a MessageEntry."""
 
     def __init__(
-        self, collection: Collection, journal: Journal, per_second: int, length: int
+        self,
+        collection: Collection,
+        journal: Journal,
+        claim: Claim,
+        per_second: int,
+        length: int,
     ) -> None:
         """Set up.
 
@@ -83,32 +94,52 @@ class Message:
         """
         self._collection = collection
         self._journal = journal
+        self._claim = claim
         self._length = length
         self._limit = Limit(BURST_SECONDS * per_second, BURST_SECONDS)  # by person
         # By message: one change after the other, or those at the same time would not count each
         # other.
         self._turns = Turns(at_once=1, waiting=CHANGES_WAITING)
 
-    async def save(self, user: Identity, msg: str, nonce: str | None = None) -> Entry:
+    async def save(
+        self, user: Identity, msg: str, nonce: str | None = None, file_id: str = ""
+    ) -> Entry:
         """Store a message and show it to everybody; return its entry. Raises Refused.
 
-        If the user has sent the same with this nonce before, return the entry of that time.
+        If the user has sent the same with this nonce before, return the entry of that time. With a
+        file that the user has sent before, the text may be blank.
         """
-        msg = clean(msg, self._length)
+        msg = clean(msg, self._length, may_be_blank=bool(file_id))
         self._check_pace(user)
         key = message_key(user.user_id, nonce or new_nonce())
         content: Document = {"msg": msg}
         if mentions_all(msg):
             content["all"] = True
+        entry: Entry | None = None
         with refused_if_unavailable():
-            entry = await self._journal.append(key, user.login, user.user_id, content)
+            if file_id:
+                # If it was sent before, it may be deleted by now, and its file with it.
+                entry = await self._journal.find(key)
+                file = File(file_id) if entry else await self._claim(user, file_id, key)
+                content["file"] = file.to_document()
+            if entry is None:
+                entry = await self._journal.append(key, user.login, user.user_id, content)
         if not is_repeated_by(entry, content):
             raise NonceUsed
         return entry
 
     async def edit(self, user: Identity, of: int, msg: str, nonce: str | None = None) -> Entry:
-        """Change the text of the user's own message; return the change. Raises Refused."""
-        return await self._change(user, of, nonce, clean(msg, self._length), EDITED)
+        """Change the text of the user's own message; return the change. Raises Refused.
+
+        The text may be blank if the message has a file.
+        """
+        msg = clean(msg, self._length, may_be_blank=True)
+        if not msg:
+            with refused_if_unavailable():
+                message = await self.get(of)
+            if message is None or message.file is None:
+                raise Refused("invalid", NOTHING_WRITTEN)
+        return await self._change(user, of, nonce, msg, EDITED)
 
     async def delete(self, user: Identity, of: int, nonce: str | None = None) -> Entry:
         """Delete a message's text for good; return the change. Raises Refused.

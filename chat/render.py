@@ -14,6 +14,7 @@ from chat.folding import fold_class
 from chat.formatting import drawn_parts, formatted
 from chat.models import is_changeable
 from chat.rich_text import quoted_lines
+from chat.shown_file import shown_file
 from chat.sized_cache import SizedCache
 
 COLOURS = 8  # of people, in avatar.css
@@ -104,6 +105,8 @@ def _render(
         formatted=formatted,
         is_only_emoji=is_only_emoji(entry.msg),
         fold_class=fold_class(entry.msg),
+        file=entry.file,
+        shown=entry.file and shown_file(entry.file),
     )
     return Markup(html)
 

@@ -91,22 +91,16 @@ class ChatList(MemberPage):
     async def act(self, form: dict[str, str]) -> URL | web.Response:
         """Save a message that is posted: without scripts, or by a page that has no socket."""
         user = self.request[IDENTITY]
-        # Somebody else may have signed in, in another tab, since the page was opened.
-        if form.get("user", user.login) != user.login:
-            raise FormError(403, f"You are signed in as {user.login} now. Please try again.", "msg")
+        check_sender(user, form)
         try:
             nonce = wire.read_nonce(form.get("nonce") or None)
-            entry = await self.request.app[MESSAGES].save(user, form.get("msg", ""), nonce)
+            file_id = wire.read_file_id(form.get("file") or None)
+            messages = self.request.app[MESSAGES]
+            entry = await messages.save(user, form.get("msg", ""), nonce, file_id)
         except Refused as refused:
             raise form_error(self.request, refused, form) from None
-        last = form.get("last", "")
-        seen = int(last) if re.fullmatch(SEQ, last) else 0
-        move_mark(self.request, seen)  # who answers has read the page
-        if wants_json(self.request):
-            return web.json_response({"seq": entry.seq})
-        # The author wants to see the message, and not where there is more to read first.
-        is_far = entry.seq - seen > PAGE_LENGTH
-        return url_for(self.request, "main", **({"newest": ""} if is_far else {}))
+        place = place_after(self.request, form, entry.seq)
+        return web.json_response({"seq": entry.seq}) if wants_json(self.request) else place
 
     async def open_day(self, begin: datetime) -> web.Response:
         """Go to the first message of a day; if nobody said anything then, of the next one.
@@ -344,7 +338,7 @@ class WebSocket(web.View):
             elif frame.type == "delete":
                 entry = await messages.delete(user, frame.seq, frame.nonce)
             else:
-                entry = await messages.save(user, frame.msg, frame.nonce)
+                entry = await messages.save(user, frame.msg, frame.nonce, frame.file_id)
         finally:
             client.is_busy = False
         is_repeat = entry.seq <= last_before
@@ -358,6 +352,25 @@ def move_mark(request: web.Request, seq: int) -> bool:
     """Move the reader's mark to a number, or to the end; return False if it is there or further."""
     app, user_id = request.app, request[IDENTITY].user_id
     return app[READ_MARKS].move(user_id, min(seq, app[JOURNAL].recent.last))
+
+
+def check_sender(user: Identity, form: dict[str, str]) -> None:
+    """Check that a form is its page's user's: somebody else may have signed in, in another tab.
+
+    Raises FormError.
+    """
+    if form.get("user", user.login) != user.login:
+        raise FormError(403, f"You are signed in as {user.login} now. Please try again.", "msg")
+
+
+def place_after(request: web.Request, form: dict[str, str], seq: int) -> URL:
+    """Return the page that shows a message which a form has sent; move its author's mark."""
+    last = form.get("last", "")
+    seen = int(last) if re.fullmatch(SEQ, last) else 0
+    move_mark(request, seen)  # who answers has read the page
+    # The author wants to see the message, and not where there is more to read first.
+    is_far = seq - seen > PAGE_LENGTH
+    return url_for(request, "main", **({"newest": ""} if is_far else {}))
 
 
 def read_seq(request: web.Request, name: str) -> int | None:
@@ -392,6 +405,6 @@ def form_error(request: web.Request, refused: Refused, form: dict[str, str]) -> 
     A nonce that can't be used is taken out of the form, which then gets a new one.
     """
     if isinstance(refused, NonceUsed | wire.BadFrame):
-        del form["nonce"]
+        form.pop("nonce", None)
     request.app[METRICS].messages_refused.labels(refused.code).inc()
     return FormError(STATUS_OF_CODE[refused.code], refused.text, "msg", refused.wait)

@@ -3,17 +3,19 @@
 A socket without a subprotocol speaks the tutorial's format, one line of plain text per event. The
 page asks for the subprotocol `chat.v1`, which is JSON:
 
-    client: {type: message, msg, nonce}         save a message
+    client: {type: message, msg, nonce, file?}  save a message; `file` is the id of an upload
             {type: edit, of, msg, nonce}        change message number `of`
             {type: delete, of, nonce}           delete it
             {type: typing}, {type: read, seq}   the user is typing; has read up to number `seq`
     server: {type: hello, user, seq, people, online, truncated}
                                                 first of all; `truncated`: too much was missed for a
                                                 replay, so load the page again
-            {type: message, seq, user, msg, time, nonce, state?, all?}
-            {type: change, seq, of, user, state, msg, nonce, all?}
+            {type: message, seq, user, msg, time, nonce, state?, all?, file?}
+            {type: change, seq, of, user, state, msg, nonce, all?, file?}
                                                 `all`: true if the message notifies everybody by
                                                 @all, false if its author did so within the minute
+                                                `file`: {id, name, type, size, width?, height?,
+                                                preview?, text?}, see File in entry.py
             {type: joined, user}, {type: left, user}, {type: typing, user}
             {type: people, people, online}      how many are here, and a hundred of their logins
             {type: read, seq}                   the user has read up to `seq`, here or elsewhere
@@ -23,16 +25,19 @@ A client must ignore types that it does not know.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from chat.entry import ChangeEntry, Entry, MessageEntry, nonce_of
+from chat.entry import DELETED, ChangeEntry, Entry, MessageEntry, nonce_of
 from chat.refused import Refused
 from chat.sized_cache import SizedCache
+from pages.sizes import size_text
 from pages.times import iso_time
 
 CHAT_V1 = "chat.v1"
 NONCE_LENGTH = 64  # characters
+FILE_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 SEQ_LIMIT = 10**15  # larger than any log, and exact in JavaScript's numbers
 CACHED = 8 * 1024 * 1024  # bytes of frames, for replays: more than the longest few hundred entries
 
@@ -64,6 +69,7 @@ class Incoming(NamedTuple):
     msg: str = ""
     nonce: str | None = None
     seq: int = 0  # the message to change, or the last one that was read
+    file_id: str = ""  # of the file that the message carries
 
 
 class Frames(NamedTuple):
@@ -89,7 +95,8 @@ def read_chat_v1(data: str) -> Incoming:
     nonce = read_nonce(frame.get("nonce"))
     match frame.get("type"):
         case "message":
-            return Incoming("message", _read_msg(frame, nonce), nonce)
+            file_id = read_file_id(frame.get("file"), nonce)
+            return Incoming("message", _read_msg(frame, nonce), nonce, file_id=file_id)
         case "edit":
             return Incoming("edit", _read_msg(frame, nonce), nonce, _read_seq(frame, "of", nonce))
         case "delete":
@@ -108,6 +115,15 @@ def read_nonce(value: Any) -> str | None:
     if isinstance(value, str) and 0 < len(value) <= NONCE_LENGTH and value.isprintable():
         return value
     raise BadFrame(f"The nonce must be text of 1 to {NONCE_LENGTH} printable characters")
+
+
+def read_file_id(value: Any, nonce: str | None = None) -> str:
+    """Return the id of a file, "" if a client sent none. Raises BadFrame."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and FILE_ID.fullmatch(value):
+        return value
+    raise BadFrame("The message's file must be the id of one that was sent before", nonce)
 
 
 def entry_frames(entry: Entry) -> Frames:
@@ -129,7 +145,9 @@ def message_frames(message: MessageEntry) -> Frames:
         event["state"] = message.state
     if message.to_all is not None:
         event["all"] = message.to_all
-    return _frames(event, f"({message.user}) {_on_one_line(message.msg) or message.state}")
+    if message.file:
+        event["file"] = message.file.to_document()
+    return _frames(event, f"({message.user}) {_classic_text(message) or message.state}")
 
 
 # So that a replay to 2,000 people encodes each message once.
@@ -150,8 +168,10 @@ def change_frames(change: ChangeEntry) -> Frames:
     }
     if message.to_all is not None:
         event["all"] = message.to_all
-    if message.msg:
-        return _frames(event, f"{change.user} edited: {_on_one_line(message.msg)}")
+    if message.file:
+        event["file"] = message.file.to_document()
+    if message.state != DELETED:
+        return _frames(event, f"{change.user} edited: {_classic_text(message)}")
     return _frames(event, f"{change.user} deleted a message of {message.user}")
 
 
@@ -224,6 +244,12 @@ def _read_seq(frame: dict[str, Any], name: str, nonce: str | None) -> int:
     if type(seq) is not int or not 0 < seq <= SEQ_LIMIT:  # True is an int, too
         raise BadFrame(f"The frame's {name} must be the number of a message", nonce)
     return seq
+
+
+def _classic_text(message: MessageEntry) -> str:
+    """Return what a message says in one line, as in `[photo.png, 1.2 MB] at the beach`."""
+    file, text = message.file, _on_one_line(message.msg)
+    return f"[{file.name}, {size_text(file.size)}] {text}".rstrip() if file else text
 
 
 def _on_one_line(msg: str) -> str:

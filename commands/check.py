@@ -2,13 +2,21 @@
 
 import asyncio
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from commands.accounts import printable
 from commands.check_database import Finding, look_at_database
 from commands.room import CommandError, open_room
+from security.data_dir import check_data_dir, unwritable
 from security.keys import NoKey, read_key
-from settings import Settings, StartError, Variable, each_setting, load_settings
+from settings import (
+    Settings,
+    StartError,
+    Variable,
+    each_setting,
+    load_settings,
+    read_environment,
+)
 from storage.database import DatabaseFails, DatabaseUnavailable
 from storage.embedded_files import DEFAULT_NAME, Fault, databases, find_fault
 from storage.redis_client import FAILURES, connect_redis
@@ -30,6 +38,13 @@ async def check(arguments: Namespace) -> None:
 async def findings() -> AsyncIterator[Finding]:
     """Yield the findings; checks that need something that is wrong are left out."""
     try:
+        environment = read_environment()
+        for note in environment.notes:
+            yield Finding(*note, is_note=True)
+        for mistake in environment.mistakes:
+            yield Finding(*mistake)
+        if environment.mistakes:
+            return
         values = list(each_setting())
         for variable, value in values:
             yield setting(variable, value)
@@ -39,6 +54,14 @@ async def findings() -> AsyncIterator[Finding]:
     except StartError as error:
         yield Finding("settings", str(error))
         return
+    for finding in file_limits(settings):
+        yield finding
+    if not (settings.SECRET_KEY and settings.MONGO_HOST):
+        try:
+            check_data_dir(settings.DATA_DIR)
+        except StartError as error:
+            yield Finding("folder", str(error))
+            return
     yield key(settings)
     if settings.REDIS_URL:
         yield await redis(settings)
@@ -78,6 +101,16 @@ def setting(variable: Variable, value: object) -> Finding:
     return Finding(f"{variable.name} = {shown}")
 
 
+def file_limits(settings: Settings) -> Iterator[Finding]:
+    """Yield what is found about limits of files that are of no use."""
+    largest = settings.FILE_SIZE_LIMIT
+    for name in ("FILES_PER_USER", "FILES_IN_ALL"):
+        limit = getattr(settings, name)
+        if 0 < limit < largest:
+            what = f"files: FILE_SIZE_LIMIT = {largest} is more than {name} = {limit}"
+            yield Finding(what, f"lower it, or raise {name}", is_note=True)
+
+
 def key(settings: Settings) -> Finding:
     """Return what is found about the key of the session cookies."""
     if settings.SECRET_KEY:
@@ -88,7 +121,7 @@ def key(settings: Settings) -> Finding:
     except FileNotFoundError:
         return Finding(f"key: {path} is made when the chat starts")
     except OSError as error:
-        return Finding(f"key: {path} can't be read ({error.strerror})", AS_THE_USER)
+        return Finding("key", str(unwritable(settings.DATA_DIR, error)))
     except NoKey as error:
         return Finding("key", str(error))
     return Finding(f"key: {path}")

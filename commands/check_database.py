@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from settings import MESSAGE_COLLECTION, Settings
+from files.store import walk
+from pages.sizes import size_text
+from settings import FILE_COLLECTION, MESSAGE_COLLECTION, Settings, Size
 from storage.database import (
     LOG_ID_COLLECTION,
     Database,
@@ -21,6 +23,7 @@ from storage.probe import refused_steps, write_probe
 CLOCKS_APART = 30  # seconds; how long messages can be changed, for example, goes by the clock
 FAR_AWAY = 100  # milliseconds; a page and a search need several answers, one after another
 LITTLE_SPACE = 500 * 1000**2  # bytes; with less, MongoDB 8 builds no index
+NEARLY_FULL = 0.9  # of FILES_IN_ALL
 MADE_FOR = 7  # version of MongoDB from which on the chat is tested
 MAJORITY_NEEDS = 3  # members, or one of them can't be missed
 
@@ -52,10 +55,17 @@ async def look_at_database(db: Database, settings: Settings) -> AsyncIterator[Fi
     if not settings.MONGO_HOST:
         yield await database(db)
         yield await indexes(db)
-        yield await disk(settings.DATA_DIR)
+        count, taken = await files_taken(db)
+        yield sent_files(count, taken, settings.FILES_IN_ALL)
+        # It keeps them in base64.
+        yield await disk(settings.DATA_DIR, (settings.FILES_IN_ALL - taken) * 4 // 3)
         yield await clock(db)
         return
-    for look in (database, server, replication, rights, indexes, space, clock):
+
+    async def sent(db: Database) -> Finding:
+        return sent_files(*await files_taken(db), settings.FILES_IN_ALL)
+
+    for look in (database, server, replication, rights, indexes, sent, space, clock):
         try:
             yield await look(db)
         except DatabaseFails as error:  # the others may tell why
@@ -163,38 +173,50 @@ async def indexes(db: Database) -> Finding:
     return Finding("indexes: all there")
 
 
+async def files_taken(db: Database) -> tuple[int, int]:
+    """Return how many files people have sent, and how many bytes these take."""
+    sizes = [document["size"] async for document in walk(db[FILE_COLLECTION], {})]
+    return len(sizes), sum(sizes)
+
+
+def sent_files(count: int, taken: int, limit: Size) -> Finding:
+    """Return what is found about the room that files have."""
+    of_what = f" of {limit}" if limit else ", without a limit"
+    what = f"sent files: {count:,}, {size_text(taken)}{of_what}"
+    if limit and taken > NEARLY_FULL * limit:
+        remedy = "new ones are refused if that is full; raise FILES_IN_ALL, or let people delete"
+        return Finding(what, remedy, is_note=True)
+    return Finding(what)
+
+
 async def space(db: Database) -> Finding:
     """Return what is found about the space on the server's disk."""
     stats = await told(db, "dbStats")
     parts = []
     if "dataSize" in stats:
         taken = stats["dataSize"] + stats.get("indexSize", 0)
-        parts.append(f"{size(taken)} of data and indexes")
+        parts.append(f"{size_text(int(taken))} of data and indexes")
     # A quota, as that of Atlas' free cluster, no server tells.
     if not stats.get("fsTotalSize"):
         return Finding("space: " + ", ".join([*parts, f"how much is free {UNTOLD}"]))
-    free = stats["fsTotalSize"] - stats.get("fsUsedSize", 0)
-    return little_space(", ".join([*parts, f"{size(free)} free on the server's disk"]), free)
+    free = int(stats["fsTotalSize"] - stats.get("fsUsedSize", 0))
+    return little_space(", ".join([*parts, f"{size_text(free)} free on the server's disk"]), free)
 
 
-async def disk(data_dir: Path) -> Finding:
+async def disk(data_dir: Path, for_files: int) -> Finding:
     """Return what is found about the space on the embedded database's disk."""
     free = shutil.disk_usage(data_dir).free
-    return little_space(f"{size(free)} free in {data_dir}", free)
+    return little_space(f"{size_text(free)} free in {data_dir}", free, for_files)
 
 
-def little_space(what: str, free: float) -> Finding:
-    """Return what is found about so many free bytes."""
-    remedy = "make room before nothing can be stored any more" if free < LITTLE_SPACE else ""
+def little_space(what: str, free: float, for_files: int = 0) -> Finding:
+    """Return what is found about so many free bytes, of which files may take a part."""
+    remedy = ""
+    if free < LITTLE_SPACE:
+        remedy = "make room before nothing can be stored any more"
+    elif free < for_files:
+        remedy = f"files may take {size_text(for_files)} more; make room, or lower FILES_IN_ALL"
     return Finding(f"space: {what}", remedy, is_note=True)
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people write it."""
-    for unit, name in ((1000**3, "GB"), (1000**2, "MB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count / 1000:.0f} kB"
 
 
 async def clock(db: Database) -> Finding:

@@ -20,18 +20,18 @@ from commands.exporting import export
 from commands.importing import import_room
 from commands.room import CommandError
 from commands.settings_reference import print_settings
-from settings import StartError
+from settings import PROGRAM, StartError
 from storage.database import DatabaseFails, DatabaseUnavailable
 
 Command = Callable[[Namespace], Awaitable[None]]
 
-AWAY = "The database is away; `python app.py check` says more."
+AWAY = f"The database is away; `{PROGRAM} check` says more."
 
 
 def read_arguments() -> Namespace:
     """Read the command line; `command` is None if there is none. Exits if it makes no sense."""
     parser = ArgumentParser(
-        prog="python app.py",
+        prog=PROGRAM,
         description="Starts the chat, or does something for its operator.",
         epilog="Commands use the chat's settings, and all but import work while it is running.",
         allow_abbrev=False,
@@ -40,7 +40,9 @@ def read_arguments() -> Namespace:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> ArgumentParser:
-        sub: ArgumentParser = commands.add_parser(name, help=text, description=f"{text}.")
+        sub: ArgumentParser = commands.add_parser(
+            name, help=text, description=f"{text}.", allow_abbrev=False
+        )
         sub.set_defaults(command=command)
         return sub
 
@@ -65,10 +67,13 @@ def read_arguments() -> Namespace:
     reference.add_argument(
         "--markdown", action="store_true", help="as in docs/settings.md, not .env.example"
     )
-    to = add("export", export, "Write the accounts and messages to a file")
+    to = add("export", export, "Write the accounts, messages and files to a file")
     to.add_argument("file", metavar="FILE", help="where to write; - is standard output")
-    of = add("import", import_room, "Read accounts and messages from an export into an empty room")
-    of.add_argument("file", metavar="FILE", help="what export has written")
+    to.add_argument(
+        "--without-files", action="store_true", help="leave out the files that people have sent"
+    )
+    of = add("import", import_room, "Read what an export has into an empty room")
+    of.add_argument("file", metavar="FILE", help="what export has written; - is standard input")
     return parser.parse_args()
 
 
@@ -94,7 +99,9 @@ def run_command(arguments: Namespace) -> NoReturn:
     # it, once.
     logging.getLogger("storage.database").addHandler(logging.NullHandler())
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may not have all characters
+        # A terminal may not have all characters. By lines, so that what is said on standard error
+        # comes after what was printed before it, also where both go to one file.
+        sys.stdout.reconfigure(errors="replace", line_buffering=True)
     try:
         asyncio.run(_until_interrupted(arguments))
         sys.stdout.flush()

@@ -1,21 +1,29 @@
-"""import: read the accounts and the log from a file into an empty room, all or nothing."""
+"""import: read accounts, log and files from an export into an empty room, all or nothing."""
 
 import asyncio
+import os
+import select
 import sys
+import tempfile
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import IO
 
-from commands.archive import VERSION, BadLine, Fields, from_line, to_document
+from commands.archive import BadLine, Fields, counts, from_line, to_document
+from commands.line_order import LineOrder
 from commands.persistence import persistently
 from commands.progress import progress, shown
 from commands.room import CommandError, open_room
+from security.data_dir import make_data_dir
 from settings import (
+    CHUNK_COLLECTION,
+    FILE_COLLECTION,
     MESSAGE_COLLECTION,
+    PREVIEW_COLLECTION,
     USER_COLLECTION,
     load_settings,
 )
@@ -28,21 +36,66 @@ from storage.database import (
     is_empty,
 )
 from storage.indexes import create_indexes
-from storage.staging import MOST_PER_INSERT, RoomTaken, Staging, StagingDropped, drop
+from storage.staging import MOST_PER_INSERT, STAGED, RoomTaken, Staging, StagingDropped, drop
 
 COLLECTIONS = {  # of the lines that are stored
     "account": USER_COLLECTION,
     "message": MESSAGE_COLLECTION,
     "change": MESSAGE_COLLECTION,
+    "file": FILE_COLLECTION,
+    "chunk": CHUNK_COLLECTION,
+    "preview": PREVIEW_COLLECTION,
 }
 BYTES_PER_INSERT = LINE_LENGTH = 8 * 1024 * 1024  # MongoDB's limit for a document is 16 MiB
 BYTES_PER_DOCUMENT = 400  # besides the values that are texts
+BYTES_PER_READ = 1024 * 1024
+MAY_PRECEDE = b"\xef\xbb\xbf \t"  # a JSON text: a byte order mark, or spaces
+INTERRUPTED_WITHIN = 0.2  # seconds; while nothing comes
+
+Source = Path | IO[bytes]  # the file that is named, or the copy of standard input; read twice
 
 
 async def import_room(arguments: Namespace) -> None:
-    """Import a file into the room of the settings, which must be empty."""
-    path = Path(arguments.file)
-    for fields in checked(path):  # all of it, before anything is stored
+    """Import a file, or standard input, into the room of the settings, which must be empty."""
+    if arguments.file != "-":
+        await import_from(Path(arguments.file))
+        return
+    if sys.stdin is None or sys.stdin.isatty():
+        raise CommandError("Standard input has no export: pipe one into this, from `export -`.")
+    settings = load_settings()
+    if not settings.MONGO_HOST:
+        make_data_dir(settings.DATA_DIR)
+    # A folder that has to have room for all of it anyway; /tmp may be in memory.
+    with await standard_input(None if settings.MONGO_HOST else settings.DATA_DIR) as file:
+        await import_from(file)
+
+
+async def standard_input(folder: Path | None) -> IO[bytes]:
+    """Return a file with all that standard input had. Raises CommandError.
+
+    It has no name, so nobody else can open it, and nothing is left of it, even after SIGKILL.
+    """
+    number = sys.stdin.fileno()
+    # A read that waits could not be interrupted.
+    wait = partial(select.select, [number], [], [], INTERRUPTED_WITHIN)
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # for the caller
+        while True:
+            if not (await asyncio.to_thread(wait))[0]:
+                continue
+            data = os.read(number, BYTES_PER_READ)
+            if not data:
+                return file
+            if not file.tell() and not data.lstrip(MAY_PRECEDE).startswith(b"{"):
+                raise CommandError("Standard input, line 1: it is not JSON.")  # it may have no end
+            file.write(data)
+    except OSError as error:
+        raise CommandError(f"Standard input can't be copied: {error.strerror}.") from None
+
+
+async def import_from(source: Source) -> None:
+    """Import an export into the room of the settings, which must be empty."""
+    for fields in checked(source):  # all of it, before anything is stored
         end = fields
         if fields.get("seq", 0) % 1000 == 0:
             await asyncio.sleep(0)  # so that it can be interrupted
@@ -52,7 +105,7 @@ async def import_room(arguments: Namespace) -> None:
             raise CommandError(f"A chat is running on {settings.DATA_DIR}: stop it first.")
         outcome = "Nothing is imported."
         try:
-            staging = await fill(room.db, path, end)
+            staging = await fill(room.db, source, end)
             outcome = "All is imported, or nothing: start the chat to see."
             await persistently(staging.publish)
             outcome = "All is imported: the next start of the chat makes the indexes."
@@ -69,10 +122,10 @@ async def import_room(arguments: Namespace) -> None:
             raise CommandError(
                 "Somebody has registered meanwhile, so nothing is imported: stop the chat first."
             ) from None
-    print(f"Imported: accounts {end['accounts']:,}, entries {end['entries']:,}.", file=sys.stderr)
+    print(f"Imported: {counts(end)}.", file=sys.stderr)
 
 
-async def fill(db: Database, path: Path, end: Fields) -> Staging:
+async def fill(db: Database, source: Source, end: Fields) -> Staging:
     """Store what the file has in collections that do not count yet; `end` is its last line.
 
     Raises CommandError, StagingDropped, DatabaseUnavailable.
@@ -81,7 +134,7 @@ async def fill(db: Database, path: Path, end: Fields) -> Staging:
     try:
         await staging.create()
         await make_way(db, staging)
-        await store(staging, path, end["entries"])
+        await store(staging, source, end["entries"] + end.get("files", 0))
         with shown("Making the indexes"):
             await persistently(staging.complete)
     except BaseException:  # Ctrl-C, too
@@ -99,11 +152,12 @@ async def make_way(db: Database, staging: Staging) -> None:
     """
     await check_empty(db)
     # The messages first: an import that is still under way can't end without them. If it has
-    # renamed them before, the room is not empty any more, and needs its accounts.
-    accounts = await staging.others(USER_COLLECTION)
-    await drop(await staging.others(MESSAGE_COLLECTION))
+    # renamed them before, the room is not empty any more, and needs the rest.
+    messages, *rest = [await staging.others(name) for name in STAGED]
+    await drop(messages)
     await check_empty(db)
-    await drop(accounts)
+    for collections in rest:
+        await drop(collections)
 
 
 async def check_empty(db: Database) -> None:
@@ -115,53 +169,51 @@ async def check_empty(db: Database) -> None:
         raise CommandError("The room is not empty: import into a new one.")
 
 
-async def store(staging: Staging, path: Path, entries: int) -> None:
-    """Store the documents of the file, which has so many entries. Raises DatabaseUnavailable."""
-    reader, done = chunks(path), 0
-    with progress("Imported", entries) as show:
-        chunk = next(reader, None)
-        while chunk:
-            name, documents = chunk
-            # The next chunk is read while this one is stored.
+async def store(staging: Staging, source: Source, total: int) -> None:
+    """Store what the export has, so many entries and files. Raises DatabaseUnavailable."""
+    reader, done = batches(source), 0
+    with progress("Imported", total) as show:
+        batch = next(reader, None)
+        while batch:
+            name, documents = batch
+            # The next batch is read while this one is stored.
             reading = asyncio.create_task(asyncio.to_thread(next, reader, None))
             while documents:
                 try:
                     stored = await persistently(partial(staging.store, name, documents))
                 except DatabaseUnavailable as error:
-                    raise type(error)(f"{error}, after {done:,} of {entries:,} entries") from None
+                    raise type(error)(f"{error}, after {done:,} of {total:,} entries") from None
                 documents = documents[stored:]
-                if name == MESSAGE_COLLECTION:
+                if name in (MESSAGE_COLLECTION, FILE_COLLECTION):
                     done += stored
                     show(done)
-            chunk = await reading
+            batch = await reading
 
 
-def chunks(path: Path) -> Iterator[tuple[str, list[Document]]]:
+def batches(source: Source) -> Iterator[tuple[str, list[Document]]]:
     """Yield the documents of the file, some at a time, with the name of their collection."""
-    for name, lines in groupby(checked(path), lambda fields: COLLECTIONS.get(fields["type"])):
+    for name, lines in groupby(checked(source), lambda fields: COLLECTIONS.get(fields["type"])):
         if name is None:  # the first line, or the last
             continue
-        chunk: list[Document] = []
+        batch: list[Document] = []
         size = 0
         for fields in lines:
-            chunk.append(to_document(fields))
+            batch.append(to_document(fields))
             texts = (value for value in fields.values() if isinstance(value, str))
             size += BYTES_PER_DOCUMENT + 4 * sum(map(len, texts))  # at most
-            if len(chunk) == MOST_PER_INSERT or size > BYTES_PER_INSERT:
-                yield name, chunk
-                chunk, size = [], 0
-        if chunk:
-            yield name, chunk
+            if len(batch) == MOST_PER_INSERT or size > BYTES_PER_INSERT:
+                yield name, batch
+                batch, size = [], 0
+        if batch:
+            yield name, batch
 
 
-def checked(path: Path) -> Iterator[Fields]:
+def checked(source: Source) -> Iterator[Fields]:
     """Yield the lines of the file, the end at last. Raises CommandError if anything is wrong."""
+    name = source if isinstance(source, Path) else "Standard input"
     order = LineOrder()
     try:
-        if not path.is_file():
-            why = "is not a file" if path.exists() else "does not exist"  # it is read twice
-            raise CommandError(f"{path} {why}.")
-        with path.open("rb") as file:
+        with opened(source) as file:
             while line := file.readline(LINE_LENGTH):
                 order.line += 1
                 if len(line) == LINE_LENGTH:
@@ -170,58 +222,23 @@ def checked(path: Path) -> Iterator[Fields]:
                 order.next(fields)
                 yield fields
     except BadLine as bad:
-        raise CommandError(f"{path}, line {order.line}: {bad}.") from None
+        raise CommandError(f"{name}, line {order.line}: {bad}.") from None
     except OSError as error:
-        raise CommandError(f"{path} can't be read: {error.strerror}.") from None
+        raise CommandError(f"{name} can't be read: {error.strerror}.") from None
     if order.kind != "end":
         what = f"is cut off after line {order.line}" if order.line else "is empty"
-        raise CommandError(f"{path} {what}.")
+        raise CommandError(f"{name} {what}.")
 
 
-class LineOrder:
-    """Checks that lines follow one another as in the file of an export."""
-
-    def __init__(self) -> None:
-        self.line = 0
-        self.kind = ""  # of the last line
-        self._seq = 0  # of the last entry
-        self._count = Counter[str]()  # of lines, by kind
-        self._seen: set[str] = set()  # values of UNIQUE
-
-    def next(self, fields: Fields) -> None:
-        """Check the next line. Raises BadLine."""
-        kind = "entry" if fields["type"] in ("message", "change") else fields["type"]
-        if kind not in FOLLOWERS[self.kind]:
-            raise BadLine(f"the type {fields['type']!r} can't come here")
-        if kind == "chat" and fields["version"] != VERSION:
-            raise BadLine(
-                f"the file is of version {fields['version']}, and this chat reads {VERSION}"
-            )
-        self.kind = kind
-        self._count[kind] += 1
-        for name in UNIQUE:
-            if name in fields:
-                value = f"{name} {fields[name]}"
-                if value in self._seen:
-                    raise BadLine(f"{name!r} is there twice")
-                self._seen.add(value)
-        if kind == "entry":
-            if fields["seq"] <= self._seq:
-                raise BadLine("'seq' is not higher than before")
-            if fields.get("of", 0) >= fields["seq"]:
-                raise BadLine("'of' is no earlier entry")
-            self._seq = fields["seq"]
-        elif kind == "end":
-            counted = (self._count["account"], self._count["entry"])
-            if (fields["accounts"], fields["entries"]) != counted:
-                raise BadLine("lines before it are missing")
-
-
-UNIQUE = ("id", "login_key", "look", "email_key", "key")  # fields, each over all lines
-FOLLOWERS = {  # by kind of line: those that may come next
-    "": {"chat"},
-    "chat": {"account", "entry", "end"},
-    "account": {"account", "entry", "end"},
-    "entry": {"entry", "end"},
-    "end": set[str](),
-}
+@contextmanager
+def opened(source: Source) -> Iterator[IO[bytes]]:
+    """Open what is read, at its beginning. Raises CommandError, OSError."""
+    if not isinstance(source, Path):
+        source.seek(0)
+        yield source
+        return
+    if not source.is_file():
+        why = "is not a file" if source.exists() else "does not exist"  # it is read twice
+        raise CommandError(f"{source} {why}.")
+    with source.open("rb") as file:
+        yield file

@@ -8,15 +8,18 @@ from settings import ROOT, Variable, variables
 
 ENV_EXAMPLE = """\
 # Made by `make settings`. Copy it to .env and change what you need. Variables of the environment
-# override .env; an empty value counts as unset. Quote a value that has spaces, # or quotes.
+# override .env; an empty value counts as unset, and of two lines with a name the last one counts.
+# Quote a value that has # or quotes.
 """
 MARKDOWN = """\
 # Settings
 
 The chat reads its settings from environment variables, then from a file `.env` beside `app.py`. An
-empty value counts as unset. [.env.example](../.env.example) is a `.env` to begin with, and
-`python app.py check` says what is wrong with yours. `make settings` makes that example and this
-page from [settings.py](../settings.py).
+empty value counts as unset, and of two lines with a name the last one that has a value counts. A
+line that is not understood, and a name that is certainly mistyped, stop the start.
+[.env.example](../.env.example) is a `.env` to begin with, and `.venv/bin/python app.py check` says
+what is wrong with yours. `make settings` makes that example and this page from
+[settings.py](../settings.py).
 
 | variable | default | on Heroku | meaning |
 |---|---|---|---|

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
+from PIL import Image, ImageDraw
 from playwright.async_api import Browser, expect
 from pymongo import AsyncMongoClient
 
@@ -37,6 +39,7 @@ class Talk:
     today: list[tuple[str, str]]
     draft: str
     search: str
+    picture_with: str = ""  # the text beside which a picture is sent
 
 
 ENGLISH = Talk(
@@ -52,6 +55,7 @@ ENGLISH = Talk(
         ("bob", "On it. The log-in page is up, history is there, my two tabs agree."),
         ("carol", "Same here. I pulled the cable in the middle of a sentence:"),
         ("carol", "it came back by itself, and nothing was missing or shown twice."),
+        ("bob", "The last hour on staging:"),
         ("alice", "Lovely. And the database?"),
         (
             "bob",
@@ -61,6 +65,7 @@ ENGLISH = Talk(
     ],
     "After lunch it is",
     "the",
+    "The last hour on staging:",
 )  # fmt: skip
 ARABIC = Talk(
     ("ليلى", "عمر", "سلمى"),
@@ -117,6 +122,23 @@ LOOKS = {
 }
 
 
+def chart() -> bytes:
+    """Return a PNG of how fast a server has answered, drawn at four times its size to be smooth."""
+    width, height, scale = 720, 240, 4
+    picture = Image.new("RGB", (width * scale, height * scale), "#f6f8fc")
+    draw = ImageDraw.Draw(picture)
+    for y in range(40, height, 50):
+        draw.line([(0, y * scale), (width * scale, y * scale)], fill="#dfe5f0", width=scale)
+    heights = [96, 92, 104, 98, 88, 120, 101, 90, 86, 140, 112, 94, 84, 80, 88, 76, 72, 78, 70]
+    step = width / (len(heights) - 1)
+    points = [(n * step * scale, (height - 10 - y) * scale) for n, y in enumerate(heights)]
+    draw.polygon([(0, height * scale), *points, (width * scale, height * scale)], fill="#d6e2fb")
+    draw.line(points, fill="#2f55d4", width=4 * scale, joint="curve")
+    png = BytesIO()
+    picture.resize((width, height), Image.Resampling.LANCZOS).save(png, "PNG")
+    return png.getvalue()
+
+
 async def write_yesterday(chat: Chat, talk: Talk) -> None:
     """Put what was said yesterday into the log, as another process would."""
     client = AsyncMongoClient[dict[str, Any]](embedded_uri(chat.folder / "data"))
@@ -150,6 +172,10 @@ async def talking(browser: Browser, chat: Chat, talk: Talk) -> AsyncIterator[dic
         await person.open()
         await expect(person.texts).to_have_count(len(talk.yesterday))
     for number, (login, text) in enumerate(talk.today, len(talk.yesterday) + 1):
+        if text == talk.picture_with:
+            picture: Any = {"name": "staging.png", "mimeType": "image/png", "buffer": chart()}
+            await people[login].page.locator("[type=file]").set_input_files([picture])
+            await expect(people[login].page.locator(".tray")).to_be_visible()
         await people[login].say(text)
         for person in people.values():
             await expect(person.texts).to_have_count(number)
@@ -204,7 +230,7 @@ async def photograph_outside(visitor: Visitor, name: str, look: Look, token: str
 
 async def photograph_room(visitor: Visitor, name: str, look: Look, other: Visitor) -> None:
     """Take a picture of the room while somebody types."""
-    await visitor.open()
+    await visitor.open("/?newest")
     await visitor.open()  # nothing is new any more
     await visitor.field.fill(look.talk.draft)
     if look.options.get("java_script_enabled", True):

@@ -19,11 +19,11 @@ from aiohttp_jinja2 import static_root_key
 
 from pages.branding import branded, logo_path
 from pages.joining import join_script, join_style
+from pages.streaming import is_known
 from settings import ROOT, SETTINGS, Settings
 
 FOLDER = ROOT / "static"
 JOINED = (".js", ".css")
-ETAG_ANY = "*"
 FOREVER = "public, max-age=31536000, immutable"
 VERSION = re.compile(r"^v-[0-9a-f]{12}/")
 TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # q=0 means: not gzip
@@ -78,9 +78,7 @@ async def asset(request: web.Request) -> web.Response:
         "Vary": "Accept-Encoding",
         "Cache-Control": FOREVER if is_final else "no-cache",
     }
-    # Weak ones too: a proxy may send them.
-    known = {tag.value for tag in request.if_none_match or ()}
-    if known & {found.etag, ETAG_ANY}:
+    if is_known(request, found.etag):
         return web.Response(status=304, headers=headers, content_type=found.content_type)
     body = found.body
     if TAKES_GZIP.search(request.headers.get("Accept-Encoding", "")):

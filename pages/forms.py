@@ -173,10 +173,10 @@ async def _receive(request: web.Request, body: bytearray, limit: int) -> None:
 
 
 def _fields(body: bytearray) -> dict[str, str]:
-    """Return the fields of a form. Raises FormError."""
+    """Return the fields of a form, also one that is not %-encoded (`curl -d`). Raises FormError."""
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
         )
     except ValueError:
         raise FormError(400, "The form can't be read") from None
@@ -222,9 +222,13 @@ def redirect(request: web.Request, route_name: str, **query: str | int) -> NoRet
 
 
 def wants_json(request: web.Request) -> bool:
-    """Return whether the client prefers JSON to a page."""
+    """Return whether the client prefers JSON to a page.
+
+    A view with `prefers_json` answers only those with a page who ask for one.
+    """
     accept = request.headers.get("Accept", "")
-    return "application/json" in accept and "text/html" not in accept
+    prefers_json = getattr(request.match_info.handler, "prefers_json", False)
+    return "text/html" not in accept and (prefers_json or "application/json" in accept)
 
 
 def error_response(

@@ -11,9 +11,11 @@ from posixpath import dirname, join, normpath
 IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"(\./[^"]+|\.\./[^"]+)"\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
 COMMENT_LINE = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
-# What has no place in a function, or would mean something else in another file.
+# What has no place in a function, or would mean something else in another file; import() of an
+# address that a page has does not.
 MODULE_ONLY = re.compile(
-    r"^[ \t]*(?:import|export)\b.*|^await\b.*|^const .*= await\b.*|\bimport(?:\.meta\b|\().*",
+    r"^[ \t]*(?:import|export)\b.*|^await\b.*|^const .*= await\b.*"
+    r"|\bimport(?:\.meta\b|\(\s*[\"'`]).*",
     re.MULTILINE,
 )
 STYLE_IMPORT = re.compile(r'@import "([^"]+)";\s*')  # at the top: elsewhere browsers ignore it

@@ -13,6 +13,7 @@ from yarl import URL
 from pages.accent import tones
 from pages.assets import ASSETS, TAKES_GZIP, read_assets, static_root
 from pages.branding import ICON, logo_path
+from pages.sizes import size_text
 from pages.times import iso_time
 from security.guard import FROM_OUR_PAGES
 from settings import ROOT, SETTINGS
@@ -40,9 +41,11 @@ def setup_templates(app: web.Application) -> None:
         context_processors=[theme_of],
     )
     env.filters["iso_time"] = iso_time
+    env.filters["size_text"] = size_text
     env.globals["url"] = cached_url(app)
     env.globals["room_name"] = settings.ROOM_NAME
     env.globals["registration"] = settings.REGISTRATION
+    env.globals["file_limit"] = settings.FILE_SIZE_LIMIT
     logo, colour = settings.ROOM_LOGO, settings.ROOM_COLOR
     env.globals["logo"] = logo_path(logo) if logo else None
     env.globals["room_icon"] = env.globals["logo"] or ICON

@@ -16,6 +16,7 @@ from auth.sessions import IDENTITY, SESSIONS
 from chat.departures import DEPARTURES
 from chat.hub import HUB
 from chat.writings import RemovalUnderWay
+from files.usage import USAGE
 from pages.forms import BadInput, FormError, Page, url_for
 from security.address import own_origin
 from settings import SETTINGS
@@ -37,6 +38,8 @@ def member(app: web.Application, user: Document) -> dict[str, Any]:
         "is_moderator": is_moderator(user, app[SETTINGS].MODERATORS),
         "is_banned": user.get("banned", False),
         "seen": datetime.fromtimestamp(user["seen"], UTC) if "seen" in user else None,
+        "files": app[USAGE].files[str(user["_id"])],
+        "files_size": app[USAGE].sizes[str(user["_id"])],
     }
 
 
@@ -82,6 +85,9 @@ class People(MemberPage):
             "members": [m for m in members if user.is_moderator or not m["is_banned"]],
             "after": accounts[PAGE_LENGTH - 1]["login_key"] if accounts[PAGE_LENGTH:] else None,
             "invitations": await Links(db).invitations() if user.is_moderator else [],
+            "files": app[USAGE].files.total(),
+            "files_size": app[USAGE].sizes.total(),
+            "files_limit": app[SETTINGS].FILES_IN_ALL,
             "expiry": expiry,
             "form": {"uses": "1", "days": str(INVITATION_DAYS), **form},
         }

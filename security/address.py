@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from settings import SETTINGS, Settings
 
 DEFAULT_PORTS = {"http": "80", "https": "443"}
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "localhost"}  # to listen on, and one to open
 # A host and its port, as in the header Host: an address of IPv6, or a name or an address of IPv4.
 HOST = re.compile(
     r"(?:\[([0-9a-f:.]+)\]|([-\w.]+?))\.?(?::([0-9]{0,5}))?", re.ASCII | re.IGNORECASE
@@ -38,8 +39,13 @@ def network(peer: str) -> str:
 
 
 def own_address(settings: Settings) -> str:
-    """Return the address of the pages for this machine, without a slash at its end."""
-    host = settings.SITE_HOST
+    """Return the address at which one opens the pages, without a slash at its end.
+
+    If PUBLIC_ORIGINS has none, it is one for this machine.
+    """
+    if settings.PUBLIC_ORIGINS:
+        return settings.PUBLIC_ORIGINS[0]
+    host = EVERY_ADDRESS.get(settings.SITE_HOST, settings.SITE_HOST)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.SITE_PORT}"
 
 

@@ -9,7 +9,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from settings import Settings, StartError, make_data_dir
+from security.data_dir import make_data_dir, unwritable
+from settings import Settings, StartError
 
 KEY_BYTES = 32  # of a key that is made here
 LONGEST = 1000  # bytes that are read; a device has no end
@@ -37,11 +38,13 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
     except NoKey as error:
         raise StartError(f"SECRET_KEY is not set and {error}.") from None
     except OSError as error:
-        raise StartError(f"SECRET_KEY is not set and {path} is unusable: {error}.") from None
+        raise unwritable(settings.DATA_DIR, error) from None
 
 
 def read_key(path: Path) -> str:
     """Return the key in a file. Raises NoKey, OSError."""
+    if path.is_dir():
+        raise NoKey(f"{path} is a folder; remove it, and everybody has to log in again")
     with open(path, "rb", opener=_open_without_waiting) as file:
         key = file.read(LONGEST).decode("ascii", errors="replace").strip()
     # A full disk or a power cut may have left a part of it, nothing, or zeros: no secret.

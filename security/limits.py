@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 SWEEP_AT = 10_000  # keys; with more of them the expired ones are removed
-PATIENCE = 5  # seconds that somebody waits for a turn
+PATIENCE = 5  # seconds that somebody waits for a turn, unless its Turns say otherwise
 REFUSED_AFTER = 0.5  # seconds; or scripts that are refused would ask again at once
 
 
@@ -77,15 +77,16 @@ class Turns:
     places in that queue. So nobody can fill it, and the keys are served in rotation.
     """
 
-    def __init__(self, at_once: int, waiting: int) -> None:
-        """Set up; `waiting` is how many of one key may wait."""
+    def __init__(self, at_once: int, waiting: int, patience: float = PATIENCE) -> None:
+        """Set up; `waiting` is how many of one key may wait, and `patience` how many seconds."""
         self._at_once = at_once
+        self._patience = patience
         self._most = at_once + waiting
         self._lines: dict[Hashable, Line] = {}
 
     @asynccontextmanager
     async def turn(self, key: Hashable) -> AsyncIterator[Line]:
-        """Run a block when it is its turn. Raises Busy if too many wait, or after PATIENCE."""
+        """Run a block when it is its turn. Raises Busy if too many wait, or after `patience`."""
         line = self._lines.get(key)
         if line is None:
             line = self._lines[key] = Line(self._at_once)
@@ -109,7 +110,7 @@ class Turns:
 
     async def _wait(self, line: Line) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 await line.places.acquire()
         except TimeoutError:
             raise Busy from None

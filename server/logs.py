@@ -7,6 +7,7 @@ import os
 import select
 import sys
 import textwrap
+import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,11 +18,12 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
 
+from server.systemd import STANDARD_ERROR, LevelFormatter, for_journal, is_journal
+
 log = logging.getLogger("chat")
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+FORMAT = "%(levelname)s %(name)s: %(message)s"
 
-STANDARD_ERROR = 2  # its file descriptor
 SAME_TEXT_EVERY = 60  # seconds
 
 ExceptionInfo = (
@@ -32,29 +34,40 @@ ExceptionInfo = (
 CLIENT_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 
-def set_up_logging(debug: bool, log_format: str) -> None:
-    """Log INFO and above to standard error, as `text` or `json`; with `debug`, also requests."""
+def set_up_logging(debug: bool = False, log_format: str = "text") -> None:
+    """Log INFO and above to standard error, as `text` or `json`; with `debug`, also requests.
+
+    In systemd's journal each line has its level, and a text no time, which the journal knows.
+    """
+    text_format = FORMAT if is_journal() else f"%(asctime)s {FORMAT}"
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(FORMAT))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(text_format))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    threading.excepthook = sys.unraisablehook = log_uncaught
     logging.getLogger("chat").setLevel(logging.DEBUG if debug else logging.INFO)
     for name in ("pymongo", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def log_uncaught(error: "threading.ExceptHookArgs | sys.UnraisableHookArgs") -> None:
+    """Log an error of a thread or of a destructor, which Python would print in its own way."""
+    exc_info: Any = (error.exc_type, error.exc_value, error.exc_traceback)
+    log.error("nothing has caught an error", exc_info=exc_info)
+
+
 def write_last(level: int, text: str) -> None:
     """Log why the process ends, straight to standard error, unless that would have to wait."""
     record = logging.LogRecord(log.name, level, __file__, 0, text, (), None)
-    handlers = logging.getLogger().handlers or [logging.StreamHandler()]
+    [handler] = logging.getLogger().handlers
     with suppress(OSError):  # it may be closed
         # Without sys.stderr, its descriptor may be of anything. A pipe that can be written at all
         # takes 4 KiB at once (POSIX: PIPE_BUF).
         if sys.stderr and select.select([], [STANDARD_ERROR], [], 0)[1]:
-            os.write(STANDARD_ERROR, f"{handlers[0].format(record)}\n".encode())
+            os.write(STANDARD_ERROR, f"{handler.format(record)}\n".encode())
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(LevelFormatter):
     """One line per event. A traceback follows in lines of its own.
 
     They are indented: otherwise an error that quotes what a client sent could forge an event.
@@ -82,13 +95,15 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(event)
+        return for_journal(record.levelno, json.dumps(event))
 
 
 def without_client_faults(record: logging.LogRecord) -> bool:
     """Return False for aiohttp's log records about mistakes of clients."""
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, CLIENT_FAULTS)
+    # aiohttp raises this one where the client goes away before all of a refused body is read.
+    is_gone = isinstance(error, RuntimeError) and str(error) == "Connection closed."
+    return not is_gone and not isinstance(error, CLIENT_FAULTS)
 
 
 class SeldomLogger:

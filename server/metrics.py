@@ -72,6 +72,15 @@ class Metrics(Collector):
             "Frames and forms refused",
             code=("invalid", "too_long", "too_fast", "forbidden", "unavailable"),
         )
+        self.files = Gauge("chat_files", "Files that are stored", registry=self.registry)
+        self.files_bytes = Gauge(
+            "chat_files_bytes", "Bytes that these files take", registry=self.registry
+        )
+        self.uploads_refused = self._counter(
+            "chat_uploads_refused",
+            "Uploads refused",
+            reason=("invalid", "off", "stalled", "too_large", "too_many", "busy", "full"),
+        )
         self.http_errors = self._counter(
             "chat_http_errors", "Requests answered with an error", status=()
         )

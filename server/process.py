@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from aiohttp import hdrs, web
 
-from security.address import own_address
+from security.address import is_loopback, own_address
 from server.background import background, for_ever
 from server.connections import (
     ACCEPTED_AT_ONCE,
@@ -30,7 +30,8 @@ from server.connections import (
 from server.garbage import collect_when_idle
 from server.logs import AccessLogger, LoopErrors, set_up_logging, write_last
 from server.long_headers import COOKIES_LIMIT, has_long_header, refusal
-from settings import SETTINGS, Settings, StartError, load_settings
+from server.systemd import for_journal, notify, passed_sockets
+from settings import PROGRAM, SETTINGS, Settings, StartError, TemporaryStartError, load_settings
 
 log = logging.getLogger("chat")
 
@@ -43,16 +44,17 @@ LEFT_ALONE = {
     *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH),
 }
 BACKLOG = 2048  # connections that wait to be accepted; a whole room may come back at once
+TEMPORARY = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, socket.EAI_AGAIN}  # may be over at the next try
 END_WITHIN = 4  # seconds from the signal to the end of the process; five are promised
 EXPECT = "100-continue"
 KEEPALIVE = 75  # seconds; behind a proxy aiohttp's default, an hour, stays
 LINGER = 2  # seconds in which a form is read that is refused before its end; aiohttp's are 10
-FINISH_WITHIN = 2.5  # seconds at the end in which open requests are answered, and sockets closed
+FINISH_WITHIN = 2  # seconds at the end in which open requests are answered, and sockets closed
 SHUTDOWN_TIMEOUT = 0.25  # seconds for requests that are open even then; aiohttp applies it twice
 
 REGISTRATION = {
     "open": "Registration: open to whoever knows the address (see REGISTRATION)",
-    "invite": "Registration: by invitation only, from /people or `python app.py invite`",
+    "invite": f"Registration: by invitation only, from /people or `{PROGRAM} invite`",
     "closed": "Registration: closed, but the first account of an empty room can be created",
 }
 
@@ -68,14 +70,16 @@ def run(
     """Serve the application until SIGINT or SIGTERM, then exit.
 
     If it fails, exit with status `failure`, but `fail_after` seconds later, unless a signal comes.
+    With a setting that can't be used the status is EX_CONFIG (78): don't try it again.
     Its last line on standard error says what ends the process, unless that is SIGKILL.
 
-    Listens where HOST says, unless `listeners` are given. Exits with os._exit(),
-    because sys.exit() would wait for the driver's threads, which may be waiting for a database that
-    does not answer.
+    Serves `listeners`, else what systemd passes, else listens where HOST says. Exits with
+    os._exit(), because sys.exit() would wait for the driver's threads, which may be waiting for a
+    database that does not answer.
     """
     if sys.stderr:
         faulthandler.enable()
+    set_up_logging()
     write_which_signal_ends()
     shutdown = Shutdown()
     status = failure
@@ -83,11 +87,15 @@ def run(
         settings = load_settings()
         raise_file_limit()
         set_up_logging(settings.DEBUG, settings.LOG_FORMAT)
+        if listeners := listeners or passed_listeners():
+            settings = bound(settings, listeners)
         asyncio.run(_serve(create_app(settings), listeners or listen(settings), shutdown))
         logging.shutdown()
         status = 0
     except StartError as error:
-        print(error, file=sys.stderr)
+        if not isinstance(error, TemporaryStartError):
+            status = os.EX_CONFIG
+        print(for_journal(logging.ERROR, str(error)), file=sys.stderr)
     except BaseException:  # also SystemExit, or the cancellation of what serves
         log.exception("the chat can't go on")
     finally:  # even if printing fails because nobody reads it
@@ -132,6 +140,7 @@ def _end_by(number: int, _: object) -> None:
     write_last(logging.ERROR, f"ended by {_named(number)}")
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
+    os._exit(128 + number)  # it is the first process of a container, and is sent no such signal
 
 
 def _named(number: int) -> str:
@@ -180,6 +189,39 @@ async def serving(app: web.Application, listeners: Sequence[socket.socket]) -> A
         await runner.cleanup()
 
 
+def passed_listeners() -> list[socket.socket]:
+    """Return the listening sockets that systemd passes, if any. Raises StartError."""
+    try:
+        listeners = passed_sockets()
+        are_served = all(map(_listens, listeners))
+    except OSError:  # no socket at all, as of ListenFIFO= or OpenFile=
+        are_served = False
+    if not are_served:
+        raise StartError(
+            "systemd passes a socket that the chat can't serve: "
+            "give the socket unit ListenStream= with a port, and not Accept=yes."
+        )
+    return listeners
+
+
+def _listens(passed: socket.socket) -> bool:
+    """Return whether a socket listens by TCP."""
+    is_tcp = (
+        passed.family in (socket.AF_INET, socket.AF_INET6) and passed.type == socket.SOCK_STREAM
+    )
+    return is_tcp and bool(passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def bound(settings: Settings, listeners: Sequence[socket.socket]) -> Settings:
+    """Return settings with the address of listeners, by which the guard decides.
+
+    Of several addresses it is one that others can reach, if there is one.
+    """
+    addresses = [listener.getsockname()[:2] for listener in listeners]
+    host, port = min(addresses, key=lambda it: is_loopback(it[0]))
+    return replace(settings, SITE_HOST=host, SITE_PORT=port)
+
+
 def listen(settings: Settings) -> list[socket.socket]:
     """Return a listening socket for each address of HOST. Raises StartError.
 
@@ -210,11 +252,21 @@ def listen(settings: Settings) -> list[socket.socket]:
         if missing and not listeners:
             raise missing
     except (OSError, UnicodeError) as error:
-        raise StartError(
-            f"HOST={settings.SITE_HOST}, PORT={settings.SITE_PORT} can't be listened on: "
-            f"{getattr(error, 'strerror', 'no host name')}. Choose another, or stop what uses it."
-        ) from None
+        raise _cannot_listen(settings, error) from None
     return listeners
+
+
+def _cannot_listen(settings: Settings, error: OSError | UnicodeError) -> StartError:
+    number, why = getattr(error, "errno", None), "no host name"
+    if isinstance(error, socket.gaierror):  # has numbers of its own
+        why = str(error.strerror)
+    elif number:
+        why = os.strerror(number)  # create_server() adds the address to the error's own text
+    kind = TemporaryStartError if number in TEMPORARY else StartError
+    return kind(
+        f"HOST={settings.SITE_HOST}, PORT={settings.SITE_PORT} can't be listened on: {why}. "
+        "Choose another, or stop what uses it."
+    )
 
 
 def _checked(handle: Handler, connections: Connections) -> Handler:
@@ -251,13 +303,16 @@ async def _serve(
     async with serving(app, listeners):
         shutdown.begin = lambda: loop.call_soon_threadsafe(stop.set)
         with suppress(OSError):  # nobody reads standard output
-            _announce(app[SETTINGS], listeners[0].getsockname()[1])
+            _announce(app[SETTINGS], listeners)
+        notify("READY=1")
         async with background(for_ever(collect_when_idle)):
             await stop.wait()
+        notify("STOPPING=1")
 
 
-def _announce(settings: Settings, port: int) -> None:
+def _announce(settings: Settings, listeners: Sequence[socket.socket]) -> None:
     """Print the address of the chat and where it keeps its data."""
+    port = settings.SITE_PORT or listeners[0].getsockname()[1]  # PORT=0: the system has chosen one
     print(f"Chat at {own_address(replace(settings, SITE_PORT=port))}")
     if settings.MONGO_HOST:
         # Without the options, among which there may be a password, too.

@@ -3,7 +3,7 @@
 Whatever is told has a kind, and all listeners of that kind are called:
 
     kind         told by    to              content                        listeners
-    stored       journal    here            entries that are stored        hub
+    stored       journal    here            entries that are stored        hub, Files
     entries      journal    the others      documents that it has stored   journal
     drafts       journal    the others      what the writer is to store    journal
     anonymized   Writings   all             a user's id                    Writings
@@ -14,6 +14,7 @@ Whatever is told has a kind, and all listeners of that kind are called:
     presence     Presence   the others      its process, and who is there  Presence
     gone         relay      here            a process that has ended       Presence
     attempt      attempts   others, or all  a log-in or registration       attempts
+    file         Files      all             a file, its owner, its size    Usage
 
 The class here serves a single process. RedisRelay, in storage/redis_relay.py, reaches others.
 """

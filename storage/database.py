@@ -2,8 +2,11 @@
 
 MongoDB, Atlas and the embedded NX-27017 0.8.1 have to understand the same statements. So:
 
-- Each index has one field. `$in` is used on `_id` only, and `$or` not at all: NX-27017 reads the
-  whole collection for it, and also for an `$in` of nothing.
+- Each index has one field, and none has `id`: NX-27017's own index of `_id` has that name.
+- `$in` is used on `_id` only, and `$or` not at all: NX-27017 reads the whole collection for it, and
+  also for an `$in` of nothing.
+- Where an update or a deletion has more than one condition, one is the `_id`: NX-27017 uses no
+  other index then.
 - No update sets a date: NX-27017 stores it as text. What is updated is a number, in seconds.
 - What an update sets to true or false is read as a number from NX-27017: so use bool().
 - Dates are not sorted by the database: NX-27017 compares them as text, and whole seconds are
@@ -30,6 +33,7 @@ from pymongo.errors import PyMongoError, WriteConcernError, WriteError
 
 from server.logs import SeldomLogger
 from settings import MESSAGE_COLLECTION, USER_COLLECTION
+from storage.outage import Outage
 from storage.remedies import DUPLICATE, diagnose
 
 Document = dict[str, Any]
@@ -44,7 +48,12 @@ CALL_TIMEOUT = 4  # seconds; a refused message is answered within five
 ACKNOWLEDGED: Document = {"w": "majority", "wtimeout": 3000}
 UPKEEP_TIMEOUT = 60  # seconds for a call at the start that reads a whole collection
 
-seldom = SeldomLogger(logging.getLogger(__name__))
+CHECK = "the command `check` says more"
+TOO_SLOW = "a message is not confirmed in time: the database is too slow, or this machine is"
+
+log = logging.getLogger(__name__)
+seldom = SeldomLogger(log)
+outage = Outage(log, "the database")
 
 
 class DatabaseUnavailable(Exception):
@@ -76,6 +85,7 @@ async def deadline() -> AsyncIterator[None]:
             yield
     except (PyMongoError, TimeoutError) as error:
         raise _unavailable(error) from error
+    outage.answered()
 
 
 @asynccontextmanager
@@ -86,6 +96,7 @@ async def upkeep(seconds: float = UPKEEP_TIMEOUT) -> AsyncIterator[None]:
             yield
     except PyMongoError as error:
         raise _unavailable(error) from error
+    outage.answered()
 
 
 @contextmanager
@@ -100,14 +111,22 @@ def _conflicts() -> Iterator[None]:
 
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:
-    """Return what is wrong with the database, and log it, each kind once a minute at most."""
+    """Return what is wrong with the database, and log it.
+
+    An outage is logged once, and what the database refuses once a minute at most, by its kind.
+    """
     found = diagnose(error)
-    remedy = f": {found.remedy}" if found.remedy else ""
     if found.is_passing:
-        seldom.log(logging.WARNING, f"the database is away ({found.name}){remedy}")
+        outage.failed(f"the database is away ({found.name}): {found.remedy or CHECK}")
         return DatabaseUnavailable(found.name, found.remedy)
+    remedy = f": {found.remedy}" if found.remedy else ""
     seldom.log(logging.ERROR, f"the database fails: {found.name}{remedy}")
     return DatabaseFails(found.name, found.remedy)
+
+
+def note_slowness() -> None:
+    """Note that a message took too long, perhaps though each of its calls was answered in time."""
+    outage.failed(TOO_SLOW)
 
 
 class Collection:

@@ -5,6 +5,7 @@ it is not reachable over the network, and the chat uses it like MongoDB.
 """
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -18,10 +19,11 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from security.data_dir import make_data_dir, unwritable
 from server.background import background, for_ever
 from server.logs import SeldomLogger
-from settings import ROOT, SETTINGS, StartError, make_data_dir
-from storage.embedded_files import DEFAULT_NAME
+from settings import ROOT, SETTINGS, StartError, TemporaryStartError
+from storage.embedded_files import DEFAULT_NAME, databases
 from storage.embedded_server import READY
 
 log = logging.getLogger(__name__)
@@ -49,9 +51,9 @@ async def embedded_ctx(app: web.Application) -> AsyncIterator[None]:
         return
     async with _locked(settings.DATA_DIR, LOCK_PATIENCE) as lock:
         if lock is None:
-            raise StartError(
-                f"Another chat or command is using {settings.DATA_DIR}: "
-                "stop it, or give this one a DATA_DIR of its own."
+            raise TemporaryStartError(
+                f"Another chat or command is using DATA_DIR={settings.DATA_DIR}: stop it. "
+                "Several processes of one chat need a MongoDB: set MONGO_HOST."
             )
         child = Child(settings.DATA_DIR, settings.MONGO_DB_NAME, lock)
         await child.start()
@@ -99,6 +101,10 @@ class Child:
 
     async def start(self) -> None:
         """Start the process and wait until it serves. Raises StartError, also for damaged files."""
+        for path in databases(self._data_dir, self._name):
+            for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+                if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+                    raise unwritable(self._data_dir, PermissionError(errno.EACCES, ""))
         if (said := await self._launch()) != READY:
             await self._kill()
             raise StartError(f"{said}.")
@@ -119,7 +125,8 @@ class Child:
                 pass_fds=self._locks,  # so that they last until the child has ended, too
             )
         except OSError as error:
-            raise StartError(f"The embedded database can't be started: {error.strerror}.") from None
+            text = f"The embedded database can't be started: {error.strerror}."
+            raise TemporaryStartError(text) from None
         assert self._process.stdout is not None
         ready = b""
         try:
@@ -130,7 +137,7 @@ class Child:
             if not ready:
                 await self._kill()
         if not ready:
-            raise StartError(
+            raise TemporaryStartError(
                 f"The embedded database in {self._data_dir} could not be started; "
                 "the reason is above."
             )
@@ -175,7 +182,7 @@ def _check_folder(data_dir: Path, is_new: bool) -> bool:
         has_room = (data_dir / "lock").exists()
         owns_folder = not data_dir.exists() or _owner(data_dir) == os.geteuid()
     except OSError as error:
-        raise StartError(f"DATA_DIR={data_dir} can't be used: {error.strerror}.") from None
+        raise unwritable(data_dir, error) from None
     if not has_room and not is_new:
         raise StartError(
             f"There is no chat's data in DATA_DIR={data_dir}: start the chat once, "
@@ -231,7 +238,7 @@ async def _locked(data_dir: Path, patience: float) -> AsyncIterator[int | None]:
     try:
         lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StartError(f"DATA_DIR={data_dir} can't be written: {error.strerror}.") from None
+        raise unwritable(data_dir, error) from None
     try:
         yield lock if await _taken(lock, patience) else None
     finally:

@@ -26,6 +26,7 @@ from storage.embedded_files import (
 
 CHECK_WITHIN = 2  # seconds at the start; a file of a million messages takes less than one
 
+SHUTDOWN = 91  # MongoDB's code, at which a driver looks for another server
 UNREADABLE = "__neosqlite_corrupted__"  # the only field of such a document
 
 Reply = tuple[int, dict[str, Any]]
@@ -39,6 +40,7 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
 
         If it is damaged, none is opened, and all commands are answered with that.
         """
+        self._is_closing = False
         self.damage = find_damage(databases(Path(data_dir), name), within=CHECK_WITHIN)
         super().__init__(data_dir="memory" if self.damage else data_dir)
 
@@ -66,6 +68,17 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
         faults = [self.damage, *(connection.db.fault for connection in self._conns.values())]
         return any(fault and fault.is_damage for fault in faults)
 
+    def close_all(self) -> None:
+        """Close the files, once the commands that are under way have ended; refuse others.
+
+        SQLite may crash if a file is closed in the middle of one. NX-27017 0.8.1 does not wait.
+        """
+        self._is_closing = True
+        for lock in list(self._locks.values()):
+            with lock:
+                pass
+        super().close_all()
+
     def _watched(
         self, name: str, msg: dict[str, Any], carry_out: Callable[[dict[str, Any]], Reply]
     ) -> Reply:
@@ -73,6 +86,8 @@ class AtomicHandler(NeoSQLiteHandler):  # type: ignore[misc]  # has no types
         if self.damage and name != ADMIN:
             return msg["request_id"], _fault_reply(self.damage)
         with self._lock_for(name):
+            if self._is_closing:
+                return msg["request_id"], _error(SHUTDOWN, "ShutdownInProgress", "it is closed")
             connection: WatchedConnection | None = None
             try:
                 connection = self.get_database(name).db

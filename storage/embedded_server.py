@@ -15,15 +15,17 @@ import sqlite3
 import sys
 from contextlib import suppress
 
+from server.children import die_with_parent
+from server.systemd import for_journal
+
 READY = "ready"
-PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a process gets when its parent ends
 
 
 def main(socket_path: str, data_dir: str, *name: str) -> None:
     """Serve the database until standard input ends, which the chat holds open."""
     if sys.stderr:  # it may be closed
         faulthandler.enable()
-    _die_with_parent()
+    die_with_parent()  # while it hangs, too, or the chat could not start again: it has the lock
     # Ctrl-C reaches this process too, but the chat still needs it to store what waits.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -32,7 +34,8 @@ def main(socket_path: str, data_dir: str, *name: str) -> None:
     try:
         asyncio.run(_serve(socket_path, data_dir, *name))
     except (OSError, sqlite3.Error) as error:
-        sys.exit(f"The embedded database in {data_dir} can't be opened: {error}.")
+        text = f"The embedded database in {data_dir} can't be opened: {error}."
+        sys.exit(for_journal(logging.ERROR, text))
 
 
 async def _serve(socket_path: str, data_dir: str, *name: str) -> None:
@@ -54,18 +57,6 @@ async def _serve(socket_path: str, data_dir: str, *name: str) -> None:
     if not handler.is_damaged:
         handler.close_all()
     os._exit(0)
-
-
-def _die_with_parent() -> None:
-    """Make Linux kill this process when the chat ends, for whatever reason.
-
-    The end of standard input also ends it, but not while it hangs or is stopped: then it would keep
-    the folder's lock, and the chat could not start again.
-    """
-    if sys.platform == "linux":
-        import ctypes  # missing if Python was built without libffi
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

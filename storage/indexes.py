@@ -8,7 +8,13 @@ from typing import Any
 import pymongo
 from pymongo.errors import ExecutionTimeout, NetworkTimeout, OperationFailure
 
-from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
+from settings import (
+    FILE_COLLECTION,
+    LINK_COLLECTION,
+    MESSAGE_COLLECTION,
+    SESSION_COLLECTION,
+    USER_COLLECTION,
+)
 from storage.database import Database, Document, MotorCollection, deadline, upkeep
 
 log = logging.getLogger(__name__)
@@ -26,6 +32,7 @@ INDEXES = (  # collection, field, and whether it is unique
     (LINK_COLLECTION, "user_id", False),
     (LINK_COLLECTION, "maker_id", False),
     (LINK_COLLECTION, "expires", False),
+    (FILE_COLLECTION, "file_id", True),
 )
 # Of earlier versions. With the first, NX-27017 0.8.1 reads all sessions at each look-up; with the
 # second, a download would sort all that its author has written.

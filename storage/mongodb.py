@@ -3,7 +3,7 @@
 import asyncio
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from aiohttp import web
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -35,6 +35,12 @@ def connect(uri: str) -> MotorClient:
             else:
                 what = f"MONGO_HOST is not a MongoDB address ({kind}): look at its parts; {ESCAPES}"
             raise StartError(f"{what}: see {MANUAL}.") from None
+
+
+def check_address(settings: Settings) -> None:
+    """Check the address of the database and its name, without a look at it. Raises StartError."""
+    with closing(connect(settings.MONGO_HOST or embedded_uri(settings.DATA_DIR))) as client:
+        database_of(client, settings)
 
 
 async def database_ctx(app: web.Application) -> AsyncIterator[None]:

@@ -33,6 +33,7 @@ from server.logs import SeldomLogger
 from server.relay import CHECKED, HERE_ONLY, RELAY, Relay, check_texts
 from settings import SETTINGS, Settings
 from storage.database import DATABASE, Conflict, Database, DatabaseUnavailable
+from storage.outage import Outage
 from storage.peers import PROCESS_COLLECTION, RENEW_EVERY, Peers
 from storage.redis_client import CALL_TIMEOUT, FAILURES, REDIS
 
@@ -72,7 +73,7 @@ class RedisRelay(Relay):
         self._channel = ""
         self._lock: Lock
         self._to_publish: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_LIMIT)
-        self._was_away = False
+        self._outage = Outage(log, "Redis")
         self._seldom = SeldomLogger(log)
         self._number = 0  # of the last message of this process
         self._own_number = 0  # of the last one that came back
@@ -87,7 +88,7 @@ class RedisRelay(Relay):
 
     @property
     def is_connected(self) -> bool:
-        """Whether what is published comes back."""
+        """Whether what is published comes back; before join(), whether Redis answers."""
         return _now() < self._heard_at + SILENT_AFTER
 
     @property
@@ -129,7 +130,6 @@ class RedisRelay(Relay):
 
     async def run(self) -> None:
         """Keep in touch with the others, for ever."""
-        await self._joined.wait()
         while _is_not_cancelled():
             try:
                 # In a task of its own: before Python 3.13 a TaskGroup that fails leaves the task in
@@ -161,7 +161,21 @@ class RedisRelay(Relay):
         }
         return self._fernet.encrypt(bson.encode(message))
 
+    async def _wait_for_join(self) -> None:
+        """See whether Redis answers, as long as the database can't say which log this is."""
+        while not self._joined.is_set() and _is_not_cancelled():
+            try:
+                async with asyncio.timeout(CALL_TIMEOUT):
+                    await self._redis.ping()
+                self._note_answer()
+            except FAILURES as error:
+                self._note_outage(error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_EVERY):
+                    await self._joined.wait()
+
     async def _keep_in_touch(self) -> None:
+        await self._wait_for_join()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send())
             tasks.create_task(self._listen())
@@ -230,9 +244,7 @@ class RedisRelay(Relay):
                                 await asyncio.sleep(0)
                 raise TimeoutError("nothing comes back")
             except FAILURES as error:
-                if not self._was_away:
-                    log.warning("Redis is away (%s), trying again", type(error).__name__)
-                self._was_away = True
+                self._note_outage(error)
             await asyncio.sleep(RETRY_PAUSE)
 
     def _receive(self, data: bytes) -> None:
@@ -246,7 +258,7 @@ class RedisRelay(Relay):
             if sender == self.id:
                 if number > self._own_number:
                     self._own_number = number
-                    self._own_beat_came_back()
+                    self._note_answer()
             elif kind in CHECKED:
                 self.tell_here(kind, content)
             elif self._peers.believe(sender, token, number):
@@ -279,10 +291,12 @@ class RedisRelay(Relay):
         self._ignored.clear()
         self._report_at = _now() + REPORT_EVERY
 
-    def _own_beat_came_back(self) -> None:
-        if self._was_away:
-            log.info("Redis is back")
-        self._was_away, self._heard_at = False, _now()
+    def _note_outage(self, error: Exception) -> None:
+        self._outage.failed(f"Redis is away ({type(error).__name__}), trying again")
+
+    def _note_answer(self) -> None:
+        self._outage.answered()
+        self._heard_at = _now()
 
     def _drop_silent_processes(self) -> None:
         if not (self.is_connected and self._peers.is_up_to_date):

@@ -1,17 +1,28 @@
 """Staging: the collections that an import fills, which do not count until they are renamed.
 
-Two renames publish what is in them: the messages get their name first, then the accounts. If an
-import is killed before, its collections are never read, and the next import drops them. If it is
-killed between the two, there are messages without accounts; finish_import() renames those, too.
+Renames publish what is in them: the files get their names first, which are nothing without the
+messages, then the messages, then the accounts. If an import is killed before the messages have
+theirs, its collections are never read, and the next import drops them, or a start of the chat a day
+later. If it is killed after that, there are messages without accounts; finish_import() renames
+those, too.
 """
 
-import secrets
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from bson import ObjectId
 from pymongo.errors import OperationFailure, WriteConcernError, WriteError
 
-from settings import LINK_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
+from settings import (
+    CHUNK_COLLECTION,
+    FILE_COLLECTION,
+    LINK_COLLECTION,
+    MESSAGE_COLLECTION,
+    PREVIEW_COLLECTION,
+    SESSION_COLLECTION,
+    USER_COLLECTION,
+)
 from storage.batches import Batches
 from storage.database import (
     ACKNOWLEDGED,
@@ -26,7 +37,12 @@ from storage.database import (
 from storage.indexes import INDEXES, build_index
 from storage.remedies import DUPLICATE, NAMESPACE_NOT_FOUND
 
+FILE_COLLECTIONS = (FILE_COLLECTION, CHUNK_COLLECTION, PREVIEW_COLLECTION)
+# Made in this order: accounts alone would be those of an import that was killed in publish().
+STAGED = (MESSAGE_COLLECTION, USER_COLLECTION, *FILE_COLLECTIONS)
+
 PREFIX = "import_"
+KEPT_FOR = timedelta(days=1)  # an import takes less than an hour
 PER_INSERT, MOST_PER_INSERT = 500, 5000  # documents, of the first insert and of any
 WITHIN_A_MINUTE = {**ACKNOWLEDGED, "wtimeout": (UPKEEP_TIMEOUT - 5) * 1000}  # before its call
 
@@ -47,7 +63,7 @@ class Staging:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._id = secrets.token_hex(8)
+        self._id = str(ObjectId())  # which tells when it was made
         self._inserts = Batches(PER_INSERT, MOST_PER_INSERT)
         self._is_complete = False  # but for the documents of create(), which may be there
         self._a_message: Document | None = None  # the id of one that is stored
@@ -62,8 +78,7 @@ class Staging:
         An insert would create a collection again that another import has dropped.
         Raises DatabaseUnavailable.
         """
-        # In this order: accounts alone would be those of an import that was killed in publish().
-        for name in (MESSAGE_COLLECTION, USER_COLLECTION):
+        for name in STAGED:
             with suppress(Conflict):  # the driver has repeated it after its reply was lost
                 await self.collection(name).insert_one({"_id": self._id})
 
@@ -76,16 +91,16 @@ class Staging:
 
         Raises StagingDropped if the collections are not the same ones; DatabaseUnavailable.
         """
-        names, mark = (MESSAGE_COLLECTION, USER_COLLECTION), {"_id": self._id}
+        mark = {"_id": self._id}
         if not self._is_complete:  # else an index would create a dropped collection again
             for name, field, is_unique in INDEXES:
                 if is_unique:
                     await build_index(self.collection(name).motor, field, unique=True)
-            for name in names:
+            for name in STAGED:
                 if not await self.collection(name).find_one(mark):
                     raise StagingDropped
             self._is_complete = True
-        for name in names:
+        for name in STAGED:
             await self.collection(name).delete_one(mark)
 
     async def publish(self) -> None:
@@ -101,6 +116,9 @@ class Staging:
             if not await is_empty(self._db):
                 await self.drop()
                 raise RoomTaken
+            for name in FILE_COLLECTIONS:
+                with suppress(StagingDropped):  # an earlier call has renamed it
+                    await _rename(self.collection(name), name)
             await _rename(staged, MESSAGE_COLLECTION)
         # Of former people, or of one who has registered just now, whose account is replaced.
         for name in (SESSION_COLLECTION, LINK_COLLECTION):
@@ -110,7 +128,7 @@ class Staging:
 
     async def drop(self) -> None:
         """Drop the collections. Raises DatabaseUnavailable."""
-        await drop([self.collection(USER_COLLECTION), self.collection(MESSAGE_COLLECTION)])
+        await drop([self.collection(name) for name in reversed(STAGED)])
 
     async def others(self, name: str) -> list[Collection]:
         """Return the collections of other imports for `name`.
@@ -163,6 +181,18 @@ async def finish_import(db: Database) -> None:
             continue
         with suppress(StagingDropped):  # another process has just done it
             await _rename(db[users], USER_COLLECTION)
+
+
+async def drop_old_imports(db: Database) -> None:
+    """Drop what imports have left that were killed a day ago. Raises DatabaseUnavailable."""
+    names = [name for each in STAGED for name in await _staged(db, each)]
+    for name in names:
+        id_, _, collection = name.removeprefix(PREFIX).partition("_")
+        messages = f"{PREFIX}{id_}_{MESSAGE_COLLECTION}"
+        if collection == USER_COLLECTION and messages not in names:
+            continue  # finish_import() may need it
+        if ObjectId.is_valid(id_) and ObjectId(id_).generation_time < datetime.now(UTC) - KEPT_FOR:
+            await drop([db[name]])
 
 
 async def _staged(db: Database, name: str) -> list[str]:

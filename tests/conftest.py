@@ -4,13 +4,17 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import pytest_asyncio
 
 from app import create_app
+from pages import assets
+from pages.assets import Asset
 from settings import MESSAGE_COLLECTION, Settings
 from storage.database import READY, Database, MotorCollection, MotorDatabase
 from storage.indexes import create_indexes
@@ -25,6 +29,7 @@ from tests.support.house import House, OpenHouse
 from tests.support.imitation import Imitation, imitate
 from tests.support.people import Person
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.sockets import Socket
 
 # A test starts other processes if it uses one of these fixtures, or its module imports from one of
 # these modules.
@@ -34,9 +39,13 @@ MODULES_WITH_PROCESSES = {
     "tests.support.commands",
     "tests.support.deployment",
     "tests.support.firefox",
+    "tests.support.pictures",
     "tests.support.processes",
+    "tests.support.services",
 }
 may_start_processes = True
+
+QUICK_KIB = 64
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,6 +82,39 @@ def refuse_processes(event: str, _: object) -> None:
 
 
 sys.addaudithook(refuse_processes)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def passwords_are_hashed_quickly() -> Iterator[None]:
+    """Let the hash of a password take 64 KiB, not 19 MiB and 30 ms: most tests have two people."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("auth.passwords.MEMORY_KIB", QUICK_KIB)
+        for module in ("auth.passwords", "auth.models"):
+            patch.setattr(f"{module}.PARAMETERS", f"$argon2id$v=19$m={QUICK_KIB},t=2,p=1$")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def assets_and_templates_are_made_once() -> Iterator[None]:
+    """Let all chats share what each makes of static files and templates: half of a test's time."""
+    made: dict[tuple[object, ...], dict[str, Asset]] = {}
+    compile_template = cache(jinja2.Environment.compile)
+    environment: list[jinja2.Environment] = []  # of the first chat: all have the same options
+
+    def read_once(settings: Settings) -> dict[str, Asset]:
+        look = (assets.FOLDER, settings.ROOM_NAME, settings.ROOM_COLOR, settings.ROOM_LOGO)
+        if look not in made:
+            made[look] = assets.read_assets(settings)
+        return made[look]
+
+    def compile_once(own: jinja2.Environment, *source: str) -> Any:
+        environment[:] = environment or [own]
+        return compile_template(environment[0], *source)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pages.templates.read_assets", read_once)
+        patch.setattr(jinja2.Environment, "compile", compile_once)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +217,18 @@ async def alice(house: House) -> Person:
 async def bob(house: House) -> Person:
     """Bob, signed in to a new account."""
     return await house.sign_in("bob")
+
+
+@pytest.fixture
+async def hers(alice: Person) -> Socket:
+    """Alice's socket."""
+    return await alice.connect()
+
+
+@pytest.fixture
+async def his(bob: Person) -> Socket:
+    """Bob's socket."""
+    return await bob.connect()
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ import { People } from "./room/people.js"
 import { Status } from "./room/status.js"
 import { chooseTheme } from "./room/theme.js"
 import { Typing } from "./room/typing.js"
+import { FileLoader } from "./sending/file_loader.js"
 import { Accounts } from "./writing/accounts.js"
 import { autosize } from "./writing/autosize.js"
 import { countCharacters } from "./writing/counter.js"
@@ -59,7 +60,9 @@ const outbox = new Outbox({ user, frameSize, list: pendingList, connection, onwa
 const composer = new Composer(form, { outbox, log })
 
 const tell = (text) => composer.showError(text)
-forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length })
+const files = new FileLoader(form, { composer, list: pendingList, log, outbox })
+composer.files = files
+forgetAtSignOut(byId("signout").form, { user, unsent: () => outbox.length + files.length })
 const draft = new Draft(field, { composer, user, tab })
 const editing = new Editing(form, { composer, draft, log, connection, tab })
 const showTyping = (text) => (status.typing = text)
@@ -85,7 +88,7 @@ listenToKeys(field, log.element)
 chooseTheme(byId("themes"))
 copyWhatWasSaid(log.element)
 offerDays(log.element, byId("jump"), { go: (seq) => places.follow(seq), tell })
-askBeforeLoss()
+askBeforeLoss(() => files.length > 0)
 
 // What the page does with each type of frame.
 const handlers = {
@@ -103,6 +106,7 @@ const handlers = {
     }
     status.connected()
     outbox.resume()
+    files.resume()
     performance.mark("connected")
   },
   message(frame) {
@@ -168,6 +172,7 @@ function onunreachable() {
 function onblocked() {
   status.blocked()
   outbox.resume()
+  files.resume()
 }
 
 // What the page does with a new copy of itself, when frames don't come.

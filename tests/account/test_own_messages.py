@@ -17,6 +17,7 @@ from tests.support.hostile import HOSTILE
 from tests.support.house import House
 from tests.support.people import Person
 from tests.support.sessions import held_by
+from tests.support.stored_files import send_stored
 from tests.support.waiting import PATIENCE, until
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -63,6 +64,16 @@ async def test_a_download_has_each_message_as_it_reads_now(house: House, alice: 
         (1, "as it was", None),
         (2, "corrected", True),
     ]
+
+
+async def test_a_download_lists_the_files_that_one_has_sent(house: House, alice: Person) -> None:
+    file = await send_stored(house, alice, name="Haus 🏠.png", width=30, height=20)
+    await send_stored(house, alice)
+    assert (await alice.post("/message/2", {"action": "delete"})).status == 303
+    [line] = await downloaded(alice)
+    assert line["file"] == {
+        "id": file.id, "name": "Haus 🏠.png", "type": "image/png", "size": file.size
+    }  # fmt: skip
 
 
 async def test_what_others_have_written_is_not_read_for_one_s_own(

@@ -128,7 +128,7 @@ async def test_where_a_setting_names_moderators_the_first_account_is_none(
 
 
 async def test_of_fifty_who_register_at_once_in_an_empty_room_one_is_the_first(
-    open_house: OpenHouse, quick_hashes: None
+    open_house: OpenHouse, many_hashes: None
 ) -> None:
     house = await open_house(REGISTRATION="invite", MODERATORS=())
     visitors = [await house.visitor() for _ in range(50)]
@@ -152,7 +152,7 @@ async def test_a_room_that_everybody_has_left_is_not_a_stranger_s(open_house: Op
 
 
 async def test_fifty_at_once_use_an_invitation_no_more_often_than_it_says(
-    house: House, alice: Person, quick_hashes: None
+    house: House, alice: Person, many_hashes: None
 ) -> None:
     token = await invite(alice, uses=3)
     statuses = await asyncio.gather(
@@ -171,7 +171,7 @@ async def office(request: pytest.FixtureRequest, open_house: OpenHouse) -> House
     return house
 
 
-@pytest.mark.usefixtures("quick_hashes", "clock")
+@pytest.mark.usefixtures("many_hashes", "clock")
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_an_invitation_for_twenty_lets_twenty_colleagues_behind_one_address_in(
     office: House, at_once: bool
@@ -184,7 +184,7 @@ async def test_an_invitation_for_twenty_lets_twenty_colleagues_behind_one_addres
         assert [await person for person in people] == [303] * 20
 
 
-@pytest.mark.usefixtures("quick_hashes", "clock")
+@pytest.mark.usefixtures("many_hashes", "clock")
 async def test_colleagues_who_choose_a_login_that_is_taken_do_not_keep_others_out(
     office: House,
 ) -> None:
@@ -194,7 +194,7 @@ async def test_colleagues_who_choose_a_login_that_is_taken_do_not_keep_others_ou
         assert await register(office, f"colleague{number}", token) == 303
 
 
-@pytest.mark.usefixtures("quick_hashes", "clock")
+@pytest.mark.usefixtures("many_hashes", "clock")
 async def test_an_invitation_does_not_tell_quickly_who_has_an_account(office: House) -> None:
     alice = await log_in(office, "alice")
     token, other = await invite(alice, uses=20), await invite(alice)
@@ -208,7 +208,7 @@ async def test_an_invitation_does_not_tell_quickly_who_has_an_account(office: Ho
     assert await register(office, "carol", other) == 303  # another invitation is not affected
 
 
-@pytest.mark.usefixtures("quick_hashes", "clock")
+@pytest.mark.usefixtures("many_hashes", "clock")
 async def test_without_a_valid_invitation_an_address_is_limited_as_before(
     open_house: OpenHouse,
 ) -> None:

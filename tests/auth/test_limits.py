@@ -42,7 +42,7 @@ async def statuses(person: Person, logins: Iterable[str]) -> list[int]:
     return [(await person.log_in(login, WRONG)).status for login in logins]
 
 
-@pytest.mark.usefixtures("quick_hashes")
+@pytest.mark.usefixtures("many_hashes")
 @pytest.mark.parametrize(
     "logins",
     [("alice", "ALICE", "Alice", "ａlice", "alice"), [f"user{n}" for n in range(20)]],
@@ -76,7 +76,7 @@ async def test_an_unknown_login_is_locked_like_a_known_one(here: Person, clock: 
 
 
 async def test_guesses_in_parallel_are_counted_before_they_are_hashed(
-    here: Person, quick_hashes: None, clock: Clock
+    here: Person, many_hashes: None, clock: Clock
 ) -> None:
     responses = await asyncio.gather(*(here.log_in("alice", WRONG) for _ in range(30)))
     assert sorted(response.status for response in responses) == [401] * 5 + [429] * 25
@@ -93,14 +93,14 @@ async def guess_everywhere(visitor: Person, login: str) -> list[int]:
 
 @pytest.mark.parametrize("name", ["alice", "alice@example.com", "nobody"])
 async def test_a_name_may_be_guessed_at_fifty_times_from_all_addresses(
-    visitor: Person, quick_hashes: None, clock: Clock, name: str
+    visitor: Person, many_hashes: None, clock: Clock, name: str
 ) -> None:
     assert await guess_everywhere(visitor, name) == [401] * 50 + [429]
 
 
 @pytest.mark.parametrize("name", ["alice", "alice@example.com"])
 async def test_guesses_of_others_lock_nobody_out_who_has_logged_in_from_here(
-    house: House, visitor: Person, here: Person, quick_hashes: None, clock: Clock, name: str
+    house: House, visitor: Person, here: Person, many_hashes: None, clock: Clock, name: str
 ) -> None:
     assert (await here.log_in("alice")).status == 303
     assert await guess_everywhere(visitor, name) == [401] * 50 + [429]
@@ -110,7 +110,7 @@ async def test_guesses_of_others_lock_nobody_out_who_has_logged_in_from_here(
     assert (await again.log_in(name)).status == 303
 
 
-@pytest.mark.usefixtures("quick_hashes")
+@pytest.mark.usefixtures("many_hashes")
 @pytest.mark.parametrize(
     "mistaken",
     [["alice"] * 5, ["alice@example.com", "ALICE"] * 5, [f"user{n}" for n in range(20)]],
@@ -127,7 +127,7 @@ async def test_mistakes_of_neighbours_lock_nobody_out_who_has_logged_in_from_the
         assert (await again.log_in(name)).status == 303
 
 
-@pytest.mark.usefixtures("quick_hashes")
+@pytest.mark.usefixtures("many_hashes")
 async def test_mistakes_of_neighbours_do_not_lock_the_forms_of_the_account_page(
     house: House, here: Person, clock: Clock
 ) -> None:
@@ -161,7 +161,7 @@ def test_a_guesser_gets_no_more_guesses_in_an_hour_at_names_known_at_the_address
 
 
 async def test_guesses_of_others_do_not_lock_the_forms_of_the_account_page(
-    house: House, visitor: Person, quick_hashes: None, clock: Clock
+    house: House, visitor: Person, many_hashes: None, clock: Clock
 ) -> None:
     bob = await house.visitor(headers=from_address("203.0.113.1"))
     await bob.register("bob")
@@ -173,7 +173,7 @@ async def test_guesses_of_others_do_not_lock_the_forms_of_the_account_page(
 
 
 async def test_no_answer_tells_which_names_belong_to_one_account(
-    here: Person, quick_hashes: None, clock: Clock
+    here: Person, many_hashes: None, clock: Clock
 ) -> None:
     assert await statuses(here, ["alice"] * 6) == [401] * 5 + [429]
     names = ["alice@example.com", "bob@example.com"]  # hers, and nobody's
@@ -198,7 +198,7 @@ async def test_a_wrong_password_is_answered_at_a_multiple_of_fifty_milliseconds(
 
 
 async def test_long_made_up_names_are_not_kept(
-    house: House, visitor: Person, quick_hashes: None, monkeypatch: pytest.MonkeyPatch
+    house: House, visitor: Person, many_hashes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = house.app[LIMITS]._limits
     monkeypatch.setattr(passwords, "MAX_WAITING", 0)
@@ -251,7 +251,7 @@ async def test_others_are_answered_before_the_end_of_a_flood_of_log_ins(
 
 
 async def test_successful_log_ins_do_not_count(
-    here: Person, quick_hashes: None, clock: Clock
+    here: Person, many_hashes: None, clock: Clock
 ) -> None:
     assert {(await here.log_in("alice")).status for _ in range(25)} == {303}
     assert (await here.log_in("alice", WRONG)).status == 401

@@ -93,7 +93,7 @@ async def test_a_link_that_no_longer_holds_is_refused_in_one_way(
 
 
 async def test_fifty_at_once_set_one_password(
-    house: House, alice: Person, bob: Person, quick_hashes: None
+    house: House, alice: Person, bob: Person, many_hashes: None
 ) -> None:
     token = await link_for(alice, "bob")
     visitors = [await house.visitor() for _ in range(50)]

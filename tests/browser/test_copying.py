@@ -36,6 +36,7 @@ async def test_several_messages_are_copied_as_lines_without_buttons_or_hidden_si
     alice: Visitor, bob: Visitor, path: str
 ) -> None:
     await alice.say("one")
+    await all_show((bob,), "one")
     await bob.post("**two** <b>", "three\n> four", "five")
     await all_show((alice,), "one", "**two** <b>", "three > four", "five")
     await alice.open(path)

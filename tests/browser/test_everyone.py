@@ -1,12 +1,14 @@
 """Every page for everyone: in either colour scheme, on desk or phone, whatever the font."""
 
+import io
 import re
 from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, expect
+from PIL import Image
+from playwright.async_api import Browser, FilePayload, expect
 
 from chat import wire
 from chat.hub import HUB
@@ -196,6 +198,39 @@ async def test_what_opens_in_the_chat_is_for_everyone_too(
     assert await violations(alice, looks) == []
 
 
+async def test_files_are_for_everyone(chat: ChatSite, visit: Visit, bob: Visitor) -> None:
+    alice = await visit(chat.url, "alice")
+    content = io.BytesIO()
+    Image.new("RGB", (300, 200), "#eee").save(content, "PNG")
+    some = [
+        FilePayload(name="W" * 60 + ".png", mimeType="image/png", buffer=content.getvalue()),
+        FilePayload(name="W" * 60 + ".txt", mimeType="text/plain", buffer=b"W" * 300),
+        FilePayload(name="صوت.ogg", mimeType="audio/ogg", buffer=b"OggS" + bytes(100)),
+        FilePayload(name="b.pdf", mimeType="application/pdf", buffer=b"%PDF-1.4"),
+    ]
+    chooser = alice.page.locator("#composer [type=file]")
+    await chooser.set_input_files(some)
+    await alice.press("Send")
+    await expect(alice.messages).to_have_count(4)
+    await alice.page.route("**/file?*", lambda route: None)  # it has no answer
+    await chooser.set_input_files(some)
+    await alice.press("Send")
+    await expect(alice.pending).to_have_count(4)
+    await chooser.set_input_files([*some, FilePayload(name="empty", mimeType="", buffer=b"")])
+    await expect(alice.error).to_have_text("“empty” is empty.")
+    assert await violations(alice) == []
+    for width in (1200, 320, 195):
+        await alice.page.set_viewport_size({"width": width, "height": 700})
+        assert await alice.page.evaluate(MISFITS) == []
+        assert not await alice.is_too_wide()
+        await expect(alice.page.locator("#submit")).to_be_in_viewport(ratio=1)
+    await alice.page.locator(".file__picture").press("Enter")
+    await expect(alice.page.get_by_role("dialog")).to_be_visible()
+    assert await violations(alice) == []
+    await alice.page.keyboard.press("Escape")
+    alice.tolerates = ("dialog",)  # those files are not sent
+
+
 # The longest time that something takes to appear or to change, in seconds.
 LONGEST_MOTION = """() => Math.max(
   ...[...document.querySelectorAll("*")].map(getComputedStyle).flatMap((style) => [
@@ -239,12 +274,13 @@ MISFITS = """() => {
   const name = ({ localName, className, id }) => `${localName}#${id}.${className}`
   const boxes = Array.from(document.querySelectorAll("html, body, body *:not(.visually-hidden)"))
     .filter((it) => isSeen(it) && getComputedStyle(it).clipPath === "none")
-    .filter((it) => !it.matches("input, svg *, .bar__title, .code--block")) // these may show a part
+    // These may show a part.
+    .filter((it) => !it.matches("input, svg *, .bar__title, .code--block, .tray__name"))
   const controls = Array.from(document.querySelectorAll("a, button, input, textarea"))
     .filter((it) => isSeen(it) && !it.closest(".bar__title") && it.type !== "hidden")
     .map((it) => [it, it.getBoundingClientRect()])
   // What sticks, scrolls, or covers the page.
-  const layer = (it) => it.closest(".day, #subscribe, :popover-open")
+  const layer = (it) => it.closest(".day, #subscribe, .tray, :popover-open")
   const cover = (p, q) =>
     Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 &&
     Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1

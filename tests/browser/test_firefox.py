@@ -116,6 +116,37 @@ async def test_a_completed_name_can_be_undone_in_firefox(browser: Firefox, chat:
     await alice.sees(f"{field}.value === 'hi @bo'")
 
 
+DROP_A_PICTURE = """(async () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 600, height: 400 })
+  canvas.getContext("2d").fillRect(0, 0, 300, 200)
+  const picture = await new Promise((done) => canvas.toBlob(done))
+  const dataTransfer = new DataTransfer()
+  dataTransfer.items.add(new File([picture], "harbour.png", { type: "image/png" }))
+  const options = { dataTransfer, bubbles: true, cancelable: true }
+  return !document.body.dispatchEvent(new DragEvent("drop", options))
+})()"""
+
+
+async def test_a_picture_is_sent_and_looked_at_in_firefox(browser: Firefox, chat: ChatSite) -> None:
+    alice = await sign_up(browser, chat, "alice")
+    bob = await sign_up(browser, chat, "bob")
+    assert await alice.evaluate(DROP_A_PICTURE) is True
+    await alice.sees("document.querySelector('.tray__preview')?.height === 128")
+    await alice.press(*"this morning", "Enter")
+    preview = "document.querySelector('.file__picture img')"
+    viewer = "document.querySelector('.viewer[open]')"
+    for page in (alice, bob):
+        await page.sees(f"{TEXTS} === 'this morning'")
+        await page.sees(f"{preview}.complete && {preview}.naturalWidth === 600")
+        assert await page.evaluate(f"{preview}.width + 'x' + {preview}.height") == "400x267"
+    await bob.evaluate(f"{preview}.parentElement.focus()")
+    await bob.press("Enter")
+    await bob.sees(f"{viewer}?.querySelector('img').width === 600")
+    await bob.press("Escape")
+    await bob.sees(f"{viewer} === null")
+    assert await bob.evaluate(f"{preview}.parentElement === document.activeElement") is True
+
+
 async def test_firefox_prints_the_whole_loaded_log(browser: Firefox, chat: ChatSite) -> None:
     alice = await sign_up(browser, chat, "alice")
     said = [say(chat.app[JOURNAL], "bob", f"line {number}") for number in range(200)]

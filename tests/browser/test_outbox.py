@@ -34,7 +34,7 @@ A_DAY = 24 * 60 * 60 * 1000  # ms
 @pytest.fixture
 def stricter_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server refuse what the page takes for short enough."""
-    monkeypatch.setattr("chat.models.clean", lambda text, _: clean(text, 1000))
+    monkeypatch.setattr("chat.models.clean", lambda text, _, **how: clean(text, 1000, **how))
 
 
 SaveFirst = Callable[[str, str, str | None], Any]  # login, message, nonce
@@ -238,7 +238,7 @@ async def test_a_refused_message_can_be_retried_and_does_not_block_the_next(
     await expect(alice.field).to_be_focused()
     await expect(mark).to_have_text("not sent: A message has at most 1000 characters")
 
-    monkeypatch.setattr("chat.models.clean", lambda text, _: clean(text, 3000))
+    monkeypatch.setattr("chat.models.clean", lambda text, _, **how: clean(text, 3000, **how))
     await alice.page.get_by_role("button", name="Retry").press("Enter")
     await expect(alice.texts).to_have_text(["y" * 1000, "x" * 1001])
     await expect(alice.pending).to_have_count(0)
@@ -413,8 +413,9 @@ async def test_a_browser_that_keeps_nothing_still_sends_everything_once(
 async def test_what_others_have_put_into_the_storage_is_ignored(alice: Visitor) -> None:
     sound = {"msg": "sound", "at": now() - 60_000}
     wrong_types = ({**sound, "msg": 1}, {**sound, "at": "1"}, {**sound, "problem": {}})
+    wrong_files = ({**sound, "file": it} for it in (None, "an-id", {"id": 1, "name": "a"}))
     for number, value in enumerate(
-        ("", "{", "null", "[]", "1", {}, {"msg": "no time"}, {"at": 1}, *wrong_types)
+        ("", "{", "null", "[]", "1", {}, {"msg": "no time"}, {"at": 1}, *wrong_types, *wrong_files)
     ):
         await keep(alice, f"outbox:alice:bad{number}", value)
     for key in ("outbox:alice", "outbox:alice:", "outbox:alice:a:b", "outbox:alice:Ä", "alice"):

@@ -37,7 +37,9 @@ LEFT = """async () => [
 @pytest.fixture(autouse=True)
 def stricter_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server refuse long messages, and soon notice that a session has expired."""
-    monkeypatch.setattr("chat.models.clean", lambda text, _: clean(text, len(TOO_LONG) - 1))
+    monkeypatch.setattr(
+        "chat.models.clean", lambda text, _, **how: clean(text, len(TOO_LONG) - 1, **how)
+    )
     monkeypatch.setattr("auth.sessions.NOTICE_EVERY", 0.2)
 
 

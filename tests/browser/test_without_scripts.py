@@ -1,7 +1,7 @@
 """The pages in Chromium without scripts."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 import middlewares
 from storage.database import PREPARING, READY
@@ -117,6 +117,23 @@ async def test_a_message_is_edited_and_deleted_without_scripts(
     await expect(alice.texts).to_have_text([""])
     await expect(alice.log.locator(".message__state")).to_have_text("deleted")
     await expect(alice.page.get_by_role("link", name="Change")).to_have_count(0)
+
+
+async def test_files_are_sent_without_scripts(chat: ChatSite, visit: Visit, bob: Visitor) -> None:
+    alice = await visit(chat.url, "alice", java_script_enabled=False)
+    await expect(alice.page.get_by_role("button", name="Add files")).to_have_count(0)
+    await alice.page.get_by_label("Files, up to 25 MB each").set_input_files(
+        [FilePayload(name=name, mimeType="", buffer=b"words") for name in ("a.txt", "b.txt")]
+    )
+    await alice.page.get_by_label("Text").fill("two of them")
+    await alice.press("Send files")
+    await expect(alice.page).to_have_url(f"{alice.url}/")
+    for visitor in (alice, bob):
+        await all_show((visitor,), "two of them", "")
+        await expect(visitor.log.locator(".file__name")).to_have_text(["a.txt", "b.txt"])
+    async with alice.page.expect_download() as downloading:
+        await alice.page.get_by_role("link", name="b.txt").click()
+    assert (await downloading.value).suggested_filename == "b.txt"
 
 
 async def test_a_text_of_somebody_who_was_signed_out_goes_out_after_a_log_in_in_another_tab(

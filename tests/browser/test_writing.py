@@ -915,6 +915,7 @@ async def test_a_reply_does_not_repeat_what_was_deleted_meanwhile(
     chat: ChatSite, alice: Visitor, bob: Visitor
 ) -> None:
     await bob.say("a secret", "no secret")
+    await expect(alice.messages).to_have_count(2)
     await alice.say("mine")
     await expect(alice.messages).to_have_count(3)
     await alice.field.fill("why?")

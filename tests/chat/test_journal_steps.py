@@ -57,7 +57,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def message(seq: int, msg: str = "before", **more: Any) -> Document:
     """Return the document of a message."""
     entry = MessageEntry(seq, f"u1:n{seq}", "alice", "u1", msg, START)
-    return {"_id": ObjectId(), "message_seq": seq, **entry._asdict(), **more}
+    fields = {name: value for name, value in entry._asdict().items() if value is not None}
+    return {"_id": ObjectId(), "message_seq": seq, **fields, **more}
 
 
 def change(seq: int, of: int, **more: Any) -> Document:

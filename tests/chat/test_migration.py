@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from auth import passwords
 from auth.logins import LOOK_VERSION, look
-from auth.passwords import HASHER, PARAMETERS, Hasher
+from auth.passwords import HASHER, Hasher
 from auth.spelling import fold
 from chat.journal import JOURNAL
 from chat.migrate import migrate
@@ -56,7 +57,9 @@ async def test_what_the_tutorial_wrote_is_migrated(
         (4, "third"),
     ]
     users = await db[USER_COLLECTION].find({}).to_list(None)
-    assert all(u["password"] is None or u["password"].startswith(PARAMETERS) for u in users)
+    assert all(
+        u["password"] is None or u["password"].startswith(passwords.PARAMETERS) for u in users
+    )
     for name, password in (
         ("ALICE", PASSWORD),
         ("алёна", "short"),

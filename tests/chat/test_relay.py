@@ -1,7 +1,9 @@
 """Several processes that Redis joins: one writes, and all hear at once what is stored."""
 
 import asyncio
+import logging
 import signal
+from dataclasses import replace
 from typing import Any
 
 import bson
@@ -11,15 +13,17 @@ from redis import exceptions as redis_exceptions
 from redis.asyncio import client as client_module
 from redis.asyncio import lock as lock_module
 
+from app import create_app
 from auth.attempts import LIMITS, PER_NAME_AND_ADDRESS
 from chat.entry import DELETED_USER, now
 from chat.journal import JOURNAL
 from security.keys import fernet_key
 from server.relay import RELAY
-from settings import MESSAGE_COLLECTION
+from settings import MESSAGE_COLLECTION, Settings
 from storage.peers import PROCESS_COLLECTION
 from storage.redis_relay import LEASE, MESSAGE_LIMIT, RedisRelay
 from tests.support.accounts import delete_account, log_in
+from tests.support.databases import embedded_server
 from tests.support.house import House, OpenHouse
 from tests.support.imitation import WRITES, Imitation
 from tests.support.pages import HistoryPage
@@ -299,8 +303,9 @@ async def test_registrations_are_counted_once_for_all_processes(
 
 
 async def test_healthz_tells_of_redis_and_answers_200_without_it(
-    houses: list[House], redis: RedisServer
+    houses: list[House], redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     visitor = await houses[0].visitor()
 
     async def health() -> tuple[int, dict[str, str]]:
@@ -322,6 +327,32 @@ async def test_healthz_tells_of_redis_and_answers_200_without_it(
         return await health() == (200, well)
 
     await until(is_well)
+    await until(lambda: caplog.text.count("Redis is back") == len(houses))
+    assert caplog.text.count("Redis is away") == len(houses)
+
+
+async def test_healthz_tells_of_redis_also_while_there_is_no_database_to_join_by(
+    settings: Settings, redis: RedisServer, aiohttp_server: Any, aiohttp_client: Any
+) -> None:
+    with embedded_server() as server:  # which is not started
+        changed = replace(settings, MONGO_HOST=server.address, REDIS_URL=redis.url)
+        house = House(await aiohttp_server(create_app(changed)), aiohttp_client)
+        visitor = await house.visitor()
+
+        async def redis_is(state: str) -> None:
+            async def is_so() -> bool:
+                health = await (await visitor.get("/healthz")).json()
+                return bool(health["redis"] == state and health["database"] == "away")
+
+            await until(is_so, START_PATIENCE)
+
+        await redis_is("ok")
+        redis.kill()
+        await redis_is("away")
+        redis.start()
+        await redis_is("ok")
+        server.start()
+        await until(lambda: relay_of(house).is_writer, START_PATIENCE)
 
 
 async def test_two_deployments_on_one_redis_do_not_hear_each_other(

@@ -13,11 +13,12 @@ from app import create_app
 from auth.sessions import Identity
 from chat.cleaning import clean
 from chat.emoji import is_only_emoji
-from chat.entry import MessageEntry
+from chat.entry import File, MessageEntry
 from chat.folding import fold_class
 from chat.models import CHANGEABLE_FOR
 from chat.render import Renderer
 from chat.rich_text import mentions_all, parts, quoted_lines
+from chat.shown_file import PLAYED, shown_file
 from chat.unread import NOTHING_UNREAD
 from settings import ROOT, Settings
 
@@ -58,6 +59,20 @@ def test_long_messages_are_folded(part: str, times: int, end: str, name: str) ->
 @pytest.mark.parametrize(("text", "is_large"), cases("emoji"))
 def test_a_few_emoji_alone_are_large(text: str, is_large: bool) -> None:
     assert is_only_emoji(text) == is_large
+
+
+@pytest.mark.parametrize(("file", "shown"), cases("files"))
+def test_a_message_shows_its_file(file: dict[str, Any], shown: list[Any]) -> None:
+    assert list(shown_file(File(id="x", **file))) == shown
+
+
+@pytest.mark.parametrize("kind", sorted(PLAYED | {"audio/midi", "video/x-msvideo", "text/plain"}))
+def test_a_message_has_a_player_for_what_the_server_lets_browsers_play(kind: str) -> None:
+    script = (ROOT / "static/js/log/file.js").read_text()
+    played = re.search(r"^const PLAYED = /(.*)/$", script, re.MULTILINE)
+    assert played
+    assert bool(re.search(played[1], kind)) == (kind in PLAYED)
+    assert bool(shown_file(File(id="x", name="a", type=kind)).player) == (kind in PLAYED)
 
 
 @pytest.mark.parametrize("part", ["> ", ">\n", "> \n", "> a\n>\n", "> a\n>  \n", "``` ", "`", "\n"])

@@ -162,12 +162,12 @@ async def test_whoever_posts_without_scripts_sees_it_and_has_read_what_the_page_
 ) -> None:
     await fill(house, *LINES)
     await read_up_to(house, "alice", 20)
-    [last] = re.findall(r'name="last" value="(\d+)"', await alice.page())
+    [last] = set(re.findall(r'name="last" value="(\d+)"', await alice.page()))
     response = await alice.post("/", {"msg": "an answer", "last": last})
     assert await mark(house, "alice") == int(last) == 70
     page = await alice.page(response.headers["Location"])
     assert HistoryPage(page).lines[-1].msg == "an answer"
-    [last] = re.findall(r'name="last" value="(\d+)"', page)
+    [last] = set(re.findall(r'name="last" value="(\d+)"', page))
     response = await alice.post("/", {"msg": "and another", "last": last})
     assert response.headers["Location"] == "/"
     assert await mark(house, "alice") == 201
@@ -178,7 +178,7 @@ async def test_an_answer_to_a_linked_message_does_not_read_what_is_between(
 ) -> None:
     await fill(house, *LINES)
     await read_up_to(house, "alice", 20)
-    [last] = re.findall(r'name="last" value="(\d+)"', await alice.page("/?around=150"))
+    [last] = set(re.findall(r'name="last" value="(\d+)"', await alice.page("/?around=150")))
     response = await alice.post("/", {"msg": "an answer", "last": last})
     assert await mark(house, "alice") == 20
     page = await alice.page(response.headers["Location"])

@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 
 from server.relay import RELAY
-from settings import ROOT, Settings, StartError
+from settings import PROGRAM, ROOT, Settings, StartError
 from storage.embedded import embedded_beside
 from tests.support.accounts import signed_in
-from tests.support.commands import database_of, done, refusal, run
+from tests.support.commands import database_of, done, ended, refusal, run, start_command
 from tests.support.house import OpenHouse
 from tests.support.imitation import Imitation
 from tests.support.people import NEW_PASSWORD, PASSWORD, registration
@@ -88,7 +88,7 @@ async def test_commands_wait_for_one_another(is_running: bool) -> None:
             pass
         if not is_running:
             await chat.terminate()
-        commands = [("users",), ("ban", "alice"), ("unban", "alice"), *[("invite",)] * 4]
+        commands = [("users",), ("ban", "alice"), *[("invite",)] * 5]
         answers = await asyncio.gather(*(run(chat, *words) for words in commands))
         assert [answer.status for answer in answers] == [0] * len(commands), answers
 
@@ -154,9 +154,9 @@ async def test_with_redis_a_ban_by_command_closes_sockets_at_once(
 async def test_a_link_is_for_the_address_that_others_use(chat: Chat) -> None:
     assert "set PUBLIC_ORIGINS" in (await run(chat, "invite")).notes
     chat.environment["PUBLIC_ORIGINS"] = "https://chat.example.com"
-    ended = await run(chat, "invite", "--days", "1")
-    assert ended.output.startswith("https://chat.example.com/signin?invitation=")
-    assert ended.notes == ""
+    _, output, notes = await run(chat, "invite", "--days", "1")
+    assert output.startswith("https://chat.example.com/signin?invitation=")
+    assert notes == ""
     chat.environment |= {"PUBLIC_ORIGINS": "", "HOST": "0.0.0.0"}
     assert (await refusal(chat, "invite")).startswith("Set PUBLIC_ORIGINS")
 
@@ -180,7 +180,8 @@ async def test_a_wrong_login_is_an_error(chat: Chat) -> None:
     "words",
     [("start",), ("invite", "bob"), ("invite", "--uses", "0"), ("invite", "--days", "x"),
      ("invite", "--uses", "0000000019999"),
-     ("ban",), ("export",), ("users", "--al"), ("--port", "80")],
+     ("invite", "--use", "3"), ("invite", "--day", "3"), ("export", "--without", "-"),
+     ("settings", "--mark"), ("ban",), ("export",), ("users", "--al"), ("--port", "80")],
     ids=" ".join,
 )  # fmt: skip
 async def test_what_makes_no_sense_is_an_error_and_starts_nothing(
@@ -188,7 +189,7 @@ async def test_what_makes_no_sense_is_an_error_and_starts_nothing(
 ) -> None:
     status, output, notes = await run(Chat(folder), *words)
     assert (status, output) == (2, "")
-    assert notes.startswith("usage: python app.py")
+    assert notes.startswith(f"usage: {PROGRAM} ")
     assert not (folder / "data").exists()
 
 
@@ -213,6 +214,19 @@ async def test_wherever_the_answer_goes_there_is_no_traceback(
     )
     assert (await shell.communicate())[1].decode() == notes
     assert shell.returncode == status
+
+
+async def test_what_is_said_besides_comes_after_the_answer_where_both_go(chat: Chat) -> None:
+    chat.environment |= {"REGISTRATION": "invite"}
+    for command, sentence, setting in (
+        ("invite", "The link works on this machine only; ", {}),
+        ("check", "Found wrong: 1.", {"FILE_SIZE_LIMIT": "x"}),
+    ):
+        chat.environment |= setting
+        process = await start_command(chat, command, stderr=asyncio.subprocess.STDOUT)
+        *before, last = (await ended(process)).output.splitlines()
+        assert before
+        assert last.startswith(sentence)
 
 
 async def test_help_lists_the_commands(folder: Path) -> None:

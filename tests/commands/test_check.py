@@ -7,21 +7,25 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from commands.check import findings
-from commands.check_database import look_at_database
+from commands.check_database import disk, files_taken, look_at_database
 from settings import LINK_COLLECTION, MESSAGE_COLLECTION, ROOT, Settings, variables
 from storage.database import Database, Document, MotorDatabase
 from storage.indexes import create_indexes
 from storage.probe import PROBE_COLLECTION
 from tests.support.commands import database_of, done, run
 from tests.support.databases import database_at
+from tests.support.house import House
 from tests.support.imitation import READS, TIME_IS_UP, Imitation
+from tests.support.people import Person
 from tests.support.processes import Chat, running_chat
 from tests.support.redis_server import RedisServer
+from tests.support.stored_files import add_for
 
 LOGO = str(ROOT / "static/img/icon.svg")
 
@@ -53,7 +57,7 @@ async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
         assert await wrong(chat) == []
     assert all(line.startswith("ok     ") for line in lines if " space: " not in line)
     names = [line.split()[1] for line in lines]
-    looks = ["key:", "Redis:", "files:", "database:", "indexes:", "space:", "clock:"]
+    looks = ["key:", "Redis:", "files:", "database:", "indexes:", "sent", "space:", "clock:"]
     assert names == [variable.name for variable in variables()] + looks
     assert "ok     REGISTRATION = open" in lines
     assert "ok     ROOM_LOGO = SVG of 313 bytes" in lines
@@ -77,6 +81,62 @@ async def test_every_bad_setting_has_its_line(folder: Path) -> None:
     assert port.startswith("PORT='abc' is not valid: use a number")
     assert redis.startswith("REDIS_URL=(not shown) is not valid")
     assert registration.startswith("REGISTRATION='no'")
+
+
+async def test_every_line_of_the_envfile_that_is_wrong_or_odd_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("settings.ROOT", tmp_path)
+    monkeypatch.setattr("os.environ", {"REGISTRATON": "invite"})
+    path = tmp_path / ".env"
+    lines = ["PORT=1", "TZ=UTC", "REGISTRATION: s3cret", "SITE_HOST=::", "PORT=2"]
+    path.write_text("\n".join(lines))
+    assert [f"{it.kind}: {it.what}: {it.remedy}" async for it in findings()] == [
+        f"note: {path}, line 2 sets TZ, which is no setting of the chat: "
+        "see that it is meant for another program",
+        f"note: {path}, line 5 sets PORT again, and counts: remove line 1",
+        f"wrong: {path}, line 3 is not understood: write REGISTRATION=value, or # before a comment",
+        f"wrong: {path}, line 4 sets SITE_HOST: HOST is meant",
+        "wrong: the environment sets REGISTRATON: REGISTRATION is meant",
+    ]
+    path.rename(tmp_path / ".env.txt")
+    monkeypatch.setattr("os.environ", {})
+    first = await anext(findings())
+    assert first == (f"{path}.txt is not read", "call it .env", True)
+
+
+@pytest.mark.parametrize("name", ["FILES_PER_USER", "FILES_IN_ALL"])
+async def test_a_file_that_nobody_can_send_is_noted(chat: Chat, name: str) -> None:
+    chat.environment |= {"FILE_SIZE_LIMIT": "25 MB", name: "20 MB"}
+    output = await done(chat, "check")
+    what = f"FILE_SIZE_LIMIT = 25 MB is more than {name} = 20 MB: lower it, or raise {name}"
+    assert f"note   files: {what}\n" in output
+    for off in ({"FILE_SIZE_LIMIT": "0"}, {name: "0"}, {name: "25 MB"}):
+        chat.environment |= off
+        assert "FILE_SIZE_LIMIT = 25 MB is" not in await done(chat, "check")
+
+
+async def test_what_files_take_is_told(
+    chat: Chat, house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("files.store.FILES_PER_QUERY", 2)
+    assert "ok     sent files: 0, 0 bytes of 20 GB\n" in await done(chat, "check")
+    for size in (1000, 20_000, 300_000):
+        await add_for(house, "alice", bytes(size))
+    assert await files_taken(Database(house.database)) == (3, 321_000)
+    assert "ok     sent files: 3, 321 kB of 20 GB\n" in await done(chat, "check")
+    chat.environment |= {"FILES_IN_ALL": "350 kB", "FILE_SIZE_LIMIT": "300 kB"}
+    assert "note   sent files: 3, 321 kB of 350 kB: new ones" in await done(chat, "check")
+    chat.environment["FILES_IN_ALL"] = "0"
+    assert "ok     sent files: 3, 321 kB, without a limit\n" in await done(chat, "check")
+
+
+async def test_a_disk_that_files_would_fill_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, for_files, kind in ((10**9, 10**9, "ok"), (10**9, 10**9 + 1, "note")):
+        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))  # noqa: B023
+        found = await disk(Path("data"), for_files)
+        assert found.kind == kind
+        assert ("lower FILES_IN_ALL" in found.remedy) == (kind == "note")
 
 
 async def test_a_missing_index_is_named(chat: Chat, db: MotorDatabase) -> None:
@@ -125,7 +185,7 @@ async def test_a_key_that_is_of_no_use_is_named(chat: Chat) -> None:
     path.unlink()
     path.mkdir()
     [key] = await wrong(chat)
-    assert "can't be read" in key
+    assert key == f"key: {path} is a folder; remove it, and everybody has to log in again"
     path.rmdir()
     assert await wrong(chat) == []
 
@@ -164,11 +224,10 @@ async def test_whoever_may_not_read_the_folder_is_told_to_be_the_user_of_the_cha
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setenv("DATA_DIR", str(folder))
-    for name in ("databases", "read_key"):  # root may read everything
-        monkeypatch.setattr(f"commands.check.{name}", refuse)
-    wrong = [found async for found in findings() if found.remedy]
-    assert [found.what.partition(":")[0] for found in wrong] == ["key", "files"]
-    assert all(found.remedy.startswith("run this as the user of the chat") for found in wrong)
+    monkeypatch.setattr("commands.check.databases", refuse)  # root may read everything
+    [wrong] = [found async for found in findings() if found.remedy]
+    assert wrong.what.startswith("files: ")
+    assert wrong.remedy.startswith("run this as the user of the chat")
 
 
 # Databases elsewhere
@@ -212,7 +271,7 @@ async def test_a_replica_set_of_three_is_all_right(imitation: Imitation, look: L
     imitation.answers["hello"] = the_chats({**hello, "hosts": [*hello["hosts"], "c:27017"]})
     found = await look()
     assert [*found] == [
-        *("database", "server", "replication", "rights", "indexes", "space", "clock")
+        *("database", "server", "replication", "rights", "indexes", "sent files", "space", "clock")
     ]
     assert all(text.startswith("ok: ") for name, text in found.items() if name != "space"), found
     assert found["replication"] == "ok: replication: the replica set rs of 3: "
@@ -339,7 +398,7 @@ async def test_a_disk_with_little_space_is_noted(
     }
     found = (await look())["space"]
     assert found.startswith(
-        f"{kind}: space: 3.5 MB of data and indexes, {free}.0 MB free on the server's disk: "
+        f"{kind}: space: 3.5 MB of data and indexes, {free} MB free on the server's disk: "
     )
 
 
@@ -347,7 +406,7 @@ async def test_space_that_a_server_does_not_tell_is_left_open(
     imitation: Imitation, look: Look
 ) -> None:
     imitation.answers["dbStats"] = lambda _: {"ok": 1, "dataSize": 0, "indexSize": 4096}
-    told = "4 kB of data and indexes, how much is free the server does not tell"
+    told = "4.1 kB of data and indexes, how much is free the server does not tell"
     assert (await look())["space"] == f"ok: space: {told}: "
 
 

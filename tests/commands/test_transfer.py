@@ -10,11 +10,11 @@ import threading
 from argparse import Namespace
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 import pytest
@@ -24,7 +24,7 @@ from auth.models import DELETION
 from chat.entry import DELETED_USER
 from chat.journal import JOURNAL
 from commands import exporting, importing
-from commands.importing import checked, chunks
+from commands.importing import batches, checked
 from commands.room import CommandError
 from settings import MESSAGE_COLLECTION, ROOT, SESSION_COLLECTION, USER_COLLECTION, Settings
 from storage import database, indexes, staging
@@ -32,10 +32,37 @@ from storage.database import Database, Document, MotorDatabase, deadline, upkeep
 from storage.embedded import embedded_uri
 from storage.embedded_files import SEE_DISK
 from storage.remedies import SEE_ROOM
-from storage.staging import PREFIX, RoomTaken, Staging, StagingDropped, finish_import
+from storage.staging import (
+    FILE_COLLECTIONS,
+    PREFIX,
+    STAGED,
+    RoomTaken,
+    Staging,
+    StagingDropped,
+    finish_import,
+)
 from tests.support.accounts import signed_in
-from tests.support.commands import database_of, done, ended, refusal, run, start_command
+from tests.support.commands import (
+    Ended,
+    database_of,
+    done,
+    ended,
+    refusal,
+    run,
+    start_command,
+)
 from tests.support.databases import database_at
+from tests.support.exports import (
+    ACCOUNT,
+    CHANGE,
+    END,
+    GOOD,
+    GOOD_WITH_FILE,
+    MESSAGE,
+    content,
+    lines,
+    write,
+)
 from tests.support.house import OpenHouse
 from tests.support.imitation import TIME_IS_UP, Imitation
 from tests.support.people import PASSWORD
@@ -43,47 +70,18 @@ from tests.support.processes import Chat, running_chat
 from tests.support.sockets import Socket, connect
 from tests.support.waiting import until
 
-ACCOUNT = {
-    "type": "account", "id": "000000000000000000000001", "login": "alice", "login_key": "alice",
-    "look": "alice", "email": "a@b", "email_key": "a@b", "password": "$argon2id$",
-    "created": "2026-11-22T06:16:18.882Z", "seen": 1795328178, "read": 1, "moderator": True,
-}  # fmt: skip
-MESSAGE = {
-    "type": "message", "seq": 1, "key": "1:a", "user": "alice",
-    "user_id": "000000000000000000000001", "time": "2026-11-22T06:16:18.882Z", "msg": "hello",
-}  # fmt: skip
-CHANGE = MESSAGE | {"type": "change", "seq": 2, "key": "change:1:a", "of": 1}
-del CHANGE["msg"]
 HASH = "$argon2id$v=19$m={},t={},p={}$c2FsdHNhbHRzYWx0$" + "A" * 43
 HEAVY_HASHES = [  # whose check would take more than a process has
     *(HASH.format(*parameters) for parameters in ((2**21, 2, 1), (2**12, 2**31, 1), (99, 2, 255))),
     HASH.format("+2097152", 2, 1),
     HASH.format(99, 2, 1) + "A" * 100_000,
 ]
-GOOD = [{"type": "chat", "version": 1}, ACCOUNT, MESSAGE, CHANGE]
-END = {"type": "end", "accounts": 1, "entries": 2}
-
-
-def write(path: Path, *lines: dict[str, Any]) -> Path:
-    """Write a file of these lines."""
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
 
 
 def write_long(path: Path, count: int) -> Path:
     """Write the file of a room with many messages."""
     messages = (MESSAGE | {"seq": seq, "key": f"1:{seq}"} for seq in range(1, count + 1))
     return write(path, *GOOD[:2], *messages, END | {"entries": count})
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Return what the lines of a file say."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def content(path: Path) -> bytes:
-    """Return what a file holds."""
-    return path.read_bytes()
 
 
 def cut(path: Path, length: int) -> None:
@@ -372,7 +370,7 @@ def test_long_messages_are_stored_a_few_at_a_time(
     monkeypatch.setattr("commands.importing.BYTES_PER_INSERT", 10_000)
     long = [MESSAGE | {"seq": n, "key": str(n), "msg": "x" * 2000} for n in range(1, 11)]
     write(file, *GOOD[:2], *long, END | {"entries": 10})
-    assert [len(documents) for _, documents in chunks(file)] == [1, 2, 2, 2, 2, 2]
+    assert [len(documents) for _, documents in batches(file)] == [1, 2, 2, 2, 2, 2]
 
 
 class Killed(BaseException):
@@ -416,16 +414,19 @@ def killed_after(
     return import_until
 
 
-@pytest.mark.parametrize(("accounts", "entries"), [(1, 2), (1, 0), (0, 2)])
+@pytest.mark.parametrize(
+    ("accounts", "entries", "files"), [(1, 2, 0), (1, 0, 0), (0, 2, 0), (1, 2, 1)]
+)
 async def test_an_import_that_is_killed_between_any_two_calls_leaves_all_or_nothing(
     db: MotorDatabase,
     file: Path,
     killed_after: Callable[[int], Awaitable[bool]],
     accounts: int,
     entries: int,
+    files: int,
 ) -> None:
-    content = [GOOD[0], *GOOD[1:2][:accounts], *GOOD[2:][:entries]]
-    write(file, *content, END | {"accounts": accounts, "entries": entries})
+    lines = GOOD_WITH_FILE if files else [GOOD[0], *GOOD[1:2][:accounts], *GOOD[2:][:entries]]
+    write(file, *lines, END | {"accounts": accounts, "entries": entries, "files": files})
     room = (USER_COLLECTION, MESSAGE_COLLECTION)
     found: list[list[int]] = []
     is_complete = False
@@ -433,6 +434,9 @@ async def test_an_import_that_is_killed_between_any_two_calls_leaves_all_or_noth
         is_complete = await killed_after(len(found))
         await finish_import(Database(db))
         found.append([len(await db[name].find({}).to_list(None)) for name in room])
+        of_files = [len(await db[name].find({}).to_list(None)) for name in FILE_COLLECTIONS]
+        if found[-1][1]:  # files without messages are removed later
+            assert of_files == [files, 2 * files, files]
         for name in await db.list_collection_names():
             await db.drop_collection(name)
     nothing, everything = [0, 0], [accounts, entries]
@@ -445,7 +449,8 @@ async def half_renamed(db: MotorDatabase, file: Path) -> None:
     """Leave what an import leaves that is killed between its renames."""
     write(file, *GOOD, END)
     filled = await importing.fill(Database(db), file, END)
-    await filled.collection(MESSAGE_COLLECTION).motor.rename(MESSAGE_COLLECTION, dropTarget=True)
+    for name in (*FILE_COLLECTIONS, MESSAGE_COLLECTION):
+        await filled.collection(name).motor.rename(name, dropTarget=True)
 
 
 async def test_the_next_start_finishes_an_import_that_was_killed_between_its_renames(
@@ -745,7 +750,8 @@ async def test_replies_that_are_lost_do_not_end_an_import(
 
     def loses(lost: str, body: dict[str, Any]) -> bool:
         nonlocal losses
-        if lost != name or imitation.count("insert") < 4 or losses == 3:
+        is_begun = imitation.count("insert") > len(STAGED) + 1
+        if lost != name or not is_begun or losses == 3:
             return False
         losses += 1
         return True
@@ -766,7 +772,7 @@ async def test_an_import_goes_on_after_a_failover(
     name: str,
 ) -> None:
     def step_down(_: dict[str, Any]) -> None:
-        if imitation.count("insert") > 3:
+        if imitation.count("insert") > len(STAGED) + 1:
             imitation.answers.clear()
             imitation.step_down()
 
@@ -851,7 +857,7 @@ async def test_an_export_from_elsewhere_takes_few_queries_and_goes_on_when_some_
         return TIME_IS_UP if body["limit"] > 1000 else None
 
     elsewhere.answers["find"] = fail
-    await exporting.export(Namespace(file=str(file)))
+    await exporting.export(Namespace(file=str(file), without_files=False))
     assert limits[:5] == [200, 400, 800, 1600, 800]
     assert len(limits) < 20
     exported = [line["seq"] for line in lines(file) if line["type"] == "message"]
@@ -904,6 +910,14 @@ async def test_an_export_takes_the_place_of_an_earlier_one_only_when_it_is_compl
     assert await ended(exporting) == (1, "", "Interrupted.\n")
     assert content(file) == before
     assert os.listdir(file.parent) == [file.name]
+
+
+async def test_a_room_without_files_is_exported_as_by_earlier_versions(
+    small_room: Chat, file: Path
+) -> None:
+    await done(small_room, "export", str(file))
+    compact = [json.dumps(line, separators=(",", ":")) for line in (*GOOD, END)]
+    assert content(file).decode() == "".join(f"{line}\n" for line in compact)
 
 
 async def test_an_export_has_neither_a_deleted_account_nor_its_name(
@@ -986,3 +1000,134 @@ async def test_a_terminal_shows_how_far_it_has_come(folder: Path, file: Path) ->
         assert shown.endswith(f"{word}: accounts 1, entries 5,000.\r\n")
         os.close(end)
         os.close(terminal)
+
+
+# Standard input
+
+
+@pytest.fixture
+async def other_room(folder: Path) -> Chat:
+    """A room that is still to be made, with an embedded database."""
+    (folder / "other").mkdir()
+    return Chat(folder / "other", **EMBEDDED)
+
+
+async def imported(room: Chat, stdin: int | IO[bytes]) -> Ended:
+    """Import what standard input has."""
+    return await ended(await start_command(room, "import", "-", stdin=stdin))
+
+
+async def test_an_export_is_piped_into_another_room(
+    small_room: Chat, other_room: Chat, file: Path
+) -> None:
+    source, sink = os.pipe()
+    exporting = await start_command(small_room, "export", "-", stdout=sink)
+    os.close(sink)
+    importing = await start_command(other_room, "import", "-", stdin=source)
+    os.close(source)
+    assert (await ended(exporting)).status == 0
+    assert await ended(importing) == (0, "", "Imported: accounts 1, entries 2.\n")
+    assert await done(other_room, "export", "-") == await done(small_room, "export", "-")
+    with file.open("rb") as stdin:  # `< file`
+        assert (await imported(other_room, stdin)).notes.startswith("The room is not empty")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "Standard input is empty."),
+        (b"\x1f\x8b\x08\x00", "Standard input, line 1: it is not JSON."),
+        (b'{"type":"chat","version":1}\n', "Standard input is cut off after line 1."),
+        (b'{"type":"chat","version":1}\n{"ty', "Standard input, line 2: it is not JSON."),
+    ],
+)
+async def test_nothing_is_kept_of_standard_input_that_is_no_export(
+    other_room: Chat, data: bytes, sentence: str
+) -> None:
+    process = await start_command(other_room, "import", "-", stdin=asyncio.subprocess.PIPE)
+    output, notes = await process.communicate(data)
+    assert (process.returncode, output) == (1, b"")
+    assert notes.decode().startswith(sentence)
+    assert not list((other_room.folder / "data").iterdir())
+
+
+async def test_what_is_no_export_may_be_endless(other_room: Chat) -> None:
+    zeros = os.open("/dev/zero", os.O_RDONLY)
+    status, _, notes = await imported(other_room, zeros)
+    os.close(zeros)
+    assert (status, notes) == (1, "Standard input, line 1: it is not JSON.\n")
+
+
+@pytest.mark.parametrize("stdin", ["a terminal", "closed"])
+async def test_without_an_export_in_standard_input_an_import_does_not_wait_for_one(
+    other_room: Chat, stdin: str
+) -> None:
+    terminal, end = os.openpty()
+    under = ["sh", "-c", 'exec "$0" "$@" <&-'] if stdin == "closed" else []
+    status, _, notes = await ended(
+        await start_command(other_room, "import", "-", stdin=end, under=under)
+    )
+    os.close(end)
+    os.close(terminal)
+    assert status == 1
+    assert notes.startswith("Standard input has no export: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_an_import_that_waits_for_more_can_be_ended_and_leaves_no_file(
+    other_room: Chat, number: signal.Signals
+) -> None:
+    process = await start_command(other_room, "import", "-", stdin=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b'{"type":"chat","version":1}\n')
+    data = other_room.folder / "data"
+
+    def is_copied() -> bool:
+        """Whether the process has a file in its folder, which has no name."""
+        with suppress(FileNotFoundError):  # what was listed may be closed by now
+            files = Path(f"/proc/{process.pid}/fd").iterdir()
+            return any(os.readlink(it).startswith(str(data)) for it in files)
+        return False
+
+    await until(is_copied)
+    assert not list(data.iterdir())
+    process.send_signal(number)
+    assert (await ended(process)).status == (-number if number == signal.SIGKILL else 1)
+    assert not list(data.iterdir())
+
+
+# Places of an export
+
+
+async def test_an_export_is_not_written_into_a_checkout_but_where_git_ignores_it(
+    small_room: Chat, file: Path
+) -> None:
+    checkout = file.parent / "checkout"
+    (checkout / ".git").mkdir(parents=True)
+    (checkout / "docs").mkdir()
+    (checkout / "data").mkdir()
+    (file.parent / "link").symlink_to(checkout / "docs" / "room")
+    small_room.environment["DATA_DIR"] = str(checkout / "data")  # its database is elsewhere
+    for path in (checkout / "room", checkout / "docs" / "room", file.parent / "link"):
+        sentence = await refusal(small_room, "export", str(path))
+        assert f"would be in the git checkout {checkout}, " in sentence
+        assert not path.exists()
+    await done(small_room, "export", str(checkout / "data" / "room"))
+    await done(small_room, "export", str(file.parent / "room"))
+    small_room.environment["DATA_DIR"] = str(checkout)
+    assert "git checkout" in await refusal(small_room, "export", str(checkout / "room"))
+
+
+@pytest.mark.parametrize("name", ["other", "data/lock", "data/chat.db", "data/secret_key"])
+async def test_an_export_replaces_nothing_but_an_export(
+    small_room: Chat, folder: Path, name: str
+) -> None:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("" if name == "data/lock" else "something else")
+    sentence = await refusal(small_room, "export", str(path))
+    assert sentence == f"{path} is there and is no export: choose another name."
+    assert path.exists()
+    (folder / "empty").touch()
+    for _ in range(2):
+        await done(small_room, "export", str(folder / "empty"))

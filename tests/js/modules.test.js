@@ -8,7 +8,7 @@ const modules = globSync("**/*.js", { cwd: join(ROOT, "static/js") })
 const pages = globSync("templates/**/*.html", { cwd: ROOT })
 
 function found(pattern, path) {
-  return Array.from(readFileSync(join(ROOT, path), "utf8").matchAll(pattern), ([, name]) => name)
+  return Array.from(readFileSync(join(ROOT, path), "utf8").matchAll(pattern), ([, name, other]) => name ?? other)
 }
 
 function imports(module) {
@@ -30,7 +30,8 @@ function closure(name, imported, importers = []) {
 }
 
 test("pages load the modules at the top, which import all others", () => {
-  const named = pages.flatMap((page) => found(/set script = "(\w+)"/g, page))
+  // A page's own script, or one that it loads later.
+  const named = pages.flatMap((page) => found(/set script = "(\w+)"|static\('js\/(\w+)\.js'\)/g, page))
   const scripts = [...named, "page"].map((name) => `${name}.js`)
   const loaded = scripts.flatMap((script) => closure(script, imports))
   assert.deepEqual(new Set(scripts), new Set(modules.filter((it) => dirname(it) === ".")))

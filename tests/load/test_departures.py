@@ -17,7 +17,7 @@ from tests.support.processes import NO_LIMITS, running_chat
 from tests.support.sockets import connect
 from tests.support.waiting import START_PATIENCE, until
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 async def talk(browser: aiohttp.ClientSession) -> int:

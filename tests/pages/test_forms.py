@@ -64,7 +64,8 @@ REFUSED: list[Refused] = [
         (PLAIN, body, 400, UNREADABLE)
         for body in (
             *(b"login=%ff&password=x", b"login=%ED%A0%80&password=x", b"login=%C0%80&password=x"),
-            *(b"%ff=alice", "login=ключ".encode(), bytes(range(256))),
+            *(b"%ff=alice", "login=käthe".encode("latin-1"), bytes(range(256))),
+            *(b"login=\xed\xa0\x80&password=x", b"login=\xc3%a4&password=x", b"\xc3=alice"),
             *(b"&".join([b"a=1"] * (MAX_FIELDS + 1)), b"a=1&" * 8000),
         )
     ),
@@ -111,9 +112,18 @@ async def test_a_form_that_cannot_be_taken_is_refused(
 )  # fmt: skip
 async def test_a_form_in_utf_8_is_taken(visitor: Person, content_type: str) -> None:
     assert (await visitor.register("Алиса", email="a@b", password="ключ к замку")).status == 303
-    body = urlencode({"login": "Алиса", "password": "ключ к замку"}).encode()
-    response = await visitor.post("/login", body, headers={"Content-Type": content_type})
-    assert response.status == 303
+    fields = {"login": "Алиса", "password": "ключ к замку"}
+    typed = "&".join(f"{name}={text}" for name, text in fields.items())  # as curl -d sends it
+    for body in (urlencode(fields), typed, typed.replace(" ", "%20")):
+        headers = {"Content-Type": content_type}
+        response = await visitor.post("/login", body.encode(), headers=headers)
+        assert response.status == 303
+
+
+async def test_a_message_is_taken_as_a_terminal_sends_it(alice: Person) -> None:
+    body = "msg=größer als 😀".encode()
+    assert (await alice.post("/", body, headers={"Content-Type": FORM})).status == 303
+    assert "größer als 😀" in await alice.page()
 
 
 @pytest.mark.parametrize("path", ["/signin", "/", "/account"])

@@ -92,6 +92,7 @@ def test_a_style_sheet_has_what_it_imports_in_its_place() -> None:
         ('export * from "./other.js"\n', "export \\*"),
         ("const here = import.meta.url\n", "import.meta.url"),
         ('const later = () => import("./other.js")\n', "import"),
+        ("const later = () => import( `./other.js`)\n", "import"),
         ("await 1\n", "await 1"),
         ("const one = await two()\n", "await two"),
     ],
@@ -104,6 +105,11 @@ def test_a_script_that_would_mean_something_else_stops_the_start(source: str, re
     }
     with pytest.raises(CannotBeJoined, match=reason):
         join_script("js/main.js", scripts)
+
+
+def test_a_script_may_import_later_what_a_page_names() -> None:
+    source = "const later = (address) => import(address)\n"
+    assert source in join_script("js/main.js", {"js/main.js": source})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tests.support.accounts import delete_account
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
+from tests.support.stored_files import add_for
 
 
 async def shown(person: Person, path: str = "/people") -> dict[str, str]:
@@ -58,6 +59,22 @@ async def test_only_moderators_see_the_banned_and_what_they_can_do(open_house: O
     assert list(await shown(bob)) == ["alice", "bob"]
     assert "Manage" not in await bob.page("/people")
     assert "@example.com" not in await alice.page("/people")
+
+
+async def test_moderators_see_what_everybody_s_files_take(open_house: OpenHouse) -> None:
+    house = await open_house(MODERATORS=("alice",))
+    alice, bob = await house.sign_in("alice"), await house.sign_in("bob")
+    assert "All people together have sent" not in await alice.page("/people")
+    for login, size in (("alice", 2000), ("bob", 300_000), ("bob", 1_000_000)):
+        await add_for(house, login, bytes(size))
+    assert await shown(alice) == {
+        "alice": f"you, moderator last seen {today()} 1 file, 2.0 kB",
+        "bob": f"last seen {today()} 2 files, 1.3 MB Manage",
+    }
+    page = " ".join((await alice.page("/people")).split())
+    assert "All people together have sent 3 files, 1.3 MB of 20 GB." in page
+    assert not re.search("file|MB", "".join((await shown(bob)).values()))
+    assert "All people together have sent" not in await bob.page("/people")
 
 
 async def test_many_people_are_on_several_pages(

@@ -1,7 +1,6 @@
 """The real process: how it ends, and what outlives a kill."""
 
 import asyncio
-import fcntl
 import os
 import signal
 import sys
@@ -12,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+import app
+from server import process
 from settings import ROOT
+from storage import embedded, mongodb, redis_relay
 from tests.support.accounts import signed_in
 from tests.support.databases import embedded_server
 from tests.support.kernel import children, has_open, is_running
+from tests.support.locks import held_lock
 from tests.support.processes import Chat, running_chat
 from tests.support.sockets import connect
 from tests.support.waiting import START_PATIENCE, until
@@ -41,13 +44,16 @@ def reasons(chat: Chat) -> list[str]:
     return [line.partition(": ")[2] for line in chat.output.splitlines()[3:]]
 
 
-@contextmanager
-def held_lock(data: Path) -> Iterator[None]:
-    """Hold the lock of a data folder, as another chat would."""
-    data.mkdir()
-    with open(data / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def test_all_that_may_hang_takes_less_time_together_than_the_end_may() -> None:
+    """Or the end is cut off, by the thread that waits for it."""
+    at_most = (
+        max(app.GOODBYE_WITHIN, process.FINISH_WITHIN),
+        2 * process.SHUTDOWN_TIMEOUT,
+        redis_relay.CLOSE_TIMEOUT,
+        mongodb.CLOSE_TIMEOUT,
+        embedded.STOP_TIMEOUT,
+    )
+    assert sum(at_most) < process.END_WITHIN < PROMISED_END
 
 
 @pytest.mark.serial

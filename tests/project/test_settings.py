@@ -61,6 +61,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "REDIS_URL": {
         "redis://localhost:6379/0": "redis://localhost:6379/0",
         " rediss://:key@redis.example.com:6380 ": "rediss://:key@redis.example.com:6380",
+        "rediss://redis?timeout=5&ssl_cert_reqs=none": "rediss://redis?timeout=5&ssl_cert_reqs=none",
     },
     "SESSION_STORAGE": {"cookie": "cookie"},
     "REDIS_VERIFY": {"false": False, "": True},
@@ -75,6 +76,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "SECURE_COOKIES": {"true": True},
     "MESSAGES_PER_SECOND": {"0": 0},
     "MESSAGE_LENGTH": {"": 10_000, "100": 100, " 40000 ": 40_000},
+    "FILE_SIZE_LIMIT": {"0": 0, "500 kB": 500_000, "25MB": 25_000_000, " 1.5 gb ": 1_500_000_000},
+    "FILES_PER_USER": {"": 1_000_000_000, "1000": 1000, "1 TB": 10**12},
+    "FILES_IN_ALL": {"0 MB": 0, "12345678 B": 12_345_678},
     "SOCKETS_PER_USER": {"3": 3},
     "REGISTRATIONS_PER_HOUR": {"1000": 1000},
     "REGISTRATION": {" invite ": "invite", "closed": "closed"},
@@ -114,6 +118,7 @@ BAD: dict[tuple[str, str], list[str]] = {  # variable and remedy
         "ws://chat.example.com", "https://a.example https://b.example", "https://a.example,",
         "https://", "https://[", "https://me@a.example", "https://a.example:port", "*", "null",
     ],
+    ("DATA_DIR", "write the whole path"): ["~/chat", "~", "$HOME/chat", "~chat/data"],
     ("TRUSTED_PROXIES", "number from 0 to 10"): ["yes", "-1"],
     ("SECURE_COOKIES", "true or false"): ["yep"],
     ("SESSION_STORAGE", "cookie or redis"): ["disk"],
@@ -121,6 +126,9 @@ BAD: dict[tuple[str, str], list[str]] = {  # variable and remedy
     ("LOG_FORMAT", "text or json"): ["xml", "JSON"],
     ("MESSAGES_PER_SECOND", "whole number"): ["fast", "-5"],
     ("MESSAGE_LENGTH", "number from 100 to 40000"): ["0", "99", "40001", "10,000", "1e4", "-500"],
+    ("FILE_SIZE_LIMIT", "such as 25 MB"): [
+        "big", "-1", "25 MiB", "25 megabytes", "1e9", "1,5 MB", "1.1 TB", "9" * 500, "MB", "٢٥ MB",
+    ],
     ("SOCKETS_PER_USER", "whole number"): ["1.5"],
     ("REGISTRATIONS_PER_HOUR", "whole number"): ["∞"],
     ("MODERATORS", "list logins"): ["alice,", "alice bob", "alice@example.com"],
@@ -162,6 +170,8 @@ def test_a_bad_value_stops_the_start_with_its_name_and_a_remedy(
         ("REDIS_URL", "localhost:6379", "redis://"),
         ("REDIS_URL", "redis://:s3cret@redis.example.net:notaport", "redis://"),
         ("REDIS_URL", "http://:s3cret@redis.example.net", "redis://"),
+        ("REDIS_URL", "redis://:s3cret@redis.example.net?tls=yes", "redis://"),
+        ("REDIS_URL", "redis://:s3cret@redis.example.net?protocol=9", "redis://"),
     ],
 )
 def test_a_bad_secret_is_named_and_not_shown(
@@ -238,26 +248,6 @@ def test_a_logo_of_somebody_else_and_a_pipe_stop_the_start(
     assert "cannot be read: Permission denied" in refusal()
 
 
-@pytest.mark.parametrize(
-    ("line", "colour"),
-    [("#0a7d55", "#0a7d55"), ("#0a7d55 # green", "#0a7d55"), ("'#0a7d55'", "#0a7d55"),
-     ("# like the doors", "")],
-)  # fmt: skip
-def test_a_colour_in_the_envfile_needs_no_quotes(tmp_path: Path, line: str, colour: str) -> None:
-    (tmp_path / ".env").write_text(f"ROOM_COLOR={line}\nROOM_NAME=Doors\n")
-    found = load_settings().ROOM_COLOR
-    assert found == colour
-    assert load_settings().ROOM_NAME == "Doors"
-
-
-def test_a_colour_in_the_environment_comes_before_that_of_the_envfile(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    (tmp_path / ".env").write_text("ROOM_COLOR=#0a7d55\n")
-    environment["ROOM_COLOR"] = "#aa0000"
-    assert load_settings().ROOM_COLOR == "#aa0000"
-
-
 def test_sessions_in_redis_need_a_redis(environment: dict[str, str]) -> None:
     environment["SESSION_STORAGE"] = "redis"
     assert refusal() == "SESSION_STORAGE=redis needs a Redis: set REDIS_URL."
@@ -282,23 +272,221 @@ def test_envfile_lies_beneath_the_environment(environment: dict[str, str], tmp_p
     assert not loaded.DEBUG
 
 
-@pytest.mark.parametrize("content", [b"SECRET_KEY='s3cret", b"SECRET_KEY=s3cret\xff"])
-def test_an_envfile_that_cannot_be_read_stops_the_start(tmp_path: Path, content: bytes) -> None:
+def test_what_is_empty_in_the_environment_does_not_hide_what_the_envfile_says(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("REGISTRATION=invite\n")
+    for empty in ("", " "):
+        environment["REGISTRATION"] = empty
+        assert load_settings().REGISTRATION == "invite"
+
+
+READ: dict[str, dict[str, str]] = {
+    "\ufeffREGISTRATION=invite": {"REGISTRATION": "invite"},  # as Notepad writes it
+    "PORT=80\r\n\ufeffREGISTRATION=invite\r\n": {"PORT": "80", "REGISTRATION": "invite"},
+    "PORT=80\rREGISTRATION=invite\r": {"PORT": "80", "REGISTRATION": "invite"},
+    "export REGISTRATION=invite": {"REGISTRATION": "invite"},
+    "\texport\tREGISTRATION = 'invite'  # only ours": {"REGISTRATION": "invite"},
+    "\u00a0REGISTRATION\u00a0=\u00a0invite\u00a0": {"REGISTRATION": "invite"},  # from a page
+    '"REGISTRATION"="invite"': {"REGISTRATION": "invite"},
+    "# it's ours\n ; REGISTRATION=closed\n\n#PORT=1\n# REGISTRATION=open is the default": {},
+    "PORT=\nHOST=''\nDEBUG= # no": {},
+    "ROOM_NAME=The attic": {"ROOM_NAME": "The attic"},
+    "ROOM_NAME=The\\ attic": {"ROOM_NAME": "The attic"},
+    """ROOM_NAME='The "attic"' # a name""": {"ROOM_NAME": 'The "attic"'},
+    r'ROOM_NAME="The \"attic\" \\"': {"ROOM_NAME": 'The "attic" \\'},
+    "ROOM_COLOR=#0a7d55": {"ROOM_COLOR": "#0a7d55"},
+    "ROOM_COLOR = #0a7d55 # green": {"ROOM_COLOR": "#0a7d55"},
+    "ROOM_COLOR='#0a7d55'": {"ROOM_COLOR": "#0a7d55"},
+    "ROOM_COLOR=# like the doors\nROOM_NAME=Doors": {"ROOM_NAME": "Doors"},
+    "FILE_SIZE_LIMIT=5 MB # each": {"FILE_SIZE_LIMIT": "5 MB"},
+    "MODERATORS='alice', \"bob\"": {"MODERATORS": "alice, bob"},
+    "SECRET_KEY=a=b$c;d&e/f+g==": {"SECRET_KEY": "a=b$c;d&e/f+g=="},
+    "SECRET_KEY='REGISTRATION=#1'": {"SECRET_KEY": "REGISTRATION=#1"},
+    r"SECRET_KEY='two\nlines'": {"SECRET_KEY": "two\nlines"},  # as envparse read it
+    "PORT=8000# no space": {"PORT": "8000"},
+    "REGISTRATION=open\nPORT=80\nREGISTRATION=invite": {"PORT": "80", "REGISTRATION": "invite"},
+    "REGISTRATION=invite\nREGISTRATION=": {"REGISTRATION": "invite"},
+    "TMPDIR=/var/tmp\nAPP_PASSWORD=a#b\nmy.name=1": {
+        "TMPDIR": "/var/tmp", "APP_PASSWORD": "a#b", "my.name": "1"
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "values"), READ.items())
+def test_what_can_mean_one_thing_only_is_read_from_the_envfile(
+    environment: dict[str, str], tmp_path: Path, text: str, values: dict[str, str]
+) -> None:
+    (tmp_path / ".env").write_bytes(text.encode())
+    load_settings()
+    environment.pop("PYTEST_CURRENT_TEST")
+    assert environment == values
+
+
+ELSE = {  # lines that can't be read, or could mean two things, and what is said of them
+    "write REGISTRATION=value": [
+        "REGISTRATION: invite", "REGISTRATION invite", "REGISTRATION", "export REGISTRATION",
+        "set REGISTRATION=invite", '$env:REGISTRATION="invite"', "REGISTRATION == invite",
+        "REGISTRATION => invite", "REGISTRATION += invite", "“REGISTRATION”=invite",
+        "'REGISTRATION=invite", "REGISTRATION\u200b=invite", "REGISTRATION＝invite",
+        "- REGISTRATION=invite", "Registration : invite", "declare -x REGISTRATION=invite",
+    ],
+    "write NAME=value": ["[chat]", "=invite", "// closed", "<<<<<<< HEAD", "ROOM NAME=Attic"],
+    "letters A to Z": ["ＲＥＧＩＳＴＲＡＴＩＯＮ=invite", "РЕGІSTRАТІОN=invite"],
+    "closed": ["REGISTRATION='invite", "ROOM_NAME=\"The attic\\\""],
+    "quotes as in": ["ROOM_NAME=Bob's room"],
+    "single quotes": ["DATA_DIR=/srv/chat\\", 'SECRET_KEY=s3cret"s3cret'],
+    "before the comment": [
+        "SECRET_KEY=abc#s3cret-s3cret", "REGISTRATION=#invite", "PORT=8000#default",
+        "ROOM_COLOR=#0a7d55#",
+    ],
+    "straight": ["MODERATORS=“alice”", "SECRET_KEY=«s3cret-s3cret»"],
+    # What `echo REGISTRATION=invite >> .env` makes of a last line without an end.
+    "give it a line of its own": [
+        "ROOM_NAME=AtticREGISTRATION=invite", 'ROOM_NAME="Attic"REGISTRATION=invite',
+        "ROOM_LOGO=REGISTRATION=invite", "TZ=Europe/BerlinREGISTRATION=invite",
+        "# oursREGISTRATION=invite", "PORT=80 # oursREGISTRATION=invite",
+        "ROOM_NAME=Attic REGISTRATION=invite", r"ROOM_NAME=Attic\nREGISTRATION=invite",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"), [(line, remedy) for remedy, lines in ELSE.items() for line in lines]
+)
+def test_every_other_line_of_the_envfile_stops_the_start(
+    environment: dict[str, str], tmp_path: Path, line: str, remedy: str
+) -> None:
+    (tmp_path / ".env").write_text(f"# Ours\nPORT=8000\n{line}\nHOST=::1\n")
+    sentence = refusal()
+    assert sentence.startswith(f"{tmp_path / '.env'}, line 3 ")
+    assert remedy in sentence
+    assert sentence.endswith(".")
+    assert not re.search("s3cret|alice|\n", sentence)
+    assert environment.keys() == {"PYTEST_CURRENT_TEST"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"SECRET_KEY=s3cret\xff", "line 1 is not in UTF-8: save the file as UTF-8"),
+        ("ROOM_NAME=Café".encode("latin-1"), "line 1 is not in UTF-8"),
+        ("REGISTRATION=invite\r\n".encode("utf-16"), ".env is in UTF-16"),
+        ("\ufeffREGISTRATION=invite\r\n".encode("utf-16-be"), ".env is in UTF-16"),
+        (b"PORT=80\r\n" + "SECRET_KEY=s3cret\r\n".encode("utf-16-le"), "line 2 has NUL bytes"),
+        (b"SECRET_KEY=s3cret\0s3cret", "line 1 has NUL bytes"),
+    ],
+)
+def test_an_envfile_in_another_encoding_stops_the_start(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
     (tmp_path / ".env").write_bytes(content)
     sentence = refusal()
-    assert str(tmp_path / ".env") in sentence
+    assert words in sentence
     assert "s3cret" not in sentence
+
+
+def test_an_envfile_that_is_no_file_stops_the_start(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.mkdir()  # Docker makes one where a file that is to be mounted does not exist
+    assert refusal() == f"{path} cannot be read: Is a directory."
+    path.rmdir()
+    path.symlink_to(tmp_path / "elsewhere")
+    assert refusal() == f"{path} cannot be read: No such file or directory."
+    path.unlink()
+    os.mkfifo(path)
+    assert refusal() == f"{path} cannot be read: it is a pipe."
+
+
+NAMES = {  # mistyped, and what is meant
+    "REGISTRATION": [
+        "REGISTRATON", "REGISTRAITON", "REGISTRATIONS", "registration", "Registration",
+        "RЕGISTRATION", "CHAT_REGISTRATION", "REGISTRATION_MODE",
+    ],
+    "HOST": ["SITE_HOST", "HSOT", "host"],
+    "PORT": ["SITE_PORT", "site-port", "PROT", "Port"],
+    "DEBUG": ["DEBGU", "Debug"],
+    "ROOM_NAME": ["ROOM-NAME", "ROOMNAME", "room.name", "NAME_ROOM"],
+    "ROOM_COLOR": ["ROOM_COLOUR"],
+    "DATA_DIR": ["DATADIR", "DATA_DIRS"],
+    "MONGO_HOST": ["MONGO_HOTS", "MONGOHOST"],
+    "MODERATORS": ["MODERATOR", "MODERATERS"],
+    "TRUSTED_PROXIES": ["TRUSTED_PROXY"],
+    "SECRET_KEY": ["SECRETKEY", "SECRET_KEYS"],
+    "REDIS_URL": ["REDIS_URI"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [(name, meant) for meant, names in NAMES.items() for name in names]
+)
+def test_a_mistyped_name_in_the_envfile_stops_the_start(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    (tmp_path / ".env").write_text(f"{name}=s3cret\n")
+    assert refusal() == f"{tmp_path / '.env'}, line 1 sets {name}: {meant} is meant."
+    (tmp_path / ".env").write_text(f"{name}=\n")
+    load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("REGISTRATON", "REGISTRATION"), ("REGISTRATOINS", "REGISTRATION"),
+        ("registration", "REGISTRATION"), ("MODERATOR", "MODERATORS"),
+        ("PUBLIC_ORIGIN", "PUBLIC_ORIGINS"), ("SECURE_COOKEIS", "SECURE_COOKIES"),
+        ("FILE_IN_ALL", "FILES_IN_ALL"),
+    ],
+)  # fmt: skip
+def test_a_certain_slip_in_the_environment_stops_the_start(
+    environment: dict[str, str], name: str, meant: str
+) -> None:
+    environment[name] = "s3cret"
+    assert refusal() == f"the environment sets {name}: {meant} is meant."
+    environment[name] = " "
+    load_settings()
+    environment |= {name: "s3cret", meant: ""}  # whoever sets both knows what they do
+    load_settings()
+
+
+OF_OTHERS = """
+    CI DYNO GITHUB_TOKEN HEROKU_APP_NAME HOSTNAME INVOCATION_ID JOURNAL_STREAM LISTEN_FDS PATH TZ
+    LOG_LEVEL LOGS_DIRECTORY MAINPID NOTIFY_SOCKET RUNNER_NAME RUNNER_DEBUG STATE_DIRECTORY
+    KUBERNETES_PORT KUBERNETES_SERVICE_HOST MONGO_PORT MONGO_NAME MONGO_SERVICE_PORT MONGODB_NAME
+    MONGODB_URI MONGO_INITDB_DATABASE REDIS_TLS_URL REDIS_URI REDIS_PORT REDIS_HOST ROOM_PORT
+    REGISTRATION_PORT REGISTRATION_SERVICE_HOST REGISTRATION_PORT_80_TCP_ADDR METRICS_PORT
+    SECRET_KEY_BASE AWS_SECRET_KEY SESSION_MANAGER SESSION_STORE DATA_DIRECTORY DATADIR
+    XDG_DATA_DIRS debug host port data_dir http_proxy no_proxy POST HOSTS PORTS SITE_PORT
+    PYTHONHASHSEED COMPOSE_PROJECT_NAME PUBLIC_URL FILES_PORT WEB_CONCURRENCY SESSION_STORAGE_PORT
+"""
+
+
+def test_names_of_others_in_the_environment_are_left_alone(environment: dict[str, str]) -> None:
+    environment |= dict.fromkeys(OF_OTHERS.split(), "1")
+    del environment["DYNO"]
+    assert load_settings() == settings.Settings()
 
 
 def test_an_envfile_of_somebody_else_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, encoding: str) -> str:
+    def refuse(path: Path) -> bytes:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     (tmp_path / ".env").write_text("REGISTRATION=closed\n")
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     assert "Permission denied" in refusal()
+
+
+@pytest.mark.parametrize("text", ["$(openssl rand -base64 32)", "`pwgen 20`", "${SECRET_KEY}"])
+def test_what_a_shell_would_put_in_is_not_taken_for_a_key(
+    environment: dict[str, str], tmp_path: Path, text: str
+) -> None:
+    (tmp_path / ".env").write_text(f"SECRET_KEY={text}\n")
+    words = "nothing is put in for that here, write the value itself"
+    assert refusal() == f"SECRET_KEY=(not shown) is not valid: {words}."
+    environment["SECRET_KEY"] = "$ecret-p@ssw0rd$(1)"
+    load_settings()
 
 
 @pytest.mark.parametrize(
@@ -336,8 +524,19 @@ def test_a_dyno_refuses_to_start_without_what_outlives_it(
     assert "s3cret" not in sentence
 
 
+@pytest.mark.parametrize(
+    ("prefix", "program"), [(ROOT / ".venv", ".venv/bin/python"), ("/usr/local", "python")]
+)
+def test_a_command_is_named_as_it_can_be_typed(prefix: Path | str, program: str) -> None:
+    code = f"import sys; sys.prefix = {str(prefix)!r}; import settings; print(settings.PROGRAM)"
+    command = [sys.executable, "-c", code]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    assert printed == f"{program} app.py\n"
+
+
 def test_app_json_names_what_heroku_has_to_ask_for() -> None:
     app = json.loads((ROOT / "app.json").read_text())
+    assert app["env"].keys() <= {variable.name for variable in variables()}
     assert app["env"]["SECRET_KEY"]["generator"] == "secret"
     assert app["env"]["MONGO_HOST"]["required"] is True
     assert set(app) <= {"name", "description", "keywords", "formation", "env"}
@@ -364,34 +563,3 @@ def test_every_setting_is_explained() -> None:
 def test_the_example_sets_what_is_the_default(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes((ROOT / ".env.example").read_bytes())
     assert load_settings() == replace(settings.Settings(), DATA_DIR=tmp_path / "data")
-
-
-@pytest.mark.parametrize(
-    ("names", "mode"),
-    [([], 0o700), (["secret_key"], 0o700), (["lock", "chat.db"], 0o700), (["diary.txt"], 0o755)],
-)
-def test_a_folder_of_ours_is_closed_to_others(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, names: list[str], mode: int
-) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    folder.chmod(0o755)
-    for name in names:
-        (folder / name).touch()
-    settings.make_data_dir(folder)
-    assert folder.stat().st_mode & 0o777 == mode
-    assert (f"others may enter DATA_DIR={folder}" in caplog.text) is (mode == 0o755)
-
-
-def test_a_folder_of_somebody_else_is_used_with_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(folder: Path, mode: int) -> None:
-        raise PermissionError(errno.EPERM, "not the owner")
-
-    folder = tmp_path / "data"
-    folder.mkdir()
-    folder.chmod(0o755)
-    monkeypatch.setattr(Path, "chmod", refuse)
-    settings.make_data_dir(folder)
-    assert f"others may enter DATA_DIR={folder}" in caplog.text

@@ -31,10 +31,13 @@ def has_ipv6() -> bool:
     return True
 
 
-async def refusal(chat: Chat) -> str:
-    """Launch a chat that can't start, and return what it says: one sentence, no traceback."""
+async def refusal(chat: Chat, status: int = os.EX_CONFIG) -> str:
+    """Launch a chat that can't start, and return what it says: one sentence, no traceback.
+
+    The status tells whether it makes sense to try again.
+    """
     await chat.launch()
-    assert await chat.ended() == 1
+    assert await chat.ended() == status
     [line] = chat.output.splitlines()
     return line
 
@@ -85,34 +88,46 @@ async def test_the_start_names_the_servers_of_the_address_and_no_part_of_a_passw
 
 
 # Containers often have no IPv6, so these are chosen by what this machine has.
-WITH_IPV6 = [("::1", ["[::1]"]), ("::", ["127.0.0.1", "[::1]"])] if has_ipv6() else []
+WITH_IPV6 = [("::1", ["[::1]"]), ("::", ["127.0.0.1", "[::1]", "localhost"])] if has_ipv6() else []
 
 
 @pytest.mark.parametrize(
     ("host", "addresses"),
-    [("127.0.0.1", ["127.0.0.1"]), ("localhost", ["127.0.0.1", "localhost"]), *WITH_IPV6],
+    [
+        ("127.0.0.1", ["127.0.0.1"]),
+        ("localhost", ["127.0.0.1", "localhost"]),
+        ("0.0.0.0", ["127.0.0.1"]),
+        *WITH_IPV6,
+    ],
 )
 async def test_it_answers_at_every_address_of_its_host(host: str, addresses: list[str]) -> None:
     async with running_chat(HOST=host) as chat, aiohttp.ClientSession() as session:
         for address in addresses:
             async with session.get(f"http://{address}:{chat.port}/login") as response:
                 assert response.status == 200
-        named = f"[{host}]" if ":" in host else host
-        assert chat.output.startswith(f"Chat at http://{named}:{chat.port}\n")
+        assert chat.output.startswith(f"Chat at http://{addresses[-1]}:{chat.port}\n")
+
+
+async def test_the_start_says_the_address_that_others_use() -> None:
+    async with running_chat(PUBLIC_ORIGINS="https://a.example, http://b.example") as chat:
+        assert chat.output.startswith("Chat at https://a.example\n")
 
 
 async def test_a_second_chat_on_the_same_data_is_refused() -> None:
     async with running_chat(MONGO_HOST="") as chat:
-        assert "Another chat or command is using" in await refusal(Chat(chat.folder))
+        line = await refusal(Chat(chat.folder), status=1)
+        assert f"Another chat or command is using DATA_DIR={chat.folder / 'data'}" in line
+        assert "MONGO_HOST" in line
         await chat.kill()
         await chat.start()
 
 
 async def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
     async with running_chat() as chat:
-        line = await refusal(Chat(folder, chat.port))
-        assert f"PORT={chat.port}" in line
-        assert "in use" in line
+        assert await refusal(Chat(folder, chat.port), status=1) == (
+            f"HOST=127.0.0.1, PORT={chat.port} can't be listened on: Address already in use. "
+            "Choose another, or stop what uses it."
+        )
 
 
 # What each variable takes is tested in test_settings.py.

@@ -18,12 +18,14 @@ LINES = """
     middlewares
     routes
     search account people commands
+    files
     chat
     auth
     storage pages
     server
     security
     settings
+    environment
 """
 LEVELS = {name: level for level, line in enumerate(LINES.split("\n")) for name in line.split()}
 
@@ -34,6 +36,7 @@ VIEWS = {
     "auth.views",
     "chat.correction",
     "chat.views",
+    "files.views",
     "people.views",
     "search.views",
 }

@@ -1,5 +1,6 @@
 """The two formats of the log, and what can't be forged in them."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -9,7 +10,10 @@ from typing import Any
 import pytest
 
 from server.logs import FORMAT, JsonFormatter, SeldomLogger, TextFormatter
+from settings import Settings
 from tests.support.clocks import Clock
+from tests.support.raw_requests import read_answer
+from tests.support.site import serving
 
 # Every character that some program takes for the end of a line.
 FORGED = "1\n2\r3\r\n4\v5\f6\x1c7\x1d8\x1e9\x85a\u2028b\u2029c"
@@ -78,3 +82,19 @@ def test_one_text_is_logged_once_a_minute_and_another_at_once(
     assert logged("full", "away %s", "damaged") == ["damaged"]
     clock.now += 2
     assert logged("full", "full", "damaged") == ["full"]
+
+
+@pytest.mark.parametrize("path", ["/file", "/nowhere", "/login"])
+@pytest.mark.parametrize("waits", [True, False])
+async def test_who_goes_away_before_all_of_a_refused_body_is_read_is_not_logged(
+    settings: Settings, caplog: pytest.LogCaptureFixture, path: str, waits: bool
+) -> None:
+    async with serving(settings) as chat:
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", chat.port)
+            head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n\r\n"
+            writer.write(head.encode() + b"x" * 2_000_000)
+            if waits:
+                assert (await read_answer(reader)).status >= 400
+            writer.transport.abort()
+    assert not caplog.records

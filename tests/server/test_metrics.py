@@ -12,13 +12,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from chat import wire
 from chat.journal import JOURNAL
 from chat.refused import Code
+from files.parts import SENT_FILES, UPLOADS
 from server import metrics
-from settings import Settings
+from settings import Settings, Size
 from storage.database import READY, Collection, DatabaseUnavailable
 from tests.support.accounts import JSON, log_in
 from tests.support.house import House, OpenHouse
 from tests.support.people import WRONG, Person
 from tests.support.raw_requests import ask
+from tests.support.stored_files import add_for
 from tests.support.waiting import until
 
 Numbers = dict[tuple[str, ...], float]  # by name and values of labels
@@ -111,6 +113,51 @@ async def test_every_code_of_a_refusal_is_there_from_the_start(house: House) -> 
         if key[0] == "chat_messages_refused_total"
     }
     assert refused == dict.fromkeys(get_args(Code), 0)
+
+
+async def test_files_are_counted_with_their_bytes(house: House, alice: Person) -> None:
+    before = await scraped(house)
+    assert (before["chat_files",], before["chat_files_bytes",]) == (0, 0)
+    for size in (1000, 200_000):
+        await add_for(house, "alice", bytes(size))
+    by = await moved(house, before)
+    assert (by["chat_files",], by["chat_files_bytes",]) == (2, 201_000)
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "content"),
+    [
+        ("invalid", {}, b""),
+        ("off", {"FILE_SIZE_LIMIT": Size(0)}, b"12"),
+        ("too_large", {"FILE_SIZE_LIMIT": Size(1)}, b"12"),
+        ("full", {"FILES_PER_USER": Size(1)}, b"12"),
+        ("full", {"FILES_IN_ALL": Size(1)}, b"12"),
+    ],
+)
+async def test_a_refused_upload_is_counted_by_its_reason(
+    open_house: OpenHouse, reason: str, changes: dict[str, Any], content: bytes
+) -> None:
+    house = await open_house(**changes)
+    alice = await house.sign_in("alice")
+    before = await scraped(house)
+    assert (await alice.post("/file?name=a.bin", content)).status >= 400
+    by = await moved(house, before)
+    assert by["chat_uploads_refused_total", reason] == 1
+    assert sum(n for name, n in by.items() if name[0] == "chat_uploads_refused_total") == 1
+
+
+async def test_uploads_that_are_too_many_or_find_no_place_are_counted(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await scraped(house)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.app[SENT_FILES], "use_or_wait", lambda _: 60)
+        assert (await alice.post("/file?name=a.bin", b"12")).status == 429
+    monkeypatch.setattr(house.app[UPLOADS], "_most", 0)
+    assert (await alice.post("/file?name=a.bin", b"12")).status == 503
+    by = await moved(house, before)
+    assert by["chat_uploads_refused_total", "too_many"] == 1
+    assert by["chat_uploads_refused_total", "busy"] == 1
 
 
 async def test_log_ins_are_counted_by_their_outcome(

@@ -12,7 +12,6 @@ from auth.sessions import IDENTITY, SESSIONS
 from chat.hub import WEBSOCKETS
 from middlewares import LONGEST_PAUSE, PAGES, PAGES_AT_ONCE, PAGES_WAITING, PAUSE
 from people.views import People
-from security import limits
 from tests.support.accounts import log_in, user_id_of
 from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
@@ -68,7 +67,7 @@ def ask(person: Person, count: int, path: str = "/people") -> list[asyncio.Task[
 
 def inside(person: Person, user_id: str) -> int:
     """Return how many of somebody's pages are worked on or wait."""
-    line = person.app[PAGES]._lines.get((user_id, False))
+    line = person.app[PAGES]._lines.get((user_id, "pages"))
     return line.inside if line else 0
 
 
@@ -97,7 +96,7 @@ async def test_who_wants_too_many_pages_at_once_is_told_to_wait(
     count = PAGES_AT_ONCE + PAGES_WAITING
     if reason == "one has waited for too long":
         count = PAGES_AT_ONCE
-        monkeypatch.setattr(limits, "PATIENCE", 0)
+        monkeypatch.setattr(house.app[PAGES], "_patience", 0)
     pages = ask(alice, count)
     await until(lambda: inside(alice, user_id) == count)
     refused = await alice.get("/account")

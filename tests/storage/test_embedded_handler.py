@@ -2,14 +2,18 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from storage.embedded_files import FAULT
 from storage.embedded_handler import AtomicHandler
+
+PATIENCE = 30  # seconds
 
 
 @pytest.fixture
@@ -59,6 +63,30 @@ def test_an_insert_an_update_and_a_rename_are_one_transaction_each(
     assert rename(handler, "words", "texts") == {"ok": 1}
     assert statements.count("BEGIN") == statements.count("COMMIT") == 1
     assert stored(tmp_path, "texts") == list(range(1, 102))
+
+
+def test_a_file_is_closed_after_the_command_that_is_under_way_and_none_begins_then(
+    handler: AtomicHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_under_way, may_end = Event(), Event()
+    carry_out = AtomicHandler._insert
+
+    def insert_slowly(handler: AtomicHandler, msg: dict[str, Any]) -> Any:
+        is_under_way.set()
+        assert may_end.wait(PATIENCE)
+        return carry_out(handler, msg)
+
+    monkeypatch.setattr(AtomicHandler, "_insert", insert_slowly)
+    with ThreadPoolExecutor() as threads:
+        inserted = threads.submit(insert, handler, {"_id": 1})
+        assert is_under_way.wait(PATIENCE)
+        closed = threads.submit(handler.close_all)
+        with pytest.raises(TimeoutError):
+            closed.result(timeout=0.2)
+        may_end.set()
+        assert inserted.result(PATIENCE)["n"] == 1
+        closed.result(PATIENCE)
+        assert insert(handler, {"_id": 2})["codeName"] == "ShutdownInProgress"
 
 
 def test_what_precedes_a_refused_document_is_stored(handler: AtomicHandler, tmp_path: Path) -> None:

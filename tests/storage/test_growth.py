@@ -1,4 +1,4 @@
-"""No statement takes longer because the log, the changes, or the accounts have become many.
+"""No statement takes longer because messages, changes, accounts or files have become many.
 
 The embedded database runs one statement at a time, so that a slow one holds up everybody. Time on a
 busy machine proves little; so this test counts the operations of SQLite's virtual machine. It does
@@ -16,17 +16,22 @@ import pytest
 from nx_27017.server import handle_client
 
 from auth.sessions import SESSIONS
+from files.store import FILES, walk
+from files.usage import USAGE
 from search.finder import EMBEDDED
-from settings import MESSAGE_COLLECTION, SESSION_COLLECTION
+from settings import FILE_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION
 from storage.embedded import embedded_uri
 from storage.embedded_handler import AtomicHandler
 from tests.support.accounts import PASSWORD_CHANGE, delete_account, finish_departures
 from tests.support.house import House, OpenHouse
-from tests.support.long_log import fill, newest_after
+from tests.support.long_log import fill, fill_with_files, newest_after
 from tests.support.pages import HistoryPage
 from tests.support.people import NEW_PASSWORD, Person
+from tests.support.stored_files import add_for, content_of
+from tests.support.waiting import until
 
 FEW, MANY = 1_000, 100_000  # messages, accounts and sessions; changes are twice as many
+FILES_EVERY = 10  # messages there is a file
 EVERY = 100  # operations between two counts
 GROWTH = 2  # times; one that reads the whole of a collection takes a hundred times as many
 NAME = "growth"
@@ -117,6 +122,7 @@ async def use_everything(house: House, alice: Person, count: int) -> None:
     socket = await alice.connect()
     await socket.say("the first", nonce=FIRST_NONCE)  # once more
     assert (await socket.next("message"))["seq"] == 1
+    await use_files(house, alice)
     own = await (await bob.connect()).said("mine")
     await bob.post(f"/message/{own}", {"action": "edit", "msg": "still mine"})
     await bob.post(f"/message/{own}", {"action": "delete"})
@@ -148,6 +154,30 @@ async def use_everything(house: House, alice: Person, count: int) -> None:
     await finish_departures(house)
 
 
+async def use_files(house: House, alice: Person) -> None:
+    """Send a message with a file, read that, and delete the message; let the sweep go by."""
+    files, socket = house.app[FILES], await alice.connect()
+    await house.app[USAGE].is_counted.wait()
+    sent, unsent = await add_for(house, "alice", b"x"), await add_for(house, "alice", b"x")
+    await socket.send(type="message", msg="", nonce="with a file", file=sent.id)
+    seq = (await socket.next("message"))["seq"]
+    assert await content_of(files, sent) == b"x"
+    assert await files.preview(sent.id)
+    async for document in walk(files._files, {}):
+        if document["id"] == sent.id:
+            assert not await files._is_left_over(document)
+            break
+    await socket.send(type="delete", of=seq, nonce="deleted")
+    files.forget(unsent.id)
+    for file in (sent, unsent):
+        await until(lambda: is_removed(house, file.id))  # noqa: B023
+
+
+async def is_removed(house: House, file_id: str) -> bool:
+    """Return whether a file's document, which goes last, is gone."""
+    return await house.database[FILE_COLLECTION].find_one({"file_id": file_id}) is None
+
+
 async def most_steps(open_house: OpenHouse, count: int) -> Steps:
     """Return what each statement takes in a database of a size."""
     async with counting_server() as (handler, folder):
@@ -157,9 +187,11 @@ async def most_steps(open_house: OpenHouse, count: int) -> Steps:
         socket = await alice.connect()
         await socket.say("the first", nonce=FIRST_NONCE)
         await socket.next("message")
+        await add_for(house, "alice", b"x")
         await house.close()
         await house.server.close()
         fill(folder / f"{NAME}.db", count, with_changes=True)
+        fill_with_files(folder / f"{NAME}.db", count // FILES_EVERY)
         handler.steps.clear()
         house = await open_house(**database, MODERATORS=("alice",))
         alice = await house.visitor()
@@ -180,6 +212,7 @@ async def test_no_statement_takes_longer_in_a_long_log_of_messages_and_changes(
     monkeypatch.setattr("search.finder.NEWEST", FEW // 2)
     monkeypatch.setattr("search.finder.RARE", FEW // 4)
     monkeypatch.setattr("search.finder.SEARCH_FOR", 0)
+    monkeypatch.setattr("files.store.FILES_PER_QUERY", FEW // FILES_EVERY // 2)
     few, many = await most_steps(open_house, FEW), await most_steps(open_house, MANY)
     assert few.keys() == many.keys()
     assert any("$text" in statement for statement in few)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Binary, ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 
@@ -28,8 +28,16 @@ from chat.journal import ENTRIES_PER_INSERT, TEXT_PER_INSERT
 from chat.migrate import CHUNK
 from chat.wire import SEQ_LIMIT
 from chat.writings import ENTRIES_PER_QUERY
+from files.store import CHUNK_SIZE
 from search.views import QUERY_WORDS
-from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION, Settings
+from settings import (
+    CHUNK_COLLECTION,
+    FILE_COLLECTION,
+    MESSAGE_COLLECTION,
+    SESSION_COLLECTION,
+    USER_COLLECTION,
+    Settings,
+)
 from storage.address import OURS
 from storage.database import (
     ACKNOWLEDGED,
@@ -64,6 +72,13 @@ async def users(db: MotorDatabase) -> MotorCollection:
     """The accounts: none, with their indexes."""
     await create_indexes(Database(db))
     return db[USER_COLLECTION]
+
+
+@pytest.fixture
+async def files(db: MotorDatabase) -> MotorCollection:
+    """What is known of the files: none, with their indexes."""
+    await create_indexes(Database(db))
+    return db[FILE_COLLECTION]
 
 
 def message(seq: int, **fields: Any) -> Document:
@@ -1169,3 +1184,74 @@ async def test_an_entry_without_a_text_is_never_found(messages: MotorCollection)
     assert await seqs(messages) == [1, 2]
     for word in ("tea", "None", "null", "of"):
         assert await found(messages, word) == ([1] if word == "tea" else [])
+
+
+# Files
+
+
+async def test_a_chunk_of_a_file_is_read_as_it_was_stored(db: MotorDatabase) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-types/#binary-data"""
+    for n, data in enumerate((bytes(range(256)) * (CHUNK_SIZE // 256), b"\0" * CHUNK_SIZE, b"x")):
+        id_ = f"_-Aa09{'x' * 16}:{n}"
+        await db[CHUNK_COLLECTION].insert_one({"_id": id_, "data": Binary(data)})
+        document = await one(db[CHUNK_COLLECTION], _id=id_)
+        assert (document["_id"], bytes(document["data"])) == (id_, data)
+        assert (await db[CHUNK_COLLECTION].delete_one({"_id": id_})).deleted_count == 1
+        assert (await db[CHUNK_COLLECTION].delete_one({"_id": id_})).deleted_count == 0
+    assert await db[CHUNK_COLLECTION].find_one({}) is None
+
+
+async def test_of_messages_that_claim_a_file_one_gets_it_and_a_removal_after_that_does_not(
+    files: MotorCollection, other: MotorDatabase
+) -> None:
+    """https://www.mongodb.com/docs/manual/core/write-operations-atomicity/, as above"""
+    file = {"file_id": "a" * 22, "state": "complete", "key": None, "touched": 1}
+    await files.insert_one(file)
+    both, read = (files, other[FILE_COLLECTION]), {"_id": file["_id"], "state": "complete"}
+    claims = (
+        both[n % 2].update_one({**read, "key": None}, {"$set": {"key": f"u:{n}", "touched": 2}})
+        for n in range(10)
+    )
+    removal = files.update_one({**read, "touched": 1}, {"$set": {"state": "gone", "touched": 3}})
+    *claimed, removed = [result.matched_count for result in await asyncio.gather(*claims, removal)]
+    stored = await one(files, file_id="a" * 22)
+    if removed:
+        assert (sum(claimed), stored) == (0, {**file, "state": "gone", "touched": 3})
+    else:
+        winner = f"u:{claimed.index(1)}"
+        assert (sum(claimed), stored) == (1, {**file, "key": winner, "touched": 2})
+        again = await files.update_one({**read, "key": winner}, {"$set": {"touched": 4}})
+        assert again.matched_count == 1
+
+
+async def test_all_files_are_gone_through_in_the_order_of_their_ids(files: MotorCollection) -> None:
+    """https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/#strings: by default
+    "a simple binary comparison"
+    """
+    ids = [random.Random(n).choice("-_AZaz09") * 2 + f"{n:03}" for n in range(300)]
+    random.Random(1).shuffle(ids)
+    await files.insert_many(
+        [{"file_id": id_, "state": ("gone", "complete")[n % 2]} for n, id_ in enumerate(ids)]
+    )
+    for where, expected in (({}, ids), ({"state": "complete"}, ids[1::2])):
+        found, last = list[str](), ""
+        while page := await all_of(
+            files.find({"file_id": {"$gt": last}, **where}).sort("file_id", 1).limit(50), "file_id"
+        ):
+            found, last = found + page, page[-1]
+        assert found == sorted(expected)
+    with pytest.raises(DuplicateKeyError):
+        await files.insert_one({"file_id": ids[0]})
+
+
+async def test_the_file_of_a_message_is_read_without_the_rest(messages: MotorCollection) -> None:
+    """https://www.mongodb.com/docs/manual/tutorial/project-fields-from-query-results/"""
+    file = {"id": "a" * 22, "name": "фото $a.b.png", "size": 2**33, "width": 4000}
+    document = message(1, file=file)
+    await messages.insert_one(document)
+    found = await messages.find_one({"key": document["key"]}, ["file", "state"])
+    assert found == {"_id": document["_id"], "file": file}
+    deleted = {"msg": "", "state": "deleted", "file": {"id": file["id"]}}
+    await messages.update_one({"_id": document["_id"]}, {"$set": deleted})
+    found = await messages.find_one({"key": document["key"]}, ["file", "state"])
+    assert found == {"_id": document["_id"], "state": "deleted", "file": {"id": file["id"]}}

@@ -1,7 +1,6 @@
 """A database that refuses the chat, or can't be found: its name, and what to do, are said."""
 
 import asyncio
-import logging
 import socket
 import ssl
 import threading
@@ -25,6 +24,7 @@ from storage.address import OURS, SELECT_TIMEOUT
 from storage.database import READY, Database, DatabaseFails, DatabaseUnavailable, Document
 from storage.embedded import embedded_uri
 from storage.mongodb import connect
+from storage.outage import Outage
 from tests.support.databases import database_at
 from tests.support.house import House
 from tests.support.imitation import Imitation
@@ -42,7 +42,8 @@ QUOTA = "you are over your space quota, using 513 MB of 512 MB"
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log as if nothing had been logged yet, and look for servers only briefly."""
-    monkeypatch.setattr(database, "seldom", SeldomLogger(logging.getLogger("chat")))
+    monkeypatch.setattr(database, "seldom", SeldomLogger(database.log))
+    monkeypatch.setattr(database, "outage", Outage(database.log, "the database"))
     monkeypatch.setitem(OURS, "serverSelectionTimeoutMS", 300)
 
 
@@ -222,6 +223,7 @@ async def test_a_cluster_is_found_by_its_name_with_the_options_that_the_dns_has(
 
     monkeypatch.setattr(dns.resolver, "resolve", resolve)
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setitem(OURS, "serverSelectionTimeoutMS", SELECT_TIMEOUT * 1000)
     client = connect("mongodb+srv://cluster.example.net/talk?tls=false&readPreference=nearest")
     assert (await client.get_default_database("chat").command("hello"))["setName"] == "rs"
     made = client.delegate.options

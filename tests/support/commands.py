@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from settings import ROOT, Settings
 from tests.support.processes import Chat
@@ -20,12 +20,17 @@ class Ended(NamedTuple):
     """How a command ended."""
 
     status: int
-    output: str  # what it answered
+    output: str  # what it answered; like the other one, "" if that went elsewhere
     notes: str  # what it said besides, or why it failed
 
 
 async def start_command(
-    chat: Chat, *words: str, under: Sequence[str] = (), stderr: int = asyncio.subprocess.PIPE
+    chat: Chat,
+    *words: str,
+    under: Sequence[str] = (),
+    stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL,
+    stdout: int | IO[bytes] = asyncio.subprocess.PIPE,
+    stderr: int = asyncio.subprocess.PIPE,
 ) -> asyncio.subprocess.Process:
     """Start a command with the settings of a chat, whether that runs or not.
 
@@ -35,8 +40,8 @@ async def start_command(
         *(*under, sys.executable, str(ROOT / "app.py"), *words),
         cwd=chat.folder,
         env=chat.environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
+        stdin=stdin,
+        stdout=stdout,
         stderr=stderr,
     )
 
@@ -46,7 +51,7 @@ async def ended(process: asyncio.subprocess.Process) -> Ended:
     async with asyncio.timeout(COMMAND_PATIENCE):
         output, notes = await process.communicate()
     assert process.returncode is not None
-    return Ended(process.returncode, output.decode(), notes.decode())
+    return Ended(process.returncode, *((text or b"").decode() for text in (output, notes)))
 
 
 async def run(chat: Chat, *words: str) -> Ended:

@@ -7,21 +7,23 @@ import asyncio
 import re
 import shlex
 import ssl
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from settings import ROOT
 from tests.support.databases import EmbeddedServer, embedded_server
+from tests.support.deploy_page import SEVERAL, blocks
 from tests.support.kernel import children
 from tests.support.processes import Chat, free_port
 from tests.support.proxies import self_signed
 from tests.support.redis_server import redis_server
 from tests.support.waiting import START_PATIENCE, until
 
-PAGE = ROOT / "docs" / "deploy.md"
 SITE = "/srv/chat"  # on the page
 
 # What Debian's /etc/nginx/nginx.conf is to the page's configuration.
@@ -41,21 +43,23 @@ http {{
 """
 
 
-def blocks(language: str) -> list[str]:
-    """Return the page's code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-
-
 def unit() -> dict[str, str]:
-    """Return the settings of the systemd unit."""
-    text = blocks("ini")[0].replace("\\\n", " ")
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    """Return what the systemd unit has for several processes."""
+    [text] = blocks("ini", SEVERAL)
+    lines = text.replace("\\\n", " ").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
+@cache
 def environment() -> dict[str, str]:
-    """Return what the page writes into /etc/chat.env."""
-    [text] = [block for block in blocks("sh") if "SECRET_KEY=" in block]
-    return dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    """Return what the page writes into /etc/chat.env for several processes."""
+    text = "".join(blocks("sh", "Install") + blocks("sh", SEVERAL))
+    lines = "\n".join(re.findall(r"^[A-Z_]+=.*$", text, re.MULTILINE))
+    # The shell makes the key.
+    written = subprocess.run(
+        ["sh", "-c", f"cat <<END\n{lines}\nEND"], capture_output=True, text=True, check=True
+    ).stdout
+    return dict(line.split("=", 1) for line in written.splitlines())
 
 
 class Gunicorn(Chat):
@@ -66,8 +70,7 @@ class Gunicorn(Chat):
         super().__init__(folder, port, **environment, PYTHONPATH=str(ROOT))
         program, *arguments = shlex.split(unit()["ExecStart"])
         assert program == f"{SITE}/.venv/bin/gunicorn"
-        arguments[arguments.index("127.0.0.1:8080")] = f"127.0.0.1:{port}"
-        self.command = ["-m", "gunicorn", *arguments]
+        self.command = ["-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *arguments]
         self.size = int(arguments[arguments.index("--workers") + 1])
         self.expected = 0  # workers that have announced themselves, in all
 
@@ -85,9 +88,10 @@ class Gunicorn(Chat):
     async def reload(self) -> None:
         """Replace the workers, as `systemctl reload` does, and wait until all are new ones."""
         old = self.workers
-        command = unit()["ExecReload"].removeprefix("/bin/")  # the shell has a kill of its own
-        shell = await asyncio.create_subprocess_shell(command, env={"MAINPID": str(self.pid)})
-        assert await shell.wait() == 0
+        process = await asyncio.create_subprocess_shell(
+            unit()["ExecReload"], env={"MAINPID": str(self.pid)}
+        )
+        assert await process.wait() == 0
         await self.until_it_serves()
         await until(lambda: not self.workers & old, START_PATIENCE)
 
@@ -163,7 +167,7 @@ async def deployment(**changes: str | int) -> AsyncIterator[Deployment]:
         database.start()
         folder, port = Path(name), free_port()
         nginx = Nginx(folder, port)
-        replaced = {"MONGO_HOST": database.address, "REDIS_URL": redis.url}
+        replaced = {"MONGO_HOST": database.address, "REDIS_URL": redis.url, "DATA_DIR": name}
         settings = environment() | replaced | {"PUBLIC_ORIGINS": nginx.url}
         gunicorn = Gunicorn(folder, port, **{**settings, **changes})
         try:

@@ -9,12 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from auth.logins import look
-from settings import MESSAGE_COLLECTION, SESSION_COLLECTION, USER_COLLECTION
+from settings import (
+    CHUNK_COLLECTION,
+    FILE_COLLECTION,
+    MESSAGE_COLLECTION,
+    PREVIEW_COLLECTION,
+    SESSION_COLLECTION,
+    USER_COLLECTION,
+)
 
 EXPIRED = 200  # sessions
 RARE_WORDS_UNTIL = 1000  # the number of the last message with the rare word
 MISSING = object()  # in place of a value that the first document has
 NEWEST = 600  # messages and changes after all the others, more than the chat has in memory
+
+
+def fill_with_files(database: Path, count: int) -> None:
+    """Store as many files, all like the first one that is there, with a chunk and a preview."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        ids = [id_of(number) for number in range(count)]
+        _store(
+            connection, FILE_COLLECTION, ({"_id": id_, "file_id": id_, "id": id_} for id_ in ids)
+        )
+        _store(connection, CHUNK_COLLECTION, ({"_id": f"{id_}:0"} for id_ in ids))
+        _store(connection, PREVIEW_COLLECTION, ({"_id": id_} for id_ in ids))
 
 
 def fill(database: Path, count: int, *, with_changes: bool = False) -> None:

@@ -134,10 +134,9 @@ class FormPage(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Remember the fields; the error is its field's that stands before it."""
         attributes = dict(attrs)
-        if tag in ("input", "textarea"):
-            self._field = attributes["name"]
-            assert self._field is not None
-            self.inputs[self._field] = attributes
+        if tag in ("input", "textarea") and (name := attributes.get("name")):
+            self._field = name
+            self.inputs.setdefault(name, attributes)  # the form for files comes later
         self._is_alert = attributes.get("role") == "alert"
 
     def handle_endtag(self, tag: str) -> None:

@@ -63,6 +63,7 @@ class Chat:
             **{name: str(value) for name, value in environment.items()},
         }
         self.command = [str(ROOT / "app.py")]  # for Python
+        self.passed: list[int] = []  # descriptors that it inherits
         self.output = ""  # of every run, both streams; that of the embedded database too
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -96,6 +97,7 @@ class Chat:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            pass_fds=self.passed,
         )
         self._reading = asyncio.create_task(self._read())
 

@@ -26,10 +26,11 @@ export function remember(key, text) {
   }
 }
 
-// Let the browser ask before the page is left while it has texts of a person that are kept nowhere.
-export function askBeforeLoss() {
+// Let the browser ask before the page is left while it has texts of a person that are kept nowhere, or
+// `hasMore` returns true.
+export function askBeforeLoss(hasMore) {
   addEventListener("beforeunload", (event) => {
-    if ([...unkept].some((key) => key.includes(":"))) event.preventDefault()
+    if (hasMore() || [...unkept].some((key) => key.includes(":"))) event.preventDefault()
   })
 }
 

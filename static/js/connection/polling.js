@@ -59,11 +59,11 @@ export class Polling {
     this.#timer = setTimeout(() => this.#poll(), POLL_EVERY)
   }
 
-  async #post({ msg, nonce }) {
+  async #post({ msg, nonce, file = "" }) {
     try {
       const response = await fetch(this.#form.action, {
         method: "POST",
-        body: new URLSearchParams({ msg, nonce, user: this.#user }),
+        body: new URLSearchParams({ msg, nonce, file, user: this.#user }),
         headers: { Accept: "application/json" },
         signal: AbortSignal.timeout(TIMEOUT),
       })

@@ -69,7 +69,7 @@ export class Actions {
   }
 
   #tapped({ target }) {
-    if (!TOUCH.matches || target.closest("a, button, label") || !getSelection().isCollapsed) return
+    if (!TOUCH.matches || target.closest("a, audio, button, label, video") || !getSelection().isCollapsed) return
     const message = messageAt(target)
     if (message === this.#message) this.#hide()
     else this.#show(message)

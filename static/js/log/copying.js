@@ -1,6 +1,8 @@
 // The clipboard: of a selection in the log only what was said is copied, or dragged. Of several
-// messages each is a line as somebody would type it, "[10:15] bob: text"; of one it is the text.
+// messages each is a line as somebody would type it, "[10:15] bob: text"; of one it is the text. A
+// file is its name, "[photo.png] text".
 
+import { fileOf } from "./file.js"
 import { clockTime } from "./time.js"
 
 export function copyWhatWasSaid(log) {
@@ -32,8 +34,10 @@ function putInto(data, log) {
 function partOf(message, selection) {
   const content = message.querySelector(".message__text")
   const ranges = Array.from({ length: selection.rangeCount }, (_, i) => selection.getRangeAt(i))
-  const texts = ranges.map((range) => textIn(content, range)).filter(Boolean)
-  return { message, text: texts.join("\n") }
+  const text = ranges.map((range) => textIn(content, range)).filter(Boolean).join("\n")
+  const file = message.querySelector(".message__file")
+  if (!file || !selection.containsNode(file)) return { message, text }
+  return { message, text: `[${fileOf(message).name}] ${text}`.trimEnd() }
 }
 
 function textIn(content, range) {

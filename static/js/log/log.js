@@ -138,7 +138,7 @@ export class Log {
     return this.#messages.filter(isDeleted).map(({ dataset }) => Number(dataset.seq))
   }
 
-  // Return the reader's own message as it was typed, { seq, msg, time }, or null once the author
+  // Return the reader's own message as it was typed, { seq, msg, time, hasFile }, or null once the author
   // can't change it any more.
   ownChangeable(seq) {
     return this.#ownMessages.changeable(seq)

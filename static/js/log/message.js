@@ -4,6 +4,7 @@
 import { addressOf, idOf } from "./addresses.js"
 import { isOnlyEmoji } from "./emoji.js"
 import { colourClass, initial } from "./avatar.js"
+import { fileOf, showFile } from "./file.js"
 import { fold } from "./fold.js"
 import { placeInGroup } from "./grouping.js"
 import { isMeantFor } from "./quote.js"
@@ -13,7 +14,7 @@ import { clockTime, fullTime, learnTime, showTime } from "./time.js"
 const NOBODY_NOTIFIED = "nobody was notified: @all works once a minute" // as in message.html
 
 // Return the element of an entry; `reader` is the login of the person at this page.
-export function createMessage({ seq, user, msg, time, state = "", all }, reader) {
+export function createMessage({ seq, user, msg, time, state = "", all, file }, reader) {
   const template = document.getElementById("message-template").content.firstElementChild
   const message = template.cloneNode(true)
   message.dataset.seq = seq
@@ -24,6 +25,7 @@ export function createMessage({ seq, user, msg, time, state = "", all }, reader)
   message.querySelector(".message__author").replaceChildren(copyOnly("("), user, copyOnly(")"))
   message.querySelector(".message__text").textContent = msg
   markAll(message, all)
+  showFile(message, file, msg)
   showState(message, state)
   formatMessage(message, reader)
   return message
@@ -39,6 +41,7 @@ export function entryOf(message) {
     time: message.querySelector("time").dateTime,
     state: message.querySelector(".message__state").textContent,
     all: all && all === "true",
+    file: fileOf(message),
   }
 }
 
@@ -71,9 +74,10 @@ export function formatMessage(message, reader) {
 }
 
 // Show what a message says after a change. Screen readers have read it before, so not again.
-export function updateMessage(message, { msg, state, all }, reader) {
+export function updateMessage(message, { msg, state, all, file }, reader) {
   message.ariaLive = "off"
   markAll(message, all)
+  showFile(message, file, msg)
   showText(message, msg, reader)
   showState(message, state)
 }

@@ -7,7 +7,7 @@ export class OwnMessages {
   #user
   #changeableFor // ms; later the server refuses
   #now // returns the server's time in ms, because the reader's clock may be wrong
-  #messages = new Map() // { seq, msg, time } by seq
+  #messages = new Map() // { seq, msg, time, hasFile } by seq
 
   // `now` is the server's time when it rendered the page.
   constructor({ user, changeableFor, now }) {
@@ -22,9 +22,10 @@ export class OwnMessages {
     for (const message of page.querySelectorAll(".message[data-user]")) this.add(entryOf(message))
   }
 
-  add({ seq, user, msg, time, state }) {
+  add({ seq, user, msg, time, state, file }) {
     const isOwn = user === this.#user && state !== "deleted"
-    if (isOwn && this.#isRecent(time)) this.#messages.set(seq, { seq, msg, time })
+    const hasFile = file !== undefined
+    if (isOwn && this.#isRecent(time)) this.#messages.set(seq, { seq, msg, time, hasFile })
   }
 
   change({ seq, msg, state }) {

@@ -7,14 +7,14 @@ const LINE_LENGTH = 200 // characters
 const SHARE = 0.1 // of the longest message, for a line; most of that is for the reply
 const SEQ = /^\d{1,15}:/
 
-// Return the text with which a reply to a message begins. Its number becomes a link to it. A message
-// may have `maxLength` characters.
-export function quote({ seq, user, msg }, maxLength) {
+// Return the text with which a reply to a message begins: its lines, or else the name of its file. Its
+// number becomes a link to it. A message may have `maxLength` characters.
+export function quote({ seq, user, msg, file }, maxLength) {
   const length = Math.min(LINE_LENGTH, Math.floor(SHARE * maxLength))
   const lines = withoutQuotes(msg).split("\n").filter((line) => line.trim())
   const shown = lines.slice(0, LINES).map((line) => shorten(line, length))
   if (lines.length > LINES) shown.push("…")
-  const [first = "…", ...others] = shown
+  const [first = file?.name ?? "…", ...others] = shown
   return [`${user} #${seq}: ${first}`, ...others].map((line) => `> ${line}\n`).join("")
 }
 

@@ -35,7 +35,7 @@ export class Notifier {
   // Tell the reader of a message, if it mentions or quotes them, and did not `before` an edit.
   // `seq` is that of the message or of its edit, `of` that of the message, which need not be in the
   // page. Of a deleted message take back what was told.
-  async notify({ seq, of = seq, user, msg, all }, before) {
+  async notify({ seq, of = seq, user, msg, all, file }, before) {
     if (!msg) return this.#withdraw(of)
     const wasMeant = before ? isMeantFor(this.#user, before) : this.#told.has(of)
     if (wasMeant || user === this.#user || !isMeantFor(this.#user, { msg, all })) return
@@ -45,7 +45,8 @@ export class Notifier {
     const speaks = await this.#oneTab.speaksOf(seq)
     if (!speaks || this.#isRead(seq) || !this.#told.has(of)) return
     if (this.#notify.checked) {
-      this.#told.set(of, this.#show(user, { body: msg, tag: `message-${seq}` }))
+      const body = file ? `${msg}\nsent ${file.name}` : msg
+      this.#told.set(of, this.#show(user, { body, tag: `message-${seq}` }))
     }
     if (this.#sound.checked) play()
   }

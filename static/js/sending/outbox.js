@@ -40,8 +40,9 @@ export class Outbox {
     return this.#store.all().length
   }
 
-  add(msg) {
-    this.#append({ msg })
+  // Send a message, perhaps with a file that the server has, { id, name }.
+  add(msg, file) {
+    this.#append({ msg, file })
   }
 
   // Send what waits: the connection is there, or pages are fetched instead.
@@ -86,7 +87,7 @@ export class Outbox {
     if (!message) return // another tab has sent or discarded it
     if (message.problem === undefined) return this.#append(message)
     // It was refused, perhaps because something else was sent with its nonce: it needs a new one.
-    this.#append({ msg: message.msg })
+    this.#append({ msg: message.msg, file: message.file })
     this.#remove(nonce)
   }
 
@@ -117,12 +118,12 @@ export class Outbox {
     if (this.#maySend && this.#inFlight === null && waiting.length) this.#transmit(waiting[0])
   }
 
-  #transmit({ nonce, msg, at }) {
+  #transmit({ nonce, msg, file, at }) {
     const age = Date.now() - at
     if (!this.#writtenHere.has(nonce) && age >= 0 && age < TAKE_OVER_AFTER) {
       return this.#schedule(() => this.#showAndSend(), TAKE_OVER_AFTER - age)
     }
-    const frame = { type: "message", msg, nonce }
+    const frame = { type: "message", msg, nonce, file: file?.id }
     if (size(frame) > this.#frameSize) this.refuse({ nonce, text: "The message is too long" })
     else if (this.#connection.send(frame)) this.#inFlight = nonce
   }

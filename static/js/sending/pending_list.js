@@ -31,9 +31,15 @@ export class PendingList {
     if (hadFocus && (!focused.isConnected || focused.closest("[hidden]"))) this.onfocuslost()
   }
 
-  #create({ nonce, msg }) {
+  // Add an item of something that is no message yet, after the messages.
+  append(item) {
+    this.#element.append(item)
+  }
+
+  #create({ nonce, msg, file }) {
     const item = this.#template.content.firstElementChild.cloneNode(true)
-    item.querySelector(".pending__text").append(richText(msg, []))
+    const name = file ? `${msg && "\n"}${file.name}` : ""
+    item.querySelector(".pending__text").append(richText(msg, []), name)
     item.querySelector("[name=retry]").addEventListener("click", () => this.onretry(nonce))
     item.querySelector("[name=discard]").addEventListener("click", () => this.ondiscard(nonce))
     return item

@@ -19,7 +19,7 @@ export class PendingStore {
     })
   }
 
-  // Return all messages, { nonce, msg, at, problem }, in the order in which they were written.
+  // Return all messages, { nonce, msg, file, at, problem }, in the order in which they were written.
   all() {
     const nonces = new Set([...this.#stored(), ...this.#memory.keys()])
     const messages = Array.from(nonces, (nonce) => this.get(nonce)).filter(Boolean)
@@ -38,17 +38,17 @@ export class PendingStore {
   }
 
   // Store a message, new or to be tried again, after all others. Return its nonce.
-  append({ nonce = newNonce(), msg }) {
+  append({ nonce = newNonce(), msg, file }) {
     const last = this.all().at(-1)
     const at = Math.max(Date.now(), last ? last.at + 1 : 0) // a clock may be set back
-    this.put({ nonce, msg, at })
+    this.put({ nonce, msg, file, at })
     return nonce
   }
 
-  put({ nonce, msg, at, problem }) {
-    const isStored = remember(this.#prefix + nonce, JSON.stringify({ msg, at, problem }))
+  put({ nonce, msg, file, at, problem }) {
+    const isStored = remember(this.#prefix + nonce, JSON.stringify({ msg, file, at, problem }))
     if (isStored) this.#memory.delete(nonce)
-    else this.#memory.set(nonce, { nonce, msg, at, problem })
+    else this.#memory.set(nonce, { nonce, msg, file, at, problem })
   }
 
   remove(nonce) {
@@ -71,10 +71,11 @@ export class PendingStore {
 
 // Anybody at this computer can change what is stored, and so can another version of this page.
 function parse(nonce, text) {
-  const { msg, at, problem } = JSON.parse(text)
+  const { msg, file, at, problem } = JSON.parse(text)
   const isValid =
     typeof msg === "string" &&
+    (file === undefined || [file?.id, file?.name].every((it) => typeof it === "string")) &&
     Number.isFinite(at) &&
     (problem === undefined || typeof problem === "string")
-  return isValid ? { nonce, msg, at, problem } : null
+  return isValid ? { nonce, msg, file, at, problem } : null
 }

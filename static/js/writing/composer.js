@@ -1,6 +1,7 @@
 // The composer: the form in which the reader writes. Enter submits the text, but not on a phone,
 // whose keyboard has no other key for a new line; a text that is too long stays in the field. A
-// submitted text goes to the outbox, or to the message that is being edited.
+// submitted text goes to the outbox, with the files that were chosen, or to the message that is being
+// edited.
 
 import { announce } from "../browser/announce.js"
 import { isComposing, isEscape } from "../browser/keys.js"
@@ -14,6 +15,7 @@ const QUOTED = /^>[ \t\n]/ // would go on with a quote before it
 
 export class Composer {
   editing // takes the text while it is active; set by Editing
+  files // take the text if some are chosen; a FileLoader
   #outbox
   #log
   #form
@@ -72,6 +74,12 @@ export class Composer {
     announce(`Replying to ${this.#card.author}, Escape takes it back`)
   }
 
+  // Put a text that was not sent back, before what is written now.
+  giveBack(text) {
+    const { quote, text: written } = partsOf(this.draft)
+    this.#show({ quote, text: [text, written].filter(Boolean).join("\n") })
+  }
+
   showError(text) {
     this.#error.textContent = text
   }
@@ -122,10 +130,10 @@ export class Composer {
     if (this.#isTooLong) return this.#reject()
     const { text } = this
     if (this.editing.isActive) return this.editing.save(text)
-    if (!this.#field.value.trim()) return
+    if (!this.#field.value.trim() && !this.files.areChosen) return
     this.showError("")
     this.text = ""
-    this.#outbox.add(text)
+    if (!this.files.send(text)) this.#outbox.add(text)
     this.#log.goToEnd()
   }
 

@@ -20,7 +20,7 @@ export class Editing {
   #bar
   #deleteButton
   #submitButton
-  #message = null // { seq, msg, time } of the message that is being edited
+  #message = null // { seq, msg, time, hasFile } of the message that is being edited
   #request = null // the last frame sent to change it
   #answerTimer = null
   #confirmTimer = null // runs while a second press deletes
@@ -91,9 +91,9 @@ export class Editing {
     this.#deleteButton.focus()
   }
 
-  // Ask for the message to be changed; without a text, to be deleted.
+  // Ask for the message to be changed; without a text and a file, to be deleted.
   save(msg) {
-    if (!msg.trim()) this.#askToConfirm()
+    if (!msg.trim() && !this.#message.hasFile) this.#askToConfirm()
     else if (msg === this.#message.msg) this.#end()
     else this.#ask({ type: "edit", of: this.#message.seq, msg })
   }
@@ -196,9 +196,9 @@ export class Editing {
 // Anybody at this computer can change what is stored, and so can another version of this page.
 function parse(text) {
   try {
-    const { seq, msg, time, text: edited } = JSON.parse(text)
+    const { seq, msg, time, hasFile, text: edited } = JSON.parse(text)
     const isValid = Number.isInteger(seq) && [msg, edited].every((it) => typeof it === "string")
-    return isValid ? { seq, msg, time, text: edited } : null
+    return isValid ? { seq, msg, time, hasFile: hasFile === true, text: edited } : null
   } catch {
     return null
   }
