@@ -48,7 +48,9 @@ os.kill(chat, signal.SIGTERM)
 assert make.wait(10) == 0, make.returncode
 left = {pid: command for pid, command in processes().items() if pid not in before}
 assert not left, left
-output.append(make.stdout.read())
+output += make.stdout
+# A package that is fetched only at the second attempt says nothing of the chat.
+said = "".join(line for line in output if not line.startswith("WARNING: Retrying")).lower()
 for word in ("warn", "deprecat", "error", "traceback"):
-    assert word not in "".join(output).lower(), f"{word!r} in the output"
+    assert word not in said, f"{word!r} in the output"
 print("`make run` starts, serves and ends, without a warning.")

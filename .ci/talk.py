@@ -9,6 +9,7 @@ import asyncio
 import io
 import os
 import sys
+from contextlib import suppress
 
 import aiohttp
 from PIL import Image
@@ -25,6 +26,16 @@ async def message(ws: aiohttp.ClientWebSocketResponse) -> dict:
             return frame
 
 
+async def is_ready(session: aiohttp.ClientSession) -> None:
+    """Wait until the chat answers, and can use its database."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(aiohttp.ClientError):
+                await session.get("/login")
+                return
+            await asyncio.sleep(0.1)
+
+
 async def talk(chat: str, path: str, earlier: int) -> None:
     """Say something, send files, and see that they and what was said earlier are there."""
     photo = io.BytesIO()
@@ -32,6 +43,7 @@ async def talk(chat: str, path: str, earlier: int) -> None:
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(chat, cookie_jar=jar, raise_for_status=True) as session:
         form = {"login": "alice", "email": "alice@example.com", "password": "correct horse battery"}
+        await is_ready(session)
         await session.post(path, data=form)
         async with session.get("/") as page:
             text = await page.text()

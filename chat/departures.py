@@ -7,6 +7,7 @@ database as unfinished, so any process can do the rest, whichever was killed mea
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -38,7 +39,7 @@ class Departures:
         self._writings = writings
         self._heard_at: dict[Any, float] = {}  # by account of which something is unfinished
         self._looked_at = asyncio.get_running_loop().time()
-        self._removals: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def delete(self, user: Document) -> None:
         """Delete an account; what it has said stays, without its name.
@@ -48,9 +49,7 @@ class Departures:
         """
         # First of all: from now on nobody can log in to it, and run() does what fails here.
         await self._users.mark(user, unfinished=DELETION)
-        with suppress(DatabaseUnavailable, TimeoutError):
-            async with asyncio.timeout(ANSWER_WITHIN):
-                await self._clear(str(user["_id"]))
+        await self._begin(self._clear(str(user["_id"])))
 
     async def remove_all(self, moderator: Identity, user: Document) -> None:
         """Begin to delete everything that a banned account has said; run() does what fails here.
@@ -58,13 +57,7 @@ class Departures:
         Raises RemovalUnderWay, Changed, DatabaseUnavailable.
         """
         await self._users.mark(user, unfinished=REMOVAL, remover=moderator.user_id)
-        # It may take minutes. A moderator has few requests at a time, and other people to ban.
-        removal = asyncio.create_task(self._remove(moderator, str(user["_id"])))
-        self._removals.add(removal)
-        removal.add_done_callback(self._removals.discard)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_WITHIN):
-                await asyncio.shield(removal)
+        await self._begin(self._writings.remove_all(moderator, str(user["_id"])))
 
     async def run(self) -> None:
         """Finish what is unfinished, for ever, also what processes began that have ended."""
@@ -105,9 +98,21 @@ class Departures:
             await self._writings.remove_all(Identity(user["remover"], "", login), user_id)
         await self._users.finish_removal(user)
 
-    async def _remove(self, moderator: Identity, user_id: str) -> None:
-        with suppress(DatabaseUnavailable):
-            await self._writings.remove_all(moderator, user_id)
+    async def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait until something is done, but not for long: it may take minutes, and goes on.
+
+        A moderator has few requests at a time, and other people to ban. Raises RemovalUnderWay.
+        """
+        task = asyncio.create_task(self._attempt(work))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await asyncio.shield(task)
+
+    async def _attempt(self, work: Coroutine[Any, Any, None]) -> None:
+        with suppress(DatabaseUnavailable):  # run() does it
+            await work
 
     async def _clear(self, user_id: str) -> None:
         """End an account's sessions and links, and replace its name."""

@@ -86,8 +86,11 @@ class Presence:
         After each change, and every SHARE_EVERY seconds in case they have missed one.
         """
         while True:
-            here = {user_id: each.login for user_id, each in self._people.items() if each.sockets}
-            self._relay.tell_others("presence", (self._relay.id, here))
+            if not self._is_closed:  # then the people in this process have not left, but come back
+                here = {
+                    each_id: each.login for each_id, each in self._people.items() if each.sockets
+                }
+                self._relay.tell_others("presence", (self._relay.id, here))
             await asyncio.sleep(SHARE_PAUSE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SHARE_EVERY):

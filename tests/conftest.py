@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import jinja2
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck
 
 from app import create_app
 from pages import assets
@@ -30,6 +32,7 @@ from tests.support.imitation import Imitation, imitate
 from tests.support.people import Person
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.sockets import Socket
+from tests.support.waiting import PATIENCE
 
 # A test starts other processes if it uses one of these fixtures, or its module imports from one of
 # these modules.
@@ -44,6 +47,13 @@ MODULES_WITH_PROCESSES = {
     "tests.support.services",
 }
 may_start_processes = True
+
+# Hypothesis tries the same examples each time, so that a failure comes from a change; and how long
+# one takes says more of the machine.
+hypothesis.settings.register_profile(
+    "chat", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("chat")
 
 QUICK_KIB = 64
 
@@ -91,6 +101,14 @@ def passwords_are_hashed_quickly() -> Iterator[None]:
         patch.setattr("auth.passwords.MEMORY_KIB", QUICK_KIB)
         for module in ("auth.passwords", "auth.models"):
             patch.setattr(f"{module}.PARAMETERS", f"$argon2id$v=19$m={QUICK_KIB},t=2,p=1$")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def departures_are_waited_for() -> Iterator[None]:
+    """Let a ban or a deletion answer when all is removed, however busy this machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chat.departures.ANSWER_WITHIN", PATIENCE)
         yield
 
 

@@ -170,6 +170,24 @@ async def test_a_deletion_that_broke_off_is_finished_by_another_process(
     assert await authors_of(await another.sign_in("bob")) == [DELETED_USER]
 
 
+async def test_a_deletion_that_takes_long_goes_on_after_its_answer(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, end_all = asyncio.Event(), house.app[SESSIONS].end_all
+
+    async def slowly(user_id: str) -> None:
+        await may_end.wait()
+        await end_all(user_id)
+
+    monkeypatch.setattr(house.app[SESSIONS], "end_all", slowly)
+    monkeypatch.setattr("chat.departures.ANSWER_WITHIN", 0)
+    socket = await (await log_in(house, "alice")).connect()
+    assert (await delete_account(alice)).status == 303
+    may_end.set()
+    assert await socket.close_code() == 4401
+    await until(lambda: not house.app[DEPARTURES]._under_way)
+
+
 async def test_what_is_said_elsewhere_before_a_deletion_is_noticed_loses_its_name(
     open_house: OpenHouse, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

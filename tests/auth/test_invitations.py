@@ -361,7 +361,7 @@ async def test_only_moderators_invite(house: House, alice: Person) -> None:
 
 
 async def test_a_moderator_who_was_just_banned_by_command_can_do_nothing_that_lasts(
-    house: House, alice: Person
+    house: House, alice: Person, clock: Clock
 ) -> None:
     bob = await house.visitor()
     await bob.register("bob", invitation=await invite(alice))

@@ -72,9 +72,10 @@ async def test_a_redis_that_is_away_signs_nobody_out(
         client.set(f"session_{kept}", session or b"")
 
     async def is_back() -> bool:
-        return await signed_in_as(alice) == "alice"
+        return (await alice.get("/")).status == 200
 
     await until(is_back)
+    assert await signed_in_as(alice) == "alice"
     assert held_by(alice) == kept
 
 

@@ -33,7 +33,7 @@ from tests.support.people import PASSWORD, Person, registration
 from tests.support.raw_requests import ask
 from tests.support.redis_server import RedisServer
 from tests.support.sessions import held_by, present, stored_sessions
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, SOON, until
 
 of_both_storages = pytest.mark.parametrize("storage", ["cookie", "redis"])
 FERNET = Fernet(fernet_key("a key for the tests"))
@@ -469,7 +469,7 @@ async def test_signing_out_closes_the_sockets_of_that_session_only(
     elsewhere = await log_in(house, "alice")
     first, second, third = [await person.connect() for person in (alice, alice, elsewhere)]
     await third.next("hello")
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(SOON):
         await alice.post("/signout")
         assert await first.close_code() == await second.close_code() == 4401
     await third.say("still here")
@@ -515,5 +515,5 @@ async def test_a_session_that_ends_during_the_upgrade_gets_no_socket(
 
     monkeypatch.setattr(web.WebSocketResponse, "prepare", prepare_late)
     socket = await alice.connect()
-    async with asyncio.timeout(2):  # the watch over all sessions would find it only after four
+    async with asyncio.timeout(SOON):
         assert await socket.close_code() == 4401

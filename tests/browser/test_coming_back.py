@@ -214,6 +214,7 @@ async def test_whoever_reads_back_stays_there_when_more_was_missed_than_a_replay
     alice = await visit(chat.url, "alice", viewport={"width": 600, "height": 400})
     await write(chat, *lines(49))
     await expect(alice.texts.last).to_have_text("line 49")
+    await expect(alice.texts.last).to_be_in_viewport(ratio=1)  # the log has followed
     await alice.page.locator("#m25").evaluate("it => it.scrollIntoView()")
     await expect(alice.page.locator("#unread")).to_be_visible()
     await go_offline(chat, alice)

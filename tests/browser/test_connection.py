@@ -121,7 +121,7 @@ async def test_who_is_offline_is_told_so_at_once_and_of_the_return(alice: Visito
     danger = "rgb(180, 35, 24)"
     await expect(alice.status).to_have_css("color", danger)
     await alice.context.set_offline(False)
-    await alice.connected(2)
+    await alice.connected(2, timeout=A_WHILE)
     await expect(alice.status).to_have_text("Connection to server started")
     await expect(spoken).to_have_text("Connection to server started")
     await expect(alice.status).not_to_have_css("color", danger)
@@ -151,13 +151,39 @@ async def test_who_is_cut_off_is_told_how_many_messages_wait(visit: Visit) -> No
             await expect(each.texts).to_have_count(2)
 
 
+# As a network that goes away may do it; this listener comes after the page's own.
+OFFLINE_AS_IT_CLOSES = """
+window.WebSocket = class extends WebSocket {
+  set onclose(listener) {
+    super.onclose = listener
+    if (listener) this.addEventListener("close", () => dispatchEvent(new Event("offline")))
+  }
+  get onclose() { return super.onclose }
+}
+"""
+
+
+async def test_a_connection_that_ends_as_the_network_goes_ends_once(
+    chat: ChatSite, visit: Visit
+) -> None:
+    alice = await visit(chat.url, "alice", OFFLINE_AS_IT_CLOSES)
+    alice.tolerates = CONNECTION_LOST
+    asked: list[str] = []  # whether the server is there, as after a socket that was never open
+    alice.page.on("request", lambda request: asked.append(request.url))
+    for times in (2, 3):
+        [client] = clients_of(chat.app, "alice")
+        client.abort()
+        await alice.connected(times)
+    assert not [url for url in asked if "/read/0" in url]
+
+
 async def test_what_was_refused_does_not_count_as_waiting(chat: ChatSite, alice: Visitor) -> None:
     await alice.say("x" + "\a" * 30_000)
     await expect(alice.pending).to_contain_text("not sent")
     await go_offline(chat, alice)
     await expect(alice.status).to_have_text(f"{BROKEN} {OFFLINE}")
     await alice.context.set_offline(False)
-    await alice.connected(2)
+    await alice.connected(2, timeout=A_WHILE)
 
 
 async def test_a_server_that_does_not_come_back_is_told_after_a_clean_end(visit: Visit) -> None:
@@ -174,7 +200,7 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
 ) -> None:
     alice.tolerates = CONNECTION_LOST
     await alice.say("before")
-    await expect(bob.texts).to_have_text(["before"])
+    await all_show((alice, bob), "before")
     await alice.page.evaluate("window.isTheSamePage = true")
 
     await go_offline(chat, alice)
@@ -185,7 +211,8 @@ async def test_who_missed_more_than_is_replayed_gets_the_history_in_place(
     await alice.field.fill("half a sentence")
     await alice.context.set_offline(False)
 
-    await expect(alice.texts).to_have_text(["before", *missed[:50]])  # where she left off
+    # Where she left off.
+    await expect(alice.texts).to_have_text(["before", *missed[:50]], timeout=A_WHILE)
     await expect(alice.field).to_have_value("half a sentence")
     await alice.connected(2)
     await expect(bob.texts.last).to_have_text("written offline")
@@ -260,13 +287,13 @@ async def test_where_sockets_never_open_messages_come_and_go_by_the_page(
     await expect(alice.status).to_have_css("color", colour)  # as all comes and goes, slowly
     await expect(alice.page.locator("#status")).to_contain_text("No live connection")  # is spoken
     await bob.say("can you read me?")
-    await expect(alice.texts).to_have_text(["can you read me?"])
+    await expect(alice.texts).to_have_text(["can you read me?"], timeout=A_WHILE)
     await alice.say("as well as ever", "nearly")
-    await all_show((alice, bob), "can you read me?", "as well as ever", "nearly")
+    await all_show((alice, bob), "can you read me?", "as well as ever", "nearly", timeout=A_WHILE)
     await expect(alice.pending).to_have_count(0)
     await bob.field.press("ArrowUp")
     await bob.say("can you hear me?")
-    await all_show((alice, bob), "can you hear me?", "as well as ever", "nearly")
+    await all_show((alice, bob), "can you hear me?", "as well as ever", "nearly", timeout=A_WHILE)
     assert len(await alice.statuses()) == 1  # however often a socket was tried meanwhile
 
 
@@ -311,11 +338,11 @@ async def test_a_window_too_many_says_so_and_reads_on_until_another_is_closed(
 ) -> None:
     async with serving(replace(settings, SOCKETS_PER_USER=1)) as chat:
         first = await visit(chat.url, "alice")
+        first.tolerates = CONNECTION_LOST + REFUSED
         second = await first.tab()
-        second.tolerates = CONNECTION_LOST + REFUSED
         await expect(second.status).to_contain_text("No live connection")
         await first.say("one", "two")
-        await all_show((first, second), "one", "two")
+        await all_show((first, second), "one", "two", timeout=A_WHILE)
         await first.page.close()
         await second.connected(timeout=A_WHILE)
         await second.say("three")

@@ -26,6 +26,7 @@ from tests.support.browser import (
 from tests.support.people import PASSWORD
 from tests.support.processes import running_chat
 from tests.support.site import ChatSite, serving
+from tests.support.waiting import until
 
 # Gives files and texts to the page as a browser does when somebody pastes or drops them; returns
 # whether the page has done something with them.
@@ -89,7 +90,7 @@ async def send(visitor: Visitor, text: str, *files: FilePayload) -> None:
     await choose(visitor, *files)
     await visitor.field.fill(text)
     await visitor.press("Send")
-    await expect(visitor.messages).to_have_count(before + len(files))
+    await expect(visitor.messages).to_have_count(before + len(files), timeout=A_WHILE)
 
 
 @asynccontextmanager
@@ -135,7 +136,7 @@ async def test_files_that_are_chosen_go_out_in_their_order_the_first_with_the_te
     await alice.say("this morning")
     await expect(tray(alice)).to_have_count(0)
     for visitor in (alice, bob):
-        await all_show((visitor,), "this morning", "", "", "")
+        await all_show((visitor,), "this morning", "", "", "", timeout=A_WHILE)
         await expect(files(visitor).nth(1)).to_have_text("report.pdf PDF file, 13 bytes Download")
         await expect(files(visitor).nth(2)).to_have_text(
             "one twonotes.txt TXT file, 7 bytes Download"
@@ -158,15 +159,18 @@ SHOWN = """all => all.map((it) => it.outerHTML.replace(/\\s*\\n\\s*(?=<)/g, ""))
 async def test_files_are_pasted_and_dropped_anywhere(alice: Visitor, how: str) -> None:
     await alice.log.focus()
     if how == "drop":
-        assert await give(alice, "dragover", picture("a.png"))
-        await expect(alice.page.locator("body")).to_have_attribute(
-            "data-drop", "Drop files to add them to your message"
-        )
+
+        async def is_told() -> bool:  # for half a second after each of these events
+            assert await give(alice, "dragover", picture("a.png"))
+            told = await alice.page.locator("body").get_attribute("data-drop")
+            return told == "Drop files to add them to your message"
+
+        await until(is_told)
     assert await give(alice, how, picture("a.png"), file("b.pdf"))
     await expect(tray(alice)).to_have_count(2)
     await expect(alice.page.locator("body")).not_to_have_attribute("data-drop", "")
     await alice.field.press("Enter")
-    await all_show((alice,), "", "")
+    await all_show((alice,), "", "", timeout=A_WHILE)
 
 
 @pytest.mark.parametrize(
@@ -458,6 +462,7 @@ async def test_nothing_moves_when_a_preview_comes(alice: Visitor, bob: Visitor) 
     await tab.connected()
     await send(bob, "live", picture("b.png"))
     await expect(tab.texts.last).to_have_text("live")
+    await expect(files(tab).last).to_be_in_viewport(ratio=1)  # the log has followed
     boxes = [await message.bounding_box() for message in await tab.messages.all()]
     arrive.set()
     for preview in await files(tab).get_by_role("img").all():
@@ -473,6 +478,7 @@ async def test_a_deleted_message_loses_its_file_on_every_page(alice: Visitor, bo
     await bob.page.locator(".file__picture").click()
     viewer = bob.page.get_by_role("dialog", name="Picture")
     await expect(viewer.get_by_role("img")).to_be_visible()
+    await expect(viewer.get_by_role("img")).to_have_attribute("src", f"{bob.url}{address}")
     await alice.act(alice.messages.first, "Delete")
     await alice.press("Really delete?")
     for visitor in (alice, bob):
@@ -480,7 +486,11 @@ async def test_a_deleted_message_loses_its_file_on_every_page(alice: Visitor, bo
         await expect(files(visitor)).to_have_count(0)
         await expect(visitor.messages).not_to_have_attribute("data-file", re.compile("secret"))
     await expect(viewer).to_be_hidden()
-    assert (await bob.context.request.get(f"{bob.url}{address}")).status == 404
+
+    async def is_gone() -> bool:
+        return (await bob.context.request.get(f"{bob.url}{address}")).status == 404
+
+    await until(is_gone)
 
 
 async def test_the_text_beside_a_file_can_be_changed_and_removed(

@@ -292,11 +292,14 @@ async def test_a_window_of_another_width_keeps_the_place(chat: ChatSite, visit: 
     for width in (400, 320, 1200):
         await alice.page.set_viewport_size({"width": width, "height": 600})
         await expect(line).to_be_in_viewport()
-        first = await alice.log.evaluate(
-            """log => [...log.querySelectorAll(".message")].find((it) =>
-              it.getBoundingClientRect().bottom > log.getBoundingClientRect().top + 1).id"""
+        await alice.page.wait_for_function(
+            """() => {
+              const log = document.getElementById("subscribe")
+              const first = [...log.querySelectorAll(".message")].find((it) =>
+                it.getBoundingClientRect().bottom > log.getBoundingClientRect().top + 1)
+              return ["m19", "m20"].includes(first.id)
+            }"""
         )
-        assert first in ("m19", "m20")
 
 
 async def test_forced_colours_show_who_is_here(chat: ChatSite, visit: Visit) -> None:

@@ -9,7 +9,7 @@ from playwright.async_api import Route, expect
 
 from chat.journal import JOURNAL
 from chat.recent import RECENT_LENGTH
-from tests.support.browser import CONNECTION_LOST, Visit, Visitor
+from tests.support.browser import A_WHILE, CONNECTION_LOST, Visit, Visitor
 from tests.support.log import change, say
 from tests.support.site import ChatSite
 from tests.support.sockets import clients_of
@@ -293,7 +293,8 @@ async def test_the_reader_can_type_while_hundreds_of_messages_that_waited_are_sh
         }"""
     )
     may_answer.set()
-    await expect(alice.log).to_have_attribute("data-last", str(RECENT_LENGTH + 100 + WAITING))
+    last = str(RECENT_LENGTH + 100 + WAITING)
+    await expect(alice.log).to_have_attribute("data-last", last, timeout=A_WHILE)
     assert await alice.page.evaluate("seen.size") > WAITING / 20
 
 

@@ -80,6 +80,7 @@ async def test_an_edit_keeps_what_is_shown_and_folds_what_becomes_long(
 ) -> None:
     await bob.say("line\n" * 100 + "end")
     await show_all(alice).check()
+    await expect(bob.texts).to_have_count(1)
     await bob.field.press("ArrowUp")
     await bob.field.fill("line\n" * 90 + "changed")
     await bob.field.press("Enter")
@@ -87,6 +88,7 @@ async def test_an_edit_keeps_what_is_shown_and_folds_what_becomes_long(
     await expect(show_all(alice)).to_be_checked()
     assert (await heights(alice.page))[0] > 2000
     for text, count in (("short", 0), ("line\n" * 60 + "again", 1)):
+        await expect(bob.field).to_have_value("")
         await bob.field.press("ArrowUp")
         await bob.field.fill(text)
         await bob.field.press("Enter")

@@ -83,7 +83,7 @@ async def test_marks_cover_no_other_message_while_the_mouse_is_over_them_and_but
 ) -> None:
     # A message without a name has them above its text, beside a name they are within the message.
     await store(chat, "above\nand a line", f"{TOWER} and {TOWER}", "below", authors="bbc")
-    alice = await visit(chat.url, "alice", SQUARE, viewport=DESK)
+    alice = await visit(chat.url, "alice", SQUARE, viewport=DESK, reduced_motion="reduce")
     tower = alice.page.locator("#m2")
     await tower.hover()
     buttons = tower.locator(".actions")

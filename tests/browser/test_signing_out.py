@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from auth.cookies import set_session
 from chat.cleaning import clean
@@ -384,9 +384,15 @@ async def test_what_one_tab_has_kept_comes_back_by_a_log_in_in_another(
     await expect(alice.page.get_by_role("status")).to_have_text(KEPT)
     other_tab = await alice.tab("/login")
     other_tab.tolerates = REFUSED
+
+    async def hold(route: Route) -> None:
+        await expect(alice.page.get_by_role("status")).to_have_count(0)
+        await route.continue_()
+
+    await other_tab.page.route("**/login", hold)
     await other_tab.log_in("alice", WRONG)
     await expect(other_tab.page.get_by_role("status")).to_have_text(KEPT)
-    await expect(alice.page.get_by_role("status")).to_have_count(0)
+    await other_tab.page.unroute_all()
     await other_tab.log_in("alice")
     await expect(other_tab.field).to_have_value(DRAFT)
     await expect(other_tab.pending).to_contain_text("not sent")
@@ -444,7 +450,11 @@ async def test_a_log_in_that_fails_while_another_tab_is_signed_in_loses_nothing(
     await stale.log_in("alice", WRONG)
     await expect(stale.error).not_to_have_text("")
     await stale.page.wait_for_load_state()
-    assert len(await unsent_in(alice)) == 2
+
+    async def is_all_there() -> bool:
+        return len(await unsent_in(alice)) == 2
+
+    await until(is_all_there)  # and no note of the log-in any more
 
 
 # Pages that the browser may have kept

@@ -99,6 +99,12 @@ async def test_what_is_sent_in_one_tab_leaves_the_draft_of_another(
     await expect(other_tab.field).to_have_value("half a sentence")  # as if the first were closed
     await other_tab.say(text)
     await expect(alice.texts).to_have_text([text])
+
+    async def is_kept() -> bool:  # again: the other tab removed what it sent
+        kept = await alice.page.evaluate("Object.values(localStorage)")
+        return any("half a sentence" in value for value in kept)
+
+    await until(is_kept)
     await alice.page.reload()
     await expect(alice.field).to_have_value("half a sentence")
     await other_tab.page.reload()
@@ -126,7 +132,7 @@ async def test_each_tab_has_a_draft_of_its_own(alice: Visitor) -> None:
     await tabs[1].page.reload()
     await expect(tabs[1].field).to_have_value("")
     await tabs[1].connected()
-    assert await tabs[1].page.evaluate("localStorage.length") == 0
+    await tabs[1].page.wait_for_function("() => localStorage.length === 0")
 
 
 async def test_a_change_in_progress_survives_a_reload(alice: Visitor) -> None:
@@ -152,6 +158,13 @@ async def test_a_change_in_progress_survives_a_reload(alice: Visitor) -> None:
     await expect(alice.field).to_have_value("half a sentence")
 
 
+# A tab that is open says within half a second that a change is its own. Here it has five.
+UNHURRIED = """
+const start = setTimeout
+window.setTimeout = (call, ms, ...more) => start(call, ms === 500 ? 5000 : ms, ...more)
+"""
+
+
 async def test_a_change_of_a_tab_that_was_closed_goes_on_in_the_next_one(alice: Visitor) -> None:
     def title(tab: Visitor) -> Locator:
         return tab.page.get_by_text("Editing your message", exact=True)
@@ -161,7 +174,9 @@ async def test_a_change_of_a_tab_that_was_closed_goes_on_in_the_next_one(alice: 
     await alice.act(alice.messages.last, "Edit")
     await alice.field.fill("a mistake")
     kept = await alice.page.evaluate("Object.keys(localStorage)")
-    second = await alice.tab()
+    second = await alice.tab("/login")
+    await second.page.add_init_script(UNHURRIED)
+    await second.open()
     await second.connected()
 
     async def is_left_to_the_first() -> bool:
@@ -304,7 +319,7 @@ async def test_a_browser_that_keeps_nothing_asks_before_what_is_typed_is_lost(
     await alice.say("offline")
     assert await asked()
     await alice.context.set_offline(False)
-    await expect(alice.texts).to_have_text(["a mistaek", "offline"])
+    await expect(alice.texts).to_have_text(["a mistaek", "offline"], timeout=A_WHILE)
     await expect(alice.pending).to_have_count(0)
     assert not await asked()
 
@@ -423,7 +438,8 @@ async def test_others_see_who_is_typing_until_the_message_comes(
     await expect(typing).to_have_text("several people are typing…")
     assert await alice.log.evaluate(height) == room  # nothing jumps
     hub.broadcast(wire.left("<b>dave</b>"))
-    await expect(typing).to_have_text("bob and carol are typing…")
+    await alice.told("bob and carol are typing…", times=2)
+    await expect(typing).to_have_text("<b>dave</b> disconnected")  # while the clock stands still
     await bob.field.press("Enter")
     await expect(typing).to_have_text("carol is typing…")
     await expect(bob.status).not_to_contain_text("bob")
@@ -581,7 +597,7 @@ async def test_a_change_without_an_answer_can_be_asked_for_again(
     await expect(alice.texts).to_have_text(["a mistaek"])
     await alice.field.fill("x")
     await alice.act(alice.messages.last, "Edit")
-    await alice.page.clock.install()
+    await stop_the_clock(alice)
     await alice.say("a mistake")
     await expect(alice.page.locator("#submit")).to_have_attribute("aria-busy", "true")
     await alice.page.clock.run_for(5100)
@@ -608,7 +624,7 @@ async def test_without_a_connection_a_change_stays_in_the_field(
     await expect(alice.error).to_have_text("There is no connection, please try again")
     await expect(alice.field).to_have_value("a mistake")
     await alice.context.set_offline(False)
-    await alice.connected(2)
+    await alice.connected(2, timeout=A_WHILE)
     await alice.field.press("Enter")
     await expect(alice.texts).to_have_text(["a mistake"])
     await expect(alice.error).to_have_text("")
@@ -687,11 +703,13 @@ async def test_the_link_of_a_message_is_copied(chat: ChatSite, visit: Visit, scr
     await alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await alice.post("one", "two")
     await expect(alice.messages).to_have_count(2)
+    await stop_the_clock(alice)
     await alice.act(alice.messages.last, "Copy link")
     told = alice.messages.last.get_by_text("Link copied")
     await expect(told).to_be_visible()
     await expect(alice.page.locator("#status")).to_have_text("Link copied")
     await expect(alice.messages.last.get_by_role("button", name="Copy link")).to_be_focused()
+    await alice.page.clock.run_for(2100)
     await expect(told).to_be_hidden()
     await alice.field.focus()
     await alice.field.press("Control+v")
@@ -709,6 +727,7 @@ async def test_a_link_that_cannot_be_copied_is_opened(chat: ChatSite, visit: Vis
     )
     await alice.post("one", "two")
     await expect(alice.messages).to_have_count(2)
+    await stop_the_clock(alice)
     await alice.act(alice.messages.first, "Copy link")
     await expect(alice.page).to_have_url(f"{chat.url}/?around=1#m1")
     told = alice.messages.first.get_by_text("The link is this page's address now")
@@ -746,10 +765,12 @@ async def test_the_mouse_goes_straight_from_a_message_to_its_buttons(
 ) -> None:
     await bob.post("one", "two\nlines", "three", "four")
     await expect(alice.messages).to_have_count(4)
+    await stop_the_clock(alice)  # the mouse does not rest on its way, however long a step takes
     for number, text in ((4, "four"), (2, "two"), (3, "three")):
         message = alice.messages.nth(number - 1)
         begin = await centre(message)
         await alice.page.mouse.move(*begin)
+        await alice.page.clock.run_for(150)
         button = message.get_by_role("button", name="Reply")
         await alice.page.mouse.move(*await centre(button), steps=20)
         await alice.page.mouse.down()

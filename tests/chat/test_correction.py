@@ -11,6 +11,7 @@ from chat.models import Message
 from settings import Settings
 from storage.database import DatabaseUnavailable
 from tests.support.accounts import delete_account
+from tests.support.clocks import Clock
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
@@ -196,7 +197,9 @@ async def test_an_invalid_form_is_refused(alice: Person) -> None:
     assert "Please send a form" in (await response.json())["error"]
 
 
-async def test_changes_count_as_messages_where_those_come_too_fast(open_house: OpenHouse) -> None:
+async def test_changes_count_as_messages_where_those_come_too_fast(
+    open_house: OpenHouse, clock: Clock
+) -> None:
     house = await open_house(MESSAGES_PER_SECOND=1)
     alice = await house.sign_in("alice")
     await alice.write("1", "2", "3")

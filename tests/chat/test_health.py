@@ -46,6 +46,7 @@ async def state(visitor: Person) -> tuple[int, Any]:
 async def test_many_who_ask_cause_one_write_and_one_document(
     house: House, visitor: Person, probes: Probes, db: MotorDatabase, monkeypatch: Any
 ) -> None:
+    monkeypatch.setattr(health, "FRESH_FOR", 60)
     ok = (200, {"status": "ok", "database": "ok"})
     assert await asyncio.gather(*(state(visitor) for _ in range(50))) == [ok] * 50
     assert await state(visitor) == ok
@@ -73,6 +74,7 @@ async def test_failures_are_not_asked_for_more_often_either(
     can_be_read: bool,
     said: str,
 ) -> None:
+    monkeypatch.setattr(health, "FRESH_FOR", 60)
     probes.error = error
     if not can_be_read:
         monkeypatch.setattr(health, "read_probe", probes.fail)

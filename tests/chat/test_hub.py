@@ -234,7 +234,7 @@ async def test_the_end_waits_until_everybody_has_left(room: Room) -> None:
         await asyncio.sleep(0.01)
         assert not ending.done()
         room.leave(reader)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         await ending
     await room.close_all(10)
     assert [reader.done.count((1001, "Server shutdown", 10)) for reader in readers] == [1, 1]
@@ -262,7 +262,7 @@ async def test_the_end_does_not_wait_for_who_stays(
 
 
 async def test_the_end_of_an_empty_room_waits_for_nothing(room: Room) -> None:
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         await room.close_all(10)
 
 
@@ -342,7 +342,7 @@ async def test_the_room_of_an_application_is_watched_while_it_runs(
     monkeypatch.setattr(Hub, "ping_sockets", watch)
     app = web.Application()
     app[WEBSOCKETS], app[RELAY], app[METRICS] = set(), Relay(), Metrics()
-    async with asynccontextmanager(hub_ctx)(app), asyncio.timeout(1):
+    async with asynccontextmanager(hub_ctx)(app), asyncio.timeout(5):
         await begun.wait()
         assert app[HUB].websockets is app[WEBSOCKETS]
     assert ended.is_set()

@@ -193,7 +193,7 @@ async def test_drain_gives_up_what_cannot_be_stored_in_time(messages: MotorColle
         process.collection.before = fail(DatabaseUnavailable("away"), times=1000)
         waiting = asyncio.create_task(process.say("hello"))
         await until(lambda: process.journal.waiting)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             await process.journal.drain(timeout=0.01)
         assert waiting.done()
         with pytest.raises(DatabaseUnavailable):
@@ -206,7 +206,7 @@ async def test_who_settles_waits_for_the_own_drafts_only(messages: MotorCollecti
         journal = process.journal
         hers = [asyncio.create_task(say(journal, "alice", f"m{n}")) for n in range(2)]
         await until(lambda: len(journal.waiting) == 2)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             await journal.settle("bob")
         settled = asyncio.create_task(journal.settle("alice"))
         done, _ = await asyncio.wait([settled], timeout=0.05)

@@ -21,7 +21,7 @@ from tests.support.people import Person
 from tests.support.redis_server import RedisServer
 from tests.support.sessions import held_by, present
 from tests.support.sockets import Socket
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 ANOTHER_DATABASE = "writes another database"
 
@@ -100,17 +100,21 @@ def copies(original: EmbeddedServer, redis: RedisServer) -> Any:
         yield Copies(original, redis, stack)
 
 
+LAST = b"chat:last"  # a channel for what is published after all that is recorded
+
+
 @asynccontextmanager
 async def recorded(redis: RedisServer) -> AsyncIterator[Callable[[], int]]:
     """Record all that is published, in the form of a function that publishes it again."""
     with redis.client() as client, client.pubsub() as pubsub:
         pubsub.psubscribe("chat:*")
-        assert pubsub.get_message(timeout=1)
+        assert pubsub.get_message(timeout=PATIENCE)
         messages: list[dict[str, Any]] = []
 
         def replay() -> int:
             """Publish again what was published until now, and return how much that is."""
-            while message := pubsub.get_message(timeout=0.01):
+            client.publish(LAST, b"")
+            while (message := pubsub.get_message(timeout=PATIENCE))["channel"] != LAST:
                 messages.append(message)
             for message in messages:
                 client.publish(message["channel"], message["data"])
@@ -286,6 +290,7 @@ async def test_a_sign_out_that_is_published_again_after_a_restore_ends_no_sessio
         cookie = held_by(alice)
         await alice.post("/signout")
         await heard_now(houses)
+        await until(lambda: houses[1].app[SESSIONS].has_ended(stored["_id"]))
         await sessions.insert_one(stored)
         houses[1].app[SESSIONS]._identities._known.clear()  # it remembers for five seconds
         socket = await (await present(houses[1], cookie)).connect()

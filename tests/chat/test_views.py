@@ -18,13 +18,12 @@ from chat.read_marks import READ_MARKS
 from server.metrics import METRICS
 from settings import SESSION_COLLECTION
 from tests.support.accounts import user_id_of
+from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
 from tests.support.people import Person
 from tests.support.sockets import Socket, clients_of, refusal_of
 from tests.support.waiting import PATIENCE, until
-
-pytestmark = pytest.mark.timeout(5)  # seconds; a view with a fault often answers nothing
 
 
 def value(page: str, name: str) -> str:
@@ -148,12 +147,13 @@ async def test_a_script_without_a_socket_posts_the_mark(
 
 
 async def test_a_form_that_is_refused_keeps_its_text_and_its_nonce(
-    open_house: OpenHouse,
+    open_house: OpenHouse, clock: Clock
 ) -> None:
     house = await open_house(MESSAGES_PER_SECOND=1)
     alice = await house.sign_in("alice")
     for _ in range(4):
         await alice.write("hi")
+    clock.now += 0.5
     response = await alice.post("/", {"msg": "too <fast>", "nonce": "n1"})
     page = await FormPage.read(response)
     assert (response.status, page.retry_after) == (429, 4)
@@ -313,7 +313,7 @@ async def test_frames_that_do_something_are_no_waste(
 
 
 async def test_frames_that_do_nothing_are_a_waste(
-    house: House, alice: Person, wasted: list[Client]
+    house: House, alice: Person, wasted: list[Client], clock: Clock
 ) -> None:
     socket = await alice.connect()
     [client] = clients_of(house.app, "alice")
@@ -341,7 +341,7 @@ async def test_the_first_pong_answers_a_ping_and_any_other_is_a_waste(
     ws = await alice.client.ws_connect("/ws", protocols=["chat.v1"], autoping=False)
     socket, [client] = Socket(ws), clients_of(house.app, "alice")
     await socket.next("hello")
-    client.ping(0)
+    client.ping(asyncio.get_running_loop().time())
     assert (await ws.receive(timeout=PATIENCE)).type is WSMsgType.PING
     assert client.is_silent
     await ws.pong()

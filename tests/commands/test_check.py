@@ -55,7 +55,12 @@ async def test_where_all_is_well_each_line_says_so(redis: RedisServer) -> None:
         lines = (await done(chat, "check")).splitlines()
         await chat.terminate()
         assert await wrong(chat) == []
-    assert all(line.startswith("ok     ") for line in lines if " space: " not in line)
+    # A slow machine makes a database that is far away.
+    assert all(
+        line.startswith("ok     ")
+        for line in lines
+        if " space: " not in line and not line.startswith("note   database: ")
+    )
     names = [line.split()[1] for line in lines]
     looks = ["key:", "Redis:", "files:", "database:", "indexes:", "sent", "space:", "clock:"]
     assert names == [variable.name for variable in variables()] + looks
@@ -273,7 +278,9 @@ async def test_a_replica_set_of_three_is_all_right(imitation: Imitation, look: L
     assert [*found] == [
         *("database", "server", "replication", "rights", "indexes", "sent files", "space", "clock")
     ]
-    assert all(text.startswith("ok: ") for name, text in found.items() if name != "space"), found
+    assert found["database"].startswith(("ok: ", "note: "))  # it may be far away
+    others = [text for name, text in found.items() if name not in ("space", "database")]
+    assert all(text.startswith("ok: ") for text in others), found
     assert found["replication"] == "ok: replication: the replica set rs of 3: "
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,7 +69,7 @@ from tests.support.imitation import TIME_IS_UP, Imitation
 from tests.support.people import PASSWORD
 from tests.support.processes import Chat, running_chat
 from tests.support.sockets import Socket, connect
-from tests.support.waiting import until
+from tests.support.waiting import START_PATIENCE, until
 
 HASH = "$argon2id$v=19$m={},t={},p={}$c2FsdHNhbHRzYWx0$" + "A" * 43
 HEAVY_HASHES = [  # whose check would take more than a process has
@@ -202,8 +203,8 @@ async def test_an_export_of_a_busy_room_has_each_message_whole_or_not_at_all(fil
 
 
 async def talk(socket: Socket) -> None:
-    """Go on editing the earliest messages, and say more after each."""
-    for seq in range(1, 401):
+    """Go on editing the earliest messages, and say more after each, for ever."""
+    for seq in cycle(range(1, 401)):
         await socket.send(type="edit", of=seq, msg=f"edited {seq}")
         await socket.next("change")
         await socket.said(f"more {seq}")
@@ -327,7 +328,7 @@ async def test_an_import_that_is_ended_leaves_an_empty_room(
     chat = Chat(folder, **EMBEDDED)
     write_long(file, 20_000)
     importing = await start_command(chat, "import", str(file))
-    await until(lambda: (folder / "data" / "database.sock").exists())
+    await until(lambda: (folder / "data" / "database.sock").exists(), START_PATIENCE)
     async with database_at(embedded_uri(folder / "data"), "chat") as db:
         await until(lambda: has_staged_messages(db))
         importing.send_signal(number)
@@ -905,7 +906,7 @@ async def test_an_export_takes_the_place_of_an_earlier_one_only_when_it_is_compl
     await done(chat, "import", str(file))
     before = content(file)
     exporting = await start_command(chat, "export", str(file))
-    await until(lambda: len(os.listdir(file.parent)) == 2)
+    await until(lambda: len(os.listdir(file.parent)) == 2, START_PATIENCE)
     exporting.send_signal(signal.SIGINT)
     assert await ended(exporting) == (1, "", "Interrupted.\n")
     assert content(file) == before
@@ -1089,7 +1090,7 @@ async def test_an_import_that_waits_for_more_can_be_ended_and_leaves_no_file(
             return any(os.readlink(it).startswith(str(data)) for it in files)
         return False
 
-    await until(is_copied)
+    await until(is_copied, START_PATIENCE)
     assert not list(data.iterdir())
     process.send_signal(number)
     assert (await ended(process)).status == (-number if number == signal.SIGKILL else 1)

@@ -222,14 +222,16 @@ async def test_a_body_that_drips_is_given_up(house: House, alice: Person) -> Non
     assert (await answer).status == 408
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_a_slow_body_that_goes_on_is_taken(house: House, alice: Person) -> None:
+async def test_a_slow_body_that_goes_on_is_taken(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Altogether it takes longer than the chat waits for a piece."""
+    monkeypatch.setattr(uploads, "STALL", 3)
     count = 8
     async with begun(house, alice, f"Content-Length: {count * PIECE}") as request:
         for _ in range(count):
             request.send(b"x" * PIECE)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
         assert (await request.answer()).status == 201
 
 

@@ -356,11 +356,13 @@ async def test_a_reader_who_takes_a_little_now_and_then_gets_all(
     alice: Person, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes longer than the chat waits for a chunk to be taken."""
-    monkeypatch.setattr(views, "WRITE_TIMEOUT", 1)
+    monkeypatch.setattr(views, "WRITE_TIMEOUT", 3)
     sock = await slow.begin(CHUNK_SIZE)
     loop, began, received = asyncio.get_running_loop(), time.monotonic(), 0
     while received < CHUNKS * CHUNK_SIZE:
-        await asyncio.sleep(0.01)
-        received += len(await loop.sock_recv(sock, CHUNK_SIZE))
+        await asyncio.sleep(0.02)
+        data = await loop.sock_recv(sock, CHUNK_SIZE)
+        assert data
+        received += len(data)
     assert time.monotonic() - began > views.WRITE_TIMEOUT
     sock.close()

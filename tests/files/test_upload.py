@@ -240,12 +240,15 @@ async def test_a_person_may_send_fifty_files_an_hour(
 
 
 @pytest.mark.parametrize(
-    ("key", "method", "fault", "wait"),
-    [(FILES, "add", DatabaseUnavailable, "5"), (PICTURES, "show", Busy, "3")],
+    ("key", "method", "fault", "wait", "content"),
+    [
+        (FILES, "add", DatabaseUnavailable, "5", b"hello"),
+        (PICTURES, "show", Busy, "3", b"\x89PNG\r\n\x1a\n"),
+    ],
 )
 async def test_a_file_that_could_not_be_taken_does_not_count(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch,
-    key: Any, method: str, fault: type[Exception], wait: str,
+    key: Any, method: str, fault: type[Exception], wait: str, content: bytes,
 ) -> None:  # fmt: skip
     async def fail(*_: object) -> None:
         raise fault
@@ -253,7 +256,7 @@ async def test_a_file_that_could_not_be_taken_does_not_count(
     with monkeypatch.context() as patch:
         patch.setattr(house.app[key], method, fail)
         for _ in range(PER_HOUR + 1):
-            response = await upload(alice, b"\x89PNG\r\n\x1a\n")
+            response = await upload(alice, content)
             assert (response.status, response.headers["Retry-After"]) == (503, wait)
     await uploaded(alice)
 
@@ -261,7 +264,7 @@ async def test_a_file_that_could_not_be_taken_does_not_count(
 async def test_pages_do_not_wait_for_uploads_of_which_four_are_taken_at_once(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("security.limits.PATIENCE", 0)
+    monkeypatch.setattr(house.app[UPLOADS], "_patience", 0)
     tasks, may_end = [], asyncio.Event()
 
     async def slowly() -> Any:
@@ -287,7 +290,7 @@ def inside(house: House) -> int:
 async def test_twenty_uploads_are_taken_at_once_in_all(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("security.limits.PATIENCE", 0)
+    monkeypatch.setattr(house.app[UPLOADS], "_patience", 0)
     async with asyncio.TaskGroup() as tasks:
         may_end = asyncio.Event()
 

@@ -171,9 +171,12 @@ async def test_all_processes_count_what_one_stores_and_removes(
         await asyncio.sleep(0.1)
         return bool(used(houses[1], alice)[0])
 
+    async def counts_all() -> bool:  # also what it has heard of after a sweep had counted it
+        await houses[1].app[FILES].sweep()
+        return used(houses[1], alice) == (len(files), len(files))
+
     await until(has_heard, within=30)
-    await houses[1].app[FILES].sweep()
-    await until(lambda: used(houses[1], alice) == (len(files), len(files)))
+    await until(counts_all)
     for file_id in files:
         houses[1].app[FILES].forget(file_id)
     await nothing_left(houses[0].database)
@@ -192,6 +195,7 @@ async def test_a_sweep_corrects_what_was_not_told(open_house: OpenHouse) -> None
 async def test_before_all_is_counted_a_file_waits(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("files.store.RETRY_PAUSE", 3600)
     usage = house.app[USAGE]
     await usage.is_counted.wait()
     usage.is_counted.clear()

@@ -11,7 +11,6 @@ import pytest
 from auth.passwords import HASHER
 from pages import forms
 from server import connections
-from server import process as server
 from settings import MESSAGE_COLLECTION, Settings
 from tests.support.accounts import signed_in
 from tests.support.odd_requests import OddRequest, OddRequests
@@ -105,8 +104,7 @@ async def test_odd_requests_are_answered_as_http_has_it_and_leave_nothing_behind
 ) -> None:
     # To wait for more than was sent would take most of the time.
     monkeypatch.setattr(forms, "READ_TIMEOUT", 0.2)
-    monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 1)
-    monkeypatch.setattr(server, "LINGER", 0.2)
+    monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 5)
     async with serving(settings) as chat:
         database = chat.database
         await fuzz(chat, f"{seed} warm", WARM_UP)

@@ -259,7 +259,8 @@ BODIES = st.one_of(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @example(f"{FORM};0*", b"")  # an IndexError in Python's email package
 @given(content_type=CONTENT_TYPES, body=BODIES)

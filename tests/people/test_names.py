@@ -6,6 +6,7 @@ import pytest
 
 from settings import USER_COLLECTION
 from tests.support.accounts import JSON, delete_account
+from tests.support.databases import insert_all
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
 
@@ -53,7 +54,7 @@ async def test_an_answer_is_as_long_in_a_room_of_thousands(house: House, alice: 
         return {**keys, **marks}
 
     accounts = [account(n) for n in range(5000)] + [account(n, banned=True) for n in range(200)]
-    await house.database[USER_COLLECTION].insert_many(accounts)
+    await insert_all(house.database[USER_COLLECTION], accounts)
     assert await names(alice, "user") == {
         "names": [f"user{number:04}" for number in range(20)],
         "more": True,

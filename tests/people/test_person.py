@@ -29,13 +29,7 @@ from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
 from tests.support.people import WRONG, Person
 from tests.support.sessions import held_by, present
-from tests.support.waiting import PATIENCE, until
-
-
-@pytest.fixture(autouse=True)
-def _answer_when_all_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the page of a ban answer when everything is removed, however busy this machine is."""
-    monkeypatch.setattr(departures, "ANSWER_WITHIN", PATIENCE)
+from tests.support.waiting import SOON, until
 
 
 async def ban(moderator: Person, login: str, **options: Any) -> aiohttp.ClientResponse:
@@ -52,7 +46,7 @@ async def house(open_house: OpenHouse) -> House:
 async def test_a_banned_user_is_signed_out_and_cannot_log_in(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("Bob")
     cookie, socket = held_by(bob), await bob.connect()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(SOON):
         response = await ban(alice, "bob")
         assert (response.status, response.headers["Location"]) == (303, "/person?login=Bob")
         assert await socket.close_code() == 4401

@@ -215,7 +215,7 @@ async def test_no_worker_outlives_a_killed_master() -> None:
         workers = here.gunicorn.workers
         assert len(workers) == 4
         await here.gunicorn.kill()  # waits for all who hold its output
-        assert not any(is_running(worker) for worker in workers)
+        await until(lambda: not any(map(is_running, workers)), START_PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +263,9 @@ async def test_gunicorn_is_ready_when_it_listens_and_has_levels_in_the_journal(
         victim = min(gunicorn.workers)
         os.kill(victim, signal.SIGKILL)
         await until(lambda: len(gunicorn.workers - {victim}) == gunicorn.size, START_PATIENCE)
+        # Before it serves it may not hear that it is to end.
+        served = gunicorn.expected + 1
+        await until(lambda: gunicorn.output.count("Chat at ") == served, START_PATIENCE)
         assert await gunicorn.terminate() == 0
         assert [told.partition("\n")[0] for told in states.told] == ["READY=1"]
     lines = [line for line in gunicorn.output.splitlines() if not line.startswith(GREETING)]

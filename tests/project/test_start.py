@@ -193,6 +193,7 @@ async def test_it_starts_serves_and_ends_as_on_heroku(
             while b"Database:" not in lines[-1]:
                 assert lines[-1], b"".join(lines).decode()
                 lines.append(await dyno.stdout.readline())
+        await until(lambda: is_ready(port), START_PATIENCE)
         await use_it_as_behind_a_proxy(port)
     finally:
         dyno.terminate()
@@ -201,6 +202,15 @@ async def test_it_starts_serves_and_ends_as_on_heroku(
     assert dyno.returncode == status
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
+
+
+async def is_ready(port: int) -> bool:
+    """Tell whether the chat can use its database."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/healthz") as answer,
+    ):
+        return answer.status == 200
 
 
 async def use_it_as_behind_a_proxy(port: int) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 from chat.entry import now
 from search.finder import ELSEWHERE, EMBEDDED, FINDER, NEWEST, PAGE_LENGTH, Finder, Pace, in_pieces
 from settings import MESSAGE_COLLECTION
-from storage.database import CALL_TIMEOUT, Collection, Document, MotorDatabase
+from storage.database import Collection, Document, MotorDatabase, deadline
 from tests.support.house import House, OpenHouse
 from tests.support.imitation import Imitation
 from tests.support.pages import Finds
 from tests.support.people import Person
+from tests.support.waiting import PATIENCE
 
 LENGTH = 3000  # messages
 MOST_ROUNDS = 8
@@ -76,6 +78,7 @@ def open_library(
         monkeypatch.setattr("app.ELSEWHERE", pace)
         monkeypatch.setattr("search.finder.SEARCHES", (0, 10))
         monkeypatch.setattr("search.finder.RARE", LENGTH // 10)
+        monkeypatch.setattr("storage.database.CALL_TIMEOUT", PATIENCE)  # steps count here, not time
         for start in range(1, LENGTH + 1, 1000):
             await db[MESSAGE_COLLECTION].insert_many(
                 {"seq": seq, "message_seq": seq, "key": f"x:{seq}", "user": "x", "user_id": "x",
@@ -141,19 +144,24 @@ async def test_samples_that_came_before_a_search_was_given_up_are_kept(
     open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house, alice, reads = await open_library(ELSEWHERE)
-    finder, hangs = house.app[FINDER], True
+    finder, given_up = house.app[FINDER], asyncio.timeout(None)
     take = Finder._sample
 
+    @asynccontextmanager
+    async def until_given_up() -> AsyncIterator[None]:
+        async with deadline(), given_up:
+            yield
+
     async def sample(part: int) -> None:
-        if hangs and part >= ELSEWHERE.at_once:
+        if part >= ELSEWHERE.at_once:
+            given_up.reschedule(asyncio.get_running_loop().time())
             await asyncio.Event().wait()
         await take(finder, part)
 
-    monkeypatch.setattr(finder, "_sample", sample)
-    monkeypatch.setattr("storage.database.CALL_TIMEOUT", 1)
-    assert (await alice.get("/search?q=needle")).status == 503
-    monkeypatch.setattr("storage.database.CALL_TIMEOUT", CALL_TIMEOUT)
-    hangs = False
+    with monkeypatch.context() as patch:
+        patch.setattr(finder, "_sample", sample)
+        patch.setattr("search.finder.deadline", until_given_up)
+        assert (await alice.get("/search?q=needle")).status == 503
     reads.clear()
     assert len(Finds(await alice.page("/search?q=needle")).links) == 3
     assert reads.limits.count(ELSEWHERE.sample[0]) == len(ELSEWHERE.sample) - ELSEWHERE.at_once
@@ -166,7 +174,7 @@ async def test_the_text_index_is_asked_for_what_is_rare_in_it(
     open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch, pace: Pace, searches: list[str]
 ) -> None:
     """MongoDB's has `3€`; the embedded database's has 3, which is in every message."""
-    monkeypatch.setattr("search.finder.SEARCH_FOR", 9)
+    monkeypatch.setattr("search.finder.SEARCH_FOR", PATIENCE)
     _, alice, reads = await open_library(pace)
     page = Finds(await alice.page("/search?q=3€"))
     assert page.links == [f"/?around={seq}#m{seq}" for seq in NEEDLES]

@@ -12,6 +12,7 @@ from search.finder import ELSEWHERE, EMBEDDED, FINDER, PAGE_LENGTH, QUEUE, SEARC
 from search.views import QUERY_LENGTH, QUERY_WORDS
 from settings import MESSAGE_COLLECTION
 from storage.database import CALL_TIMEOUT, MotorDatabase
+from tests.support.clocks import Clock
 from tests.support.hostile import HOSTILE
 from tests.support.house import House, OpenHouse
 from tests.support.imitation import Imitation
@@ -19,7 +20,7 @@ from tests.support.log import say
 from tests.support.pages import Finds, FormPage
 from tests.support.people import Person
 from tests.support.sessions import held_by, present
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 async def search(person: Person, query: str) -> Finds:
@@ -367,7 +368,7 @@ async def test_a_search_without_an_end_offers_to_go_on(
 
 
 async def test_who_searches_too_fast_has_to_wait(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+    open_house: OpenHouse, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.finder.SEARCHES", SEARCHES)
     house = await open_house()
@@ -380,8 +381,9 @@ async def test_who_searches_too_fast_has_to_wait(
 
 
 async def test_searches_take_turns_and_those_of_too_many_people_are_sent_away(
-    house: House, alice: Person
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("storage.database.CALL_TIMEOUT", PATIENCE)
     await alice.write("word")
     people = [await house.sign_in(f"user{number}") for number in range(QUEUE + 1)]
     finder = house.app[FINDER]
@@ -400,6 +402,7 @@ async def test_searches_take_turns_and_those_of_too_many_people_are_sent_away(
 async def test_people_who_search_for_much_at_once_send_nobody_else_away_and_go_in_rotation(
     house: House, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("storage.database.CALL_TIMEOUT", PATIENCE)
     people = [await house.sign_in(login) for login in ("bob", "carol", "dave")]
     finder, order = house.app[FINDER], list[str]()
     find_words = finder._find

@@ -216,9 +216,7 @@ async def test_each_key_has_so_many_turns_at_once_and_the_others_wait_in_order()
     assert not turns._lines
 
 
-async def test_who_would_wait_too_long_for_a_turn_is_told_at_once_or_after_a_while(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_who_would_wait_too_long_for_a_turn_is_told_at_once_or_after_a_while() -> None:
     turns = Turns(at_once=1, waiting=1)
     async with turns.turn("alice") as line:
         assert line.inside == 1
@@ -230,7 +228,7 @@ async def test_who_would_wait_too_long_for_a_turn_is_told_at_once_or_after_a_whi
             pass
         waiting.cancel()
         await asyncio.wait([waiting])
-        monkeypatch.setattr(limits, "PATIENCE", 0)
+        turns._patience = 0
         with pytest.raises(Busy):
             await turns.turn("alice").__aenter__()
     async with turns.turn("alice"):

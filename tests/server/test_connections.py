@@ -197,12 +197,15 @@ async def test_a_connection_that_is_accepted_in_the_last_moment_is_answered(
         assert b" 200 " in browser.recv(100)
 
 
-async def test_who_says_nothing_does_not_hold_up_the_end(settings: Settings) -> None:
+async def test_who_says_nothing_does_not_hold_up_the_end(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "FINISH_WITHIN", 2 * PATIENCE)
     streams: list[Stream] = []
     async with asyncio.timeout(None) as limit, serving(settings) as chat:
         await connect(chat, streams, 5)
         await until(lambda: len(chat.app[CONNECTIONS]._strangers) == 5)
-        limit.reschedule(asyncio.get_running_loop().time() + server.FINISH_WITHIN)
+        limit.reschedule(asyncio.get_running_loop().time() + PATIENCE)
     for _, writer in streams:
         writer.close()
 

@@ -17,6 +17,7 @@ async def test_an_unknown_expectation_is_answered_with_417_in_one_line(
     settings: Settings, caplog: pytest.LogCaptureFixture, path: str, expect: bytes
 ) -> None:
     async with serving(settings) as chat:
+        caplog.clear()
         reader, writer = await asyncio.open_connection("127.0.0.1", chat.port)
         lines = [f"GET {path} HTTP/1.1".encode(), b"Host: 127.0.0.1", b"Expect: " + expect]
         writer.write(b"\r\n".join([*lines, b"Connection: close", b"", b""]))

@@ -90,6 +90,7 @@ async def test_who_goes_away_before_all_of_a_refused_body_is_read_is_not_logged(
     settings: Settings, caplog: pytest.LogCaptureFixture, path: str, waits: bool
 ) -> None:
     async with serving(settings) as chat:
+        caplog.clear()
         for _ in range(5):
             reader, writer = await asyncio.open_connection("127.0.0.1", chat.port)
             head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n\r\n"

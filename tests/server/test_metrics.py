@@ -17,6 +17,7 @@ from server import metrics
 from settings import Settings, Size
 from storage.database import READY, Collection, DatabaseUnavailable
 from tests.support.accounts import JSON, log_in
+from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import WRONG, Person
 from tests.support.raw_requests import ask
@@ -91,7 +92,9 @@ async def test_a_refused_frame_is_counted_by_its_code(
     assert await moved(house, before) == {("chat_messages_refused_total", code): 1}
 
 
-async def test_a_refused_form_is_counted_by_its_code_and_its_status(open_house: OpenHouse) -> None:
+async def test_a_refused_form_is_counted_by_its_code_and_its_status(
+    open_house: OpenHouse, clock: Clock
+) -> None:
     house = await open_house(MESSAGES_PER_SECOND=1)
     alice = await house.sign_in("alice")
     await alice.write(*"1234")

@@ -17,7 +17,7 @@ from tests.support.clocks import Clock
 from tests.support.house import House, OpenHouse
 from tests.support.people import Person
 from tests.support.sockets import refusal_of
-from tests.support.waiting import until
+from tests.support.waiting import START_PATIENCE, until
 
 UPGRADE = {
     "Connection": "Upgrade",
@@ -93,10 +93,10 @@ async def test_who_wants_too_many_pages_at_once_is_told_to_wait(
     house: House, alice: Person, slow: SlowPage, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     user_id = await user_id_of(house, "alice")
-    count = PAGES_AT_ONCE + PAGES_WAITING
+    count, patience = PAGES_AT_ONCE + PAGES_WAITING, START_PATIENCE
     if reason == "one has waited for too long":
-        count = PAGES_AT_ONCE
-        monkeypatch.setattr(house.app[PAGES], "_patience", 0)
+        count, patience = PAGES_AT_ONCE, 0
+    monkeypatch.setattr(house.app[PAGES], "_patience", patience)
     pages = ask(alice, count)
     await until(lambda: inside(alice, user_id) == count)
     refused = await alice.get("/account")

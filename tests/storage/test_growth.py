@@ -20,6 +20,7 @@ from files.store import FILES, walk
 from files.usage import USAGE
 from search.finder import EMBEDDED
 from settings import FILE_COLLECTION, MESSAGE_COLLECTION, SESSION_COLLECTION
+from storage.address import OURS
 from storage.embedded import embedded_uri
 from storage.embedded_handler import AtomicHandler
 from tests.support.accounts import PASSWORD_CHANGE, delete_account, finish_departures
@@ -28,7 +29,7 @@ from tests.support.long_log import fill, fill_with_files, newest_after
 from tests.support.pages import HistoryPage
 from tests.support.people import NEW_PASSWORD, Person
 from tests.support.stored_files import add_for, content_of
-from tests.support.waiting import until
+from tests.support.waiting import START_PATIENCE, until
 
 FEW, MANY = 1_000, 100_000  # messages, accounts and sessions; changes are twice as many
 FILES_EVERY = 10  # messages there is a file
@@ -206,6 +207,7 @@ async def most_steps(open_house: OpenHouse, count: int) -> Steps:
 async def test_no_statement_takes_longer_in_a_long_log_of_messages_and_changes(
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(OURS, "socketTimeoutMS", START_PATIENCE * 1000)  # for SCAN
     monkeypatch.setattr("auth.sessions.REMOVE_EVERY", 0.1)
     monkeypatch.setattr("app.ELSEWHERE", EMBEDDED)  # the pace of the embedded database
     monkeypatch.setattr("search.finder.SEARCHES", (0, 10))

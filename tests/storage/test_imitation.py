@@ -6,9 +6,11 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 from pymongo.uri_parser import parse_uri
 
 from settings import Settings
+from storage.address import OURS
 from storage.database import Document
 from tests.support.databases import database_at, remove
 from tests.support.imitation import Imitation, imitate, log_in
+from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("kind", ["address", "standalone", "router"])
@@ -80,8 +82,11 @@ async def test_it_loses_replies(imitation: Imitation, settings: Settings) -> Non
     assert imitation.count("insert") == 2
 
 
-async def test_it_steps_down(imitation: Imitation, settings: Settings) -> None:
+async def test_it_steps_down(
+    imitation: Imitation, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The driver finds the other member by itself."""
+    monkeypatch.setitem(OURS, "serverSelectionTimeoutMS", PATIENCE * 1000)
     async with database_at(imitation.address, settings.MONGO_DB_NAME) as db:
         for number in range(4):
             await db["messages"].insert_one({"_id": number})

@@ -66,8 +66,13 @@ async def recovery(person: Person) -> None:
 
 
 async def test_without_a_database_the_chat_answers_503_until_there_is_one(
-    server: EmbeddedServer, settings: Settings, aiohttp_server: Any, aiohttp_client: Any
+    server: EmbeddedServer,
+    settings: Settings,
+    aiohttp_server: Any,
+    aiohttp_client: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("chat.health.FRESH_FOR", 0)
     app = create_app(replace(settings, MONGO_HOST=server.address))
     house = House(await aiohttp_server(app), aiohttp_client)
     visitor = await house.visitor()

@@ -25,7 +25,9 @@ async def test_each_process_logs_one_line_when_the_database_goes_and_one_when_it
         try:
             await chat.start()
             server.kill()
-            await until(lambda: count("WARNING .* the database is away") == processes)
+            await until(
+                lambda: count("WARNING .* the database is away") == processes, START_PATIENCE
+            )
             server.start()
             await until(lambda: count("INFO .* the database is back") == processes, START_PATIENCE)
         finally:

@@ -49,9 +49,9 @@ class Build:
 
 @pytest.fixture
 def build(imitation: Imitation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
-    """The build of an index of the messages, for which nobody has much time."""
+    """The build of an index of the messages, for which nobody has all the time that it takes."""
     monkeypatch.setattr("app.READY_WITHIN", 0.1)
-    monkeypatch.setitem(OURS, "socketTimeoutMS", 500)
+    monkeypatch.setitem(OURS, "socketTimeoutMS", 2000)
     build = Build("seq_1")
     imitation.answers["createIndexes"] = build.answer
     yield build
@@ -101,6 +101,7 @@ async def test_who_is_signed_in_is_told_so_though_no_session_can_be_looked_up_me
 ) -> None:
     """The embedded database answers nobody else while it builds an index."""
     alice = await present(house, held_by(await (await open_house()).sign_in("alice")))
+    await until(lambda: build.begun)
 
     def wait(_: Document) -> None:
         build.goes_on.wait()

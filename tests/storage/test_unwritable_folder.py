@@ -1,6 +1,7 @@
 """A folder of data in which the chat can't write, as a volume or a restored file that root owns."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from settings import ROOT
 from tests.support.commands import ended, start_command
+from tests.support.kernel import children
 from tests.support.processes import Chat
 
 START = str(ROOT / "tests" / "support" / "without_override.py")
@@ -20,6 +22,8 @@ async def chat(folder: Path) -> Chat:
     chat = Chat(folder, MONGO_HOST="")
     chat.command = [START, sys.executable, *chat.command]
     await chat.start()
+    for database in children(chat.pid):  # or it could end in order, once its parent is gone
+        os.kill(database, signal.SIGSTOP)
     await chat.kill()
     chat.output = ""
     return chat

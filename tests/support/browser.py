@@ -124,7 +124,7 @@ class Visitor:
     async def tab(self, path: str = "/") -> "Visitor":
         """Open another tab of the same browser."""
         other = Visitor(self.context, await self.context.new_page(), self.url)
-        other.problems = self.problems
+        other.problems, other.tolerates = self.problems, self.tolerates
         await other.open(path)
         return other
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from settings import ROOT, Settings
-from storage.database import MotorDatabase
+from storage.database import Document, MotorCollection, MotorDatabase
 from storage.embedded import embedded_uri
 from storage.mongodb import connect
 
@@ -108,6 +108,12 @@ async def database_at(address: str, name: str) -> AsyncIterator[MotorDatabase]:
         yield client[name]
     finally:
         client.close()
+
+
+async def insert_all(collection: MotorCollection, documents: Sequence[Document]) -> None:
+    """Insert many documents, some at a time: the chat's client gives each command few seconds."""
+    for start in range(0, len(documents), 200):
+        await collection.insert_many(documents[start : start + 200])
 
 
 def another_client(settings: Settings) -> AbstractAsyncContextManager[MotorDatabase]:

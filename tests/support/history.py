@@ -23,6 +23,7 @@ from tests.support.pages import HistoryPage, Shown
 
 LONGEST_PAUSE = 0.3  # seconds until a client comes back; the page waits longer and longer
 RETRY_PAUSE = 0.2  # seconds until it sends again what could not be saved; the page's is 2 s
+MOST_WAITING = 20  # messages of a client that goes on talking
 ANSWER_WITHIN = 10  # seconds; more than the chat waits for its database
 REST_WITHIN = 40  # seconds until everything that was said is stored and shown
 
@@ -136,6 +137,11 @@ class Client:
         self.is_away = True
         if self._ws is not None:
             await self._ws.close()
+
+    @property
+    def waiting(self) -> int:
+        """How much of what it said is not acknowledged yet."""
+        return len(self._waiting)
 
     async def answered(self) -> None:
         """Wait until all it said is acknowledged."""
@@ -299,9 +305,13 @@ async def come_to_rest(clients: Iterable[Client], database: MotorDatabase) -> No
 
 
 async def talk(client: Client, per_second: float, dice: random.Random) -> None:
-    """Let a client talk for ever, at a pace of its own: so long are the pauses."""
+    """Let a client talk for ever, at a pace of its own: so long are the pauses.
+
+    On a slow machine it says no more than can be acknowledged, or there would be no rest.
+    """
     while True:
-        client.say(f"{client.history.name} says {len(client.history.said) + 1}")
+        if client.waiting < MOST_WAITING:
+            client.say(f"{client.history.name} says {len(client.history.said) + 1}")
         await asyncio.sleep(dice.expovariate(per_second))
 
 

@@ -171,8 +171,8 @@ async def decoding(
     """Decode a picture that takes long; yield the process, once it looks at it, and its task."""
     task = asyncio.create_task(show(content, "", pictures, user_id))
     try:
-        await until(lambda: any(map(_is_ready, decoders())))
-        yield next(filter(_is_ready, decoders())), task
+        await until(lambda: any(map(is_ready, decoders())))
+        yield next(filter(is_ready, decoders())), task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -191,7 +191,7 @@ def _is_decoder(pid: int) -> bool:
     return b"files.decoder" in command or not command  # a zombie has none
 
 
-def _is_ready(pid: int) -> bool:
+def is_ready(pid: int) -> bool:
     """Tell whether a process has taken from itself what it does not need."""
     try:
         limits = Path(f"/proc/{pid}/limits").read_text()

@@ -27,8 +27,11 @@ NO_LIMITS: dict[str, Any] = {"MESSAGES_PER_SECOND": 0, "SOCKETS_PER_USER": 0}
 
 
 # Below the ports of outgoing connections (32,768 on Linux, 49,152 on macOS), one of which could
-# take a port between its choice and its use.
-PORTS = iter(random.sample(range(10_000, 30_000), 20_000))
+# take a port between its choice and its use; and each of the processes that run tests has its own.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+OWN_PORTS = range(10_000 + WORKER, 30_000, WORKERS)
+PORTS = iter(random.sample(OWN_PORTS, len(OWN_PORTS)))
 
 
 def free_port() -> int:

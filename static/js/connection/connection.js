@@ -60,7 +60,10 @@ export class Connection {
       this.#stopWaiting()
       this.#enqueue(socket, () => this.#handle(JSON.parse(event.data)))
     }
-    socket.onclose = (event) => this.#enqueue(socket, () => this.#closed(event))
+    socket.onclose = (event) => {
+      socket.onclose = null // it is closed for #reconnect, too, though #closed waits for its turn
+      this.#enqueue(socket, () => this.#closed(event))
+    }
   }
 
   // Return true if the frame went out. Only an answer shows that it arrived. Without a socket a
