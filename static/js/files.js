@@ -33,13 +33,14 @@ export class Files {
     return this.#tray.length > 0
   }
 
-  // Put files into the tray; null stands for a folder.
+  // Put files into the tray; null stands for a folder. Return false if some can't be sent.
   add(files) {
     const { added, problems } = this.#tray.add(files)
     this.#composer.showError(problems.join(" "))
     if (added.length === 1) announce(`${added[0].name} added`)
     else if (added.length) announce(`${added.length} files added`)
     this.#composer.focus()
+    return !problems.length
   }
 
   // Send what is in the tray, the first one with a text. Return false if it is empty.

@@ -57,10 +57,15 @@ def picture(name: str, width: int = 1600, height: int = 1000) -> FilePayload:
 
 async def choose(visitor: Visitor, *files: FilePayload) -> None:
     """Choose files by the button in the composer, and wait until they are in the tray."""
+    await choose_quickly(visitor, *files)
+    await expect(tray(visitor).last).to_be_visible()
+
+
+async def choose_quickly(visitor: Visitor, *files: FilePayload) -> None:
+    """Choose files, and do not wait until the page shows them."""
     async with visitor.page.expect_file_chooser() as choosing:
         await visitor.press("Add files")
     await (await choosing.value).set_files(list(files))
-    await expect(tray(visitor).last).to_be_visible()
 
 
 async def give(visitor: Visitor, how: str, *files: FilePayload, **texts: str) -> bool:
@@ -233,6 +238,47 @@ async def test_a_folder_cant_be_sent(alice: Visitor) -> None:
     assert await give(alice, "drop", file("holidays", bytes(4096)))
     await expect(alice.error).to_have_text("Folders can't be sent: please send the files in them.")
     await expect(tray(alice)).to_have_count(0)
+
+
+async def test_a_message_waits_for_the_files_that_were_chosen_for_it(
+    alice: Visitor, bob: Visitor
+) -> None:
+    """On a slow network the part of the page that puts them into the tray takes a while."""
+    arrive = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await arrive.wait()
+        await route.continue_()
+
+    await alice.page.route("**/js/files.js", hold)
+    await choose_quickly(alice, file("a.pdf"))
+    await alice.say("look")
+    await choose_quickly(alice, file("b.pdf"))
+    await bob.say("meanwhile")
+    await all_show((alice, bob), "meanwhile")
+    await expect(alice.field).to_have_value("look")
+    arrive.set()
+    await all_show((alice, bob), "meanwhile", "look", "")
+    await expect(files(bob)).to_have_count(2)
+    await expect(alice.field).to_have_value("")
+
+
+async def test_a_message_that_waited_for_files_that_cant_be_sent_stays(alice: Visitor) -> None:
+    arrive = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await arrive.wait()
+        await route.continue_()
+
+    await alice.page.route("**/js/files.js", hold)
+    await choose_quickly(alice, file("a.pdf"), file("empty.pdf", b""))
+    await alice.say("look")
+    arrive.set()
+    await expect(alice.error).to_have_text("“empty.pdf” is empty.")
+    await expect(alice.field).to_have_value("look")
+    await alice.field.press("Enter")
+    await all_show((alice,), "look")
+    await expect(files(alice)).to_have_count(1)
 
 
 async def test_where_the_rest_of_the_page_cant_be_loaded_files_can_be_chosen_again(

@@ -466,7 +466,7 @@ window.setTimeout = (call, ms, ...more) =>
 async def test_a_message_is_sent_by_the_tab_in_which_it_was_written(
     alice: Visitor, saved: list[str]
 ) -> None:
-    second = await alice.tab("/login")
+    second = await alice.tab("/search")
     await second.page.add_init_script(NEVER_TAKES_OVER)
     await second.open()
     await second.connected()

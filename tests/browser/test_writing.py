@@ -174,7 +174,7 @@ async def test_a_change_of_a_tab_that_was_closed_goes_on_in_the_next_one(alice: 
     await alice.act(alice.messages.last, "Edit")
     await alice.field.fill("a mistake")
     kept = await alice.page.evaluate("Object.keys(localStorage)")
-    second = await alice.tab("/login")
+    second = await alice.tab("/search")
     await second.page.add_init_script(UNHURRIED)
     await second.open()
     await second.connected()

@@ -12,6 +12,8 @@ export class FileLoader {
   #files = null // once files.js is there
   #loading = null
   #attempts = 0
+  #coming = 0 // times that files were chosen, which are not in the tray yet
+  #isHeld = false // the form, because of them
   #isOwnDrag = false // of something in the page
   #dragTimer = null
 
@@ -43,6 +45,12 @@ export class FileLoader {
     return this.#files?.areChosen ?? false
   }
 
+  // Return true if the form has to wait for files that were chosen: it is sent once they are there.
+  hold() {
+    this.#isHeld = this.#coming > 0
+    return this.#isHeld
+  }
+
   // Send the files that were chosen, with a text. Return false if there are none.
   send(text) {
     return this.#files?.send(text) ?? false
@@ -67,8 +75,11 @@ export class FileLoader {
 
   async #add(files) {
     if (!this.#isPossible()) return
+    this.#coming++
     const loaded = await this.#load("Files can't be sent")
-    loaded?.add(files)
+    this.#coming--
+    if (!loaded?.add(files)) this.#isHeld = false // the reader decides
+    if (this.#isHeld && !this.#coming) this.#form.requestSubmit()
   }
 
   async #open(event) {

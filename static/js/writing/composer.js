@@ -130,6 +130,7 @@ export class Composer {
     if (this.#isTooLong) return this.#reject()
     const { text } = this
     if (this.editing.isActive) return this.editing.save(text)
+    if (this.files.hold()) return
     if (!this.#field.value.trim() && !this.files.areChosen) return
     this.showError("")
     this.text = ""
