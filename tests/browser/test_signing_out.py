@@ -438,13 +438,49 @@ async def test_logging_in_again_in_another_tab_loses_nothing(
     await expect(other_tab.pending).to_contain_text("not sent")
 
 
+async def test_a_page_that_comes_late_from_a_log_in_in_another_tab_loses_nothing(
+    chat: ChatSite, alice: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a tab in the background, which gets less of the processor."""
+    is_out, has_come_back = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(request: web.Request, user_id: str, login: str) -> None:
+        await set_session(request, user_id, login)
+        await is_out.wait()
+
+    async def hold(route: Route) -> None:
+        response = await route.fetch()
+        is_out.set()
+        await has_come_back.wait()
+        await route.fulfill(response=response)
+
+    other_tab = await visit_log_in_page(alice)
+    await leave_something(alice)
+    monkeypatch.setattr("auth.views.set_session", answer_late)
+    await alice.page.route("**/login", hold)
+    await other_tab.log_in("alice")
+    await expect(other_tab.field).to_have_value(DRAFT)
+    async with alice.page.expect_response("**/read/0"):
+        has_come_back.set()
+    await expect(alice.page.get_by_role("heading", name="Log in")).to_be_visible()
+    await expect(alice.page.get_by_text(LOST)).to_have_count(0)
+    kinds = {key.partition(":")[0] for key in await unsent_in(alice)}
+    assert kinds == {"draft", "outbox"}
+
+
+async def visit_log_in_page(visitor: Visitor) -> Visitor:
+    """Open the log-in page in another tab, as if it had been there before somebody signed in."""
+    cookies = await visitor.context.cookies()
+    await visitor.context.clear_cookies()
+    tab = await visitor.tab("/login")
+    await visitor.context.add_cookies(cookies)  # type: ignore[arg-type]
+    return tab
+
+
 async def test_a_log_in_that_fails_while_another_tab_is_signed_in_loses_nothing(
     chat: ChatSite, alice: Visitor
 ) -> None:
-    cookies = await alice.context.cookies()
-    await alice.context.clear_cookies()
-    stale = await alice.tab("/login")
-    await alice.context.add_cookies(cookies)  # type: ignore[arg-type]
+    stale = await visit_log_in_page(alice)
     await leave_something(alice)
     stale.tolerates = REFUSED
     await stale.log_in("alice", WRONG)

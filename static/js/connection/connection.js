@@ -1,6 +1,7 @@
 // The WebSocket connection: reconnects by itself, and handles the server's frames one after the
 // other. Where no socket can be opened it polls instead.
 
+import { askServer } from "../browser/server.js"
 import { Backoff } from "./backoff.js"
 
 const SIGNED_OUT = 4401 // close code
@@ -178,17 +179,4 @@ function nextTask() {
 function logIn() {
   const here = location.pathname + location.search
   location.assign(here === "/" ? "/login" : `/login?next=${encodeURIComponent(here)}`)
-}
-
-// A browser does not say why a WebSocket was refused. Return "here" if the server answers other
-// requests, "signed out" if it wants the reader to log in, else "": the network of a hotel answers
-// with pages of its own, but with no 204, and with redirects to other hosts, which a page can't follow.
-async function askServer() {
-  try {
-    const { status, url } = await fetch("/read/0", { method: "HEAD" })
-    if (new URL(url).pathname === "/login") return "signed out"
-    return status === 204 ? "here" : ""
-  } catch {
-    return ""
-  }
 }

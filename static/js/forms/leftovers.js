@@ -1,5 +1,6 @@
 // What somebody who is signed out has left unsent in this browser.
 
+import { askServer } from "../browser/server.js"
 import { recall, remember, removePersonal } from "../browser/storage.js"
 import { seqOf } from "../log/addresses.js"
 import { isLeaving } from "./sign_out.js"
@@ -11,7 +12,7 @@ const SIGNED_IN_WITHIN = 10_000 // ms
 // memory, `data-unsent="keep"`: if a session has expired, or its cookie can't be read any more,
 // nobody was asked whether it may be lost. Its author gets it back by logging in, here or in another
 // tab, which may not know that this one has it.
-export function removeLeftovers(form) {
+export async function removeLeftovers(form) {
   if (!form) return // a link that can't be used
   const { unsent } = form.dataset
   const age = Date.now() - recall(SIGNING_IN)
@@ -19,8 +20,9 @@ export function removeLeftovers(form) {
   form.addEventListener("submit", (event) => {
     if (!event.defaultPrevented) remember(SIGNING_IN, Date.now())
   })
-  // Another tab signs in again, and that has ended the session of this one.
-  if (unsent === "remove" && isSigningIn) return
+  // Another tab signs in again, and that has ended the session of this one; or it has signed in
+  // meanwhile.
+  if (unsent === "remove" && (isSigningIn || (await askServer()) === "here")) return
   remember(SIGNING_IN, "")
   if (!unsent) return // somebody is signed in, in another tab
   const removed = removePersonal()
