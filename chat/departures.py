@@ -39,7 +39,7 @@ class Departures:
         self._writings = writings
         self._heard_at: dict[Any, float] = {}  # by account of which something is unfinished
         self._looked_at = asyncio.get_running_loop().time()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._begun: set[asyncio.Task[None]] = set()
 
     async def delete(self, user: Document) -> None:
         """Delete an account; what it has said stays, without its name.
@@ -61,10 +61,14 @@ class Departures:
 
     async def run(self) -> None:
         """Finish what is unfinished, for ever, also what processes began that have ended."""
-        while True:
-            with suppress(DatabaseUnavailable):  # the next round does it
-                await self.finish()
-            await asyncio.sleep(LOOK_EVERY)
+        try:
+            while True:
+                with suppress(DatabaseUnavailable):  # the next round does it
+                    await self.finish()
+                await asyncio.sleep(LOOK_EVERY)
+        finally:  # the database is closed next; the next look does the rest
+            for task in self._begun:
+                task.cancel()
 
     async def finish(self) -> None:
         """Finish what this process has heard of long enough ago, but for removals under way.
@@ -104,8 +108,8 @@ class Departures:
         A moderator has few requests at a time, and other people to ban. Raises RemovalUnderWay.
         """
         task = asyncio.create_task(self._attempt(work))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_WITHIN):
                 await asyncio.shield(task)

@@ -86,10 +86,9 @@ class Presence:
         After each change, and every SHARE_EVERY seconds in case they have missed one.
         """
         while True:
-            if not self._is_closed:  # then the people in this process have not left, but come back
-                here = {
-                    each_id: each.login for each_id, each in self._people.items() if each.sockets
-                }
+            if not self._is_closed:  # at the end people have not left: they come back
+                people = self._people.items()
+                here = {user_id: each.login for user_id, each in people if each.sockets}
                 self._relay.tell_others("presence", (self._relay.id, here))
             await asyncio.sleep(SHARE_PAUSE)
             with suppress(TimeoutError):

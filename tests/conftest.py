@@ -250,6 +250,13 @@ async def his(bob: Person) -> Socket:
 
 
 @pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no chat look which sessions and accounts have ended: it knows only what it is told."""
+    monkeypatch.setattr("auth.sessions.NOTICE_EVERY", 3600)
+    monkeypatch.setattr("chat.departures.LOOK_EVERY", 3600)
+
+
+@pytest.fixture
 def clock() -> Iterator[Clock]:
     """The clock that limits and look-ups go by, which stands still until it is put forward."""
     with stopped_clock() as clock:

@@ -36,7 +36,7 @@ export class Files {
   // Put files into the tray; null stands for a folder. Return false if some can't be sent.
   add(files) {
     const { added, problems } = this.#tray.add(files)
-    this.#composer.showError(problems.join(" "))
+    if (problems.length) this.#composer.showError(problems.join(" "))
     if (added.length === 1) announce(`${added[0].name} added`)
     else if (added.length) announce(`${added.length} files added`)
     this.#composer.focus()

@@ -185,7 +185,25 @@ async def test_a_deletion_that_takes_long_goes_on_after_its_answer(
     assert (await delete_account(alice)).status == 303
     may_end.set()
     assert await socket.close_code() == 4401
-    await until(lambda: not house.app[DEPARTURES]._under_way)
+    await until(lambda: not house.app[DEPARTURES]._begun)
+
+
+async def test_a_deletion_that_is_under_way_ends_with_the_chat_before_its_database_does(
+    house: House, alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    end_all = house.app[SESSIONS].end_all
+
+    async def for_ever(_: str) -> None:
+        while True:
+            await end_all("nobody")
+
+    monkeypatch.setattr(house.app[SESSIONS], "end_all", for_ever)
+    monkeypatch.setattr("chat.departures.ANSWER_WITHIN", 0)
+    assert (await delete_account(alice)).status == 303
+    await house.close()
+    await house.server.close()
+    await until(lambda: not house.app[DEPARTURES]._begun)
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_what_is_said_elsewhere_before_a_deletion_is_noticed_loses_its_name(

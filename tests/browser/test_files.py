@@ -30,6 +30,8 @@ from tests.support.waiting import until
 
 # Gives files and texts to the page as a browser does when somebody pastes or drops them; returns
 # whether the page has done something with them.
+UPLOADS, FILES_SCRIPT = "**/file?*", "**/js/files.js"
+
 GIVE = """([type, files, texts]) => {
   const data = new DataTransfer()
   for (const [kind, text] of Object.entries(texts)) data.setData(kind, text)
@@ -99,15 +101,15 @@ async def send(visitor: Visitor, text: str, *files: FilePayload) -> None:
 
 
 @asynccontextmanager
-async def held_uploads(visitor: Visitor) -> AsyncIterator[asyncio.Event]:
-    """Let the uploads of somebody wait until the event is set."""
+async def held(visitor: Visitor, requests: str = UPLOADS) -> AsyncIterator[asyncio.Event]:
+    """Let requests of somebody's browser wait until the event is set."""
     go_on = asyncio.Event()
 
     async def hold(route: Route) -> None:
         await go_on.wait()
         await route.continue_()
 
-    await visitor.context.route("**/file?*", hold)
+    await visitor.context.route(requests, hold)
     try:
         yield go_on
     finally:
@@ -244,41 +246,63 @@ async def test_a_message_waits_for_the_files_that_were_chosen_for_it(
     alice: Visitor, bob: Visitor
 ) -> None:
     """On a slow network the part of the page that puts them into the tray takes a while."""
-    arrive = asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        await arrive.wait()
-        await route.continue_()
-
-    await alice.page.route("**/js/files.js", hold)
-    await choose_quickly(alice, file("a.pdf"))
-    await alice.say("look")
-    await choose_quickly(alice, file("b.pdf"))
-    await bob.say("meanwhile")
-    await all_show((alice, bob), "meanwhile")
-    await expect(alice.field).to_have_value("look")
-    arrive.set()
-    await all_show((alice, bob), "meanwhile", "look", "")
+    send = alice.page.locator("#submit")
+    async with held(alice, FILES_SCRIPT):
+        await choose_quickly(alice, file("a.pdf"))
+        await alice.say("look")
+        await choose_quickly(alice, file("b.pdf"))
+        await alice.field.press("Enter")
+        await expect(send).to_have_attribute("aria-busy", "true")
+        await bob.say("meanwhile")
+        await all_show((alice, bob), "meanwhile")
+        await expect(alice.field).to_have_value("look")
+    await all_show((alice, bob), "meanwhile", "look", "", timeout=A_WHILE)
     await expect(files(bob)).to_have_count(2)
     await expect(alice.field).to_have_value("")
+    await expect(send).not_to_have_attribute("aria-busy", "true")
 
 
 async def test_a_message_that_waited_for_files_that_cant_be_sent_stays(alice: Visitor) -> None:
-    arrive = asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        await arrive.wait()
-        await route.continue_()
-
-    await alice.page.route("**/js/files.js", hold)
-    await choose_quickly(alice, file("a.pdf"), file("empty.pdf", b""))
-    await alice.say("look")
-    arrive.set()
+    async with held(alice, FILES_SCRIPT):
+        await choose_quickly(alice, file("empty.pdf", b""))
+        await alice.say("look")
+        await choose_quickly(alice, file("b.pdf"))
+    await expect(tray(alice)).to_have_count(1)
     await expect(alice.error).to_have_text("“empty.pdf” is empty.")
     await expect(alice.field).to_have_value("look")
     await alice.field.press("Enter")
-    await all_show((alice,), "look")
+    await all_show((alice,), "look", timeout=A_WHILE)
     await expect(files(alice)).to_have_count(1)
+
+
+async def test_a_message_that_waits_for_files_does_not_go_out_if_its_author_writes_on(
+    alice: Visitor,
+) -> None:
+    await alice.say("earlier")
+    await expect(alice.texts).to_have_text(["earlier"])
+    async with held(alice, FILES_SCRIPT):
+        await choose_quickly(alice, file("a.pdf"))
+        await alice.say("look")
+        await alice.act(alice.messages.first, "Edit")
+        await alice.field.fill("half a change")
+    await expect(tray(alice)).to_have_count(1)
+    await expect(alice.field).to_have_value("half a change")
+    await alice.press("Cancel")
+    await expect(alice.field).to_have_value("look")
+    await choose(alice, file("b.pdf"))  # sends nothing, either
+    await all_show((alice,), "earlier")
+    await alice.field.press("Enter")
+    await all_show((alice,), "earlier", "look", "", timeout=A_WHILE)
+
+
+async def test_whoever_signs_out_while_a_message_waits_for_its_files_is_asked(
+    alice: Visitor,
+) -> None:
+    async with held(alice, FILES_SCRIPT):
+        await choose_quickly(alice, file("a.pdf"))
+        await alice.say("look")
+        await alice.sign_out()
+        await expect(alice.page.get_by_text("A message is not sent yet.")).to_be_visible()
 
 
 async def test_where_the_rest_of_the_page_cant_be_loaded_files_can_be_chosen_again(
@@ -332,7 +356,7 @@ async def test_a_change_takes_no_files_and_those_in_the_tray_wait(alice: Visitor
 async def test_an_upload_can_be_cancelled_and_the_page_asks_before_it_is_lost(
     alice: Visitor, bob: Visitor
 ) -> None:
-    async with held_uploads(alice):
+    async with held(alice):
         await choose(alice, file("first.pdf"), file("second.pdf"))
         await alice.say("the text")
         await expect(alice.pending).to_have_count(2)
@@ -353,7 +377,7 @@ async def test_an_upload_can_be_cancelled_and_the_page_asks_before_it_is_lost(
 
 
 async def test_the_text_of_an_upload_outlives_the_tab(alice: Visitor) -> None:
-    async with held_uploads(alice):
+    async with held(alice):
         await choose(alice, file("report.pdf"))
         await alice.say("the numbers")
         await expect(alice.pending).to_contain_text("sending…")
@@ -464,7 +488,7 @@ async def test_who_was_signed_out_meanwhile_may_log_in_elsewhere_and_send_it_aga
     alice: Visitor,
 ) -> None:
     alice.tolerates = (*REFUSED, "dialog")  # the page would be left for the log-in
-    async with held_uploads(alice) as go_on:
+    async with held(alice) as go_on:
         await choose(alice, file("report.pdf"))
         await alice.say("the numbers")
         await alice.context.request.post(f"{alice.url}/signout")
@@ -482,7 +506,7 @@ async def test_a_file_is_not_sent_for_somebody_else_who_has_signed_in_meanwhile(
     alice: Visitor, bob: Visitor
 ) -> None:
     alice.tolerates = (*REFUSED, "dialog")
-    async with held_uploads(alice) as go_on:
+    async with held(alice) as go_on:
         await choose(alice, file("report.pdf"))
         await alice.say("the numbers")
         form: dict[str, Any] = {"login": "bob", "password": PASSWORD}
@@ -496,21 +520,13 @@ async def test_a_file_is_not_sent_for_somebody_else_who_has_signed_in_meanwhile(
 
 async def test_nothing_moves_when_a_preview_comes(alice: Visitor, bob: Visitor) -> None:
     await send(bob, "before", picture("a.png"), picture("tall.png", 300, 900))
-    arrive = asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        await arrive.wait()
-        await route.continue_()
-
-    tab = await alice.tab("/login")
-    await tab.page.route("**/preview", hold)
-    await tab.open()
-    await tab.connected()
-    await send(bob, "live", picture("b.png"))
-    await expect(tab.texts.last).to_have_text("live")
-    await expect(files(tab).last).to_be_in_viewport(ratio=1)  # the log has followed
-    boxes = [await message.bounding_box() for message in await tab.messages.all()]
-    arrive.set()
+    async with held(alice, "**/preview"):
+        tab = await alice.tab()
+        await tab.connected()
+        await send(bob, "live", picture("b.png"))
+        await expect(tab.texts.last).to_have_text("live")
+        await expect(files(tab).last).to_be_in_viewport(ratio=1)  # the log has followed
+        boxes = [await message.bounding_box() for message in await tab.messages.all()]
     for preview in await files(tab).get_by_role("img").all():
         await preview.evaluate("it => { it.loading = 'eager'; return it.decode() }")
     assert [await message.bounding_box() for message in await tab.messages.all()] == boxes

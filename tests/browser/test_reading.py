@@ -19,6 +19,7 @@ from tests.support.browser import (
     Visitor,
     assert_thumb_sized,
     go_offline,
+    slow_timers,
 )
 from tests.support.log import change, say
 from tests.support.site import ChatSite
@@ -756,19 +757,11 @@ async def noted_are(alice: Visitor, *noted: list[str | None]) -> None:
     assert await alice.page.evaluate("noted") == list(noted)
 
 
-# Tabs agree within 0.3 seconds which of them notifies; here they have three.
-UNHURRIED = """
-const start = setTimeout
-window.setTimeout = (call, ms, ...more) => start(call, ms === 300 ? 3000 : ms, ...more)
-"""
-
-
 async def test_one_tab_notifies_for_all_and_none_while_one_is_looked_at(
     chat: ChatSite, alice: Visitor
 ) -> None:
-    await alice.context.add_init_script(
-        f"{UNHURRIED}; {NOTED}; Notification.permission = 'granted'"
-    )
+    slowly = slow_timers(300, 300, 3000)  # in which tabs agree
+    await alice.context.add_init_script(f"{slowly}; {NOTED}; Notification.permission = 'granted'")
     await alice.open()
     tabs = [alice, await alice.tab(), await alice.tab()]
     await choose(alice, "Show a notification")  # the others learn it

@@ -46,7 +46,8 @@ async def state(visitor: Person) -> tuple[int, Any]:
 async def test_many_who_ask_cause_one_write_and_one_document(
     house: House, visitor: Person, probes: Probes, db: MotorDatabase, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(health, "FRESH_FOR", 60)
+    assert health.FRESH_FOR >= 1
+    monkeypatch.setattr(health, "FRESH_FOR", 60)  # as on a quick machine
     ok = (200, {"status": "ok", "database": "ok"})
     assert await asyncio.gather(*(state(visitor) for _ in range(50))) == [ok] * 50
     assert await state(visitor) == ok
@@ -74,7 +75,8 @@ async def test_failures_are_not_asked_for_more_often_either(
     can_be_read: bool,
     said: str,
 ) -> None:
-    monkeypatch.setattr(health, "FRESH_FOR", 60)
+    assert health.FRESH_FOR >= 1
+    monkeypatch.setattr(health, "FRESH_FOR", 60)  # as on a quick machine
     probes.error = error
     if not can_be_read:
         monkeypatch.setattr(health, "read_probe", probes.fail)

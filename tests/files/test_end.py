@@ -61,6 +61,7 @@ async def test_uploads_and_readers_do_not_hold_up_the_end_and_leave_nothing_half
                 seqs = [answer["seq"]] if "seq" in answer else []
         assert "Traceback" not in chat.output
         assert "because of signal 15, Terminated\n" in chat.output
+        assert "ending at once" not in chat.output
         await chat.start()
         assert await (await connect(alice)).said("after") == len(seqs) + 1
 

@@ -268,7 +268,7 @@ async def test_control_frames_between_joined_writes_stay_whole_and_nothing_follo
     open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     monkeypatch.setattr("chat.hub.PING_EVERY", 1)
-    monkeypatch.setattr("chat.hub.WASTED_FRAMES", (0, 10))  # it may ping twice before an answer
+    monkeypatch.setattr("chat.hub.WASTED_FRAMES", (0, 10))  # no limit: it may ping twice
     house, dice = await open_house(**NO_LIMITS), random.Random(9)
     async with crowd_at(house.url, 3 * PER_SESSION) as crowd:
         everybody = await crowd.readers(30)

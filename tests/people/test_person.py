@@ -29,7 +29,7 @@ from tests.support.house import House, OpenHouse
 from tests.support.pages import FormPage
 from tests.support.people import WRONG, Person
 from tests.support.sessions import held_by, present
-from tests.support.waiting import SOON, until
+from tests.support.waiting import until
 
 
 async def ban(moderator: Person, login: str, **options: Any) -> aiohttp.ClientResponse:
@@ -43,13 +43,13 @@ async def house(open_house: OpenHouse) -> House:
     return await open_house(MODERATORS=("alice", "Carol"))
 
 
+@pytest.mark.usefixtures("nobody_looks")
 async def test_a_banned_user_is_signed_out_and_cannot_log_in(house: House) -> None:
     alice, bob = await house.sign_in("alice"), await house.sign_in("Bob")
     cookie, socket = held_by(bob), await bob.connect()
-    async with asyncio.timeout(SOON):
-        response = await ban(alice, "bob")
-        assert (response.status, response.headers["Location"]) == (303, "/person?login=Bob")
-        assert await socket.close_code() == 4401
+    response = await ban(alice, "bob")
+    assert (response.status, response.headers["Location"]) == (303, "/person?login=Bob")
+    assert await socket.close_code() == 4401
     assert await signed_in_as(await present(house, cookie)) is None
     page = await FormPage.read(refusal := await bob.log_in("bob"))
     assert (refusal.status, page.error) == (403, "This account has been banned")

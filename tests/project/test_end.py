@@ -89,7 +89,7 @@ async def test_a_reader_who_never_reads_and_a_stopped_database_do_not_hold_up_th
         with in_time():
             assert await chat.terminate() == 0
         await end_of(child)
-        assert reasons(chat)[0] == "ending, because of signal 15, Terminated"
+        assert reasons(chat) == ["ending, because of signal 15, Terminated"]
         await chat.start()
 
 

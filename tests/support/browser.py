@@ -67,6 +67,16 @@ sheet.replaceSync("html { font-size: 200% !important }")
 document.adoptedStyleSheets = [sheet]
 """
 
+
+def slow_timers(shortest: int, longest: int, instead: int = 1_000_000) -> str:
+    """Return a script that gives the timers of a page that have such a length (ms) another one."""
+    return f"""{{
+      const start = setTimeout
+      window.setTimeout = (call, ms, ...more) =>
+        start(call, {shortest} <= ms && ms <= {longest} ? {instead} : ms, ...more)
+    }}"""
+
+
 STORAGE_FAULTS = {
     "full": """Storage.prototype.setItem = () => {
       throw new DOMException("", "QuotaExceededError") }""",

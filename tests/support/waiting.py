@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Callable
 
 PATIENCE = 10  # seconds until what should have come counts as missing
-SOON = 3  # seconds, for what is promised within one; looks at all sessions find it only after four
 START_PATIENCE = 30  # seconds, for a process or a database to start, to end or to come back
 CROWD_PATIENCE = 30  # seconds, for what a thousand sockets do
 

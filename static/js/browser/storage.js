@@ -78,6 +78,11 @@ export function rememberTab(name) {
   }
 }
 
+// Return true if there is something that belongs to a person.
+export function hasPersonal() {
+  return keys().some((key) => key.includes(":"))
+}
+
 // Remove what belongs to any person but this one, and return it, as [key, text].
 export function removePersonal({ except } = {}) {
   if (except === undefined) rememberTab("")

@@ -125,8 +125,8 @@ export class Connection {
     } else {
       const answer = await askServer()
       if (answer === "signed out") return logIn()
-      this.#refusals = answer === "here" ? this.#refusals + 1 : 0
-      if (answer !== "here") this.#onunreachable()
+      this.#refusals = answer === "signed in" ? this.#refusals + 1 : 0
+      if (answer !== "signed in") this.#onunreachable()
       if (this.#refusals >= BLOCKED_AFTER) {
         this.#polling.start()
         this.#onblocked()

@@ -1,7 +1,7 @@
 // What somebody who is signed out has left unsent in this browser.
 
 import { askServer } from "../browser/server.js"
-import { recall, remember, removePersonal } from "../browser/storage.js"
+import { hasPersonal, recall, remember, removePersonal } from "../browser/storage.js"
 import { seqOf } from "../log/addresses.js"
 import { isLeaving } from "./sign_out.js"
 
@@ -15,20 +15,25 @@ const SIGNED_IN_WITHIN = 10_000 // ms
 export async function removeLeftovers(form) {
   if (!form) return // a link that can't be used
   const { unsent } = form.dataset
-  const age = Date.now() - recall(SIGNING_IN)
-  const isSigningIn = age >= 0 && age < SIGNED_IN_WITHIN // not if the clock was put back since
   form.addEventListener("submit", (event) => {
     if (!event.defaultPrevented) remember(SIGNING_IN, Date.now())
   })
-  // Another tab signs in again, and that has ended the session of this one; or it has signed in
-  // meanwhile.
-  if (unsent === "remove" && (isSigningIn || (await askServer()) === "here")) return
+  if (unsent === "remove" && hasPersonal()) {
+    // Another tab signs in again, and that has ended the session of this one; or it has done so
+    // already; or it does so while the server is asked.
+    if (isSigningIn() || (await askServer()) === "signed in" || isSigningIn()) return
+  }
   remember(SIGNING_IN, "")
   if (!unsent) return // somebody is signed in, in another tab
   const removed = removePersonal()
   if (!removed.length || removed.some(([key]) => isLeaving(key))) return
   if (unsent === "keep") keep(removed, form)
   else tell("What was not sent from this browser has been removed.", form)
+}
+
+function isSigningIn() {
+  const age = Date.now() - recall(SIGNING_IN)
+  return age >= 0 && age < SIGNED_IN_WITHIN // not if the clock was put back since
 }
 
 function keep(texts, form) {

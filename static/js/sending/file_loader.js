@@ -13,7 +13,7 @@ export class FileLoader {
   #loading = null
   #attempts = 0
   #coming = 0 // times that files were chosen, which are not in the tray yet
-  #isHeld = false // the form, because of them
+  #held = null // the text that is to go with them
   #isOwnDrag = false // of something in the page
   #dragTimer = null
 
@@ -35,9 +35,10 @@ export class FileLoader {
     parts.log.element.addEventListener("click", (event) => this.#open(event))
   }
 
-  // How many files are not at the server yet.
+  // How many files are not at the server yet, or how many times some were chosen that are not in the
+  // tray yet.
   get length() {
-    return this.#files?.length ?? 0
+    return (this.#files?.length ?? 0) + this.#coming
   }
 
   // True if files are to go with the next message.
@@ -45,10 +46,13 @@ export class FileLoader {
     return this.#files?.areChosen ?? false
   }
 
-  // Return true if the form has to wait for files that were chosen: it is sent once they are there.
-  hold() {
-    this.#isHeld = this.#coming > 0
-    return this.#isHeld
+  // Return true if a text has to wait for files that were chosen: the form is sent once they are in
+  // the tray.
+  hold(text) {
+    if (!this.#coming) return false
+    this.#held = text
+    this.#form.elements.submit.ariaBusy = "true"
+    return true
   }
 
   // Send the files that were chosen, with a text. Return false if there are none.
@@ -78,8 +82,17 @@ export class FileLoader {
     this.#coming++
     const loaded = await this.#load("Files can't be sent")
     this.#coming--
-    if (!loaded?.add(files)) this.#isHeld = false // the reader decides
-    if (this.#isHeld && !this.#coming) this.#form.requestSubmit()
+    if (!loaded?.add(files)) this.#held = null // the reader decides
+    if (!this.#coming) this.#sendHeld()
+  }
+
+  // Send the text that was held, unless the reader has gone on writing.
+  #sendHeld() {
+    const { composer } = this.#parts
+    const isMeant = !composer.editing.isActive && composer.text === this.#held
+    this.#held = null
+    this.#form.elements.submit.ariaBusy = null
+    if (isMeant) this.#form.requestSubmit()
   }
 
   async #open(event) {

@@ -1,7 +1,7 @@
 // The composer: the form in which the reader writes. Enter submits the text, but not on a phone,
 // whose keyboard has no other key for a new line; a text that is too long stays in the field. A
-// submitted text goes to the outbox, with the files that were chosen, or to the message that is being
-// edited.
+// submitted text goes to the outbox, with the files that were chosen, once they are in the tray; or to
+// the message that is being edited.
 
 import { announce } from "../browser/announce.js"
 import { isComposing, isEscape } from "../browser/keys.js"
@@ -130,7 +130,7 @@ export class Composer {
     if (this.#isTooLong) return this.#reject()
     const { text } = this
     if (this.editing.isActive) return this.editing.save(text)
-    if (this.files.hold()) return
+    if (this.files.hold(text)) return
     if (!this.#field.value.trim() && !this.files.areChosen) return
     this.showError("")
     this.text = ""
