@@ -66,9 +66,10 @@ class Departures:
                 with suppress(DatabaseUnavailable):  # the next round does it
                     await self.finish()
                 await asyncio.sleep(LOOK_EVERY)
-        finally:  # the database is closed next; the next look does the rest
+        except asyncio.CancelledError:  # the chat ends; what is left is done after the next start
             for task in self._begun:
                 task.cancel()
+            raise
 
     async def finish(self) -> None:
         """Finish what this process has heard of long enough ago, but for removals under way.
@@ -103,7 +104,7 @@ class Departures:
         await self._users.finish_removal(user)
 
     async def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait until something is done, but not for long: it may take minutes, and goes on.
+        """Wait until something is done, but not for long: it goes on, perhaps for minutes.
 
         A moderator has few requests at a time, and other people to ban. Raises RemovalUnderWay.
         """

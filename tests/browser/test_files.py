@@ -28,10 +28,10 @@ from tests.support.processes import running_chat
 from tests.support.site import ChatSite, serving
 from tests.support.waiting import until
 
-# Gives files and texts to the page as a browser does when somebody pastes or drops them; returns
-# whether the page has done something with them.
 UPLOADS, FILES_SCRIPT = "**/file?*", "**/js/files.js"
 
+# Gives files and texts to the page as a browser does when somebody pastes or drops them; returns
+# whether the page has done something with them.
 GIVE = """([type, files, texts]) => {
   const data = new DataTransfer()
   for (const [kind, text] of Object.entries(texts)) data.setData(kind, text)
@@ -289,10 +289,28 @@ async def test_a_message_that_waits_for_files_does_not_go_out_if_its_author_writ
     await expect(alice.field).to_have_value("half a change")
     await alice.press("Cancel")
     await expect(alice.field).to_have_value("look")
-    await choose(alice, file("b.pdf"))  # sends nothing, either
+    await choose(alice, file("b.pdf"))
+    await expect(tray(alice)).to_have_count(2)  # it has sent nothing, either
     await all_show((alice,), "earlier")
     await alice.field.press("Enter")
     await all_show((alice,), "earlier", "look", "", timeout=A_WHILE)
+
+
+@pytest.mark.parametrize("sends_again", [False, True])
+async def test_what_is_typed_while_a_message_waits_for_files_belongs_to_the_next_send(
+    alice: Visitor, sends_again: bool
+) -> None:
+    async with held(alice, FILES_SCRIPT):
+        await choose_quickly(alice, file("a.pdf"))
+        await alice.say("look")
+        await alice.field.press_sequentially(" here")
+        if sends_again:
+            await alice.submit()
+    if sends_again:
+        await all_show((alice,), "look here", timeout=A_WHILE)
+    await expect(tray(alice)).to_have_count(0 if sends_again else 1)
+    await expect(alice.field).to_have_value("" if sends_again else "look here")
+    await expect(files(alice)).to_have_count(1 if sends_again else 0)
 
 
 async def test_whoever_signs_out_while_a_message_waits_for_its_files_is_asked(

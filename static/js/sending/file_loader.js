@@ -33,10 +33,11 @@ export class FileLoader {
     addEventListener("drop", (event) => this.#drop(event))
     addEventListener("paste", (event) => this.#paste(event))
     parts.log.element.addEventListener("click", (event) => this.#open(event))
+    form.addEventListener("input", () => parts.composer.text === this.#held || this.#letGo())
   }
 
-  // How many files are not at the server yet, or how many times some were chosen that are not in the
-  // tray yet.
+  // How many files are not at the server yet; of those that are not even in the tray, how many times
+  // some were chosen.
   get length() {
     return (this.#files?.length ?? 0) + this.#coming
   }
@@ -47,7 +48,7 @@ export class FileLoader {
   }
 
   // Return true if a text has to wait for files that were chosen: the form is sent once they are in
-  // the tray.
+  // the tray, unless the reader goes on writing.
   hold(text) {
     if (!this.#coming) return false
     this.#held = text
@@ -82,17 +83,21 @@ export class FileLoader {
     this.#coming++
     const loaded = await this.#load("Files can't be sent")
     this.#coming--
-    if (!loaded?.add(files)) this.#held = null // the reader decides
+    if (!loaded?.add(files)) this.#letGo() // the reader decides
     if (!this.#coming) this.#sendHeld()
   }
 
-  // Send the text that was held, unless the reader has gone on writing.
   #sendHeld() {
     const { composer } = this.#parts
-    const isMeant = !composer.editing.isActive && composer.text === this.#held
+    const isMeant = composer.text === this.#held && !composer.editing.isActive
+    this.#letGo()
+    if (isMeant) this.#form.requestSubmit()
+  }
+
+  #letGo() {
+    if (this.#held === null) return
     this.#held = null
     this.#form.elements.submit.ariaBusy = null
-    if (isMeant) this.#form.requestSubmit()
   }
 
   async #open(event) {
